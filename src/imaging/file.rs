@@ -1,0 +1,32 @@
+//! Writing files so that nothing is lost: the new content appears whole or not at all.
+
+use std::{io::Write, path::Path};
+
+use crate::{ImagingError, Result};
+
+/// Writes `bytes` to a temporary file beside `path` and renames it into place.
+///
+/// # Errors
+/// If the folder does not exist, cannot be written to, or is full. What stood at `path` is untouched then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let attempt = || -> std::io::Result<()> {
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".dualres-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            // Temporary files are private by default; a picture is as readable as the umask says.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
+}

@@ -1,0 +1,24 @@
+//! Pictures on disk and in memory, and the measures that compare them.
+//!
+//! Everything a super-resolution program needs to know about pictures, and nothing about networks: decode and
+//! encode with depth, alpha and metadata kept ([`read`], [`write`]), the resampling that the field trains and
+//! measures with ([`resize`]), and the two published quality rules ([`psnr`], [`ssim`]).
+//!
+//! Samples are `f32` in `[0, 255]` whatever the depth of the file, the range of the published networks; a 16-bit
+//! file keeps its precision as fractions.
+
+mod decode;
+mod encode;
+mod error;
+pub mod file;
+mod metadata;
+mod picture;
+pub mod psnr;
+pub mod resize;
+pub mod ssim;
+
+pub use decode::{MAX_PIXELS, SUPPORTED_EXTENSIONS, decode, read};
+pub use encode::{EncodeOptions, Format, encode, write};
+pub use error::{ImagingError, Result};
+pub use metadata::Metadata;
+pub use picture::{Depth, Picture, Plane};

@@ -1,0 +1,364 @@
+//! The innermost loops, in vectors of whatever length the processor has.
+//!
+//! Twelve accumulators (4 output channels x 3 vectors of positions, or 4 x 3 pairs of channel and tap) stay in
+//! registers while the sum runs; each step loads a few vectors and does twelve fused multiply-adds, so the loads keep
+//! up with the arithmetic.
+
+use std::marker::PhantomData;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::tile::{Layout, Tile};
+use crate::Activation;
+
+/// Lanes of the longest vector in use (AVX-512).
+pub(crate) const MAX_LANES: usize = 16;
+
+/// Output channels computed together.
+const BLOCK: usize = 4;
+
+pub(crate) fn instruction_set() -> &'static str {
+    struct Name;
+    impl WithSimd for Name {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    match Arch::new().dispatch(Name) {
+        16 => "AVX-512",
+        8 => "AVX2",
+        4 => "NEON",
+        _ => "portable",
+    }
+}
+
+/// Weights in the order the loops read them: block of output channels, channel, tap, output channel of the block.
+pub(crate) struct Packed {
+    data: Vec<f32>,
+    outputs: usize,
+    /// Input channels times taps.
+    terms: usize,
+}
+
+/// Packs `outputs` x `channels` x `taps` weights.
+pub(crate) fn pack(
+    outputs: usize,
+    channels: usize,
+    taps: usize,
+    weight: impl Fn(usize, usize, usize) -> f32,
+) -> Packed {
+    let mut data = Vec::with_capacity(outputs * channels * taps);
+    for first in (0..outputs).step_by(BLOCK) {
+        for channel in 0..channels {
+            for tap in 0..taps {
+                for output in first..(first + BLOCK).min(outputs) {
+                    data.push(weight(output, channel, tap));
+                }
+            }
+        }
+    }
+    Packed { data, outputs, terms: channels * taps }
+}
+
+/// The output of a correlation, written by many threads at once, each its own tiles.
+pub(crate) struct Output<'a> {
+    pointer: *mut f32,
+    shape: [usize; 4],
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the pointer is only used by `correlate_tile`, which writes the positions of its tile; tiles of one output
+// are disjoint, and the borrow held by `owner` keeps everybody else away.
+unsafe impl Sync for Output<'_> {}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(out: &'a mut [f32], shape: [usize; 4]) -> Self {
+        assert_eq!(out.len(), shape.iter().product::<usize>(), "output has its shape");
+        Self { pointer: out.as_mut_ptr(), shape, owner: PhantomData }
+    }
+}
+
+/// Computes all output channels of one tile.
+pub(crate) fn correlate_tile(
+    input: &[f32],
+    layout: &Layout,
+    packed: &Packed,
+    bias: Option<&[f32]>,
+    activation: Activation,
+    output: &Output<'_>,
+    tile: &Tile,
+) {
+    let [n, o, h, w] = output.shape;
+    assert!(tile.picture < n && tile.row + tile.rows <= h && tile.column + tile.columns <= w, "tile within the output");
+    assert_eq!(packed.outputs, o, "weights for every output channel");
+    assert_eq!(packed.data.len(), o * packed.terms, "packed weights complete");
+    assert_eq!(packed.terms, layout.channels * layout.taps.len(), "weights for every channel and tap");
+    assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
+    let reach = layout.channels.saturating_sub(1) * layout.channel_stride
+        + (layout.rows - 1) * layout.row_step
+        + layout.taps.iter().max().copied().unwrap_or(0)
+        + layout.columns.next_multiple_of(MAX_LANES);
+    assert!(input.len() >= reach, "scratch holds every position that is read");
+    Arch::new().dispatch(CorrelateTile { input, layout, packed, bias, activation, output, tile });
+}
+
+struct CorrelateTile<'a> {
+    input: &'a [f32],
+    layout: &'a Layout,
+    packed: &'a Packed,
+    bias: Option<&'a [f32]>,
+    activation: Activation,
+    output: &'a Output<'a>,
+    tile: &'a Tile,
+}
+
+impl WithSimd for CorrelateTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        let vectors = self.layout.columns.div_ceil(lanes);
+        for row in 0..self.layout.rows {
+            let mut done = 0;
+            while done < vectors {
+                // 4 = 2 + 2: a lone last vector would leave most multipliers idle.
+                let count = match vectors - done {
+                    4 => 2,
+                    left => left.min(3),
+                };
+                match count {
+                    3 => self.blocks::<S, 3>(simd, row, done * lanes),
+                    2 => self.blocks::<S, 2>(simd, row, done * lanes),
+                    _ => self.blocks::<S, 1>(simd, row, done * lanes),
+                }
+                done += count;
+            }
+        }
+    }
+}
+
+impl CorrelateTile<'_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const VECTORS: usize>(&self, simd: S, row: usize, column: usize) {
+        let outputs = self.packed.outputs;
+        for first in (0..outputs).step_by(BLOCK) {
+            match outputs - first {
+                1 => self.block::<S, 1, VECTORS>(simd, row, column, first),
+                2 => self.block::<S, 2, VECTORS>(simd, row, column, first),
+                3 => self.block::<S, 3, VECTORS>(simd, row, column, first),
+                _ => self.block::<S, BLOCK, VECTORS>(simd, row, column, first),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block<S: Simd, const OUTPUTS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        row: usize,
+        column: usize,
+        first: usize,
+    ) {
+        let lanes = S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; OUTPUTS];
+        if let Some(bias) = self.bias {
+            for (sum, &bias) in sums.iter_mut().zip(&bias[first..first + OUTPUTS]) {
+                *sum = [simd.splat_f32s(bias); VECTORS];
+            }
+        }
+        // SAFETY: `correlate_tile` has checked that the scratch holds `channels` planes with, from each tap of each
+        // row on, as many whole vectors as the columns need, and that the packed weights hold `OUTPUTS` values for
+        // each of `channels` x `taps` terms of this block, which starts at `first * terms`.
+        unsafe {
+            let mut weight = self.packed.data.as_ptr().add(first * self.packed.terms);
+            let mut plane = self.input.as_ptr().add(row * self.layout.row_step + column);
+            for _ in 0..self.layout.channels {
+                for &tap in &self.layout.taps {
+                    let mut x = [simd.splat_f32s(0.0); VECTORS];
+                    for (v, x) in x.iter_mut().enumerate() {
+                        *x = load::<S>(plane.add(tap + v * lanes));
+                    }
+                    for (o, sum) in sums.iter_mut().enumerate() {
+                        let w = simd.splat_f32s(*weight.add(o));
+                        for v in 0..VECTORS {
+                            sum[v] = simd.mul_add_e_f32s(x[v], w, sum[v]);
+                        }
+                    }
+                    weight = weight.add(OUTPUTS);
+                }
+                plane = plane.add(self.layout.channel_stride);
+            }
+        }
+        for (o, sum) in sums.into_iter().enumerate() {
+            for (v, value) in sum.into_iter().enumerate() {
+                let at = column + v * lanes;
+                if at < self.layout.columns {
+                    self.store(simd, activate(simd, self.activation, value), first + o, row, at);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn store<S: Simd>(&self, simd: S, value: S::f32s, output: usize, row: usize, column: usize) {
+        let [_, o, h, w] = self.output.shape;
+        let plane = (self.tile.picture * o + output) * h * w;
+        let count = (self.layout.columns - column).min(S::F32_LANES);
+        // SAFETY: `correlate_tile` has checked that the tile lies within the output and `Output::new` that the
+        // memory has its shape; `count` ends the slice at the tile's last column, so that no other tile is touched.
+        let target = unsafe {
+            let start = plane + (self.tile.row + row) * w + self.tile.column + column;
+            std::slice::from_raw_parts_mut(self.output.pointer.add(start), count)
+        };
+        if count == S::F32_LANES {
+            // SAFETY: the slice has just been seen to hold a whole vector.
+            unsafe { target.as_mut_ptr().cast::<S::f32s>().write_unaligned(value) };
+        } else {
+            simd.partial_store_f32s(target, value);
+        }
+    }
+}
+
+#[inline(always)]
+fn activate<S: Simd>(simd: S, activation: Activation, value: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    match activation {
+        Activation::Identity => value,
+        Activation::Relu => simd.max_f32s(value, zero),
+        Activation::LeakyRelu(slope) => {
+            let scaled = simd.mul_f32s(value, simd.splat_f32s(slope));
+            simd.select_f32s(simd.greater_than_f32s(value, zero), value, scaled)
+        }
+    }
+}
+
+/// # Safety
+/// `pointer` must be valid for reading one vector.
+#[inline(always)]
+unsafe fn load<S: Simd>(pointer: *const f32) -> S::f32s {
+    // SAFETY: as the caller promises; vectors may lie at any address.
+    unsafe { pointer.cast::<S::f32s>().read_unaligned() }
+}
+
+/// Adds one tile's part to the weight gradient (`outputs` x `channels * taps`) and to the bias gradient.
+pub(crate) fn weight_gradient_tile(
+    input: &[f32],
+    layout: &Layout,
+    gradient: &[f32],
+    gradient_layout: &Layout,
+    weight: &mut [f32],
+    bias: &mut [f32],
+) {
+    let outputs = gradient_layout.channels;
+    assert_eq!(weight.len(), outputs * layout.channels * layout.taps.len(), "one gradient a weight");
+    assert_eq!(bias.len(), outputs, "one gradient a bias");
+    let whole = layout.columns.next_multiple_of(MAX_LANES);
+    assert_eq!((layout.rows, layout.columns), (gradient_layout.rows, gradient_layout.columns), "one tile");
+    let reach = |l: &Layout| {
+        l.channels.saturating_sub(1) * l.channel_stride
+            + (l.rows - 1) * l.row_step
+            + l.taps.iter().max().copied().unwrap_or(0)
+            + whole
+    };
+    assert!(input.len() >= reach(layout) && gradient.len() >= reach(gradient_layout), "scratch holds the tile");
+    Arch::new().dispatch(WeightGradientTile { input, layout, gradient, gradient_layout, weight, bias });
+}
+
+struct WeightGradientTile<'a> {
+    input: &'a [f32],
+    layout: &'a Layout,
+    gradient: &'a [f32],
+    gradient_layout: &'a Layout,
+    weight: &'a mut [f32],
+    bias: &'a mut [f32],
+}
+
+impl WithSimd for WeightGradientTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let taps = self.layout.taps.len();
+        let terms: Vec<usize> = (0..self.layout.channels * taps)
+            .map(|term| term / taps * self.layout.channel_stride + self.layout.taps[term % taps])
+            .collect();
+        let outputs = self.bias.len();
+        for first in (0..outputs).step_by(BLOCK) {
+            match outputs - first {
+                1 => self.block::<S, 1>(simd, &terms, first),
+                2 => self.block::<S, 2>(simd, &terms, first),
+                3 => self.block::<S, 3>(simd, &terms, first),
+                _ => self.block::<S, BLOCK>(simd, &terms, first),
+            }
+        }
+        for (channel, bias) in self.bias.iter_mut().enumerate() {
+            let plane = &self.gradient[channel * self.gradient_layout.channel_stride..];
+            let rows = plane.chunks(self.gradient_layout.row_step).take(self.layout.rows);
+            *bias += rows.map(|row| row[..self.layout.columns].iter().sum::<f32>()).sum::<f32>();
+        }
+    }
+}
+
+impl WeightGradientTile<'_> {
+    #[inline(always)]
+    fn block<S: Simd, const OUTPUTS: usize>(&mut self, simd: S, terms: &[usize], first: usize) {
+        let mut done = 0;
+        while done < terms.len() {
+            let rest = &terms[done..];
+            done += match *rest {
+                [a, b, c, ..] => self.products::<S, OUTPUTS, 3>(simd, [a, b, c], first, done),
+                [a, b] => self.products::<S, OUTPUTS, 2>(simd, [a, b], first, done),
+                [a] => self.products::<S, OUTPUTS, 1>(simd, [a], first, done),
+                [] => break,
+            };
+        }
+    }
+
+    /// Dot products of `OUTPUTS` gradient planes with the input shifted to `TERMS` places.
+    #[inline(always)]
+    fn products<S: Simd, const OUTPUTS: usize, const TERMS: usize>(
+        &mut self,
+        simd: S,
+        offsets: [usize; TERMS],
+        first: usize,
+        term: usize,
+    ) -> usize {
+        let lanes = S::F32_LANES;
+        let vectors = self.layout.columns.div_ceil(lanes);
+        let stride = self.gradient_layout.channel_stride;
+        let mut sums = [[simd.splat_f32s(0.0); TERMS]; OUTPUTS];
+        // SAFETY: `weight_gradient_tile` has checked that both scratch copies hold whole vectors for every column of
+        // every row from each offset on; gradient rows are filled up with zeros and input rows with finite values.
+        unsafe {
+            for row in 0..self.layout.rows {
+                let input = self.input.as_ptr().add(row * self.layout.row_step);
+                let gradient = self.gradient.as_ptr().add(first * stride + row * self.gradient_layout.row_step);
+                for vector in 0..vectors {
+                    let at = vector * lanes;
+                    let mut x = [simd.splat_f32s(0.0); TERMS];
+                    for (x, offset) in x.iter_mut().zip(offsets) {
+                        *x = load::<S>(input.add(offset + at));
+                    }
+                    for (o, sum) in sums.iter_mut().enumerate() {
+                        let g = load::<S>(gradient.add(o * stride + at));
+                        for t in 0..TERMS {
+                            sum[t] = simd.mul_add_e_f32s(x[t], g, sum[t]);
+                        }
+                    }
+                }
+            }
+        }
+        for (o, sum) in sums.into_iter().enumerate() {
+            for (t, value) in sum.into_iter().enumerate() {
+                self.weight[(first + o) * terms_of(self.layout) + term + t] += simd.reduce_sum_f32s(value);
+            }
+        }
+        TERMS
+    }
+}
+
+fn terms_of(layout: &Layout) -> usize {
+    layout.channels * layout.taps.len()
+}

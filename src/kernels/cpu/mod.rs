@@ -1,0 +1,230 @@
+//! Convolution and its gradients on the CPU, over plain slices in [N, C, H, W] order.
+//!
+//! One scheme serves all cases. A tile of the input is copied into scratch memory with its zero padding (and, at
+//! stride 2, its even and odd columns apart), so that every kernel tap becomes a constant offset from the output
+//! position. The innermost loops then know neither borders nor strides.
+//!
+//! * forward: output = sum over (channel, tap) of weight x shifted input;
+//! * input gradient: the same over the output gradient with the taps negated, at stride 2 once for each of the four
+//!   parities of the input position, so that no multiplication with an inserted zero is done;
+//! * weight gradient: dot products of the output gradient with the shifted input.
+//!
+//! Work is cut into tiles whose number depends on shapes only, and partial sums are added in a fixed order: results
+//! do not depend on the number of threads.
+
+mod micro;
+mod tile;
+
+use rayon::prelude::*;
+
+use crate::{Activation, ConvSpec};
+use tile::{Scratch, Taps, Tiles};
+
+/// Gradients of a convolution.
+pub struct Gradients {
+    /// With respect to the input, [N, C, H, W]; empty if not asked for.
+    pub input: Vec<f32>,
+    /// With respect to the weight, [O, C, K, K].
+    pub weight: Vec<f32>,
+    /// With respect to the bias, [O].
+    pub bias: Vec<f32>,
+}
+
+/// Whether the kernels cover a convolution: 1x1 at stride 1, 3x3 at stride 1 or 2.
+pub(crate) fn covers(weight: [usize; 4], spec: ConvSpec) -> bool {
+    let [_, _, kernel_h, kernel_w] = weight;
+    kernel_h == kernel_w && matches!((kernel_h, spec.stride), (1 | 3, 1) | (3, 2))
+}
+
+/// Name of the instruction set the kernels use on this processor.
+pub fn instruction_set() -> &'static str {
+    micro::instruction_set()
+}
+
+/// Convolution of `x` ([N, C, H, W]) with `weight` ([O, C, K, K]) and an optional bias ([O]), and its activation.
+/// Returns [N, O, H', W'] where `H' = ceil(H / stride)`.
+///
+/// # Panics
+/// If slices and shapes disagree or the case is not covered (1x1 at stride 1, 3x3 at stride 1 and 2).
+pub fn forward(
+    x: &[f32],
+    x_shape: [usize; 4],
+    weight: &[f32],
+    weight_shape: [usize; 4],
+    bias: Option<&[f32]>,
+    spec: ConvSpec,
+) -> Vec<f32> {
+    check(x, x_shape, weight, weight_shape, spec);
+    let [n, _, h, w] = x_shape;
+    let [o, c, kernel, _] = weight_shape;
+    assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
+    let (out_h, out_w) = (spec.output_side(h, kernel), spec.output_side(w, kernel));
+    let taps = Taps::of_kernel(kernel, spec.stride);
+    let packed = micro::pack(o, c, taps.len(), |o, c, t| weight[(o * c_len(weight_shape) + c) * taps.len() + t]);
+    let mut out = vec![0.0; n * o * out_h * out_w];
+    correlate(x, x_shape, &packed, &taps, bias, spec.activation, &mut out, [n, o, out_h, out_w]);
+    out
+}
+
+fn c_len(weight_shape: [usize; 4]) -> usize {
+    weight_shape[1]
+}
+
+/// Gradients of [`forward`]. `output` is what it returned, needed where there is an activation; `output_grad` has
+/// its shape.
+///
+/// # Panics
+/// As [`forward`].
+#[expect(clippy::too_many_arguments, reason = "a convolution has as many parts")]
+pub fn gradients(
+    x: &[f32],
+    x_shape: [usize; 4],
+    weight: &[f32],
+    weight_shape: [usize; 4],
+    output: &[f32],
+    output_grad: &[f32],
+    spec: ConvSpec,
+    with_input: bool,
+) -> Gradients {
+    check(x, x_shape, weight, weight_shape, spec);
+    let [n, _, h, w] = x_shape;
+    let [o, _, kernel, _] = weight_shape;
+    let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
+    assert_eq!(output_grad.len(), out_shape.iter().product::<usize>(), "output gradient has the output's shape");
+    let through_activation;
+    let grad = if spec.activation == Activation::Identity {
+        output_grad
+    } else {
+        assert_eq!(output.len(), output_grad.len(), "output has the output's shape");
+        let mut masked = vec![0.0; output_grad.len()];
+        let part = 1 << 16;
+        masked.par_chunks_mut(part).zip(output.par_chunks(part).zip(output_grad.par_chunks(part))).for_each(
+            |(masked, (output, grad))| {
+                for ((masked, &output), &grad) in masked.iter_mut().zip(output).zip(grad) {
+                    *masked = grad * spec.activation.derivative(output);
+                }
+            },
+        );
+        through_activation = masked;
+        &through_activation
+    };
+    let (weight_grad, bias_grad) = weight_gradient(x, x_shape, grad, out_shape, kernel, spec.stride);
+    let input = if with_input {
+        input_gradient(grad, out_shape, weight, weight_shape, x_shape, spec.stride)
+    } else {
+        Vec::new()
+    };
+    Gradients { input, weight: weight_grad, bias: bias_grad }
+}
+
+fn check(x: &[f32], x_shape: [usize; 4], weight: &[f32], weight_shape: [usize; 4], spec: ConvSpec) {
+    assert_eq!(x.len(), x_shape.iter().product::<usize>(), "input has its shape");
+    assert_eq!(weight.len(), weight_shape.iter().product::<usize>(), "weight has its shape");
+    assert_eq!(x_shape[1], weight_shape[1], "input and weight have the same channels");
+    assert!(covers(weight_shape, spec), "convolution of a covered kind");
+}
+
+/// out[n, o, i, j] = act(bias[o] + sum over c, t of packed[o, c, t] * x[n, c, i*s + dy_t, j*s + dx_t])
+#[expect(clippy::too_many_arguments, reason = "a convolution has as many parts")]
+fn correlate(
+    x: &[f32],
+    x_shape: [usize; 4],
+    packed: &micro::Packed,
+    taps: &Taps,
+    bias: Option<&[f32]>,
+    activation: Activation,
+    out: &mut [f32],
+    out_shape: [usize; 4],
+) {
+    let tiles = Tiles::new(out_shape, x_shape[1], 0, taps);
+    let target = micro::Output::new(out, out_shape);
+    (0..tiles.len()).into_par_iter().for_each(|index| {
+        let tile = tiles.get(index);
+        Scratch::with(|scratch| {
+            let layout = scratch.fill(x, x_shape, &tile, taps);
+            micro::correlate_tile(scratch.input(), &layout, packed, bias, activation, &target, &tile);
+        });
+    });
+}
+
+fn input_gradient(
+    grad: &[f32],
+    grad_shape: [usize; 4],
+    weight: &[f32],
+    weight_shape: [usize; 4],
+    x_shape: [usize; 4],
+    stride: usize,
+) -> Vec<f32> {
+    let [o, c, kernel, _] = weight_shape;
+    let [n, _, h, w] = x_shape;
+    let mut out = vec![0.0; n * c * h * w];
+    for phase in Taps::transposed(kernel, stride) {
+        let packed = micro::pack(c, o, phase.taps.len(), |c_out, o_in, t| {
+            weight[(o_in * c + c_out) * kernel * kernel + phase.kernel_index[t]]
+        });
+        if stride == 1 {
+            correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, &mut out, x_shape);
+            continue;
+        }
+        // Positions of this parity: every second row and column from (row, column) on.
+        let (rows, columns) = ((h + 1 - phase.row) / 2, (w + 1 - phase.column) / 2);
+        if rows == 0 || columns == 0 {
+            continue;
+        }
+        let mut part = vec![0.0; n * c * rows * columns];
+        let part_shape = [n, c, rows, columns];
+        correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, &mut part, part_shape);
+        out.par_chunks_mut(h * w).zip(part.par_chunks(rows * columns)).for_each(|(plane, part)| {
+            for (i, row) in part.chunks_exact(columns).enumerate() {
+                let start = (2 * i + phase.row) * w + phase.column;
+                for (j, &value) in row.iter().enumerate() {
+                    plane[start + 2 * j] = value;
+                }
+            }
+        });
+    }
+    out
+}
+
+/// Most partial sums of the weight gradient that exist at a time.
+const MAX_PARTS: usize = 16;
+
+fn weight_gradient(
+    x: &[f32],
+    x_shape: [usize; 4],
+    grad: &[f32],
+    grad_shape: [usize; 4],
+    kernel: usize,
+    stride: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (o, c) = (grad_shape[1], x_shape[1]);
+    let taps = Taps::of_kernel(kernel, stride);
+    let tiles = Tiles::new(grad_shape, c, o, &taps);
+    let parts = tiles.len().min(MAX_PARTS);
+    let sums: Vec<(Vec<f32>, Vec<f32>)> = (0..parts)
+        .into_par_iter()
+        .map(|part| {
+            let mut weight = vec![0.0; o * c * taps.len()];
+            let mut bias = vec![0.0; o];
+            Scratch::with(|scratch| {
+                for index in part * tiles.len() / parts..(part + 1) * tiles.len() / parts {
+                    let tile = tiles.get(index);
+                    let layout = scratch.fill(x, x_shape, &tile, &taps);
+                    let grad_layout = scratch.fill_gradient(grad, grad_shape, &tile);
+                    let (input, gradient) = scratch.both();
+                    micro::weight_gradient_tile(input, &layout, gradient, &grad_layout, &mut weight, &mut bias);
+                }
+            });
+            (weight, bias)
+        })
+        .collect();
+    let mut sums = sums.into_iter();
+    let Some((mut weight, mut bias)) = sums.next() else {
+        return (vec![0.0; o * c * taps.len()], vec![0.0; o]);
+    };
+    for (w, b) in sums {
+        weight.iter_mut().zip(&w).for_each(|(total, part)| *total += part);
+        bias.iter_mut().zip(&b).for_each(|(total, part)| *total += part);
+    }
+    (weight, bias)
+}

@@ -1,0 +1,18 @@
+//! Convolution at hardware speed, and nothing else.
+//!
+//! Convolution is nearly all that a super-resolution network does. Burn's CPU backend leaves most of the processor
+//! idle in it, so the program has its own: a Burn backend extension that runs SIMD code with its own backward pass on
+//! the CPU backend (Flex) and the composition of Burn's operations on every other. Callers see one function,
+//! [`conv2d`], and nothing of this.
+
+mod cpu;
+mod extension;
+mod spec;
+
+pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
+pub use spec::{Activation, ConvSpec};
+
+/// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.
+pub mod slices {
+    pub use crate::cpu::{Gradients, forward, gradients, instruction_set};
+}

@@ -1,0 +1,55 @@
+//! What is to be computed, apart from the tensors.
+
+/// The function applied to each output sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Activation {
+    /// None.
+    #[default]
+    Identity,
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where positive, `slope * x` elsewhere. The slope must be positive: the backward pass takes the sign of
+    /// the input from the output.
+    LeakyRelu(f32),
+}
+
+impl Activation {
+    /// Derivative at an input whose output is `output`.
+    #[inline(always)]
+    pub(crate) fn derivative(self, output: f32) -> f32 {
+        match self {
+            Self::Identity => 1.0,
+            Self::Relu if output > 0.0 => 1.0,
+            Self::Relu => 0.0,
+            Self::LeakyRelu(_) if output > 0.0 => 1.0,
+            Self::LeakyRelu(slope) => slope,
+        }
+    }
+}
+
+/// A convolution with padding that keeps the size at stride 1 (`kernel / 2`), followed by an activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConvSpec {
+    /// Step between outputs in both directions.
+    pub stride: usize,
+    /// Function applied to the result.
+    pub activation: Activation,
+}
+
+impl Default for ConvSpec {
+    fn default() -> Self {
+        Self { stride: 1, activation: Activation::Identity }
+    }
+}
+
+impl ConvSpec {
+    /// The same convolution followed by `activation`.
+    pub fn with_activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Side of the output for a side of the input and a kernel.
+    pub(crate) fn output_side(self, input: usize, kernel: usize) -> usize {
+        (input + 2 * (kernel / 2) - kernel) / self.stride + 1
+    }
+}

@@ -1,0 +1,191 @@
+//! The numbers that determine a network.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NetworkError, Result};
+
+/// Largest scale that networks are built for.
+pub const MAX_SCALE: usize = 8;
+
+/// Sizes a network comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preset {
+    /// Small: trained on a CPU, run on a laptop. Our own choice of numbers; all widths are multiples of 8.
+    T,
+    /// DRN-S of the paper; for x2, where the paper has none, the defaults of the published code.
+    S,
+    /// DRN-L of the paper; for x2 our own choice.
+    L,
+}
+
+/// A dual regression network in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Factor between input and output sides: 2, 4 or 8.
+    pub scale: usize,
+    /// Channels at the output resolution; they double with each halving of the resolution.
+    pub n_feats: usize,
+    /// Residual channel attention blocks a level.
+    pub n_blocks: usize,
+    /// Inner width of each unit in the order of [`Architecture::units`].
+    pub widths: Vec<usize>,
+}
+
+/// A width that compression may reduce: the channels between two convolutions. Widths of the residual stream, head,
+/// tails and attention are not among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Where the unit is.
+    pub kind: UnitKind,
+    /// Width in the uncompressed network.
+    pub full_width: usize,
+}
+
+/// The places of units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitKind {
+    /// Between the two convolutions of a down-sampling block, counted from the output resolution.
+    Down {
+        /// Index of the block.
+        index: usize,
+    },
+    /// Between the two convolutions of a residual block.
+    Block {
+        /// Level of the decoder, 0 at input resolution.
+        level: usize,
+        /// Index of the block in its level.
+        block: usize,
+    },
+    /// Between the pixel shuffle that ends a level and the 1x1 convolution after it.
+    Up {
+        /// Level of the decoder.
+        level: usize,
+    },
+}
+
+impl std::fmt::Display for UnitKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Down { index } => write!(f, "down {}", index + 1),
+            Self::Block { level, block } => write!(f, "level {} / block {:02}", level + 1, block + 1),
+            Self::Up { level } => write!(f, "level {} / up", level + 1),
+        }
+    }
+}
+
+impl Architecture {
+    /// The uncompressed network of `n_feats` features and `n_blocks` blocks a level.
+    ///
+    /// # Errors
+    /// If `scale` is not 2, 4 or 8, or another number is zero or absurd.
+    pub fn new(scale: usize, n_feats: usize, n_blocks: usize) -> Result<Self> {
+        if ![2, 4, MAX_SCALE].contains(&scale) {
+            return Err(NetworkError::Architecture(format!("scale {scale} (2, 4 and 8 exist)")));
+        }
+        if !(1..=1024).contains(&n_feats) || n_blocks > 1024 {
+            return Err(NetworkError::Architecture(format!("{n_feats} features and {n_blocks} blocks")));
+        }
+        let mut architecture = Self { scale, n_feats, n_blocks, widths: Vec::new() };
+        architecture.widths = architecture.units().iter().map(|unit| unit.full_width).collect();
+        Ok(architecture)
+    }
+
+    /// A preset for a scale.
+    ///
+    /// # Errors
+    /// If `scale` is not 2, 4 or 8.
+    pub fn preset(preset: Preset, scale: usize) -> Result<Self> {
+        let (n_feats, n_blocks) = match (preset, scale) {
+            (Preset::T, 2) => (16, 8),
+            (Preset::T, 4) => (8, 4),
+            (Preset::T, _) => (8, 2),
+            (Preset::S, 8) => (8, 30),
+            (Preset::S, _) => (16, 30),
+            (Preset::L, 2) => (32, 30),
+            (Preset::L, 4) => (20, 40),
+            (Preset::L, _) => (10, 36),
+        };
+        Self::new(scale, n_feats, n_blocks)
+    }
+
+    /// The same network with other inner widths.
+    ///
+    /// # Errors
+    /// If there is not one width a unit, or a width is zero or above the full width.
+    pub fn with_widths(&self, widths: Vec<usize>) -> Result<Self> {
+        let changed = Self { widths, ..self.clone() };
+        changed.validate()?;
+        Ok(changed)
+    }
+
+    /// Checks numbers that come from a file.
+    ///
+    /// # Errors
+    /// As [`Architecture::new`] and [`Architecture::with_widths`].
+    pub fn validate(&self) -> Result<()> {
+        let full = Self::new(self.scale, self.n_feats, self.n_blocks)?;
+        if self.widths.len() != full.widths.len() {
+            return Err(NetworkError::Architecture(format!(
+                "{} inner widths where the network has {} units",
+                self.widths.len(),
+                full.widths.len()
+            )));
+        }
+        for ((unit, &width), &most) in full.units().iter().zip(&self.widths).zip(&full.widths) {
+            if width == 0 || width > most {
+                return Err(NetworkError::Architecture(format!("width {width} for {} of {most}", unit.kind)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Doublings between input and output: `log2(scale)`.
+    pub fn levels(&self) -> usize {
+        self.scale.ilog2() as usize
+    }
+
+    /// Prunable units: the down-sampling blocks, then for each level its blocks and its up-sampling.
+    pub fn units(&self) -> Vec<Unit> {
+        let mut units: Vec<Unit> = (0..self.levels())
+            .map(|index| Unit { kind: UnitKind::Down { index }, full_width: self.n_feats << index })
+            .collect();
+        for level in 0..self.levels() {
+            let full_width = self.level_channels(level);
+            units.extend((0..self.n_blocks).map(|block| Unit { kind: UnitKind::Block { level, block }, full_width }));
+            units.push(Unit { kind: UnitKind::Up { level }, full_width });
+        }
+        units
+    }
+
+    /// Whether any unit is narrower than in the uncompressed network.
+    pub fn is_compressed(&self) -> bool {
+        self.units().iter().zip(&self.widths).any(|(unit, &width)| width < unit.full_width)
+    }
+
+    /// Channels of the residual stream of a decoder level.
+    pub(crate) fn level_channels(&self, level: usize) -> usize {
+        let levels = self.levels();
+        if level == 0 { self.n_feats << levels } else { self.n_feats << (levels - level + 1) }
+    }
+
+    /// Channels that a level's 1x1 convolution gives, before the encoder's copy is joined.
+    pub(crate) fn level_output(&self, level: usize) -> usize {
+        self.n_feats << (self.levels() - 1 - level)
+    }
+
+    /// Channels that the attention of a level squeezes to (reduction 16).
+    pub(crate) fn squeezed(channels: usize) -> usize {
+        (channels / 16).max(1)
+    }
+
+    /// Inner width of down-sampling block `index`.
+    pub(crate) fn down_width(&self, index: usize) -> usize {
+        self.widths[index]
+    }
+
+    /// Inner width of block `block` of `level`; `block == n_blocks` is the up-sampling.
+    pub(crate) fn level_width(&self, level: usize, block: usize) -> usize {
+        self.widths[self.levels() + level * (self.n_blocks + 1) + block]
+    }
+}

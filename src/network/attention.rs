@@ -1,0 +1,104 @@
+//! Channel attention, with the statistics of the whole picture or of a neighbourhood.
+
+use burn::tensor::{
+    Tensor,
+    activation::sigmoid,
+    module::{avg_pool2d, interpolate},
+    ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
+};
+use dualres_kernels::Activation;
+
+use crate::{
+    Architecture, Result,
+    blocks::{Conv, ConvShape, ConvSource},
+};
+
+/// What channel attention averages over.
+///
+/// The published networks average over their whole input. A picture cut into tiles then sees other statistics in each
+/// tile, which no overlap repairs, and a large picture other statistics than the training patches had. Averaging over
+/// a window of the size of the training patch makes both agree ("Revisiting Global Information Aggregation for Image
+/// Restoration", ECCV 2022).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Over the whole input: the published networks.
+    Global,
+    /// Over a window of `window_cells` x `window_cells` cells of `cell` x `cell` input pixels, the window moving by
+    /// whole cells and the attention interpolated between their centres. Inputs must be whole cells in size, and tiles
+    /// must begin at whole cells for their results to agree.
+    Local {
+        /// Side of a cell in pixels of the low-resolution input.
+        cell: usize,
+        /// Side of the window in cells, odd.
+        window_cells: usize,
+    },
+}
+
+impl Pooling {
+    /// Cell side of [`Pooling::local`], in pixels of the low-resolution input.
+    pub const CELL: usize = 8;
+
+    /// Local pooling with the odd number of cells nearest to the training patch (side in low-resolution pixels).
+    pub fn local(training_patch: usize) -> Self {
+        let cells = training_patch / Self::CELL;
+        Self::Local { cell: Self::CELL, window_cells: (cells + 1 - cells % 2).max(3) }
+    }
+
+    /// What input sides must be a multiple of.
+    pub fn alignment(self) -> usize {
+        match self {
+            Self::Global => 1,
+            Self::Local { cell, .. } => cell,
+        }
+    }
+}
+
+/// Squeeze and excitation: average, two 1x1 convolutions, sigmoid, scale.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelAttention {
+    pub(crate) squeeze: Conv,
+    pub(crate) excite: Conv,
+}
+
+/// Mean over windows; beyond the picture there is nothing to average.
+fn average(x: &Tensor<4>, window: usize, step: usize, padding: usize) -> Tensor<4> {
+    let options = AvgPoolOptions::new([window, window])
+        .with_stride([step, step])
+        .with_padding([padding, padding])
+        .with_count_include_pad(false);
+    avg_pool2d(x.clone(), options)
+}
+
+impl ChannelAttention {
+    pub(crate) fn build(name: &str, channels: usize, source: &mut dyn ConvSource) -> Result<Self> {
+        let squeezed = Architecture::squeezed(channels);
+        Ok(Self {
+            squeeze: source.conv(format!("{name}.conv_du.0"), ConvShape::new(channels, squeezed, 1))?,
+            excite: source.conv(format!("{name}.conv_du.2"), ConvShape::new(squeezed, channels, 1))?,
+        })
+    }
+
+    /// Scales `x` [N, C, H, W], whose resolution is `magnification` times that of the network's input.
+    pub(crate) fn forward(&self, x: Tensor<4>, pooling: Pooling, magnification: usize) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        match pooling {
+            Pooling::Global => {
+                let mean = x.clone().mean_dim(3).mean_dim(2);
+                x * self.excitation(mean)
+            }
+            Pooling::Local { cell, window_cells } => {
+                let cell = cell * magnification;
+                let cells = average(&x, cell, cell, 0);
+                let means = average(&cells, window_cells, 1, window_cells / 2);
+                let options = InterpolateOptions::new(InterpolateMode::Bilinear)
+                    .with_align_corners(false)
+                    .with_output_size([height, width]);
+                x * interpolate(self.excitation(means), options)
+            }
+        }
+    }
+
+    fn excitation(&self, mean: Tensor<4>) -> Tensor<4> {
+        sigmoid(self.excite.forward(self.squeeze.forward_then(mean, Activation::Relu)))
+    }
+}

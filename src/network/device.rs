@@ -1,0 +1,184 @@
+//! What networks run on: every GPU by name, then the CPU.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, PoisonError},
+};
+
+use burn::tensor::{Device, DeviceKind, read_sync};
+
+use crate::{NetworkError, Result};
+
+/// What a device is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceClass {
+    /// A graphics card of its own.
+    DiscreteGpu,
+    /// Graphics in the processor.
+    IntegratedGpu,
+    /// A share of a GPU in a virtual machine, or one that does not say what it is.
+    OtherGpu,
+    /// A graphics driver that computes on the CPU. Correct and very slow: never chosen by itself.
+    SoftwareGpu,
+    /// The processor, with this program's own kernels.
+    Cpu,
+}
+
+impl std::fmt::Display for DeviceClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::DiscreteGpu => "discrete GPU",
+            Self::IntegratedGpu => "integrated GPU",
+            Self::OtherGpu => "GPU",
+            Self::SoftwareGpu => "software GPU (slow)",
+            Self::Cpu => "CPU",
+        })
+    }
+}
+
+/// A device that networks can run on.
+#[derive(Clone, Debug)]
+pub struct ComputeDevice {
+    /// Name to show and to choose by.
+    pub name: String,
+    /// What it is.
+    pub class: DeviceClass,
+    /// Graphics interface and driver; for the CPU its instruction set.
+    pub detail: String,
+    /// Largest single buffer in bytes; `None` where memory is the limit.
+    pub max_buffer_bytes: Option<u64>,
+    kind: Option<DeviceKind>,
+}
+
+impl ComputeDevice {
+    /// The processor.
+    pub fn cpu() -> Self {
+        Self {
+            name: "CPU".into(),
+            class: DeviceClass::Cpu,
+            detail: format!("{} kernels", dualres_kernels::slices::instruction_set()),
+            max_buffer_bytes: None,
+            kind: None,
+        }
+    }
+
+    /// Whether this is a graphics adapter that computes on hardware of its own.
+    pub fn is_real_gpu(&self) -> bool {
+        !matches!(self.class, DeviceClass::SoftwareGpu | DeviceClass::Cpu)
+    }
+
+    /// Starts the device for tensors.
+    ///
+    /// # Errors
+    /// If the graphics driver fails.
+    pub fn open(&self) -> Result<Device> {
+        let Some(kind) = self.kind.clone() else {
+            return Ok(Device::flex());
+        };
+        // A device can be registered once in a process; later calls share it.
+        static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = open.iter().find(|(known, _)| *known == kind) {
+            return Ok(device.clone());
+        }
+        let failed = |reason: String| NetworkError::DeviceStart { name: self.name.clone(), reason };
+        let start = || Device::wgpu_options().device_kind(kind.clone()).init();
+        // Drivers are foreign code and the layers above them panic on some failures.
+        let device = catch_unwind(AssertUnwindSafe(start))
+            .map_err(|_| failed("the graphics driver failed".into()))?
+            .map_err(|error| failed(error.to_string()))?;
+        open.push((kind, device.clone()));
+        Ok(device)
+    }
+}
+
+/// All devices: real GPUs (discrete first), software adapters, the CPU last.
+pub fn list() -> Vec<ComputeDevice> {
+    let mut devices = gpus();
+    devices.sort_by_key(|device| match device.class {
+        DeviceClass::DiscreteGpu => 0,
+        DeviceClass::IntegratedGpu => 1,
+        DeviceClass::OtherGpu => 2,
+        DeviceClass::SoftwareGpu => 3,
+        DeviceClass::Cpu => 4,
+    });
+    devices.push(ComputeDevice::cpu());
+    devices
+}
+
+/// Chooses a device: `auto` (a real GPU if there is one, else the CPU), `cpu`, `gpu` (a real GPU, else a software
+/// adapter), or a part of a device's name.
+///
+/// # Errors
+/// If there is no such device.
+pub fn choose(wanted: &str) -> Result<ComputeDevice> {
+    if wanted.eq_ignore_ascii_case("cpu") {
+        return Ok(ComputeDevice::cpu());
+    }
+    let devices = list();
+    let real = devices.iter().find(|device| device.is_real_gpu());
+    match wanted.to_lowercase().as_str() {
+        "auto" => Ok(real.cloned().unwrap_or_else(ComputeDevice::cpu)),
+        "gpu" => real
+            .or_else(|| devices.iter().find(|device| device.class == DeviceClass::SoftwareGpu))
+            .cloned()
+            .ok_or(NetworkError::NoGpu),
+        name => devices.iter().find(|device| device.name.to_lowercase().contains(name)).cloned().ok_or_else(|| {
+            let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
+            NetworkError::UnknownDevice { wanted: wanted.to_owned(), available: names.join(", ") }
+        }),
+    }
+}
+
+/// The adapters of the graphics interface that the tensor library would settle on: the first with a real GPU, else
+/// the first with any adapter.
+fn gpus() -> Vec<ComputeDevice> {
+    let mut fallback = Vec::new();
+    for backend in [wgpu::Backend::Vulkan, wgpu::Backend::Metal, wgpu::Backend::Dx12, wgpu::Backend::Gl] {
+        if !wgpu::Instance::enabled_backend_features().contains(backend.into()) {
+            continue;
+        }
+        let found = catch_unwind(|| adapters(backend)).unwrap_or_default();
+        if found.iter().any(ComputeDevice::is_real_gpu) {
+            return found;
+        }
+        if fallback.is_empty() {
+            fallback = found;
+        }
+    }
+    fallback
+}
+
+fn adapters(backend: wgpu::Backend) -> Vec<ComputeDevice> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: backend.into(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let mut counts = [0; 3];
+    let mut number = |slot: usize| {
+        counts[slot] += 1;
+        counts[slot] - 1
+    };
+    read_sync(instance.enumerate_adapters(backend.into()))
+        .iter()
+        .filter_map(|adapter| {
+            let info = adapter.get_info();
+            // Each kind counts from zero on its own, in enumeration order.
+            let (class, kind) = match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => (DeviceClass::DiscreteGpu, DeviceKind::DiscreteGpu(number(0))),
+                wgpu::DeviceType::IntegratedGpu => (DeviceClass::IntegratedGpu, DeviceKind::IntegratedGpu(number(1))),
+                wgpu::DeviceType::VirtualGpu => (DeviceClass::OtherGpu, DeviceKind::VirtualGpu(number(2))),
+                wgpu::DeviceType::Cpu => (DeviceClass::SoftwareGpu, DeviceKind::Cpu),
+                wgpu::DeviceType::Other => return None,
+            };
+            let limits = adapter.limits();
+            Some(ComputeDevice {
+                name: info.name.clone(),
+                class,
+                detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
+                max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into())),
+                kind: Some(kind),
+            })
+        })
+        .collect()
+}

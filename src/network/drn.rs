@@ -1,0 +1,316 @@
+//! The primal network P: low to high resolution (CVPR 2020, section 3; the code's `model/drn.py`).
+
+use burn::tensor::{
+    Device, Tensor, TensorData,
+    module::interpolate,
+    ops::{InterpolateMode, InterpolateOptions},
+};
+use dualres_kernels::Activation;
+
+use crate::{
+    Architecture, NetworkError, Pooling, Result, Weight, Weights,
+    attention::ChannelAttention,
+    blocks::{Conv, ConvShape, ConvSource, LEAKY, RandomConvs, StoredConvs},
+};
+
+/// Mean colour of the training pictures of the published networks, in `[0, 1]`.
+const MEAN_COLOUR: [f32; 3] = [0.4488, 0.4371, 0.4040];
+
+/// Two convolutions that halve the resolution; also the form of a dual model.
+#[derive(Clone, Debug)]
+pub(crate) struct DownBlock {
+    pub(crate) strided: Conv,
+    pub(crate) last: Conv,
+}
+
+impl DownBlock {
+    pub(crate) fn build(name: &str, [inputs, inner, outputs]: [usize; 3], source: &mut dyn ConvSource) -> Result<Self> {
+        let strided = ConvShape::new(inputs, inner, 3).strided().unbiased();
+        Ok(Self {
+            strided: source.conv(format!("{name}dual_module.0.0"), strided)?,
+            last: source.conv(format!("{name}dual_module.1"), ConvShape::new(inner, outputs, 3).unbiased())?,
+        })
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.last.forward(self.strided.forward_then(x, LEAKY))
+    }
+}
+
+/// Residual channel attention block.
+#[derive(Clone, Debug)]
+pub(crate) struct ResidualBlock {
+    pub(crate) first: Conv,
+    pub(crate) second: Conv,
+    pub(crate) attention: ChannelAttention,
+}
+
+impl ResidualBlock {
+    fn forward(&self, x: Tensor<4>, pooling: Pooling, magnification: usize) -> Tensor<4> {
+        let inner = self.first.forward_then(x.clone(), Activation::Relu);
+        self.attention.forward(self.second.forward(inner), pooling, magnification) + x
+    }
+}
+
+/// One level of the decoder: residual blocks, up-sampling by two, and a 1x1 convolution.
+#[derive(Clone, Debug)]
+pub(crate) struct Level {
+    pub(crate) blocks: Vec<ResidualBlock>,
+    pub(crate) up: Conv,
+    pub(crate) reduce: Conv,
+}
+
+/// Subtraction and addition of the mean colour around the network.
+#[derive(Clone, Debug)]
+struct MeanShift {
+    /// What imported weights have instead of the published constants: matrix [3, 3, 1, 1] and bias [3].
+    trained: Option<(Tensor<4>, Tensor<1>)>,
+    /// [1, 3, 1, 1]
+    offset: Tensor<4>,
+    name: &'static str,
+}
+
+impl MeanShift {
+    fn new(name: &'static str, sign: f32, weights: Option<&Weights>, device: &Device) -> Result<Self> {
+        let offset = MEAN_COLOUR.map(|mean| sign * 255.0 * mean);
+        let mut trained = None;
+        if let Some(weights) = weights
+            && weights.0.contains_key(&format!("{name}.weight"))
+        {
+            let matrix: Tensor<4> = weights.tensor(&format!("{name}.weight"), [3, 3, 1, 1], device)?;
+            let bias: Tensor<1> = weights.tensor(&format!("{name}.bias"), [3], device)?;
+            let identity: Vec<f32> = (0..9).map(|i| if i % 4 == 0 { 1.0 } else { 0.0 }).collect();
+            let near = |weight: &Weight, expected: &[f32], tolerance: f32| {
+                weight.values.iter().zip(expected).all(|(a, b)| (a - b).abs() <= tolerance)
+            };
+            let standard = near(&weights.0[&format!("{name}.weight")], &identity, 1e-6)
+                && near(&weights.0[&format!("{name}.bias")], &offset, 1e-3);
+            if !standard {
+                trained = Some((matrix, bias));
+            }
+        }
+        let offset = Tensor::from_data(TensorData::new(offset.to_vec(), [1, 3, 1, 1]), device);
+        Ok(Self { trained, offset, name })
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match &self.trained {
+            None => x + self.offset.clone(),
+            Some((matrix, bias)) => dualres_kernels::conv2d(x, matrix.clone(), Some(bias.clone()), Default::default()),
+        }
+    }
+
+    fn export(&self, weights: &mut Weights) {
+        if let Some((matrix, bias)) = &self.trained {
+            weights.insert(format!("{}.weight", self.name), matrix);
+            weights.insert(format!("{}.bias", self.name), bias);
+        }
+    }
+}
+
+/// The primal network P.
+#[derive(Clone, Debug)]
+pub struct Drn {
+    architecture: Architecture,
+    sub_mean: MeanShift,
+    add_mean: MeanShift,
+    pub(crate) head: Conv,
+    pub(crate) down: Vec<DownBlock>,
+    pub(crate) levels: Vec<Level>,
+    pub(crate) tails: Vec<Conv>,
+}
+
+impl Drn {
+    /// A network with random weights, the same for the same seed.
+    ///
+    /// # Errors
+    /// If the architecture is not valid.
+    pub fn init(architecture: &Architecture, seed: u64, device: &Device) -> Result<Self> {
+        Self::build(architecture, None, &mut RandomConvs::new(seed, device), device)
+    }
+
+    /// A network with stored weights.
+    ///
+    /// # Errors
+    /// If the architecture is not valid or the weights are not exactly those it needs.
+    pub fn load(architecture: &Architecture, weights: &Weights, device: &Device) -> Result<Self> {
+        let network = Self::build(architecture, Some(weights), &mut StoredConvs { weights, device }, device)?;
+        let known = network.parameter_names();
+        let foreign = weights
+            .0
+            .keys()
+            .find(|name| !known.contains(*name) && !name.starts_with("sub_mean.") && !name.starts_with("add_mean."));
+        match foreign {
+            Some(name) => Err(NetworkError::Weights(format!("{name} belongs to no layer"))),
+            None => Ok(network),
+        }
+    }
+
+    fn build(
+        architecture: &Architecture,
+        weights: Option<&Weights>,
+        source: &mut dyn ConvSource,
+        device: &Device,
+    ) -> Result<Self> {
+        architecture.validate()?;
+        let (feats, levels) = (architecture.n_feats, architecture.levels());
+        let head = source.conv("head".into(), ConvShape::new(3, feats, 3))?;
+        let down = (0..levels)
+            .map(|p| {
+                let channels = [feats << p, architecture.down_width(p), feats << (p + 1)];
+                DownBlock::build(&format!("down.{p}."), channels, source)
+            })
+            .collect::<Result<_>>()?;
+        let level = |level: usize, source: &mut dyn ConvSource| {
+            let channels = architecture.level_channels(level);
+            let name = format!("up_blocks.{level}");
+            let blocks = (0..architecture.n_blocks)
+                .map(|block| {
+                    let name = format!("{name}.{block}.body");
+                    let inner = architecture.level_width(level, block);
+                    Ok(ResidualBlock {
+                        first: source.conv(format!("{name}.0"), ConvShape::new(channels, inner, 3))?,
+                        second: source.conv(format!("{name}.2"), ConvShape::new(inner, channels, 3))?,
+                        attention: ChannelAttention::build(&format!("{name}.3"), channels, source)?,
+                    })
+                })
+                .collect::<Result<_>>()?;
+            let (block, inner) = (architecture.n_blocks, architecture.level_width(level, architecture.n_blocks));
+            Ok(Level {
+                blocks,
+                up: source.conv(format!("{name}.{block}.0"), ConvShape::new(channels, 4 * inner, 3))?,
+                reduce: source.conv(
+                    format!("{name}.{}", block + 1),
+                    ConvShape::new(inner, architecture.level_output(level), 1),
+                )?,
+            })
+        };
+        let decoder = (0..levels).map(|index| level(index, source)).collect::<Result<_>>()?;
+        let tails = (0..=levels)
+            .map(|index| {
+                let channels = if index == 0 { feats << levels } else { 2 * architecture.level_output(index - 1) };
+                source.conv(format!("tail.{index}"), ConvShape::new(channels, 3, 3))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            architecture: architecture.clone(),
+            sub_mean: MeanShift::new("sub_mean", -1.0, weights, device)?,
+            add_mean: MeanShift::new("add_mean", 1.0, weights, device)?,
+            head,
+            down,
+            levels: decoder,
+            tails,
+        })
+    }
+
+    /// The numbers of the network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Pictures at every level: for `x` [N, 3, H, W] in `[0, 255]` the list
+    /// `[sr_0, sr_1, …]` of sizes H x W, 2H x 2W, … , scale * H x scale * W. Neither clamped nor rounded.
+    ///
+    /// # Panics
+    /// If pooling is local and H or W is not a multiple of [`Pooling::alignment`].
+    pub fn forward(&self, x: Tensor<4>, pooling: Pooling) -> Vec<Tensor<4>> {
+        self.run(x, pooling, true)
+    }
+
+    /// The last picture of [`Drn::forward`] alone, for less work and memory.
+    ///
+    /// # Panics
+    /// As [`Drn::forward`].
+    pub fn upscale(&self, x: Tensor<4>, pooling: Pooling) -> Tensor<4> {
+        self.run(x, pooling, false).pop().expect("a network has at least one level")
+    }
+
+    fn run(&self, x: Tensor<4>, pooling: Pooling, every_level: bool) -> Vec<Tensor<4>> {
+        let [_, _, height, width] = x.dims();
+        let alignment = pooling.alignment();
+        assert!(
+            height.is_multiple_of(alignment) && width.is_multiple_of(alignment),
+            "local pooling needs sides in multiples of {alignment}, got {width}x{height}"
+        );
+        let scale = self.architecture.scale;
+        // The published code's `Upsample`: PyTorch bicubic, a = -0.75, not antialiased, no aligned corners.
+        let options = InterpolateOptions::new(InterpolateMode::Bicubic)
+            .with_align_corners(false)
+            .with_output_size([height * scale, width * scale]);
+        // No gradient is needed with respect to the picture, and not every backend has one for bicubic.
+        let enlarged = interpolate(x.detach(), options);
+        let mut x = self.head.forward(self.sub_mean.forward(enlarged));
+        let mut copies = Vec::with_capacity(self.down.len());
+        for block in &self.down {
+            copies.push(x.clone());
+            x = block.forward(x);
+        }
+        let mut pictures = Vec::with_capacity(self.tails.len());
+        if every_level {
+            pictures.push(self.add_mean.forward(self.tails[0].forward(x.clone())));
+        }
+        for (index, level) in self.levels.iter().enumerate() {
+            for block in &level.blocks {
+                x = block.forward(x, pooling, 1 << index);
+            }
+            x = level.reduce.forward(pixel_shuffle(level.up.forward(x)));
+            let copy = copies.pop().expect("one copy a level");
+            x = Tensor::cat(vec![x, copy], 1);
+            if every_level || index + 1 == self.levels.len() {
+                pictures.push(self.add_mean.forward(self.tails[index + 1].forward(x.clone())));
+            }
+        }
+        pictures
+    }
+
+    /// Calls `visit` with every convolution, in a fixed order.
+    pub(crate) fn visit(&self, visit: &mut dyn FnMut(&Conv)) {
+        // One traversal serves both directions; clones of tensors are handles.
+        self.clone().visit_mut(&mut |conv| visit(conv));
+    }
+
+    pub(crate) fn visit_mut(&mut self, visit: &mut dyn FnMut(&mut Conv)) {
+        visit(&mut self.head);
+        for block in &mut self.down {
+            visit(&mut block.strided);
+            visit(&mut block.last);
+        }
+        for level in &mut self.levels {
+            for block in &mut level.blocks {
+                visit(&mut block.first);
+                visit(&mut block.second);
+                visit(&mut block.attention.squeeze);
+                visit(&mut block.attention.excite);
+            }
+            visit(&mut level.up);
+            visit(&mut level.reduce);
+        }
+        self.tails.iter_mut().for_each(visit);
+    }
+
+    fn parameter_names(&self) -> std::collections::BTreeSet<String> {
+        let mut weights = std::collections::BTreeSet::new();
+        self.visit(&mut |conv| {
+            weights.insert(format!("{}.weight", conv.name));
+            if conv.bias.is_some() {
+                weights.insert(format!("{}.bias", conv.name));
+            }
+        });
+        weights
+    }
+
+    /// All weights by their published names.
+    pub fn weights(&self) -> Weights {
+        let mut weights = Weights::default();
+        self.visit(&mut |conv| conv.export(&mut weights));
+        self.sub_mean.export(&mut weights);
+        self.add_mean.export(&mut weights);
+        weights
+    }
+}
+
+/// [N, 4C, H, W] to [N, C, 2H, 2W]: channel 4c + 2i + j goes to row parity i and column parity j.
+fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    x.reshape([n, c / 4, 2, 2, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c / 4, 2 * h, 2 * w])
+}

@@ -1,0 +1,52 @@
+//! What can go wrong with a network, told so that its user knows what to do.
+
+use std::path::PathBuf;
+
+/// Result of the network room.
+pub type Result<T> = std::result::Result<T, NetworkError>;
+
+/// A network that cannot be described, loaded, saved or placed on a device.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The numbers describe no network.
+    #[error("not a dual regression network: {0}")]
+    Architecture(String),
+    /// The file could not be read.
+    #[error("cannot read the model ({source}): {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is damaged, cut short, or no model of ours.
+    #[error("{reason}: {name}")]
+    Format {
+        /// File name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Weights and architecture disagree.
+    #[error("the weights do not fit the network: {0}")]
+    Weights(String),
+    /// No device of that name.
+    #[error("no device called \"{wanted}\"; there are: {available}")]
+    UnknownDevice {
+        /// What was asked for.
+        wanted: String,
+        /// Names of the devices there are.
+        available: String,
+    },
+    /// A GPU was asked for and there is none.
+    #[error("no GPU found that can run networks; use --device cpu")]
+    NoGpu,
+    /// The device did not start.
+    #[error("the device {name} does not start ({reason}); use --device cpu")]
+    DeviceStart {
+        /// Name of the device.
+        name: String,
+        /// What the driver said.
+        reason: String,
+    },
+}
