@@ -1,1 +1,19 @@
-//! TODO
+//! Upscaling one picture of any size, with the proof.
+//!
+//! A picture is run through the network in tiles chosen from the memory there is, and the result goes back through
+//! the dual models to the input's size. Where the reconstruction differs from the input, the network has changed the
+//! picture: the consistency map says where, the loop PSNR how much.
+//!
+//! The library reports and is cancelled through one closure; it prints nothing and starts no threads of its own.
+
+mod consistency;
+mod error;
+mod memory;
+mod planes;
+mod tiles;
+mod upscale;
+
+pub use consistency::{LOOP_RULE, heat_map};
+pub use error::{EngineError, Result};
+pub use tiles::HALO;
+pub use upscale::{Event, Options, PoolingChoice, Upscaled, Upscaler};

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Cursor, Seek},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
@@ -30,6 +30,47 @@ pub fn read(path: &Path) -> Result<Picture> {
         return Err(ImagingError::Open { path: path.to_owned(), source });
     }
     decode_from(BufReader::new(file), &path.display().to_string())
+}
+
+/// Width and height of a picture file before orientation, from its header alone.
+///
+/// # Errors
+/// If the file cannot be read or its header is of no known format.
+pub fn dimensions(path: &Path) -> Result<(usize, usize)> {
+    let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
+    let name = path.display().to_string();
+    let reader = ImageReader::open(path).map_err(open_error)?.with_guessed_format().map_err(open_error)?;
+    if reader.format().is_none() {
+        return Err(ImagingError::UnknownFormat { name });
+    }
+    let (width, height) =
+        reader.into_dimensions().map_err(|error| ImagingError::Decode { name, reason: error.to_string() })?;
+    Ok((width as usize, height as usize))
+}
+
+/// Picture files in a folder and its sub-folders by their extensions, in the order of their paths. Links to folders
+/// are not followed.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn find_pictures(folder: &Path) -> Result<Vec<PathBuf>> {
+    let open_error = |source| ImagingError::Open { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(open_error)? {
+        let entry = entry.map_err(open_error)?;
+        let path = entry.path();
+        if entry.file_type().map_err(open_error)?.is_dir() {
+            found.extend(find_pictures(&path)?);
+        } else if path.extension().and_then(|e| e.to_str()).is_some_and(is_picture_extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_picture_extension(extension: &str) -> bool {
+    SUPPORTED_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
 }
 
 /// Decodes a picture from memory; `name` is used in messages only.

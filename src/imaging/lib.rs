@@ -17,7 +17,7 @@ pub mod psnr;
 pub mod resize;
 pub mod ssim;
 
-pub use decode::{MAX_PIXELS, SUPPORTED_EXTENSIONS, decode, read};
+pub use decode::{MAX_PIXELS, SUPPORTED_EXTENSIONS, decode, dimensions, find_pictures, read};
 pub use encode::{EncodeOptions, Format, encode, write};
 pub use error::{ImagingError, Result};
 pub use metadata::Metadata;

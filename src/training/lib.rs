@@ -1,1 +1,23 @@
-//! TODO
+//! Training by dual regression, and measuring what came of it.
+//!
+//! The network learns to enlarge pictures and, at the same time, its dual models learn to reduce the results back to
+//! the input (equation 1 of the TPAMI paper). Data are folders of pictures; low resolutions are made on the way by the
+//! resampling the field measures with. Runs report and are stopped through one closure, write their state whole or not
+//! at all, and go on after an interruption with the losses they would have had.
+
+mod adam;
+mod config;
+mod dataset;
+mod error;
+mod evaluate;
+mod log;
+mod run;
+mod sampler;
+mod state;
+
+pub use config::TrainConfig;
+pub use dataset::PictureSet;
+pub use error::{Result, TrainingError};
+pub use evaluate::{Evaluation, ImageScore, Scores, evaluate};
+pub use run::{Progress, TrainEvent, Validation, train};
+pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

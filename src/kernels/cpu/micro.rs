@@ -1,8 +1,9 @@
 //! The innermost loops, in vectors of whatever length the processor has.
 //!
-//! Twelve accumulators (4 output channels x 3 vectors of positions, or 4 x 3 pairs of channel and tap) stay in
+//! Twelve accumulators (6 output channels x 2 vectors of positions, or 4 x 3 pairs of channel and tap) stay in
 //! registers while the sum runs; each step loads a few vectors and does twelve fused multiply-adds, so the loads keep
-//! up with the arithmetic.
+//! up with the arithmetic. Twelve, the operands and one broadcast weight are what the 16 registers of AVX2 hold:
+//! one more and the sums are spilled in every step, at half the speed.
 
 use std::marker::PhantomData;
 
@@ -14,8 +15,17 @@ use crate::Activation;
 /// Lanes of the longest vector in use (AVX-512).
 pub(crate) const MAX_LANES: usize = 16;
 
-/// Output channels computed together.
-const BLOCK: usize = 4;
+/// Most output channels computed together.
+const BLOCK: usize = 6;
+/// Output channels whose weight gradients are computed together.
+const GRADIENT_BLOCK: usize = 4;
+
+/// The blocks of output channels: as few as possible and of even size, because a small last block would leave most
+/// multipliers idle.
+fn blocks(outputs: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let count = outputs.div_ceil(BLOCK);
+    (0..count).map(move |index| index * outputs / count..(index + 1) * outputs / count)
+}
 
 pub(crate) fn instruction_set() -> &'static str {
     struct Name;
@@ -49,10 +59,10 @@ pub(crate) fn pack(
     weight: impl Fn(usize, usize, usize) -> f32,
 ) -> Packed {
     let mut data = Vec::with_capacity(outputs * channels * taps);
-    for first in (0..outputs).step_by(BLOCK) {
+    for block in blocks(outputs) {
         for channel in 0..channels {
             for tap in 0..taps {
-                for output in first..(first + BLOCK).min(outputs) {
+                for output in block.clone() {
                     data.push(weight(output, channel, tap));
                 }
             }
@@ -120,14 +130,12 @@ impl WithSimd for CorrelateTile<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = S::F32_LANES;
         let vectors = self.layout.columns.div_ceil(lanes);
+        // Few output channels leave registers for more positions.
+        let most = if self.packed.outputs <= 3 { 3 } else { 2 };
         for row in 0..self.layout.rows {
             let mut done = 0;
             while done < vectors {
-                // 4 = 2 + 2: a lone last vector would leave most multipliers idle.
-                let count = match vectors - done {
-                    4 => 2,
-                    left => left.min(3),
-                };
+                let count = (vectors - done).min(most);
                 match count {
                     3 => self.blocks::<S, 3>(simd, row, done * lanes),
                     2 => self.blocks::<S, 2>(simd, row, done * lanes),
@@ -142,12 +150,14 @@ impl WithSimd for CorrelateTile<'_> {
 impl CorrelateTile<'_> {
     #[inline(always)]
     fn blocks<S: Simd, const VECTORS: usize>(&self, simd: S, row: usize, column: usize) {
-        let outputs = self.packed.outputs;
-        for first in (0..outputs).step_by(BLOCK) {
-            match outputs - first {
+        for block in blocks(self.packed.outputs) {
+            let first = block.start;
+            match block.len() {
                 1 => self.block::<S, 1, VECTORS>(simd, row, column, first),
                 2 => self.block::<S, 2, VECTORS>(simd, row, column, first),
                 3 => self.block::<S, 3, VECTORS>(simd, row, column, first),
+                4 => self.block::<S, 4, VECTORS>(simd, row, column, first),
+                5 => self.block::<S, 5, VECTORS>(simd, row, column, first),
                 _ => self.block::<S, BLOCK, VECTORS>(simd, row, column, first),
             }
         }
@@ -285,12 +295,12 @@ impl WithSimd for WeightGradientTile<'_> {
             .map(|term| term / taps * self.layout.channel_stride + self.layout.taps[term % taps])
             .collect();
         let outputs = self.bias.len();
-        for first in (0..outputs).step_by(BLOCK) {
+        for first in (0..outputs).step_by(GRADIENT_BLOCK) {
             match outputs - first {
                 1 => self.block::<S, 1>(simd, &terms, first),
                 2 => self.block::<S, 2>(simd, &terms, first),
                 3 => self.block::<S, 3>(simd, &terms, first),
-                _ => self.block::<S, BLOCK>(simd, &terms, first),
+                _ => self.block::<S, GRADIENT_BLOCK>(simd, &terms, first),
             }
         }
         for (channel, bias) in self.bias.iter_mut().enumerate() {

@@ -1,0 +1,247 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Larger pictures by dual regression, with the proof of how far they keep to the original.
+#[derive(Debug, Parser)]
+#[command(name = "dualres", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Upscale(UpscaleArgs),
+    Evaluate(EvaluateArgs),
+    Train(Box<TrainArgs>),
+    /// List, show and import models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    Devices(DevicesArgs),
+}
+
+/// What channel attention averages over.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PoolingArg {
+    /// A window of the size of the training patch; pictures run in tiles
+    Local,
+    /// The whole picture, run in one piece, as the published networks do
+    Global,
+}
+
+/// Enlarge pictures
+///
+/// Each result goes back through the model's dual network and is compared with the input: loop_psnr says how well it
+/// kept to the picture. Orientation, colour profile and EXIF of the input are kept.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dualres upscale photo.jpg -o large.png
+  dualres upscale photo.jpg -o large.png --scale 4 --consistency where-it-invented.png
+  dualres upscale holiday/ more/*.jpg -o enlarged/ --json")]
+pub(crate) struct UpscaleArgs {
+    /// Pictures, or folders of pictures
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Output picture (.png .jpg .webp .tif .bmp), replaced if it exists; a folder for several inputs
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    /// Model by name (see `dualres models list`) or file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) model: Option<String>,
+    /// Choose the model by its scale
+    #[arg(long, value_name = "N")]
+    pub(crate) scale: Option<usize>,
+    /// Device: auto, cpu, gpu, or a part of its name (see `dualres devices`)
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// Side of tiles in input pixels; chosen from the free memory if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16384))]
+    pub(crate) tile: Option<u32>,
+    /// What channel attention averages over
+    #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
+    pub(crate) pooling: PoolingArg,
+    /// Also write the dual reconstruction, at the input's size; a folder for several inputs
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dual: Option<PathBuf>,
+    /// Also write where the reconstruction differs from the input, as a heat map; a folder for several inputs
+    #[arg(long, value_name = "PATH")]
+    pub(crate) consistency: Option<PathBuf>,
+    /// Quality of JPEG output, 1 to 100
+    #[arg(long, value_name = "Q", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+    /// Replace files that exist in an output folder
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Report one JSON object a line and file
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Measure a model on a folder of high-resolution pictures
+///
+/// Inputs are made from the pictures by MATLAB-compatible bicubic reduction.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dualres evaluate --model x4 --hr Set5/HR
+  dualres evaluate --model run/best.safetensors --hr val/ --json")]
+pub(crate) struct EvaluateArgs {
+    /// Model by name or file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) model: String,
+    /// Folder of high-resolution pictures
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hr: PathBuf,
+    /// Scale that the model must have
+    #[arg(long, value_name = "N")]
+    pub(crate) scale: Option<usize>,
+    /// Device: auto, cpu, gpu, or a part of its name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// What channel attention averages over
+    #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
+    pub(crate) pooling: PoolingArg,
+    /// Report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Sizes of networks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PresetArg {
+    /// Small: trained on a CPU, run on a laptop
+    T,
+    /// DRN-S
+    S,
+    /// DRN-L
+    L,
+}
+
+/// Train a network by dual regression
+///
+/// Goes on with the run in the folder if it holds one with the same settings. Ctrl-C saves and stops.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dualres train --data photos/ --validation val/ --scale 2 -o run/
+  dualres train --data photos/ --validation val/ --init x4.safetensors --lr 1e-4 -o run/
+  dualres train --data photos/ --validation val/ --scale 2 --lambda 0 -o without-dual/")]
+pub(crate) struct TrainArgs {
+    /// Folders of high-resolution pictures
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR")]
+    pub(crate) data: Vec<PathBuf>,
+    /// Folder of high-resolution pictures that choose the best weights
+    #[arg(long, value_name = "DIR")]
+    pub(crate) validation: Option<PathBuf>,
+    /// Folder of the run: state, curves (metrics.csv), best.safetensors, last.safetensors
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Name of the model; the scale if not given
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Scale of the network: 2, 4 or 8
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) scale: usize,
+    /// Size of the network
+    #[arg(long, value_enum, default_value_t = PresetArg::T)]
+    pub(crate) preset: PresetArg,
+    /// Features of the network in place of the preset's
+    #[arg(long, value_name = "N")]
+    pub(crate) n_feats: Option<usize>,
+    /// Blocks a level in place of the preset's
+    #[arg(long, value_name = "N")]
+    pub(crate) n_blocks: Option<usize>,
+    /// Model by name or file to start from; its network is taken
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
+    /// Side of patches in low-resolution pixels
+    #[arg(long, default_value_t = 48, value_name = "N")]
+    pub(crate) patch: usize,
+    /// Patches a step
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub(crate) batch: usize,
+    /// Steps in all
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub(crate) steps: usize,
+    /// Highest learning rate
+    #[arg(long, default_value_t = 5e-4)]
+    pub(crate) lr: f64,
+    /// Learning rate at the end
+    #[arg(long, default_value_t = 1e-7)]
+    pub(crate) lr_min: f64,
+    /// Steps of linear warm-up
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) warmup: usize,
+    /// Weight of the dual regression loss; 0 trains without it
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) lambda: f64,
+    /// Largest norm of each network's gradient
+    #[arg(long, default_value_t = 50.0)]
+    pub(crate) clip: f64,
+    /// Skip steps whose loss exceeds this multiple of the recent mean
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) skip_threshold: f64,
+    /// Decay of the moving average of the weights
+    #[arg(long, default_value_t = 0.999)]
+    pub(crate) ema: f64,
+    /// Seed of weights and patches
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Steps between validations and saves
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) validate_every: usize,
+    /// Device: auto, cpu, gpu, or a part of its name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// Report validations as JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List the models inside the program
+    #[command(after_help = "Example:\n  dualres models list --json")]
+    List {
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a model is: network, cost, training, measures, licence
+    #[command(after_help = "Examples:\n  dualres models show x4\n  dualres models show run/best.safetensors --json")]
+    Show {
+        /// Model by name or file
+        #[arg(value_name = "NAME|FILE")]
+        model: String,
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Convert an official DRN checkpoint (.pt) to a model file
+    #[command(after_help = "Examples:
+  dualres models import DRNS4x.pt -o drn-s-x4.safetensors
+  dualres models import DRNS4x.pt --dual DRNS4x_dual_model.pt -o drn-s-x4.safetensors")]
+    Import {
+        /// Checkpoint of the primal network
+        file: PathBuf,
+        /// Checkpoint of the dual models
+        #[arg(long, value_name = "FILE")]
+        dual: Option<PathBuf>,
+        /// Model file to write
+        #[arg(short, long, value_name = "OUT")]
+        output: PathBuf,
+        /// Licence of the weights, for the description
+        #[arg(long, default_value = "unknown")]
+        licence: String,
+    },
+}
+
+/// List what networks can run on
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  dualres devices --json")]
+pub(crate) struct DevicesArgs {
+    /// Report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,99 @@
+//! `dualres models`
+
+use burn::tensor::Device;
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Description, cost, import};
+use serde_json::{Value, json};
+
+use crate::{cli::ModelsCommand, library, report, report::Outcome};
+
+/// Side of the low-resolution input that MACs are stated for, as in the publications.
+const MAC_INPUT: usize = 96;
+
+pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
+    match command {
+        ModelsCommand::List { json } => list(json),
+        ModelsCommand::Show { model, json } => show(&model, json),
+        ModelsCommand::Import { file, dual, output, licence } => {
+            let mut model = import::read_checkpoints(&file, dual.as_deref(), &Device::flex())?;
+            model.description.licence = licence;
+            write_atomically(&output, &model.to_bytes())?;
+            let duals = if model.duals.is_empty() { ", without dual models" } else { "" };
+            report::line(&format!("{} written{duals}\n{}", output.display(), summary(&model.description)));
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn list(json: bool) -> anyhow::Result<Outcome> {
+    for (name, description) in library::embedded()? {
+        if json {
+            report::line(&facts(&description).to_string());
+        } else {
+            report::line(&format!("{name:8} {}\n         {}", description.purpose, summary(&description)));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn summary(description: &Description) -> String {
+    let architecture = &description.architecture;
+    let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
+    let quality =
+        description.metrics.first().map_or(String::new(), |m| format!(", {} {:.2} dB on {}", m.name, m.value, m.set));
+    format!(
+        "x{}, {} features, {} blocks a level, {} parameters, {:.2} G MACs for a {MAC_INPUT}x{MAC_INPUT} input{quality}",
+        architecture.scale,
+        architecture.n_feats,
+        architecture.n_blocks,
+        cost.parameters(),
+        cost.macs() as f64 / 1e9,
+    )
+}
+
+fn facts(description: &Description) -> Value {
+    let cost = cost::count(&description.architecture, MAC_INPUT, MAC_INPUT);
+    json!({
+        "description": description,
+        "parameters": cost.parameters(),
+        "dual_parameters": cost.dual_parameters,
+        "macs": {"input": [MAC_INPUT, MAC_INPUT], "total": cost.macs()},
+    })
+}
+
+fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
+    let model = library::load(Some(name), None)?;
+    let description = &model.description;
+    let cost = cost::count(&description.architecture, MAC_INPUT, MAC_INPUT);
+    if json {
+        let mut facts = facts(description);
+        facts["layers"] = cost
+            .layers
+            .iter()
+            .map(|layer| json!({"name": layer.name, "parameters": layer.parameters, "macs": layer.macs}))
+            .collect();
+        report::line(&facts.to_string());
+        return Ok(Outcome::Done);
+    }
+    report::line(&format!("{}: {}\n{}", description.name, description.purpose, summary(description)));
+    report::line(&format!("licence: {}", description.licence));
+    report::line(&match model.duals.first() {
+        Some(dual) => format!("dual models: {} of width {}", model.duals.len(), dual.width()),
+        None => "dual models: none".to_owned(),
+    });
+    for metric in &description.metrics {
+        report::line(&format!("{} on {}: {:.3}\n    {}", metric.name, metric.set, metric.value, metric.rule));
+    }
+    report::line("\ninner widths");
+    for (unit, width) in description.architecture.units().iter().zip(&description.architecture.widths) {
+        report::line(&format!("  {:22} {width:4} of {}", unit.kind.to_string(), unit.full_width));
+    }
+    report::line(&format!("\n{:40} {:>12} {:>14}", "layer", "parameters", format!("MACs at {MAC_INPUT}x{MAC_INPUT}")));
+    for layer in &cost.layers {
+        report::line(&format!("{:40} {:>12} {:>14}", layer.name, layer.parameters, layer.macs));
+    }
+    if !description.training.is_null() {
+        report::line(&format!("\ntraining: {}", serde_json::to_string_pretty(&description.training)?));
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,130 @@
+//! `dualres train`
+
+use std::{ops::ControlFlow, time::Instant};
+
+use anyhow::Context;
+use dualres_network::{Architecture, Model, Preset, device};
+use dualres_training::{Progress, TrainConfig, TrainEvent, Validation, train};
+use serde_json::json;
+
+use super::progress_bar;
+use crate::{
+    cli::{PresetArg, TrainArgs},
+    interrupt, report,
+    report::{Misuse, Outcome},
+};
+
+const BAR: &str = "{pos}/{len} {bar:20} {msg}";
+
+pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
+    let config = config(args)?;
+    let device = device::choose(&args.device)?;
+    let bar = progress_bar(config.steps as u64, BAR, args.json);
+    let mut display = Display { bar: bar.clone(), psnr: None, started: Instant::now(), first: 0, json: args.json };
+    let best = train(&config, &device, &args.output, &mut |event| display.show(event));
+    bar.finish_and_clear();
+    let best = best?;
+    let stopped = interrupt::flow().is_break();
+    if !args.json {
+        let state = if stopped { "stopped; run the same command to go on" } else { "done" };
+        let quality = best.map_or(String::new(), |b| format!(", best {:.3} dB at step {}", b.psnr_y, b.step));
+        report::line(&format!("{state}{quality}: {}", args.output.display()));
+    }
+    Ok(if stopped { Outcome::Failed } else { Outcome::Done })
+}
+
+fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
+    let architecture = match &args.init {
+        Some(path) => {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
+            Model::describe(&bytes, &path.display().to_string())?.architecture
+        }
+        None => {
+            let preset = match args.preset {
+                PresetArg::T => Preset::T,
+                PresetArg::S => Preset::S,
+                PresetArg::L => Preset::L,
+            };
+            let preset = Architecture::preset(preset, args.scale).map_err(|error| Misuse(error.to_string()))?;
+            let feats = args.n_feats.unwrap_or(preset.n_feats);
+            let blocks = args.n_blocks.unwrap_or(preset.n_blocks);
+            Architecture::new(args.scale, feats, blocks).map_err(|error| Misuse(error.to_string()))?
+        }
+    };
+    let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale));
+    let config = TrainConfig {
+        data: args.data.clone(),
+        validation: args.validation.clone(),
+        patch: args.patch,
+        batch: args.batch,
+        steps: args.steps,
+        lr: args.lr,
+        lr_min: args.lr_min,
+        warmup: args.warmup,
+        lambda: args.lambda,
+        clip: args.clip,
+        skip_threshold: args.skip_threshold,
+        ema: args.ema,
+        seed: args.seed,
+        validate_every: args.validate_every,
+        init: args.init.clone(),
+        ..TrainConfig::new(name, architecture)
+    };
+    config.validate().map_err(|error| Misuse(error.to_string()))?;
+    Ok(config)
+}
+
+struct Display {
+    bar: indicatif::ProgressBar,
+    psnr: Option<f64>,
+    started: Instant,
+    first: usize,
+    json: bool,
+}
+
+impl Display {
+    fn show(&mut self, event: &TrainEvent) -> ControlFlow<()> {
+        match event {
+            TrainEvent::Started { step, pictures, parameters } => {
+                self.started = Instant::now();
+                self.first = *step;
+                self.bar.set_position(*step as u64);
+                if !self.json {
+                    let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
+                    self.bar.println(format!("{pictures} pictures, {parameters} parameters{resumed}"));
+                }
+            }
+            TrainEvent::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
+            TrainEvent::Step(progress) => {
+                self.bar.set_message(self.message(progress));
+                self.bar.set_position(progress.step as u64);
+            }
+            TrainEvent::Validated { validation: Validation { step, psnr_y, loop_psnr }, best } => {
+                self.psnr = Some(*psnr_y);
+                if self.json {
+                    let object = json!({
+                        "step": step,
+                        "psnr_y": psnr_y,
+                        "loop_psnr": report::finite(*loop_psnr),
+                        "best": best,
+                    });
+                    report::line(&object.to_string());
+                }
+            }
+        }
+        interrupt::flow()
+    }
+
+    fn message(&self, progress: &Progress) -> String {
+        let psnr = self.psnr.map_or(String::new(), |psnr| format!(", {psnr:.2} dB"));
+        let done = progress.step.saturating_sub(self.first).max(1);
+        let seconds = self.started.elapsed().as_secs_f64() * (progress.steps - progress.step) as f64 / done as f64;
+        let left = indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds));
+        let skipped = if progress.skipped { " (skipped)" } else { "" };
+        format!(
+            "loss {:.3}{skipped}, dual {:.3}{psnr}, {:.1} images/s, {left:#} left",
+            progress.loss, progress.dual, progress.images_per_second
+        )
+    }
+}

@@ -1,0 +1,59 @@
+//! What the program says and how it exits.
+
+use std::{io::Write, process::ExitCode};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Something failed or was cancelled.
+    Failed,
+    /// The command made no sense.
+    Misused,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Misused => 2,
+        })
+    }
+}
+
+impl Outcome {
+    /// The outcome that an error stands for.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Misuse>() { Self::Misused } else { Self::Failed }
+    }
+}
+
+/// A command that makes no sense; exits with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
+
+/// The error and its causes in one line.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+/// Tells the user of an error.
+pub(crate) fn error(error: &anyhow::Error) {
+    eprintln!("error: {}", message(error));
+}
+
+/// Prints a line to standard output; a reader that went away ends the program quietly.
+pub(crate) fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(i32::from(Outcome::Failed != Outcome::Done));
+    }
+}
+
+/// A number of decibels for JSON, where infinity (a perfect match) does not exist.
+pub(crate) fn finite(value: Option<f64>) -> Option<f64> {
+    value.filter(|v| v.is_finite())
+}

@@ -1,0 +1,45 @@
+//! How far the dual reconstruction is from the input.
+
+use dualres_imaging::{
+    Picture, Plane,
+    psnr::{luma, psnr_of_mse},
+};
+
+/// The rule of the loop PSNR, to be shown beside the number.
+pub const LOOP_RULE: &str = "Y (BT.601), input against dual reconstruction, not rounded, whole picture";
+
+/// Mean absolute difference of red, green and blue at each input pixel, in gray levels.
+pub(crate) fn map(input: &Picture, reconstruction: &Picture) -> Plane {
+    let (a, b) = (input.rgb(), reconstruction.rgb());
+    let data =
+        (0..a[0].data.len()).map(|i| (0..3).map(|c| (a[c].data[i] - b[c].data[i]).abs()).sum::<f32>() / 3.0).collect();
+    Plane::new(input.width(), input.height(), data)
+}
+
+/// PSNR in dB by [`LOOP_RULE`]; infinite for a perfect loop.
+pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture) -> f64 {
+    let (a, b) = (input.rgb(), reconstruction.rgb());
+    let luma_at = |planes: &[&Plane; 3], i: usize| luma(planes[0].data[i], planes[1].data[i], planes[2].data[i]);
+    let count = a[0].data.len();
+    psnr_of_mse((0..count).map(|i| (luma_at(&a, i) - luma_at(&b, i)).powi(2)).sum::<f64>() / count as f64)
+}
+
+/// Difference in gray levels that is drawn in the hottest colour.
+const HOTTEST: f32 = 16.0;
+
+/// A consistency map as a picture to look at: black where the loop closes, over violet and orange to light yellow
+/// where it is off by 16 gray levels or more.
+pub fn heat_map(consistency: &Plane) -> Picture {
+    const STOPS: [[f32; 3]; 5] =
+        [[0.0, 0.0, 4.0], [87.0, 16.0, 110.0], [188.0, 55.0, 84.0], [249.0, 142.0, 9.0], [252.0, 255.0, 164.0]];
+    let mut planes: Vec<Plane> = (0..3).map(|_| Plane::filled(consistency.width, consistency.height, 0.0)).collect();
+    for (index, &difference) in consistency.data.iter().enumerate() {
+        let position = (difference / HOTTEST).clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
+        let low = (position as usize).min(STOPS.len() - 2);
+        let mix = position - low as f32;
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            plane.data[index] = STOPS[low][channel] * (1.0 - mix) + STOPS[low + 1][channel] * mix;
+        }
+    }
+    Picture::from_planes(planes)
+}

@@ -1,0 +1,35 @@
+//! What can go wrong while upscaling.
+
+/// Result of the engine room.
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// An upscaling that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The observer said stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The network gave something that is no number, on the device and on the CPU alike.
+    #[error("the network gave values that are not numbers; its weights are damaged or not made for this program")]
+    NotFinite,
+    /// The picture and its result do not fit into memory.
+    #[error(
+        "not enough memory: the result of {width}x{height} pixels needs about {needed_gb:.1} GB and {available_gb:.1} GB are free"
+    )]
+    Memory {
+        /// Width of the result in pixels.
+        width: usize,
+        /// Height of the result in pixels.
+        height: usize,
+        /// Memory that the run would take, in GB.
+        needed_gb: f64,
+        /// Memory that is free, in GB.
+        available_gb: f64,
+    },
+    /// The device failed in the middle.
+    #[error("the device failed while upscaling ({0}); try a smaller --tile or --device cpu")]
+    Device(String),
+    /// The network could not be brought to the device.
+    #[error(transparent)]
+    Network(#[from] dualres_network::NetworkError),
+}

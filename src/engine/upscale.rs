@@ -1,0 +1,281 @@
+//! From a picture to a larger one and back.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
+};
+
+use burn::tensor::{Device, Tensor};
+use dualres_imaging::{
+    Picture, Plane,
+    resize::{Samples, imresize},
+};
+use dualres_network::{DualModel, Model, Pooling, device::ComputeDevice};
+
+use crate::{
+    EngineError, Result, consistency, memory,
+    planes::{enlarged, paste, to_tensor},
+    tiles::{HALO, Span, cut},
+};
+
+/// Border that a dual model needs, in pixels of its input: two 3x3 convolutions, one of them strided.
+const DUAL_HALO: usize = 4;
+/// Side of the tiles that dual models run in, in pixels of their output.
+const DUAL_TILE: usize = 512;
+
+/// What channel attention averages over; see [`Pooling`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolingChoice {
+    /// A window of the size of the training patch: results do not depend on tiles.
+    #[default]
+    Local,
+    /// The whole picture, which is then run in one piece: the published networks to the letter.
+    Global,
+}
+
+/// How to upscale.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Side of tiles in low-resolution pixels, shared border included; chosen from the free memory if not given.
+    pub tile: Option<usize>,
+    /// Pooling of the channel attention.
+    pub pooling: PoolingChoice,
+}
+
+/// Progress of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Tiles of the network are about to run.
+    Started {
+        /// How many.
+        tiles: usize,
+    },
+    /// A tile of the network is done.
+    Tile {
+        /// Tiles done.
+        done: usize,
+        /// Tiles in all.
+        tiles: usize,
+    },
+    /// The result goes back through a dual model.
+    Reconstructing {
+        /// Level of the picture it gives, 0 being the input's size.
+        level: usize,
+    },
+}
+
+/// A result with its proof.
+#[derive(Clone, Debug)]
+pub struct Upscaled {
+    /// The larger picture, with the input's alpha, depth and metadata.
+    pub picture: Picture,
+    /// Dual reconstructions from the level below the result down to the input's size; empty if the model has no
+    /// dual models.
+    pub reconstructions: Vec<Picture>,
+    /// Mean absolute difference between input and reconstruction at each input pixel, in gray levels.
+    pub consistency: Option<Plane>,
+    /// PSNR between input and reconstruction by [`crate::LOOP_RULE`], in dB.
+    pub loop_psnr: Option<f64>,
+    /// Tiles that had to be run again on the CPU because the device gave values that are not numbers.
+    pub retried_tiles: usize,
+}
+
+/// A model on a device, ready for pictures.
+#[derive(Debug)]
+pub struct Upscaler {
+    model: Model,
+    device: Device,
+    max_buffer: Option<u64>,
+    on_cpu: bool,
+    /// The model on the CPU, made when another device fails.
+    fallback: OnceLock<Model>,
+}
+
+impl Upscaler {
+    /// Brings a model to a device.
+    ///
+    /// # Errors
+    /// If the device does not start.
+    pub fn new(model: &Model, device: &ComputeDevice) -> Result<Self> {
+        let opened = device.open()?;
+        Ok(Self {
+            model: model.to_device(&opened)?,
+            device: opened,
+            max_buffer: device.max_buffer_bytes,
+            on_cpu: device.max_buffer_bytes.is_none(),
+            fallback: OnceLock::new(),
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Upscales a picture and reconstructs it. `observe` is called after each tile and stops the run by `Break`.
+    ///
+    /// Gray pictures are run as colour and stay gray; alpha is enlarged by bicubic interpolation.
+    ///
+    /// # Errors
+    /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
+    pub fn upscale(
+        &self,
+        picture: &Picture,
+        options: &Options,
+        observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<Upscaled> {
+        let scale = self.model.description.architecture.scale;
+        self.check_memory(picture, scale)?;
+        let (mut result, retried_tiles) = self.enlarge(picture, options, observe)?;
+        if let Some(alpha) = &picture.alpha {
+            let mut alpha = imresize(alpha, scale as f64, Samples::Float);
+            alpha.data.iter_mut().for_each(|sample| *sample = sample.clamp(0.0, 255.0));
+            result.alpha = Some(alpha);
+        }
+        result.depth = picture.depth;
+        result.metadata = picture.metadata.clone();
+
+        let mut reconstructions: Vec<Picture> = Vec::new();
+        for (level, dual) in self.model.duals.iter().enumerate().rev() {
+            stop(observe(Event::Reconstructing { level }))?;
+            let reconstruction = self.reduce(reconstructions.last().unwrap_or(&result), dual, picture.is_gray())?;
+            reconstructions.push(reconstruction);
+        }
+        let at_input_size = reconstructions.last();
+        Ok(Upscaled {
+            consistency: at_input_size.map(|r| consistency::map(picture, r)),
+            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(picture, r)),
+            picture: result,
+            reconstructions,
+            retried_tiles,
+        })
+    }
+
+    fn check_memory(&self, picture: &Picture, scale: usize) -> Result<()> {
+        let (width, height) = (picture.width(), picture.height());
+        let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
+        let needed = memory::needed(&self.model.description.architecture, width, height, channels);
+        let available = memory::available();
+        if needed > available {
+            return Err(EngineError::Memory {
+                width: width * scale,
+                height: height * scale,
+                needed_gb: needed as f64 / 1e9,
+                available_gb: available as f64 / 1e9,
+            });
+        }
+        Ok(())
+    }
+
+    fn enlarge(
+        &self,
+        picture: &Picture,
+        options: &Options,
+        observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    ) -> Result<(Picture, usize)> {
+        let architecture = &self.model.description.architecture;
+        let pooling = match options.pooling {
+            PoolingChoice::Global => Pooling::Global,
+            PoolingChoice::Local => self.model.description.local_pooling(),
+        };
+        let align = pooling.alignment();
+        let (width, height) = (picture.width().next_multiple_of(align), picture.height().next_multiple_of(align));
+        let side = match (options.pooling, options.tile) {
+            // Statistics of the whole picture need the picture whole.
+            (PoolingChoice::Global, _) => usize::MAX,
+            (_, Some(side)) => side,
+            (_, None) => memory::tile_side(architecture, memory::available(), self.max_buffer),
+        };
+        let (columns, rows) = (cut(width, side, HALO, align), cut(height, side, HALO, align));
+        let scale = architecture.scale;
+        let mut planes: Vec<Plane> =
+            (0..3).map(|_| Plane::filled(picture.width() * scale, picture.height() * scale, 0.0)).collect();
+        if picture.is_gray() {
+            planes.truncate(1);
+        }
+        let tiles = columns.len() * rows.len();
+        stop(observe(Event::Started { tiles }))?;
+        let mut retried = 0;
+        for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
+            let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
+            let samples = run(|| {
+                let x = to_tensor(picture.rgb(), across, down, &self.device);
+                to_samples(self.model.primal.upscale(x, pooling))
+            })?;
+            if !paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes) {
+                retried += 1;
+                let samples = self.on_cpu(picture, across, down, pooling)?;
+                if !paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes) {
+                    return Err(EngineError::NotFinite);
+                }
+            }
+            stop(observe(Event::Tile { done: index + 1, tiles }))?;
+        }
+        Ok((Picture::from_planes(planes), retried))
+    }
+
+    /// A tile once more on the CPU, because the device gave values that are not numbers.
+    fn on_cpu(&self, picture: &Picture, across: Span, down: Span, pooling: Pooling) -> Result<Vec<f32>> {
+        if self.on_cpu {
+            return Err(EngineError::NotFinite);
+        }
+        let cpu = ComputeDevice::cpu().open()?;
+        let model = match self.fallback.get() {
+            Some(model) => model,
+            None => {
+                let model = self.model.to_device(&cpu)?;
+                self.fallback.get_or_init(|| model)
+            }
+        };
+        run(|| to_samples(model.primal.upscale(to_tensor(picture.rgb(), across, down, &cpu), pooling)))
+    }
+
+    /// A picture through a dual model: half the size, exact whatever the tiles.
+    fn reduce(&self, picture: &Picture, dual: &DualModel, gray: bool) -> Result<Picture> {
+        let (width, height) = (picture.width() / 2, picture.height() / 2);
+        let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
+        for &down in &cut(height, DUAL_TILE, DUAL_HALO / 2, 1) {
+            for &across in &cut(width, DUAL_TILE, DUAL_HALO / 2, 1) {
+                let samples = run(|| {
+                    let x = to_tensor(picture.rgb(), enlarged(across, 2), enlarged(down, 2), &self.device);
+                    to_samples(dual.forward(x))
+                })?;
+                if !paste(&gray_if(gray, samples), across, down, &mut planes) {
+                    return Err(EngineError::NotFinite);
+                }
+            }
+        }
+        Ok(Picture::from_planes(planes))
+    }
+}
+
+fn to_samples(x: Tensor<4>) -> Vec<f32> {
+    x.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
+}
+
+/// Runs work on a device; devices report failure by panicking.
+fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        EngineError::Device(message.unwrap_or("no reason given").lines().next().unwrap_or_default().to_owned())
+    })
+}
+
+fn stop(flow: ControlFlow<()>) -> Result<()> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(EngineError::Cancelled),
+    }
+}
+
+/// The mean of the three channels in place of the first, for a picture that has to stay gray.
+fn gray_if(gray: bool, mut samples: Vec<f32>) -> Vec<f32> {
+    if gray {
+        let count = samples.len() / 3;
+        for i in 0..count {
+            samples[i] = (samples[i] + samples[count + i] + samples[2 * count + i]) / 3.0;
+        }
+    }
+    samples
+}

@@ -1,0 +1,138 @@
+//! The settings of a training run: one definition for command line, run folder and model description.
+
+use std::path::PathBuf;
+
+use dualres_network::Architecture;
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, TrainingError};
+
+/// Settings of a training run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Name of the model.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// Folders of high-resolution training pictures.
+    pub data: Vec<PathBuf>,
+    /// Folder of high-resolution validation pictures; decides which weights are the best.
+    pub validation: Option<PathBuf>,
+    /// Side of training patches in low-resolution pixels.
+    pub patch: usize,
+    /// Patches a step.
+    pub batch: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine.
+    pub lr_min: f64,
+    /// Steps of linear warm-up.
+    pub warmup: usize,
+    /// Weight of the dual regression loss; 0 trains without it.
+    pub lambda: f64,
+    /// Largest norm of the gradient of each network; larger ones are scaled down.
+    pub clip: f64,
+    /// A step whose loss exceeds this multiple of the recent mean is skipped.
+    pub skip_threshold: f64,
+    /// Decay of the moving average of the weights.
+    pub ema: f64,
+    /// Seed of weights and patches.
+    pub seed: u64,
+    /// Steps between validations; the state is saved at each.
+    pub validate_every: usize,
+    /// Model file to start from.
+    pub init: Option<PathBuf>,
+}
+
+impl TrainConfig {
+    /// Usual settings for a network.
+    pub fn new(name: impl Into<String>, architecture: Architecture) -> Self {
+        Self {
+            name: name.into(),
+            architecture,
+            data: Vec::new(),
+            validation: None,
+            patch: 48,
+            batch: 16,
+            steps: 100_000,
+            lr: 5e-4,
+            lr_min: 1e-7,
+            warmup: 200,
+            lambda: 0.1,
+            clip: 50.0,
+            skip_threshold: 10.0,
+            ema: 0.999,
+            seed: 1,
+            validate_every: 500,
+            init: None,
+        }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If one makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        self.architecture.validate()?;
+        let wrong = |what: &str| Err(TrainingError::Setting(what.to_owned()));
+        if self.data.is_empty() {
+            return wrong("training needs at least one folder of pictures");
+        }
+        if self.patch < 8 {
+            return wrong("the patch must have at least 8 pixels a side");
+        }
+        if self.batch == 0 || self.steps == 0 || self.validate_every == 0 {
+            return wrong("batch, steps and the interval of validation must be at least 1");
+        }
+        let rates = [self.lr, self.lr_min, self.lambda, self.clip, self.skip_threshold, self.ema];
+        if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.lr == 0.0 || self.clip == 0.0 {
+            return wrong("rates, weights and thresholds must be positive numbers");
+        }
+        if self.ema >= 1.0 || self.skip_threshold <= 1.0 {
+            return wrong("the decay of the average must be below 1 and the skip threshold above 1");
+        }
+        Ok(())
+    }
+
+    /// Learning rate of a step: linear warm-up, then a cosine from `lr` to `lr_min`.
+    pub fn learning_rate(&self, step: usize) -> f64 {
+        let floor = self.lr_min.min(self.lr);
+        if step < self.warmup {
+            return self.lr * (step + 1) as f64 / self.warmup as f64;
+        }
+        let span = self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let position = ((step - self.warmup) as f64 / span).min(1.0);
+        floor + (self.lr - floor) * 0.5 * (1.0 + (std::f64::consts::PI * position).cos())
+    }
+
+    /// What differs between two settings in a way that would change a run, if anything.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let (a, b) = (serde_json::to_value(self), serde_json::to_value(other));
+        let (Ok(serde_json::Value::Object(a)), Ok(serde_json::Value::Object(b))) = (a, b) else {
+            return Some("unreadable settings".into());
+        };
+        a.iter().find(|(key, value)| b.get(*key) != Some(value)).map(|(key, value)| {
+            let other = b.get(key).map(ToString::to_string).unwrap_or_default();
+            format!("{key}: {other} there, {value} here")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learning_rate_warms_up_and_falls_to_its_minimum() {
+        let architecture = Architecture::new(2, 8, 1).unwrap();
+        let config = TrainConfig { steps: 1000, warmup: 100, ..TrainConfig::new("t", architecture) };
+        assert!((config.learning_rate(0) - config.lr / 100.0).abs() < 1e-12);
+        assert!((config.learning_rate(99) - config.lr).abs() < 1e-12);
+        assert!((config.learning_rate(100) - config.lr).abs() < 1e-12);
+        assert!((config.learning_rate(550) - config.lr / 2.0).abs() < 1e-7);
+        assert!((config.learning_rate(1000) - config.lr_min).abs() < 1e-12);
+        assert!((1..1000).all(|s| s < 100 || config.learning_rate(s) <= config.learning_rate(s - 1)));
+    }
+}

@@ -1,0 +1,142 @@
+//! Pictures of folders with their low-resolution versions.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use dualres_imaging::{
+    Picture, find_pictures,
+    resize::{Samples, imresize},
+};
+
+use crate::{Result, TrainingError};
+
+/// Decoded pictures that are kept in memory, in bytes; what is beyond is decoded anew each time it is drawn.
+const CACHE_BYTES: u64 = 3 << 30;
+
+/// One picture of 8-bit RGB planes.
+#[derive(Debug)]
+pub(crate) struct Rgb8 {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Red plane, green plane, blue plane.
+    pub(crate) data: Vec<u8>,
+}
+
+impl Rgb8 {
+    fn from_picture(picture: &Picture) -> Self {
+        let data = picture.rgb().iter().flat_map(|plane| plane.data.iter().map(|&s| s as u8)).collect();
+        Self { width: picture.width(), height: picture.height(), data }
+    }
+}
+
+/// A picture at every level: the network's input first, the full resolution last.
+#[derive(Debug)]
+pub(crate) struct Pyramid {
+    pub(crate) levels: Vec<Rgb8>,
+}
+
+/// The pictures of a picture at every level of a network of `scale`, each made from the full resolution by the
+/// MATLAB-compatible bicubic on 8 bits. The picture is cut to a multiple of `scale` first.
+pub(crate) fn pyramid(picture: &Picture, scale: usize) -> Vec<Picture> {
+    let (width, height) = (picture.width() / scale * scale, picture.height() / scale * scale);
+    let mut full = picture.crop(0, 0, width, height);
+    full.quantize();
+    let mut levels = Vec::new();
+    let mut factor = scale;
+    while factor > 1 {
+        let planes = full.planes.iter().map(|plane| imresize(plane, 1.0 / factor as f64, Samples::Uint8)).collect();
+        levels.push(Picture::from_planes(planes));
+        factor /= 2;
+    }
+    levels.push(full);
+    levels
+}
+
+/// A set of training pictures.
+pub struct PictureSet {
+    paths: Vec<PathBuf>,
+    /// Running sum of the pictures' areas, so that every patch of the set is equally likely.
+    areas: Vec<u64>,
+    scale: usize,
+    cache: Vec<Mutex<Option<Arc<Pyramid>>>>,
+    cached_bytes: AtomicU64,
+    skipped: Vec<(PathBuf, String)>,
+}
+
+impl PictureSet {
+    /// Finds the pictures of folders that have room for a patch of `patch` low-resolution pixels.
+    ///
+    /// # Errors
+    /// If a folder cannot be read or no picture is usable.
+    pub fn scan(folders: &[PathBuf], scale: usize, patch: usize) -> Result<Self> {
+        let side = patch * scale;
+        let (mut paths, mut areas, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total = 0;
+        for path in
+            folders.iter().map(|folder| find_pictures(folder)).collect::<std::result::Result<Vec<_>, _>>()?.concat()
+        {
+            match dualres_imaging::dimensions(&path) {
+                Ok((width, height)) if width.min(height) >= side => {
+                    total += (width * height) as u64;
+                    areas.push(total);
+                    paths.push(path);
+                }
+                Ok((width, height)) => skipped.push((path, format!("{width}x{height} is smaller than a patch"))),
+                Err(error) => skipped.push((path, error.to_string())),
+            }
+        }
+        if paths.is_empty() {
+            let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+            return Err(TrainingError::NoPictures { side, folders: names.join(", ") });
+        }
+        let cache = paths.iter().map(|_| Mutex::new(None)).collect();
+        Ok(Self { paths, areas, scale, cache, cached_bytes: AtomicU64::new(0), skipped })
+    }
+
+    /// Number of usable pictures.
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether there is no usable picture; never true for a set that exists.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Files that cannot be used, with the reason.
+    pub fn skipped(&self) -> &[(PathBuf, String)] {
+        &self.skipped
+    }
+
+    /// The picture that position `at` of `0..1` falls on when pictures lie side by side by their areas.
+    pub(crate) fn pick(&self, at: f64) -> usize {
+        let total = *self.areas.last().expect("a set has pictures");
+        let position = (at * total as f64) as u64;
+        self.areas.partition_point(|&area| area <= position).min(self.paths.len() - 1)
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Result<Arc<Pyramid>> {
+        let mut slot = self.cache[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pyramid) = &*slot {
+            return Ok(pyramid.clone());
+        }
+        let pyramid = Arc::new(self.load(&self.paths[index])?);
+        let bytes = pyramid.levels.iter().map(|level| level.data.len() as u64).sum();
+        if self.cached_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= CACHE_BYTES {
+            *slot = Some(pyramid.clone());
+        } else {
+            self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        Ok(pyramid)
+    }
+
+    fn load(&self, path: &Path) -> Result<Pyramid> {
+        let picture = dualres_imaging::read(path)?;
+        Ok(Pyramid { levels: pyramid(&picture, self.scale).iter().map(Rgb8::from_picture).collect() })
+    }
+}

@@ -1,0 +1,58 @@
+//! What can go wrong in training and evaluation.
+
+use std::path::PathBuf;
+
+/// Result of the training room.
+pub type Result<T> = std::result::Result<T, TrainingError>;
+
+/// A run that cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// No usable picture in the folders.
+    #[error("no usable picture: training needs pictures of at least {side}x{side} pixels in {folders}")]
+    NoPictures {
+        /// Smallest usable side.
+        side: usize,
+        /// The folders that were searched.
+        folders: String,
+    },
+    /// A setting that makes no sense.
+    #[error("{0}")]
+    Setting(String),
+    /// The run folder holds a run with other settings.
+    #[error("the run in {} was started with other settings ({difference}); choose another folder or the same settings", path.display())]
+    OtherRun {
+        /// The run folder.
+        path: PathBuf,
+        /// What differs.
+        difference: String,
+    },
+    /// A file of the run could not be read or written.
+    #[error("cannot use the run's file ({reason}): {}", path.display())]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The loss is not a number again and again.
+    #[error("training blew up at step {step}: {skipped} steps in a row had to be skipped; lower --lr")]
+    BlewUp {
+        /// Where.
+        step: usize,
+        /// Steps skipped.
+        skipped: usize,
+    },
+    /// The observer said stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// A picture.
+    #[error(transparent)]
+    Imaging(#[from] dualres_imaging::ImagingError),
+    /// A network.
+    #[error(transparent)]
+    Network(#[from] dualres_network::NetworkError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] dualres_engine::EngineError),
+}

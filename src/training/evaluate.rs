@@ -1,0 +1,120 @@
+//! Measuring a model on pictures by the rules of the benchmarks.
+
+use std::{ops::ControlFlow, path::Path};
+
+use dualres_engine::{Event, Options, PoolingChoice, Upscaler};
+use dualres_imaging::{
+    Picture, find_pictures,
+    psnr::{PsnrRule, psnr},
+    resize::{Samples, imresize_picture},
+    ssim::ssim_y,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, TrainingError, dataset::pyramid};
+
+/// Measures of one picture or means over many.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// PSNR on luma in dB.
+    pub psnr_y: f64,
+    /// SSIM on luma.
+    pub ssim_y: f64,
+    /// PSNR between input and dual reconstruction in dB; absent without dual models.
+    pub loop_psnr: Option<f64>,
+    /// PSNR on luma of bicubic enlargement in dB, for comparison.
+    pub bicubic_psnr_y: f64,
+}
+
+/// Measures of one picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageScore {
+    /// File name without extension.
+    pub name: String,
+    /// The measures.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// Measures of a folder of pictures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Each picture.
+    pub images: Vec<ImageScore>,
+    /// Means over the pictures.
+    pub mean: Scores,
+    /// How it was measured.
+    pub rule: String,
+}
+
+/// Evaluates on the pictures of a folder: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the model,
+/// rounded to 8 bits and compared. `observe` sees each picture's measures and may stop.
+///
+/// # Errors
+/// If there is no picture, one cannot be read or is too small to measure, or the run is stopped.
+pub fn evaluate(
+    upscaler: &Upscaler,
+    folder: &Path,
+    pooling: PoolingChoice,
+    observe: &mut dyn FnMut(&ImageScore) -> ControlFlow<()>,
+) -> Result<Evaluation> {
+    let paths = find_pictures(folder)?;
+    let scale = upscaler.model().description.architecture.scale;
+    if paths.is_empty() {
+        return Err(TrainingError::NoPictures { side: scale, folders: folder.display().to_string() });
+    }
+    let mut images = Vec::with_capacity(paths.len());
+    for path in paths {
+        let picture = dualres_imaging::read(&path)?;
+        let scores = score(upscaler, &picture, pooling)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let image = ImageScore { name, scores };
+        if observe(&image).is_break() {
+            return Err(TrainingError::Cancelled);
+        }
+        images.push(image);
+    }
+    Ok(Evaluation { mean: mean(&images), images, rule: rule(scale) })
+}
+
+/// How [`evaluate`] measures.
+pub(crate) fn rule(scale: usize) -> String {
+    format!(
+        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by MATLAB bicubic; loop PSNR: {}",
+        PsnrRule::BenchmarkY { scale },
+        dualres_engine::LOOP_RULE
+    )
+}
+
+pub(crate) fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Result<Scores> {
+    let scale = upscaler.model().description.architecture.scale;
+    // Benchmarks mix gray and colour files; all are measured as colour.
+    let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
+    let mut levels = pyramid(&colour, scale);
+    let full = levels.pop().expect("a pyramid has levels");
+    let input = &levels[0];
+    let options = Options { pooling, tile: None };
+    let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
+    let mut result = upscaled.picture;
+    result.quantize();
+    let bicubic = imresize_picture(input, scale as f64, Samples::Uint8);
+    let rule = PsnrRule::BenchmarkY { scale };
+    Ok(Scores {
+        psnr_y: psnr(&result, &full, rule)?,
+        ssim_y: ssim_y(&result, &full, rule.shave())?,
+        loop_psnr: upscaled.loop_psnr,
+        bicubic_psnr_y: psnr(&bicubic, &full, rule)?,
+    })
+}
+
+fn mean(images: &[ImageScore]) -> Scores {
+    let count = images.len() as f64;
+    let of = |get: &dyn Fn(&Scores) -> f64| images.iter().map(|image| get(&image.scores)).sum::<f64>() / count;
+    let loops: Option<Vec<f64>> = images.iter().map(|image| image.scores.loop_psnr).collect();
+    Scores {
+        psnr_y: of(&|s| s.psnr_y),
+        ssim_y: of(&|s| s.ssim_y),
+        loop_psnr: loops.map(|values| values.iter().sum::<f64>() / count),
+        bicubic_psnr_y: of(&|s| s.bicubic_psnr_y),
+    }
+}

@@ -1,0 +1,65 @@
+//! The curves of a run as a CSV file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, TrainingError};
+
+/// One row: means since the row before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    /// Steps done.
+    pub(crate) step: usize,
+    pub(crate) lr: f64,
+    /// Total loss in gray levels.
+    pub(crate) loss: f64,
+    /// Sum of the primal terms.
+    pub(crate) primal: f64,
+    /// Sum of the dual terms before weighting; empty without dual loss.
+    pub(crate) dual: Option<f64>,
+    /// Norm of the primal network's gradient before clipping.
+    pub(crate) gradient_norm: f64,
+    pub(crate) images_per_second: f64,
+    /// Y-PSNR of the averaged weights on the validation pictures, where validated.
+    pub(crate) validation_psnr_y: Option<f64>,
+    /// Loop PSNR on the validation pictures, where validated with dual models that are trained.
+    pub(crate) validation_loop_psnr: Option<f64>,
+    /// Seconds of training, over all sessions.
+    pub(crate) seconds: f64,
+}
+
+/// The log of a run, kept in memory and written whole.
+pub(crate) struct Log {
+    path: PathBuf,
+    rows: Vec<Row>,
+}
+
+impl Log {
+    /// Opens the log of a run that goes on after `step`; rows of steps that were lost are dropped.
+    pub(crate) fn open(path: &Path, step: usize) -> Result<Self> {
+        let mut rows = Vec::new();
+        if step > 0 && path.exists() {
+            let unreadable =
+                |error: csv::Error| TrainingError::RunFile { path: path.to_owned(), reason: error.to_string() };
+            let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
+            rows = reader.deserialize().collect::<std::result::Result<Vec<Row>, _>>().map_err(unreadable)?;
+            rows.retain(|row| row.step <= step);
+        }
+        Ok(Self { path: path.to_owned(), rows })
+    }
+
+    pub(crate) fn push(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    pub(crate) fn write(&self) -> Result<()> {
+        let unwritable = |reason: String| TrainingError::RunFile { path: self.path.clone(), reason };
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for row in &self.rows {
+            writer.serialize(row).map_err(|error| unwritable(error.to_string()))?;
+        }
+        let bytes = writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
+        Ok(dualres_imaging::file::write_atomically(&self.path, &bytes)?)
+    }
+}

@@ -1,0 +1,341 @@
+//! The training loop.
+
+use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
+
+use burn::tensor::Tensor;
+use dualres_engine::{PoolingChoice, Upscaler};
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Description, Metric, Model, Pooling, device::ComputeDevice, dual_regression_loss};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    PictureSet, Result, TrainConfig, TrainingError,
+    adam::Optimizers,
+    evaluate::{evaluate, rule},
+    log::{Log, Row},
+    sampler::Prefetcher,
+    state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position},
+};
+
+/// Steps between rows of the log.
+const LOG_EVERY: usize = 50;
+/// Steps in a row that may be skipped before the run gives up.
+const MAX_SKIPPED: usize = 100;
+
+/// A validation of the averaged weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Steps done.
+    pub step: usize,
+    /// Y-PSNR in dB.
+    pub psnr_y: f64,
+    /// Loop PSNR in dB; absent for dual models that are not trained.
+    pub loop_psnr: Option<f64>,
+}
+
+/// A step that was done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done, of all sessions of the run.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Total loss in gray levels.
+    pub loss: f64,
+    /// Sum of the primal terms.
+    pub primal: f64,
+    /// Sum of the dual terms before weighting; 0 without dual loss.
+    pub dual: f64,
+    /// Whether the step was skipped because its loss blew up.
+    pub skipped: bool,
+    /// Patches a second, since the session began.
+    pub images_per_second: f64,
+    /// Learning rate of the step.
+    pub lr: f64,
+}
+
+/// What a run reports.
+#[derive(Clone, Debug)]
+pub enum TrainEvent {
+    /// The run begins, or goes on after `step` steps.
+    Started {
+        /// Steps done before.
+        step: usize,
+        /// Pictures in use.
+        pictures: usize,
+        /// Parameters of the primal network.
+        parameters: u64,
+    },
+    /// Something the user should know.
+    Warning(String),
+    /// A step was done.
+    Step(Progress),
+    /// The averaged weights were validated and the run saved.
+    Validated {
+        /// The measures.
+        validation: Validation,
+        /// Whether they are the best so far.
+        best: bool,
+    },
+}
+
+/// Trains until the last step, or until `observe` says stop; in both cases everything is saved. A folder that holds
+/// a run with the same settings is gone on with. Returns the best validation.
+///
+/// The folder receives the state, the curves, the model of the averaged weights and the best such model.
+///
+/// # Errors
+/// If settings make no sense, data cannot be read, files cannot be written, the device fails, or training blows up.
+pub fn train(
+    config: &TrainConfig,
+    device: &ComputeDevice,
+    folder: &Path,
+    observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
+) -> Result<Option<Validation>> {
+    config.validate()?;
+    fs::create_dir_all(folder)
+        .map_err(|error| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() })?;
+    let set = Arc::new(PictureSet::scan(&config.data, config.architecture.scale, config.patch)?);
+    let mut session = Session::open(config, device, folder)?;
+    let parameters = dualres_network::cost::count(&config.architecture, 1, 1).parameters();
+    let started = TrainEvent::Started { step: session.position.step, pictures: set.len(), parameters };
+    let mut flow = observe(&started);
+    for (path, reason) in set.skipped() {
+        flow = flow_and(flow, observe(&TrainEvent::Warning(format!("not used: {} ({reason})", path.display()))));
+    }
+
+    let first = session.position.step;
+    let batches = Prefetcher::start(set, config.seed, first..config.steps, config.batch, config.patch)?;
+    let clock = Instant::now();
+    let seconds_before = session.position.seconds;
+    let mut skipped_in_a_row = 0;
+    while flow.is_continue() && session.position.step < config.steps {
+        let mut progress = session.step(batches.next()?.tensors(&session.autodiff))?;
+        session.position.seconds = seconds_before + clock.elapsed().as_secs_f64();
+        let done = session.position.step - first;
+        progress.images_per_second = (done * config.batch) as f64 / clock.elapsed().as_secs_f64();
+        skipped_in_a_row = if progress.skipped { skipped_in_a_row + 1 } else { 0 };
+        if skipped_in_a_row > MAX_SKIPPED {
+            return Err(TrainingError::BlewUp { step: session.position.step, skipped: skipped_in_a_row });
+        }
+        flow = observe(&TrainEvent::Step(progress));
+        session.means.add(&progress);
+        let step = session.position.step;
+        let validate = step.is_multiple_of(config.validate_every) || step == config.steps;
+        let mut validation = None;
+        if validate && flow.is_continue() {
+            validation = session.validate(observe)?;
+        }
+        if step.is_multiple_of(LOG_EVERY) || validation.is_some() || flow.is_break() {
+            session.log(&progress, validation);
+        }
+        if validate || flow.is_break() {
+            session.save()?;
+        }
+        if let Some((validation, best)) = validation {
+            flow = flow_and(flow, observe(&TrainEvent::Validated { validation, best }));
+        }
+    }
+    Ok(session.position.best)
+}
+
+fn flow_and(a: ControlFlow<()>, b: ControlFlow<()>) -> ControlFlow<()> {
+    if a.is_break() { a } else { b }
+}
+
+/// Means since the last row of the log.
+#[derive(Default)]
+struct Means {
+    count: usize,
+    loss: f64,
+    primal: f64,
+    dual: f64,
+    gradient_norm: f64,
+}
+
+impl Means {
+    fn add(&mut self, progress: &Progress) {
+        if !progress.skipped {
+            self.count += 1;
+            self.loss += progress.loss;
+            self.primal += progress.primal;
+            self.dual += progress.dual;
+        }
+    }
+}
+
+struct Session<'a> {
+    config: &'a TrainConfig,
+    compute: &'a ComputeDevice,
+    autodiff: burn::tensor::Device,
+    folder: &'a Path,
+    position: Position,
+    model: Model,
+    optimizers: Optimizers,
+    log: Log,
+    means: Means,
+}
+
+impl<'a> Session<'a> {
+    fn open(config: &'a TrainConfig, compute: &'a ComputeDevice, folder: &'a Path) -> Result<Self> {
+        let device = compute.open()?;
+        let autodiff = device.clone().autodiff();
+        let description = describe(config);
+        let (position, model, optimizers) = match state::load(folder, config, &description, config.ema, &device)? {
+            Some(state) => state,
+            None => {
+                let mut model = initial(config, description, &autodiff)?;
+                let optimizers = Optimizers::new(&mut model, config.ema);
+                let position = Position {
+                    config: config.clone(),
+                    step: 0,
+                    optimizer_steps: 0,
+                    mean_loss: None,
+                    best: None,
+                    seconds: 0.0,
+                };
+                (position, model, optimizers)
+            }
+        };
+        let log = Log::open(&folder.join(LOG_FILE), position.step)?;
+        Ok(Self { config, compute, autodiff, folder, position, model, optimizers, log, means: Means::default() })
+    }
+
+    /// Forward, backward and update for one batch of pyramids, the network's input first.
+    fn step(&mut self, targets: Vec<Tensor<4>>) -> Result<Progress> {
+        let config = self.config;
+        let lr = config.learning_rate(self.position.step);
+        let pictures = self.model.primal.forward(targets[0].clone(), Pooling::Global);
+        let loss = dual_regression_loss(&pictures, &targets, &self.model.duals, config.lambda);
+        // One read for all numbers: each waits for the device.
+        let terms: Vec<Tensor<1>> = loss.primal.iter().chain(&loss.dual).cloned().map(Tensor::inner).collect();
+        let terms = Tensor::cat(terms, 0).into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32");
+        let sum = |terms: &[f32]| terms.iter().map(|&term| f64::from(term)).sum::<f64>();
+        let (primal, dual) = (sum(&terms[..loss.primal.len()]), sum(&terms[loss.primal.len()..]));
+        let total = primal + config.lambda * dual;
+        let limit = self.position.mean_loss.map_or(f64::INFINITY, |mean| mean * config.skip_threshold);
+        let skipped = !total.is_finite() || total > limit;
+        if !skipped {
+            let gradients = loss.total.backward();
+            let norm = self.optimizers.step(&mut self.model, &gradients, lr, config.clip);
+            self.means.gradient_norm += norm;
+            let mean = self.position.mean_loss.unwrap_or(total);
+            self.position.mean_loss = Some(mean * 0.99 + total * 0.01);
+        }
+        self.position.step += 1;
+        self.position.optimizer_steps = self.optimizers.steps();
+        let (step, steps) = (self.position.step, config.steps);
+        Ok(Progress { step, steps, loss: total, primal, dual, skipped, images_per_second: 0.0, lr })
+    }
+
+    /// The model of the averaged weights, on the training device.
+    fn averaged(&self) -> Result<Model> {
+        let mut description = self.model.description.clone();
+        if let serde_json::Value::Object(training) = &mut description.training {
+            training.insert("steps_done".into(), self.position.step.into());
+            training.insert("seconds".into(), self.position.seconds.round().into());
+        }
+        Ok(Model::from_weights(description, &self.optimizers.averages(), &self.compute.open()?)?)
+    }
+
+    fn validate(
+        &mut self,
+        observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
+    ) -> Result<Option<(Validation, bool)>> {
+        let Some(folder) = &self.config.validation else {
+            return Ok(None);
+        };
+        let mut model = self.averaged()?;
+        if self.config.lambda == 0.0 {
+            model.duals.clear();
+        }
+        let upscaler = Upscaler::new(&model, self.compute)?;
+        let evaluation = match evaluate(&upscaler, folder, PoolingChoice::Local, &mut |_| ControlFlow::Continue(())) {
+            Ok(evaluation) => evaluation,
+            // A bad picture or a passing want of memory must not end a run of days.
+            Err(error) => {
+                // Whether to stop is asked again after the step.
+                let _ = observe(&TrainEvent::Warning(format!("not validated: {error}")));
+                return Ok(None);
+            }
+        };
+        let validation = Validation {
+            step: self.position.step,
+            psnr_y: evaluation.mean.psnr_y,
+            loop_psnr: evaluation.mean.loop_psnr,
+        };
+        let best = self.position.best.is_none_or(|best| validation.psnr_y > best.psnr_y);
+        if best {
+            self.position.best = Some(validation);
+            let set = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let rule = rule(self.config.architecture.scale);
+            let metric =
+                |name: &str, value: f64| Metric { name: name.into(), set: set.clone(), value, rule: rule.clone() };
+            let metrics = [("psnr_y", Some(validation.psnr_y)), ("loop_psnr", validation.loop_psnr)];
+            model.description.metrics =
+                metrics.into_iter().filter_map(|(name, value)| Some(metric(name, value?))).collect();
+            write_atomically(&self.folder.join(BEST_FILE), &model.to_bytes())?;
+        }
+        Ok(Some((validation, best)))
+    }
+
+    fn log(&mut self, progress: &Progress, validation: Option<(Validation, bool)>) {
+        let means = std::mem::take(&mut self.means);
+        let count = means.count.max(1) as f64;
+        self.log.push(Row {
+            step: progress.step,
+            lr: progress.lr,
+            loss: means.loss / count,
+            primal: means.primal / count,
+            dual: (self.config.lambda != 0.0).then_some(means.dual / count),
+            gradient_norm: means.gradient_norm / count,
+            images_per_second: progress.images_per_second,
+            validation_psnr_y: validation.map(|(v, _)| v.psnr_y),
+            validation_loop_psnr: validation.and_then(|(v, _)| v.loop_psnr),
+            seconds: self.position.seconds,
+        });
+    }
+
+    fn save(&self) -> Result<()> {
+        self.log.write()?;
+        write_atomically(&self.folder.join(LAST_FILE), &self.averaged()?.to_bytes())?;
+        state::save(self.folder, &self.position, &self.model, &self.optimizers)
+    }
+}
+
+fn describe(config: &TrainConfig) -> Description {
+    let mut description = Description::new(&config.name, config.architecture.clone());
+    description.training_patch = config.patch;
+    let mut settings = serde_json::to_value(config).expect("settings are plain data");
+    if let serde_json::Value::Object(settings) = &mut settings {
+        // Stated by the description itself.
+        settings.remove("architecture");
+        settings.remove("name");
+        // A model file is for others: the names of folders, not where they lie.
+        let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        settings.insert("data".into(), config.data.iter().map(|path| last(path)).collect());
+        settings.insert("validation".into(), config.validation.as_deref().map(last).into());
+        settings.insert("init".into(), config.init.as_deref().map(last).into());
+    }
+    description.training = settings;
+    description
+}
+
+/// A random model, or the weights of a model file.
+fn initial(config: &TrainConfig, description: Description, device: &burn::tensor::Device) -> Result<Model> {
+    let Some(path) = &config.init else {
+        return Ok(Model::init(description, config.seed, device)?);
+    };
+    let start = Model::read(path, device)?;
+    if start.description.architecture != config.architecture {
+        return Err(TrainingError::Setting(format!(
+            "the network to start from is another one than asked for: {}",
+            path.display()
+        )));
+    }
+    let mut model = Model::from_weights(description, &start.weights(), device)?;
+    if model.duals.is_empty() {
+        model.duals = Model::init(model.description.clone(), config.seed, device)?.duals;
+    }
+    Ok(model)
+}
