@@ -1,15 +1,17 @@
-//! Convolution at hardware speed, and nothing else.
+//! Convolution at hardware speed, and the few passes over feature maps that would hold it up.
 //!
 //! Convolution is nearly all that a super-resolution network does. Burn's CPU backend leaves most of the processor
 //! idle in it, so the program has its own: a Burn backend extension that runs SIMD code with its own backward pass on
-//! the CPU backend (Flex) and the composition of Burn's operations on every other. Callers see one function,
-//! [`conv2d`], and nothing of this.
+//! the CPU backend (Flex) and the composition of Burn's operations on every other. Callers see functions
+//! over tensors, [`conv2d`] first, and nothing of this.
 
 mod cpu;
 mod extension;
+mod maps;
 mod spec;
 
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
+pub use maps::{cell_means, enlarge_bicubic, modulate, pixel_shuffle};
 pub use spec::{Activation, ConvSpec};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.

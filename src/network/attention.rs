@@ -1,12 +1,7 @@
 //! Channel attention, with the statistics of the whole picture or of a neighbourhood.
 
-use burn::tensor::{
-    Tensor,
-    activation::sigmoid,
-    module::{avg_pool2d, interpolate},
-    ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
-};
-use dualres_kernels::Activation;
+use burn::tensor::{Tensor, activation::sigmoid, module::avg_pool2d, ops::AvgPoolOptions};
+use dualres_kernels::{Activation, cell_means, modulate};
 
 use crate::{
     Architecture, Result,
@@ -60,15 +55,6 @@ pub(crate) struct ChannelAttention {
     pub(crate) excite: Conv,
 }
 
-/// Mean over windows; beyond the picture there is nothing to average.
-fn average(x: &Tensor<4>, window: usize, step: usize, padding: usize) -> Tensor<4> {
-    let options = AvgPoolOptions::new([window, window])
-        .with_stride([step, step])
-        .with_padding([padding, padding])
-        .with_count_include_pad(false);
-    avg_pool2d(x.clone(), options)
-}
-
 impl ChannelAttention {
     pub(crate) fn build(name: &str, channels: usize, source: &mut dyn ConvSource) -> Result<Self> {
         let squeezed = Architecture::squeezed(channels);
@@ -78,24 +64,27 @@ impl ChannelAttention {
         })
     }
 
-    /// Scales `x` [N, C, H, W], whose resolution is `magnification` times that of the network's input.
-    pub(crate) fn forward(&self, x: Tensor<4>, pooling: Pooling, magnification: usize) -> Tensor<4> {
-        let [_, _, height, width] = x.dims();
-        match pooling {
-            Pooling::Global => {
-                let mean = x.clone().mean_dim(3).mean_dim(2);
-                x * self.excitation(mean)
-            }
+    /// Scales `x` [N, C, H, W], whose resolution is `magnification` times that of the network's input, and adds
+    /// `residual`.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<4>,
+        residual: Tensor<4>,
+        pooling: Pooling,
+        magnification: usize,
+    ) -> Tensor<4> {
+        let means = match pooling {
+            Pooling::Global => x.clone().mean_dim(3).mean_dim(2),
             Pooling::Local { cell, window_cells } => {
-                let cell = cell * magnification;
-                let cells = average(&x, cell, cell, 0);
-                let means = average(&cells, window_cells, 1, window_cells / 2);
-                let options = InterpolateOptions::new(InterpolateMode::Bilinear)
-                    .with_align_corners(false)
-                    .with_output_size([height, width]);
-                x * interpolate(self.excitation(means), options)
+                // Beyond the picture there is nothing to average.
+                let window = AvgPoolOptions::new([window_cells; 2])
+                    .with_stride([1, 1])
+                    .with_padding([window_cells / 2; 2])
+                    .with_count_include_pad(false);
+                avg_pool2d(cell_means(x.clone(), cell * magnification), window)
             }
-        }
+        };
+        modulate(x, self.excitation(means), residual)
     }
 
     fn excitation(&self, mean: Tensor<4>) -> Tensor<4> {

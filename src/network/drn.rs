@@ -1,11 +1,7 @@
 //! The primal network P: low to high resolution (CVPR 2020, section 3; the code's `model/drn.py`).
 
-use burn::tensor::{
-    Device, Tensor, TensorData,
-    module::interpolate,
-    ops::{InterpolateMode, InterpolateOptions},
-};
-use dualres_kernels::Activation;
+use burn::tensor::{Device, Tensor, TensorData};
+use dualres_kernels::{Activation, enlarge_bicubic, pixel_shuffle};
 
 use crate::{
     Architecture, NetworkError, Pooling, Result, Weight, Weights,
@@ -48,7 +44,7 @@ pub(crate) struct ResidualBlock {
 impl ResidualBlock {
     fn forward(&self, x: Tensor<4>, pooling: Pooling, magnification: usize) -> Tensor<4> {
         let inner = self.first.forward_then(x.clone(), Activation::Relu);
-        self.attention.forward(self.second.forward(inner), pooling, magnification) + x
+        self.attention.forward(self.second.forward(inner), x, pooling, magnification)
     }
 }
 
@@ -233,12 +229,8 @@ impl Drn {
             "local pooling needs sides in multiples of {alignment}, got {width}x{height}"
         );
         let scale = self.architecture.scale;
-        // The published code's `Upsample`: PyTorch bicubic, a = -0.75, not antialiased, no aligned corners.
-        let options = InterpolateOptions::new(InterpolateMode::Bicubic)
-            .with_align_corners(false)
-            .with_output_size([height * scale, width * scale]);
         // No gradient is needed with respect to the picture, and not every backend has one for bicubic.
-        let enlarged = interpolate(x.detach(), options);
+        let enlarged = enlarge_bicubic(x.detach(), scale);
         let mut x = self.head.forward(self.sub_mean.forward(enlarged));
         let mut copies = Vec::with_capacity(self.down.len());
         for block in &self.down {
@@ -307,10 +299,4 @@ impl Drn {
         self.add_mean.export(&mut weights);
         weights
     }
-}
-
-/// [N, 4C, H, W] to [N, C, 2H, 2W]: channel 4c + 2i + j goes to row parity i and column parity j.
-fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
-    let [n, c, h, w] = x.dims();
-    x.reshape([n, c / 4, 2, 2, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c / 4, 2 * h, 2 * w])
 }

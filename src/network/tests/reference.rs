@@ -80,7 +80,8 @@ fn check(name: &str, architecture: Architecture, device: &Device) {
     }
     let worst = errors.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
     println!("{name}: {} tensors, worst {} {:.1e}", errors.len(), worst.0, worst.1);
-    assert!(*worst.1 <= TOLERANCE, "{worst:?}");
+    let bad: Vec<_> = errors.iter().filter(|(_, error)| !(**error <= TOLERANCE)).collect();
+    assert!(bad.is_empty(), "{bad:?}");
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
