@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::tiff::TiffDecoder};
 
 use crate::{Depth, ImagingError, Metadata, Picture, Plane, Result};
 
@@ -81,15 +81,16 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
     decode_from(Cursor::new(bytes), name)
 }
 
-fn decode_from<R: BufRead + Seek>(source: R, name: &str) -> Result<Picture> {
+fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
     let unknown = || ImagingError::UnknownFormat { name: name.to_owned() };
     let damaged =
         |reason: image::ImageError| ImagingError::Decode { name: name.to_owned(), reason: reason.to_string() };
 
-    let mut reader = ImageReader::new(source).with_guessed_format().map_err(|e| damaged(e.into()))?;
-    if reader.format().is_none() {
-        return Err(unknown());
-    }
+    let read_error = |error: std::io::Error| damaged(error.into());
+    let guessed = ImageReader::new(&mut source).with_guessed_format().map_err(read_error)?.format();
+    let format = guessed.ok_or_else(unknown)?;
+    let tiff_profile = if format == ImageFormat::Tiff { tiff_profile(&mut source).map_err(read_error)? } else { None };
+    let mut reader = ImageReader::with_format(source, format);
     // The pixel count below is the real guard; this one is for what decoders allocate on their own.
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
@@ -111,13 +112,22 @@ fn decode_from<R: BufRead + Seek>(source: R, name: &str) -> Result<Picture> {
             max_megapixels: MAX_PIXELS / 1_000_000,
         });
     }
-    let (metadata, orientation) = Metadata::from_decoder(&mut decoder);
+    let (mut metadata, orientation) = Metadata::from_decoder(&mut decoder);
+    metadata.icc = metadata.icc.or(tiff_profile);
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     if image.width() == 0 || image.height() == 0 {
         return Err(ImagingError::Decode { name: name.to_owned(), reason: "it has no pixels".to_owned() });
     }
     Ok(picture_from(&image, metadata))
+}
+
+/// The colour profile of a TIFF file. The decoder that [`ImageReader`] makes does not give it (image 0.25.10).
+fn tiff_profile<R: BufRead + Seek>(source: &mut R) -> std::io::Result<Option<Vec<u8>>> {
+    source.rewind()?;
+    let profile = TiffDecoder::new(&mut *source).ok().and_then(|mut decoder| decoder.icc_profile().ok().flatten());
+    source.rewind()?;
+    Ok(profile)
 }
 
 fn picture_from(image: &DynamicImage, metadata: Metadata) -> Picture {

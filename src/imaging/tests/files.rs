@@ -1,0 +1,222 @@
+//! Pictures through files: what goes in comes out, and what cannot is refused with a sentence.
+
+use std::path::Path;
+
+use dualres_imaging::{
+    Depth, EncodeOptions, Format, ImagingError, Picture, Plane, decode, dimensions, encode, find_pictures, read, write,
+};
+
+const FORMATS: [Format; 5] = [Format::Png, Format::Jpeg, Format::WebP, Format::Tiff, Format::Bmp];
+
+/// A smooth picture, so that JPEG keeps it closely too.
+fn picture(channels: usize, alpha: bool, depth: Depth) -> Picture {
+    let (width, height) = (31, 18);
+    let plane = |phase: f32| {
+        let data = (0..width * height)
+            .map(|i| {
+                let (x, y) = ((i % width) as f32, (i / width) as f32);
+                let value = 30.0 + 6.0 * x + 2.0 * y + phase;
+                if depth == Depth::Eight { value.round() } else { (value * 257.0).round() / 257.0 }
+            })
+            .collect();
+        Plane::new(width, height, data)
+    };
+    let mut picture = Picture::from_planes((0..channels).map(|c| plane(5.0 * c as f32 + 0.37)).collect());
+    picture.alpha = alpha.then(|| plane(-20.0));
+    picture.depth = depth;
+    picture
+}
+
+fn largest_difference(a: &Picture, b: &Picture) -> f32 {
+    a.rgb()
+        .into_iter()
+        .chain(&a.alpha)
+        .zip(b.rgb().into_iter().chain(&b.alpha))
+        .flat_map(|(a, b)| a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()))
+        .fold(0.0, f32::max)
+}
+
+#[test]
+fn every_format_keeps_channels_alpha_and_depth_it_has() {
+    for format in FORMATS {
+        for channels in [1, 3] {
+            for alpha in [false, true] {
+                for depth in [Depth::Eight, Depth::Sixteen] {
+                    let original = picture(channels, alpha, depth);
+                    let bytes = encode(&original, format, EncodeOptions { jpeg_quality: 100 }).unwrap();
+                    let found = decode(&bytes, "memory").unwrap();
+                    let what = format!("{format:?}, {channels} channels, alpha {alpha}, {depth:?}");
+                    let sixteen = depth == Depth::Sixteen && matches!(format, Format::Png | Format::Tiff);
+                    assert_eq!(found.depth == Depth::Sixteen, sixteen, "{what}");
+                    assert_eq!(found.alpha.is_some(), alpha && format != Format::Jpeg, "{what}");
+                    if matches!(format, Format::Png | Format::Jpeg) {
+                        assert_eq!(found.is_gray(), channels == 1, "{what}");
+                    }
+                    if !(alpha && format == Format::Jpeg) {
+                        let tolerance = match format {
+                            Format::Jpeg => 4.0,
+                            _ if sixteen => 1e-4,
+                            _ => 0.5 + 1e-4,
+                        };
+                        let gap = largest_difference(&original, &found);
+                        assert!(gap <= tolerance, "{what}: {gap}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sixteen_bits_stay_smooth() {
+    let data: Vec<f32> = (0..2000).map(|i| (20_000 + i) as f32 / 257.0).collect();
+    let mut ramp = Picture::from_planes(vec![Plane::new(2000, 1, data)]);
+    ramp.depth = Depth::Sixteen;
+    for format in [Format::Png, Format::Tiff] {
+        let found = decode(&encode(&ramp, format, EncodeOptions::default()).unwrap(), "memory").unwrap();
+        let levels: std::collections::BTreeSet<u32> =
+            found.planes[0].data.iter().map(|s| (s * 257.0).round() as u32).collect();
+        assert_eq!(levels.len(), 2000, "{format:?}");
+    }
+}
+
+#[test]
+fn jpeg_lays_alpha_over_white() {
+    let mut picture = Picture::from_planes(vec![Plane::filled(16, 16, 0.0); 3]);
+    picture.alpha = Some(Plane::filled(16, 16, 0.0));
+    let found = decode(&encode(&picture, Format::Jpeg, EncodeOptions::default()).unwrap(), "memory").unwrap();
+    assert!(found.planes.iter().all(|plane| plane.data.iter().all(|&s| s > 253.0)));
+}
+
+/// An EXIF block with one entry, the orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    let mut block = b"II*\0\x08\0\0\0\x01\0".to_vec();
+    block.extend([0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0]);
+    block.extend([0; 4]);
+    block
+}
+
+#[test]
+fn profile_and_exif_are_kept_and_orientation_is_applied_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let icc = vec![7_u8; 300];
+    for name in ["a.png", "a.jpg", "a.webp"] {
+        let mut turned = picture(3, false, Depth::Eight);
+        turned.metadata.icc = Some(icc.clone());
+        turned.metadata.exif = Some(exif(6));
+        let first = folder.path().join(name);
+        write(&first, &turned, EncodeOptions::default()).unwrap();
+
+        let upright = read(&first).unwrap();
+        assert_eq!((upright.width(), upright.height()), (18, 31), "{name}: turned by a quarter");
+        assert_eq!(upright.metadata.icc.as_ref(), Some(&icc), "{name}");
+        let kept = upright.metadata.exif.as_ref().unwrap_or_else(|| panic!("{name}: EXIF kept"));
+        assert_eq!(kept.len(), exif(6).len(), "{name}");
+
+        let second = folder.path().join(format!("again-{name}"));
+        write(&second, &upright, EncodeOptions::default()).unwrap();
+        let again = read(&second).unwrap();
+        assert_eq!((again.width(), again.height()), (18, 31), "{name}: not turned a second time");
+        assert!(largest_difference(&upright, &again) < 8.0, "{name}");
+    }
+    let mut tagged = picture(3, false, Depth::Eight);
+    tagged.metadata.icc = Some(icc.clone());
+    let tiff = folder.path().join("a.tif");
+    write(&tiff, &tagged, EncodeOptions::default()).unwrap();
+    assert_eq!(read(&tiff).unwrap().metadata.icc, Some(icc));
+}
+
+#[test]
+fn content_decides_about_the_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let misnamed = folder.path().join("really-a-png.jpg");
+    let bytes = encode(&picture(3, false, Depth::Eight), Format::Png, EncodeOptions::default()).unwrap();
+    std::fs::write(&misnamed, bytes).unwrap();
+    assert_eq!(read(&misnamed).unwrap().width(), 31);
+    assert_eq!(dimensions(&misnamed).unwrap(), (31, 18));
+}
+
+fn refused(path: &Path) -> String {
+    let error = read(path).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains(&*path.file_name().unwrap().to_string_lossy()), "names the file: {message}");
+    assert!(!message.contains('\n'), "one line: {message}");
+    message
+}
+
+#[test]
+fn bad_files_are_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    assert!(refused(&folder.path().join("missing.png")).contains("cannot read"));
+    assert!(refused(folder.path()).contains("folder"));
+    assert!(refused(&file("empty.png", b"")).contains("not a picture"));
+    assert!(refused(&file("text.jpg", b"hello, this is text")).contains("not a picture"));
+
+    for format in FORMATS {
+        let bytes = encode(&picture(3, false, Depth::Eight), format, EncodeOptions::default()).unwrap();
+        let half = file(&format!("half.{}", format.extension()), &bytes[..bytes.len() / 2]);
+        // JPEG decoders fill up what is missing; the others must refuse.
+        if format != Format::Jpeg {
+            assert!(refused(&half).contains("damaged"), "{format:?}");
+        }
+        for length in [1, 4, 9, 13, 30] {
+            let _ = decode(&bytes[..length.min(bytes.len())], "cut");
+        }
+    }
+
+    // A PNG header that claims 60000x60000 pixels.
+    let mut bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    bomb.extend(60_000_u32.to_be_bytes());
+    bomb.extend(60_000_u32.to_be_bytes());
+    bomb.extend([8, 2, 0, 0, 0]);
+    bomb.extend(crc(&bomb[12..]).to_be_bytes());
+    bomb.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xaeB`\x82");
+    assert!(refused(&file("bomb.png", &bomb)).contains("60000x60000"));
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
+    })
+}
+
+#[test]
+fn a_failed_write_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = picture(3, false, Depth::Eight);
+    let missing = folder.path().join("no/such/folder/a.png");
+    assert!(matches!(write(&missing, &small, EncodeOptions::default()), Err(ImagingError::Write { .. })));
+    assert!(matches!(
+        write(&folder.path().join("a.xyz"), &small, EncodeOptions::default()),
+        Err(ImagingError::UnknownOutputFormat { .. })
+    ));
+
+    let wide = Picture::from_planes(vec![Plane::filled(70_000, 1, 0.0)]);
+    let target = folder.path().join("a.jpg");
+    write(&target, &small, EncodeOptions::default()).unwrap();
+    let before = std::fs::read(&target).unwrap();
+    let error = write(&target, &wide, EncodeOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("65535"), "{error}");
+    assert_eq!(std::fs::read(&target).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+}
+
+#[test]
+fn folders_are_searched_with_their_sub_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("b")).unwrap();
+    for name in ["c.PNG", "b/a.jpeg", "notes.txt"] {
+        std::fs::write(folder.path().join(name), b"").unwrap();
+    }
+    let found: Vec<_> = find_pictures(folder.path())
+        .unwrap()
+        .iter()
+        .map(|path| path.strip_prefix(folder.path()).unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(found, ["b/a.jpeg", "c.PNG"]);
+}
