@@ -1,39 +1,40 @@
 //! The reference tensors, and how far ours are from them.
+#![allow(dead_code, reason = "each test uses a part")]
 
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
 use dualres_network::{Weights, tensors_from_bytes};
 
-pub fn data(file: &str) -> PathBuf {
+pub(crate) fn data(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
 }
 
-pub fn read_tensors(file: &str) -> Weights {
+pub(crate) fn read_tensors(file: &str) -> Weights {
     tensors_from_bytes(&std::fs::read(data(file)).unwrap(), file).unwrap().0
 }
 
-pub struct Reference {
-    pub weights: Weights,
-    pub expected: Weights,
+pub(crate) struct Reference {
+    pub(crate) weights: Weights,
+    pub(crate) expected: Weights,
 }
 
 impl Reference {
-    pub fn load(name: &str) -> Self {
+    pub(crate) fn load(name: &str) -> Self {
         Self {
             weights: read_tensors(&format!("{name}.weights.safetensors")),
             expected: read_tensors(&format!("{name}.expected.safetensors")),
         }
     }
 
-    pub fn tensor(&self, name: &str, device: &Device) -> Tensor<4> {
+    pub(crate) fn tensor(&self, name: &str, device: &Device) -> Tensor<4> {
         let shape: [usize; 4] = self.expected.0[name].shape.clone().try_into().unwrap();
         self.expected.tensor(name, shape, device).unwrap()
     }
 }
 
 /// Largest difference over largest expected value.
-pub fn relative_error(ours: &[f32], expected: &[f32]) -> f32 {
+pub(crate) fn relative_error(ours: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(ours.len(), expected.len());
     let largest = expected.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
     let difference = ours.iter().zip(expected).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));

@@ -1,0 +1,160 @@
+//! Upscaling: tiles that do not show, proofs that are true, and runs that end as they should.
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use burn::tensor::Device;
+use dualres_engine::{EngineError, Event, Options, PoolingChoice, Upscaler, heat_map};
+use dualres_imaging::{Picture, Plane};
+use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
+
+fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn shipped(name: &str) -> Upscaler {
+    let model = Model::read(&project(&format!("models/{name}.safetensors")), &Device::flex()).unwrap();
+    Upscaler::new(&model, &ComputeDevice::cpu()).unwrap()
+}
+
+fn tiny() -> Model {
+    Model::init(Description::new("tiny", Architecture::new(2, 8, 1).unwrap()), 5, &Device::flex()).unwrap()
+}
+
+fn go_on(_: Event) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn largest_difference(a: &Picture, b: &Picture) -> f32 {
+    let pairs = a.planes.iter().zip(&b.planes).flat_map(|(a, b)| a.data.iter().zip(&b.data));
+    pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// On a real picture with the models that ship, any tiles give the picture that one tile gives, to one level of 255.
+#[test]
+fn tiles_do_not_show() {
+    let photo = dualres_imaging::read(&project("assets/samples/chelsea.png")).unwrap();
+    for name in ["x2", "x4"] {
+        let upscaler = shipped(name);
+        let run = |tile| {
+            let options = Options { tile: Some(tile), ..Options::default() };
+            upscaler.upscale(&photo, &options, &mut go_on).unwrap().picture
+        };
+        let whole = run(4096);
+        for tile in [112, 200] {
+            let gap = largest_difference(&whole, &run(tile));
+            println!("{name}, tiles of {tile}: at most {gap:.3} levels");
+            assert!(gap <= 1.0, "{name}, tiles of {tile}: {gap}");
+        }
+    }
+}
+
+#[test]
+fn any_size_from_one_pixel_on() {
+    let upscaler = Upscaler::new(&tiny(), &ComputeDevice::cpu()).unwrap();
+    for (width, height) in [(1, 1), (1, 7), (9, 2), (33, 17), (65, 64)] {
+        for pooling in [PoolingChoice::Local, PoolingChoice::Global] {
+            let picture = Picture::from_planes(vec![Plane::filled(width, height, 100.0); 3]);
+            let result = upscaler.upscale(&picture, &Options { pooling, tile: None }, &mut go_on).unwrap();
+            assert_eq!((result.picture.width(), result.picture.height()), (2 * width, 2 * height));
+            let reconstruction = result.reconstructions.last().unwrap();
+            assert_eq!((reconstruction.width(), reconstruction.height()), (width, height));
+            assert!(result.loop_psnr.unwrap().is_finite());
+        }
+    }
+}
+
+#[test]
+fn gray_stays_gray_and_alpha_and_metadata_come_along() {
+    let upscaler = Upscaler::new(&tiny(), &ComputeDevice::cpu()).unwrap();
+    let mut picture = Picture::from_planes(vec![Plane::filled(12, 10, 80.0)]);
+    picture.alpha = Some(Plane::filled(12, 10, 200.0));
+    picture.depth = dualres_imaging::Depth::Sixteen;
+    picture.metadata.icc = Some(vec![1, 2, 3]);
+    let result = upscaler.upscale(&picture, &Options::default(), &mut go_on).unwrap();
+    assert!(result.picture.is_gray() && result.reconstructions[0].is_gray());
+    let alpha = result.picture.alpha.unwrap();
+    assert_eq!((alpha.width, alpha.height), (24, 20));
+    assert!(alpha.data.iter().all(|&a| (a - 200.0).abs() < 0.01));
+    assert_eq!(result.picture.depth, picture.depth);
+    assert_eq!(result.picture.metadata, picture.metadata);
+}
+
+/// The reconstruction is what the dual models make of the result, whatever the tiles, and the numbers follow from it.
+#[test]
+fn the_proof_is_computed_from_the_result() {
+    let model = Model::init(Description::new("tiny", Architecture::new(4, 4, 1).unwrap()), 5, &Device::flex()).unwrap();
+    let upscaler = Upscaler::new(&model, &ComputeDevice::cpu()).unwrap();
+    let (width, height) = (300, 150);
+    let plane = |phase: f32| {
+        let data = (0..width * height).map(|i| 128.0 + 90.0 * ((i % width) as f32 * 0.3 + phase).sin()).collect();
+        Plane::new(width, height, data)
+    };
+    let picture = Picture::from_planes(vec![plane(0.0), plane(0.7), plane(1.4)]);
+    let result = upscaler.upscale(&picture, &Options::default(), &mut go_on).unwrap();
+    assert_eq!(result.reconstructions.iter().map(Picture::width).collect::<Vec<_>>(), [2 * width, width]);
+
+    // 1200 pixels are more than a tile of the dual pass; run the dual models by hand in one piece.
+    let samples: Vec<f32> = result.picture.planes.iter().flat_map(|p| p.data.clone()).collect();
+    let mut x = burn::tensor::Tensor::<4>::from_data(
+        burn::tensor::TensorData::new(samples, [1, 3, 4 * height, 4 * width]),
+        &Device::flex(),
+    );
+    for dual in model.duals.iter().rev() {
+        x = dual.forward(x).clamp(0.0, 255.0);
+    }
+    let by_hand = x.into_data().try_into_vec::<f32>().unwrap();
+    let ours: Vec<f32> = result.reconstructions[1].planes.iter().flat_map(|p| p.data.clone()).collect();
+    let gap = ours.iter().zip(&by_hand).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap < 1e-3, "{gap}");
+
+    let consistency = result.consistency.unwrap();
+    let expected: f32 =
+        (0..3).map(|c| (picture.planes[c].data[777] - result.reconstructions[1].planes[c].data[777]).abs() / 3.0).sum();
+    assert!((consistency.data[777] - expected).abs() < 1e-4);
+    assert_eq!(heat_map(&consistency).width(), width);
+}
+
+#[test]
+fn a_run_stops_within_one_tile() {
+    let upscaler = Upscaler::new(&tiny(), &ComputeDevice::cpu()).unwrap();
+    let picture = Picture::from_planes(vec![Plane::filled(400, 400, 100.0); 3]);
+    let mut tiles_done = 0;
+    let error = upscaler
+        .upscale(&picture, &Options { tile: Some(100), ..Options::default() }, &mut |event| match event {
+            Event::Tile { done, tiles } => {
+                assert!(tiles > 4);
+                tiles_done = done;
+                if done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap_err();
+    assert!(matches!(error, EngineError::Cancelled));
+    assert_eq!(tiles_done, 2);
+}
+
+/// Weights that are finite but blow up: the result is an error, never a black or broken picture.
+#[test]
+fn what_is_not_a_number_never_leaves_the_engine() {
+    let model = tiny();
+    let mut weights = model.weights();
+    for name in
+        ["model.up_blocks.0.1.0.weight", "model.up_blocks.0.2.weight", "model.tail.1.weight", "model.head.weight"]
+    {
+        weights.0.get_mut(name).unwrap().values.fill(1e20);
+    }
+    let broken = Model::from_weights(model.description, &weights, &Device::flex()).unwrap();
+    let upscaler = Upscaler::new(&broken, &ComputeDevice::cpu()).unwrap();
+    let picture = Picture::from_planes(vec![Plane::filled(16, 16, 100.0); 3]);
+    let error = upscaler.upscale(&picture, &Options::default(), &mut go_on).unwrap_err();
+    assert!(matches!(error, EngineError::NotFinite), "{error}");
+}
+
+#[test]
+fn a_picture_beyond_the_memory_is_refused_before_the_run() {
+    let model = Model::init(Description::new("tiny", Architecture::new(8, 4, 1).unwrap()), 5, &Device::flex()).unwrap();
+    let upscaler = Upscaler::new(&model, &ComputeDevice::cpu()).unwrap();
+    let picture = Picture::from_planes(vec![Plane::filled(30_000, 12_000, 0.0)]);
+    let error = upscaler.upscale(&picture, &Options::default(), &mut go_on).unwrap_err();
+    assert!(matches!(error, EngineError::Memory { width: 240_000, .. }), "{error}");
+}

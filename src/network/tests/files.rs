@@ -1,0 +1,131 @@
+//! Model files and official checkpoints: round trips, and what is refused.
+
+mod common;
+
+use burn::tensor::Device;
+use common::{data, read_tensors};
+use dualres_network::{Architecture, Description, Model, import::read_checkpoints, tensors_to_bytes};
+
+fn small() -> Model {
+    let architecture = Architecture::new(2, 8, 1).unwrap().with_widths(vec![5, 7, 9]).unwrap();
+    Model::init(Description::new("small", architecture), 3, &Device::flex()).unwrap()
+}
+
+#[test]
+fn model_files_keep_everything() {
+    let mut model = small();
+    model.description.licence = "CC0".into();
+    model.description.training = serde_json::json!({"steps": 7});
+    let back = Model::from_bytes(&model.to_bytes(), "memory", &Device::flex()).unwrap();
+    assert_eq!(back.description, model.description);
+    assert_eq!(back.weights(), model.weights());
+}
+
+#[test]
+fn random_weights_depend_on_the_seed_only() {
+    let architecture = Architecture::new(2, 8, 1).unwrap();
+    let init =
+        |seed| Model::init(Description::new("r", architecture.clone()), seed, &Device::flex()).unwrap().weights();
+    assert_eq!(init(1), init(1));
+    assert_ne!(init(1), init(2));
+}
+
+fn refused(bytes: &[u8]) -> String {
+    let message = Model::from_bytes(bytes, "file.safetensors", &Device::flex()).unwrap_err().to_string();
+    assert!(message.contains("file.safetensors") && !message.contains('\n'), "one sentence with the file: {message}");
+    message
+}
+
+#[test]
+fn bad_model_files_are_refused_with_a_sentence() {
+    let bytes = small().to_bytes();
+    assert!(refused(b"").contains("damaged"));
+    assert!(refused(b"not a model at all, just some text").contains("damaged"));
+    for length in (0..bytes.len()).step_by(97) {
+        refused(&bytes[..length]);
+    }
+    let foreign = std::fs::read(data("drn_x2_f8_b1.weights.safetensors")).unwrap();
+    assert!(refused(&foreign).contains("no description"));
+
+    let mut newer = small();
+    newer.description.format = 99;
+    assert!(refused(&newer.to_bytes()).contains("format 99"));
+
+    let model = small();
+    let mut weights = model.weights();
+    weights.0.remove("model.head.bias");
+    let json = serde_json::to_string(&model.description).unwrap();
+    let with =
+        |weights: &dualres_network::Weights| tensors_to_bytes(weights, [("dualres".to_owned(), json.clone())].into());
+    assert!(refused(&with(&weights)).contains("head.bias is missing"));
+
+    let mut weights = model.weights();
+    weights.0.get_mut("model.head.bias").unwrap().values[0] = f32::NAN;
+    assert!(refused(&with(&weights)).contains("NaN"));
+
+    let mut weights = model.weights();
+    let copy = weights.0["model.head.bias"].clone();
+    weights.0.insert("model.foreign".into(), copy);
+    assert!(refused(&with(&weights)).contains("foreign"));
+}
+
+#[test]
+fn checkpoints_of_all_kinds_are_imported() {
+    for (name, scale, feats, blocks) in [("drn_x2_f8_b1", 2, 8, 1), ("drn_x4_f4_b2", 4, 4, 2)] {
+        let mut expected = read_tensors(&format!("{name}.weights.safetensors"));
+        // The constants of the mean shift are not stored.
+        expected.0.retain(|key, _| !key.contains("_mean."));
+        for suffix in ["pt", "legacy.pt"] {
+            let dual = data(&format!("{name}.dual.{suffix}"));
+            let model =
+                read_checkpoints(&data(&format!("{name}.model.{suffix}")), Some(&dual), &Device::flex()).unwrap();
+            assert_eq!(model.description.architecture, Architecture::new(scale, feats, blocks).unwrap());
+            assert_eq!(model.weights(), expected, "{name} {suffix}");
+
+            let alone = read_checkpoints(&data(&format!("{name}.model.{suffix}")), None, &Device::flex()).unwrap();
+            assert!(alone.duals.is_empty());
+        }
+    }
+}
+
+#[test]
+fn bad_checkpoints_are_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let message = read_checkpoints(&path, None, &Device::flex()).unwrap_err().to_string();
+        assert!(message.contains(name) && !message.contains('\n'), "one sentence with the file: {message}");
+        message
+    };
+    for suffix in ["pt", "legacy.pt"] {
+        let whole = std::fs::read(data(&format!("drn_x2_f8_b1.model.{suffix}"))).unwrap();
+        for length in (0..whole.len()).step_by(whole.len() / 40) {
+            refused("cut.pt", &whole[..length]);
+        }
+        let duals = std::fs::read(data(&format!("drn_x2_f8_b1.dual.{suffix}"))).unwrap();
+        assert!(refused("dual.pt", &duals).contains("--dual"));
+        // Flipped bytes give an error or another network, never a crash.
+        for at in (0..whole.len().min(4000)).step_by(13) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x5a;
+            let path = folder.path().join("flipped.pt");
+            std::fs::write(&path, damaged).unwrap();
+            let _ = read_checkpoints(&path, None, &Device::flex());
+        }
+    }
+    refused("text.pt", b"this is no checkpoint");
+
+    // A pickle that would run a program if it were executed is a value like any other here, and no state dict.
+    let marker = folder.path().join("executed");
+    let command = format!("touch {}", marker.display());
+    let mut evil = b"\x80\x02cos\nsystem\nX".to_vec();
+    evil.extend((command.len() as u32).to_le_bytes());
+    evil.extend(command.as_bytes());
+    evil.extend(b"\x85R.");
+    refused("evil.pt", &evil);
+    assert!(!marker.exists());
+
+    let missing = read_checkpoints(&folder.path().join("missing.pt"), None, &Device::flex()).unwrap_err();
+    assert!(missing.to_string().contains("missing.pt"));
+}
