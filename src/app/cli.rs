@@ -140,6 +140,12 @@ pub(crate) struct TrainArgs {
     /// Name of the model; the scale if not given
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// One sentence on what the model is for
+    #[arg(long, default_value = "")]
+    pub(crate) purpose: String,
+    /// Licence of the weights
+    #[arg(long, default_value = "unknown")]
+    pub(crate) licence: String,
     /// Scale of the network: 2, 4 or 8
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(crate) scale: usize,
@@ -152,7 +158,7 @@ pub(crate) struct TrainArgs {
     /// Blocks a level in place of the preset's
     #[arg(long, value_name = "N")]
     pub(crate) n_blocks: Option<usize>,
-    /// Model by name or file to start from; its network is taken
+    /// Model file to start from; its network is taken
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
     /// Side of patches in low-resolution pixels

@@ -176,7 +176,7 @@ fn adapters(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 name: info.name.clone(),
                 class,
                 detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
-                max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size.into())),
+                max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
                 kind: Some(kind),
             })
         })

@@ -12,6 +12,12 @@ use crate::{Result, TrainingError};
 pub struct TrainConfig {
     /// Name of the model.
     pub name: String,
+    /// One sentence on what the model is for.
+    #[serde(default)]
+    pub purpose: String,
+    /// Licence of the weights.
+    #[serde(default = "unknown")]
+    pub licence: String,
     /// The network.
     pub architecture: Architecture,
     /// Folders of high-resolution training pictures.
@@ -46,11 +52,17 @@ pub struct TrainConfig {
     pub init: Option<PathBuf>,
 }
 
+fn unknown() -> String {
+    "unknown".to_owned()
+}
+
 impl TrainConfig {
     /// Usual settings for a network.
     pub fn new(name: impl Into<String>, architecture: Architecture) -> Self {
         Self {
             name: name.into(),
+            purpose: String::new(),
+            licence: unknown(),
             architecture,
             data: Vec::new(),
             validation: None,

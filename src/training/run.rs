@@ -306,11 +306,14 @@ impl<'a> Session<'a> {
 fn describe(config: &TrainConfig) -> Description {
     let mut description = Description::new(&config.name, config.architecture.clone());
     description.training_patch = config.patch;
+    description.purpose.clone_from(&config.purpose);
+    description.licence.clone_from(&config.licence);
     let mut settings = serde_json::to_value(config).expect("settings are plain data");
     if let serde_json::Value::Object(settings) = &mut settings {
         // Stated by the description itself.
-        settings.remove("architecture");
-        settings.remove("name");
+        for stated in ["architecture", "name", "purpose", "licence"] {
+            settings.remove(stated);
+        }
         // A model file is for others: the names of folders, not where they lie.
         let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         settings.insert("data".into(), config.data.iter().map(|path| last(path)).collect());

@@ -54,6 +54,8 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
     };
     let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale));
     let config = TrainConfig {
+        purpose: args.purpose.clone(),
+        licence: args.licence.clone(),
         data: args.data.clone(),
         validation: args.validation.clone(),
         patch: args.patch,

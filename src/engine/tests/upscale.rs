@@ -1,4 +1,5 @@
 //! Upscaling: tiles that do not show, proofs that are true, and runs that end as they should.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{ops::ControlFlow, path::PathBuf};
 

@@ -1,4 +1,5 @@
 //! Pictures through files: what goes in comes out, and what cannot is refused with a sentence.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! Resampling and measures against numpy, and against published pictures where they are at hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! The composition of Burn's operations that other backends run, on a graphics adapter, against our kernels.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 use dualres_kernels::{Activation, ConvSpec, conv2d};

@@ -1,4 +1,5 @@
 //! The kernels against Burn's own convolution and against finite differences, over random shapes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::tensor::{Device, Distribution, Tensor, activation, module, ops::ConvOptions};
 use dualres_kernels::{Activation, ConvSpec, conv2d};

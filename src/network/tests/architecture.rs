@@ -1,4 +1,5 @@
 //! Networks in numbers: published counts, units and widths.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dualres_network::{Architecture, Preset, UnitKind, cost};
 

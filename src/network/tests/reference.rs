@@ -1,5 +1,6 @@
 //! Forward pass, dual models, losses and gradients against tensors computed with the published definition in PyTorch
 //! (seeded random weights; `tests/data`).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -80,7 +81,7 @@ fn check(name: &str, architecture: Architecture, device: &Device) {
     }
     let worst = errors.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
     println!("{name}: {} tensors, worst {} {:.1e}", errors.len(), worst.0, worst.1);
-    let bad: Vec<_> = errors.iter().filter(|(_, error)| !(**error <= TOLERANCE)).collect();
+    let bad: Vec<_> = errors.iter().filter(|(_, error)| error.is_nan() || **error > TOLERANCE).collect();
     assert!(bad.is_empty(), "{bad:?}");
 }
 

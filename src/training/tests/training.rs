@@ -1,4 +1,5 @@
 //! Training runs on small synthetic pictures.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     ops::ControlFlow,

@@ -1,5 +1,6 @@
 //! The reference tensors, and how far ours are from them.
 #![allow(dead_code, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 

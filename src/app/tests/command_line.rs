@@ -1,0 +1,257 @@
+//! The program as its users run it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn dualres(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dualres")).args(arguments).output().unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A small part of a sample picture as a file.
+fn small_picture(folder: &Path, name: &str) -> PathBuf {
+    let photo = dualres_imaging::read(&project("assets/samples/chelsea.png")).unwrap();
+    let path = folder.join(name);
+    dualres_imaging::write(&path, &photo.crop(100, 80, 50, 41), Default::default()).unwrap();
+    path
+}
+
+#[test]
+fn upscale_writes_a_larger_picture_with_its_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = small_picture(folder.path(), "in.png");
+    let (output, dual, map) =
+        (folder.path().join("out.png"), folder.path().join("dual.png"), folder.path().join("map.png"));
+    for (model, scale) in [("x2", 2), ("x4", 4)] {
+        let run = dualres(&[
+            "upscale",
+            text(&input),
+            "-o",
+            text(&output),
+            "--model",
+            model,
+            "--device",
+            "cpu",
+            "--dual",
+            text(&dual),
+            "--consistency",
+            text(&map),
+            "--json",
+        ]);
+        assert!(run.status.success(), "{run:?}");
+        let [line] = &lines(&run)[..] else { panic!("one line a file") };
+        assert_eq!(line["input_size"], serde_json::json!([50, 41]));
+        assert_eq!(line["output_size"], serde_json::json!([50 * scale, 41 * scale]));
+        assert_eq!((&line["model"], &line["device"]), (&Value::from(model), &Value::from("CPU")));
+        assert!(line["seconds"].as_f64().unwrap() > 0.0 && line["megapixels_per_s"].as_f64().unwrap() > 0.0);
+        assert!(line["loop_psnr"].as_f64().unwrap() > 30.0, "{line}");
+        assert_eq!(dualres_imaging::dimensions(&output).unwrap(), (50 * scale, 41 * scale));
+        for proof in [&dual, &map] {
+            assert_eq!(dualres_imaging::dimensions(proof).unwrap(), (50, 41));
+        }
+    }
+}
+
+#[test]
+fn one_bad_file_does_not_stop_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = small_picture(folder.path(), "good.png");
+    let same_name = folder.path().join("other");
+    std::fs::create_dir(&same_name).unwrap();
+    small_picture(&same_name, "good.jpg");
+    let broken = folder.path().join("broken.jpg");
+    std::fs::write(&broken, b"not a picture").unwrap();
+    let out = folder.path().join("out");
+    let arguments =
+        ["upscale", text(&broken), text(&good), text(&same_name), "-o", text(&out), "--device", "cpu", "--json"];
+    let run = dualres(&arguments);
+    assert_eq!(run.status.code(), Some(1));
+    let lines = lines(&run);
+    assert_eq!(lines.len(), 3);
+    assert!(lines[0]["error"].as_str().unwrap().contains("broken.jpg"));
+    assert!(out.join("good_x2.png").exists() && out.join("good_x2.jpg").exists());
+
+    // Nothing in a folder is replaced unasked.
+    let before = std::fs::metadata(out.join("good_x2.png")).unwrap().modified().unwrap();
+    let again = dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));
+    assert_eq!(std::fs::metadata(out.join("good_x2.png")).unwrap().modified().unwrap(), before);
+    assert!(dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu", "--overwrite"]).status.success());
+}
+
+#[test]
+fn misuse_exits_with_2_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = small_picture(folder.path(), "in.png");
+    let out = folder.path().join("out.png");
+    let cases: [(&[&str], &str); 7] = [
+        (&["upscale", text(&input)], "--output"),
+        (&["upscale", text(&input), "-o", "out.xyz"], ".png"),
+        (&["upscale", text(&input), "-o", text(&out), "--model", "x9"], "x2, x4"),
+        (&["upscale", text(&input), "-o", text(&out), "--model", "x2", "--scale", "4"], "2 times"),
+        (&["upscale", text(&input), "-o", text(&out), "--scale", "3"], "scale 3"),
+        (&["upscale", text(&input), text(&input), "-o", text(&input)], "folder"),
+        (&["train", "--data", text(folder.path()), "-o", text(folder.path()), "--scale", "3"], "scale 3"),
+    ];
+    for (arguments, reason) in cases {
+        let run = dualres(arguments);
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
+    let unknown = dualres(&["upscale", text(&input), "-o", text(&out), "--device", "no such device"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("CPU"));
+    let same = dualres(&["upscale", text(&input), "-o", text(&input)]);
+    assert_eq!(same.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&same.stderr).contains("replace the input"));
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    for command in [
+        &["upscale"][..],
+        &["evaluate"],
+        &["train"],
+        &["models", "list"],
+        &["models", "show"],
+        &["models", "import"],
+        &["devices"],
+    ] {
+        let run = dualres(&[command, &["--help"]].concat());
+        let help = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(run.status.success() && help.contains("Example"), "{command:?}: {help}");
+    }
+}
+
+#[test]
+fn evaluate_reports_every_picture_and_the_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.png", "b.png"] {
+        small_picture(folder.path(), name);
+    }
+    let run = dualres(&["evaluate", "--model", "x2", "--hr", text(folder.path()), "--device", "cpu", "--json"]);
+    assert!(run.status.success(), "{run:?}");
+    let report = &lines(&run)[0];
+    assert_eq!(report["images"].as_array().unwrap().len(), 2);
+    for scores in [&report["images"][1], &report["mean"]] {
+        for name in ["psnr_y", "ssim_y", "loop_psnr", "bicubic_psnr_y"] {
+            assert!(scores[name].as_f64().unwrap() > 0.0, "{name}: {scores}");
+        }
+        assert!(scores["psnr_y"].as_f64() > scores["bicubic_psnr_y"].as_f64(), "better than bicubic: {scores}");
+    }
+    assert!(report["rule"].as_str().unwrap().contains("BT.601"));
+}
+
+#[test]
+fn models_are_listed_shown_and_imported() {
+    let names: Vec<_> = lines(&dualres(&["models", "list", "--json"]))
+        .iter()
+        .map(|model| model["description"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["x2", "x4"]);
+    let shown = &lines(&dualres(&["models", "show", "x4", "--json"]))[0];
+    assert_eq!(shown["macs"]["input"], serde_json::json!([96, 96]));
+    assert!(shown["layers"].as_array().unwrap().len() > 20);
+    assert!(shown["description"]["licence"].as_str().unwrap().contains("MIT"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("imported.safetensors");
+    let data = project("src/network/tests/data");
+    let (model, dual) = (data.join("drn_x2_f8_b1.model.pt"), data.join("drn_x2_f8_b1.dual.legacy.pt"));
+    let run = dualres(&["models", "import", text(&model), "--dual", text(&dual), "-o", text(&out)]);
+    assert!(run.status.success(), "{run:?}");
+    let input = small_picture(folder.path(), "in.png");
+    let result = folder.path().join("out.png");
+    let run = dualres(&["upscale", text(&input), "-o", text(&result), "--model", text(&out), "--device", "cpu"]);
+    assert!(run.status.success() && result.exists(), "{run:?}");
+
+    let wrong = dualres(&["models", "import", text(&input), "-o", text(&out)]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("not a checkpoint"));
+}
+
+#[test]
+fn the_manifest_tells_the_truth_about_the_embedded_models() {
+    let manifest: Value =
+        serde_json::from_str(&std::fs::read_to_string(project("models/manifest.json")).unwrap()).unwrap();
+    let listed = lines(&dualres(&["models", "list", "--json"]));
+    let models = manifest["models"].as_array().unwrap();
+    assert_eq!(models.len(), listed.len());
+    for (entry, model) in models.iter().zip(&listed) {
+        let bytes = std::fs::metadata(project("models").join(entry["file"].as_str().unwrap())).unwrap().len();
+        assert_eq!(entry["bytes"].as_u64(), Some(bytes));
+        assert_eq!(entry["parameters"], model["parameters"]);
+        assert_eq!(entry["description"], model["description"]);
+    }
+}
+
+#[test]
+fn the_cpu_is_always_a_device() {
+    let devices = lines(&dualres(&["devices", "--json"]));
+    assert_eq!(devices.last().unwrap()["name"], "CPU");
+    assert_eq!(devices.iter().filter(|device| device["default"] == true).count(), 1);
+}
+
+#[test]
+fn training_from_the_command_line_gives_a_model_that_upscales() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    small_picture(&data, "a.png");
+    let run_folder = folder.path().join("run");
+    let arguments = [
+        "train",
+        "--data",
+        text(&data),
+        "--validation",
+        text(&data),
+        "-o",
+        text(&run_folder),
+        "--n-feats",
+        "8",
+        "--n-blocks",
+        "1",
+        "--patch",
+        "12",
+        "--batch",
+        "2",
+        "--steps",
+        "6",
+        "--validate-every",
+        "3",
+        "--device",
+        "cpu",
+        "--licence",
+        "CC0",
+        "--json",
+    ];
+    let run = dualres(&arguments);
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(lines(&run).len(), 2);
+    assert!(lines(&run)[1]["psnr_y"].is_number());
+    let model = run_folder.join("last.safetensors");
+    let shown = &lines(&dualres(&["models", "show", text(&model), "--json"]))[0];
+    assert_eq!(shown["description"]["licence"], "CC0");
+    let out = folder.path().join("out.png");
+    let run =
+        dualres(&["upscale", text(&data.join("a.png")), "-o", text(&out), "--model", text(&model), "--device", "cpu"]);
+    assert!(run.status.success(), "{run:?}");
+}
