@@ -5,18 +5,27 @@ use dualres_imaging::Plane;
 
 use crate::tiles::Span;
 
-/// The part of three planes that a tile sees. Positions beyond the picture repeat its border.
-pub(crate) fn to_tensor(planes: [&Plane; 3], across: Span, down: Span, device: &Device) -> Tensor<4> {
-    let (width, height) = (across.seen_length, down.seen_length);
+/// The rectangle of three planes whose upper left corner is (`left`, `top`). Positions beyond the picture repeat its
+/// border.
+pub(crate) fn to_tensor(
+    planes: [&Plane; 3],
+    [left, top]: [isize; 2],
+    [width, height]: [usize; 2],
+    device: &Device,
+) -> Tensor<4> {
     let mut samples = Vec::with_capacity(3 * width * height);
     for plane in planes {
-        for y in down.seen_start..down.seen_start + height {
-            let row = plane.row(y.min(plane.height - 1));
-            let end = (across.seen_start + width).min(plane.width);
-            let start = across.seen_start.min(end);
-            samples.extend_from_slice(&row[start..end]);
-            let border = row[plane.width - 1];
-            samples.extend(std::iter::repeat_n(border, width - (end - start)));
+        let last = plane.width as isize - 1;
+        // Columns before the picture, within it and after it.
+        let before = (-left).clamp(0, width as isize) as usize;
+        let within = (plane.width as isize - left.max(0)).clamp(0, (width - before) as isize) as usize;
+        let after = width - before - within;
+        for y in top..top + height as isize {
+            let row = plane.row(y.clamp(0, plane.height as isize - 1) as usize);
+            samples.extend(std::iter::repeat_n(row[0], before));
+            let start = left.clamp(0, last) as usize;
+            samples.extend_from_slice(&row[start..start + within]);
+            samples.extend(std::iter::repeat_n(row[last as usize], after));
         }
     }
     Tensor::from_data(TensorData::new(samples, [1, 3, height, width]), device)
@@ -33,8 +42,9 @@ pub(crate) fn paste(samples: &[f32], across: Span, down: Span, planes: &mut [Pla
             continue;
         }
         for y in down.start..(down.start + down.length).min(plane.height) {
-            let row = (channel * seen_height + y - down.seen_start) * seen_width;
-            let source = &samples[row + across.start - across.seen_start..][..end - across.start];
+            let seen_y = (y as isize - down.seen_start) as usize;
+            let row = (channel * seen_height + seen_y) * seen_width;
+            let source = &samples[row + (across.start as isize - across.seen_start) as usize..][..end - across.start];
             finite &= source.iter().all(|sample| sample.is_finite());
             let target = y * plane.width;
             for (target, &sample) in plane.data[target + across.start..target + end].iter_mut().zip(source) {
@@ -50,7 +60,7 @@ pub(crate) fn enlarged(span: Span, factor: usize) -> Span {
     Span {
         start: span.start * factor,
         length: span.length * factor,
-        seen_start: span.seen_start * factor,
+        seen_start: span.seen_start * factor as isize,
         seen_length: span.seen_length * factor,
     }
 }

@@ -11,8 +11,8 @@ pub(crate) struct Span {
     pub(crate) start: usize,
     /// Positions it gives.
     pub(crate) length: usize,
-    /// First position it sees.
-    pub(crate) seen_start: usize,
+    /// First position it sees; negative before the picture, where its border is repeated.
+    pub(crate) seen_start: isize,
     /// Positions it sees; the same for all tiles of an axis, so that devices tune for one shape.
     pub(crate) seen_length: usize,
 }
@@ -33,8 +33,19 @@ pub(crate) fn cut(total: usize, side: usize, halo: usize, align: usize) -> Vec<S
         .map(|start| Span {
             start,
             length: core.min(total - start),
-            seen_start: start.saturating_sub(halo).min(total - seen_length),
+            seen_start: start.saturating_sub(halo).min(total - seen_length) as isize,
             seen_length,
+        })
+        .collect()
+}
+
+/// Cuts `total` into tiles of at most `side` positions that see `halo` more on both sides, beyond the border as well.
+pub(crate) fn cut_beyond(total: usize, side: usize, halo: usize) -> Vec<Span> {
+    (0..total)
+        .step_by(side)
+        .map(|start| {
+            let length = side.min(total - start);
+            Span { start, length, seen_start: start as isize - halo as isize, seen_length: length + 2 * halo }
         })
         .collect()
 }
@@ -57,9 +68,10 @@ mod tests {
                 prop_assert!(span.length > 0);
                 next += span.length;
                 prop_assert_eq!(span.seen_length, spans[0].seen_length);
-                prop_assert!(span.seen_start.is_multiple_of(align));
-                prop_assert!(span.seen_start + halo <= span.start || span.seen_start == 0);
-                let end = span.seen_start + span.seen_length;
+                let seen_start = usize::try_from(span.seen_start).unwrap();
+                prop_assert!(seen_start.is_multiple_of(align));
+                prop_assert!(seen_start + halo <= span.start || seen_start == 0);
+                let end = seen_start + span.seen_length;
                 prop_assert!(end >= span.start + span.length + halo || end == total);
                 prop_assert!(end <= total);
             }

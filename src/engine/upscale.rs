@@ -16,7 +16,7 @@ use dualres_network::{DualModel, Model, Pooling, device::ComputeDevice};
 use crate::{
     EngineError, Result, consistency, memory,
     planes::{enlarged, paste, to_tensor},
-    tiles::{HALO, Span, cut},
+    tiles::{HALO, Span, cut, cut_beyond},
 };
 
 /// Border that a dual model needs, in pixels of its input: two 3x3 convolutions, one of them strided.
@@ -200,7 +200,7 @@ impl Upscaler {
         for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
             let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
             let samples = run(|| {
-                let x = to_tensor(picture.rgb(), across, down, &self.device);
+                let x = seen(picture, across, down, &self.device);
                 to_samples(self.model.primal.upscale(x, pooling))
             })?;
             if !paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes) {
@@ -228,17 +228,18 @@ impl Upscaler {
                 self.fallback.get_or_init(|| model)
             }
         };
-        run(|| to_samples(model.primal.upscale(to_tensor(picture.rgb(), across, down, &cpu), pooling)))
+        run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
     }
 
-    /// A picture through a dual model: half the size, exact whatever the tiles.
+    /// A picture through a dual model: half the size, the same whatever the tiles. Beyond the picture its border is
+    /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
     fn reduce(&self, picture: &Picture, dual: &DualModel, gray: bool) -> Result<Picture> {
         let (width, height) = (picture.width() / 2, picture.height() / 2);
         let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
-        for &down in &cut(height, DUAL_TILE, DUAL_HALO / 2, 1) {
-            for &across in &cut(width, DUAL_TILE, DUAL_HALO / 2, 1) {
+        for &down in &cut_beyond(height, DUAL_TILE, DUAL_HALO / 2) {
+            for &across in &cut_beyond(width, DUAL_TILE, DUAL_HALO / 2) {
                 let samples = run(|| {
-                    let x = to_tensor(picture.rgb(), enlarged(across, 2), enlarged(down, 2), &self.device);
+                    let x = seen(picture, enlarged(across, 2), enlarged(down, 2), &self.device);
                     to_samples(dual.forward(x))
                 })?;
                 if !paste(&gray_if(gray, samples), across, down, &mut planes) {
@@ -248,6 +249,11 @@ impl Upscaler {
         }
         Ok(Picture::from_planes(planes))
     }
+}
+
+fn seen(picture: &Picture, across: Span, down: Span, device: &Device) -> Tensor<4> {
+    let corner = [across.seen_start, down.seen_start];
+    to_tensor(picture.rgb(), corner, [across.seen_length, down.seen_length], device)
 }
 
 fn to_samples(x: Tensor<4>) -> Vec<f32> {
