@@ -35,9 +35,13 @@ impl Outcome {
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
-/// The error and its causes in one line.
+/// The error and its causes in one line. Causes that an error has quoted already are not repeated.
 pub(crate) fn message(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
 }
 
 /// Tells the user of an error.

@@ -14,6 +14,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the folder does not exist"));
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".dualres-").suffix(".tmp");
         #[cfg(unix)]

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, TrainingError>;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     /// No usable picture in the folders.
-    #[error("no usable picture: training needs pictures of at least {side}x{side} pixels in {folders}")]
+    #[error("no usable picture, which needs at least {side}x{side} pixels, in {folders}")]
     NoPictures {
         /// Smallest usable side.
         side: usize,
@@ -42,6 +42,14 @@ pub enum TrainingError {
         step: usize,
         /// Steps skipped.
         skipped: usize,
+    },
+    /// A picture that cannot be measured.
+    #[error("cannot measure the picture ({reason}): {}", path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The observer said stop.
     #[error("cancelled")]

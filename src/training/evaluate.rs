@@ -66,7 +66,8 @@ pub fn evaluate(
     let mut images = Vec::with_capacity(paths.len());
     for path in paths {
         let picture = dualres_imaging::read(&path)?;
-        let scores = score(upscaler, &picture, pooling)?;
+        let scores = score(upscaler, &picture, pooling)
+            .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let image = ImageScore { name, scores };
         if observe(&image).is_break() {
@@ -88,6 +89,10 @@ pub(crate) fn rule(scale: usize) -> String {
 
 pub(crate) fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Result<Scores> {
     let scale = upscaler.model().description.architecture.scale;
+    if picture.width() < scale || picture.height() < scale {
+        let (width, height) = (picture.width(), picture.height());
+        return Err(dualres_imaging::ImagingError::TooSmall { width, height, shave: scale }.into());
+    }
     // Benchmarks mix gray and colour files; all are measured as colour.
     let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
     let mut levels = pyramid(&colour, scale);

@@ -28,6 +28,11 @@ impl<'a> Outputs<'a> {
         let named_folder = args.output.is_dir() || args.output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
         let from_folder = args.inputs.iter().any(|input| input.is_dir());
         let into_folder = inputs.len() > 1 || named_folder || from_folder;
+        let mut named: Vec<_> = std::iter::once(&args.output).chain(&args.dual).chain(&args.consistency).collect();
+        named.sort();
+        if !into_folder && named.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Misuse("two results would go to one file; give each its own name".into()).into());
+        }
         let further = args.dual.iter().chain(&args.consistency);
         for path in std::iter::once(&args.output).chain(further) {
             if into_folder {
@@ -51,7 +56,12 @@ impl<'a> Outputs<'a> {
     pub(crate) fn of(&mut self, input: &Path) -> anyhow::Result<Targets> {
         if !self.into_folder {
             let same = |path: &Path| matches!((path.canonicalize(), input.canonicalize()), (Ok(a), Ok(b)) if a == b);
-            ensure!(!same(&self.args.output), "the output would replace the input: {}", input.display());
+            let results = std::iter::once(&self.args.output).chain(&self.args.dual).chain(&self.args.consistency);
+            ensure!(
+                !results.into_iter().any(|path| same(path)),
+                "the output would replace the input: {}",
+                input.display()
+            );
             let targets = Targets {
                 picture: self.args.output.clone(),
                 dual: self.args.dual.clone(),

@@ -16,7 +16,7 @@ use super::{
     progress_bar,
 };
 use crate::{
-    cli::UpscaleArgs,
+    cli::{PoolingArg, UpscaleArgs},
     interrupt, library, report,
     report::{Misuse, Outcome},
 };
@@ -56,6 +56,9 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let model = library::load(args.model.as_deref(), args.scale)?;
     if model.duals.is_empty() && (args.dual.is_some() || args.consistency.is_some()) {
         return Err(Misuse("this model has no dual network, so there is nothing to reconstruct".into()).into());
+    }
+    if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
+        return Err(Misuse("--pooling global runs pictures in one piece, without --tile".into()).into());
     }
     let inputs = inputs(args)?;
     let name = model.description.name.clone();

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
+use dualres_imaging::{Picture, Plane};
 use serde_json::Value;
 
 fn project(path: &str) -> PathBuf {
@@ -101,7 +102,9 @@ fn misuse_exits_with_2_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let input = small_picture(folder.path(), "in.png");
     let out = folder.path().join("out.png");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
+        (&["upscale", text(&input), "-o", text(&out), "--dual", text(&out)], "one file"),
+        (&["upscale", text(&input), "-o", text(&out), "--pooling", "global", "--tile", "64"], "one piece"),
         (&["upscale", text(&input)], "--output"),
         (&["upscale", text(&input), "-o", "out.xyz"], ".png"),
         (&["upscale", text(&input), "-o", text(&out), "--model", "x9"], "x2, x4"),
@@ -157,6 +160,11 @@ fn evaluate_reports_every_picture_and_the_mean() {
         }
         assert!(scores["psnr_y"].as_f64() > scores["bicubic_psnr_y"].as_f64(), "better than bicubic: {scores}");
     }
+    let tiny = Picture::from_planes(vec![Plane::filled(1, 9, 5.0)]);
+    dualres_imaging::write(&folder.path().join("tiny.png"), &tiny, Default::default()).unwrap();
+    let run = dualres(&["evaluate", "--model", "x2", "--hr", text(folder.path()), "--device", "cpu"]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("tiny.png"), "{run:?}");
     assert!(report["rule"].as_str().unwrap().contains("BT.601"));
 }
 

@@ -38,6 +38,9 @@ impl Checkpoint {
 }
 
 fn parse(bytes: &[u8]) -> Parsed<Checkpoint> {
+    if !bytes.starts_with(b"PK") && !bytes.starts_with(&[0x80]) {
+        return Err("it is no file of PyTorch".into());
+    }
     let (root, storages) = if bytes.starts_with(b"PK") { unzip(bytes)? } else { legacy(bytes)? };
     networks(&root, &storages)
 }
