@@ -61,14 +61,11 @@ pub fn forward(
     assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
     let (out_h, out_w) = (spec.output_side(h, kernel), spec.output_side(w, kernel));
     let taps = Taps::of_kernel(kernel, spec.stride);
-    let packed = micro::pack(o, c, taps.len(), |o, c, t| weight[(o * c_len(weight_shape) + c) * taps.len() + t]);
+    let packed =
+        micro::pack(o, c, taps.len(), |output, channel, tap| weight[(output * c + channel) * taps.len() + tap]);
     let mut out = vec![0.0; n * o * out_h * out_w];
     correlate(x, x_shape, &packed, &taps, bias, spec.activation, &mut out, [n, o, out_h, out_w]);
     out
-}
-
-fn c_len(weight_shape: [usize; 4]) -> usize {
-    weight_shape[1]
 }
 
 /// Gradients of [`forward`]. `output` is what it returned, needed where there is an activation; `output_grad` has
