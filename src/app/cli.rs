@@ -4,12 +4,25 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Larger pictures by dual regression, with the proof of how far they keep to the original.
+/// Larger pictures by dual regression, with the proof of how far they keep to the original
+///
+/// Without a command the window opens, with the pictures named if there are any.
 #[derive(Debug, Parser)]
-#[command(name = "dualres", version, about, arg_required_else_help = true)]
+#[command(
+    name = "dualres",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  dualres                               open the window
+  dualres photo.jpg holiday/            open the window with pictures
+  dualres upscale photo.jpg -o large.png --scale 4"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+    /// Pictures, folders of pictures and models to open in the window
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +76,9 @@ pub(crate) struct UpscaleArgs {
     /// What channel attention averages over
     #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
     pub(crate) pooling: PoolingArg,
+    /// Feed what the way back misses into the result, 0 to 100 percent: loop PSNR rises
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) fidelity: u8,
     /// Also write the dual reconstruction, at the input's size; a folder for several inputs
     #[arg(long, value_name = "PATH")]
     pub(crate) dual: Option<PathBuf>,
@@ -207,7 +223,7 @@ pub(crate) struct TrainArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// List the models inside the program
+    /// List the models inside the program and those imported in the window
     #[command(after_help = "Example:\n  dualres models list --json")]
     List {
         /// Report as JSON

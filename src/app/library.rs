@@ -1,10 +1,11 @@
-//! Models by name: those inside the program, and files.
+//! Models by name: those inside the program, those that were imported, and files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use burn::tensor::Device;
-use dualres_network::{Description, Model};
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Description, Model, import};
 
 use crate::report::Misuse;
 
@@ -12,47 +13,195 @@ use crate::report::Misuse;
 const EMBEDDED: [(&str, &[u8]); 2] =
     [("x2", include_bytes!("../../models/x2.safetensors")), ("x4", include_bytes!("../../models/x4.safetensors"))];
 
-/// Names and descriptions of the models inside the program.
-pub(crate) fn embedded() -> anyhow::Result<Vec<(&'static str, Description)>> {
-    EMBEDDED.iter().map(|(name, bytes)| Ok((*name, Model::describe(bytes, name)?))).collect()
+/// The models there are.
+#[derive(Clone, Debug)]
+pub struct Library {
+    folder: PathBuf,
 }
 
-/// The model of a name or file, on the CPU.
-///
-/// `scale` is what the user asked for, if anything: it chooses among the models inside the program, and must agree
-/// with a model that is named.
-pub(crate) fn load(wanted: Option<&str>, scale: Option<usize>) -> anyhow::Result<Model> {
-    let cpu = Device::flex();
-    let name = match (wanted, scale) {
-        (Some(name), _) => name.to_owned(),
-        (None, None) => EMBEDDED[0].0.to_owned(),
-        (None, Some(scale)) => {
-            let found = embedded()?.into_iter().find(|(_, d)| d.architecture.scale == scale);
-            let (name, _) = found.ok_or_else(|| {
-                let names: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
-                Misuse(format!("no model for scale {scale} inside the program; there are {}", names.join(", ")))
-            })?;
-            name.to_owned()
+/// A model in the library.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Name to choose it by.
+    pub name: String,
+    /// What the file says about it.
+    pub description: Description,
+    /// The file of an imported model; `None` for one inside the program.
+    pub file: Option<PathBuf>,
+    /// Size of the model file in bytes.
+    pub bytes: u64,
+    /// Whether it has the dual models that prove its results.
+    pub has_duals: bool,
+}
+
+impl Entry {
+    fn new(name: String, bytes: &[u8], shown: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let model = Model::from_bytes(bytes, shown, &Device::flex())?;
+        let has_duals = !model.duals.is_empty();
+        Ok(Self { name, description: model.description, file, bytes: bytes.len() as u64, has_duals })
+    }
+}
+
+impl Library {
+    /// The library whose imported models lie in `folder`.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// All models, those inside the program first, and what was wrong with files that are no models.
+    ///
+    /// # Errors
+    /// If the models inside the program are damaged.
+    pub fn entries(&self) -> anyhow::Result<(Vec<Entry>, Vec<String>)> {
+        let mut entries = Vec::new();
+        for (name, bytes) in EMBEDDED {
+            entries.push(Entry::new(name.into(), bytes, name, None)?);
         }
-    };
-    let model = match EMBEDDED.iter().find(|(known, _)| *known == name) {
-        Some((known, bytes)) => Model::from_bytes(bytes, known, &cpu)?,
-        None => {
-            let path = Path::new(&name);
-            if !path.exists() {
-                let names: Vec<_> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+        let mut complaints = Vec::new();
+        for path in self.files() {
+            let described = std::fs::read(&path)
+                .with_context(|| format!("cannot read the model {}", path.display()))
+                .and_then(|bytes| {
+                    let shown = path.display().to_string();
+                    Entry::new(stem(&path), &bytes, &shown, Some(path.clone()))
+                });
+            match described {
+                Ok(entry) => entries.push(entry),
+                Err(error) => complaints.push(crate::report::message(&error)),
+            }
+        }
+        Ok((entries, complaints))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        // A library that nothing was imported into has no folder.
+        let Ok(folder) = std::fs::read_dir(&self.folder) else { return Vec::new() };
+        let mut files: Vec<_> = folder
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// The model file of a name.
+    fn bytes(&self, name: &str) -> anyhow::Result<Vec<u8>> {
+        if let Some((_, bytes)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+            return Ok(bytes.to_vec());
+        }
+        let installed = self.files().into_iter().find(|path| stem(path) == name);
+        let path = match installed {
+            Some(path) => path,
+            None if Path::new(name).exists() => PathBuf::from(name),
+            None => {
+                let installed = self.files();
+                let names: Vec<_> = EMBEDDED
+                    .iter()
+                    .map(|(name, _)| (*name).to_owned())
+                    .chain(installed.iter().map(|p| stem(p)))
+                    .collect();
                 return Err(
                     Misuse(format!("no model and no file called \"{name}\"; models: {}", names.join(", "))).into()
                 );
             }
-            Model::read(path, &cpu).context("cannot load the model")?
-        }
-    };
-    let found = model.description.architecture.scale;
-    match scale {
-        Some(scale) if scale != found => {
-            Err(Misuse(format!("the model {name} enlarges {found} times, not {scale} times")).into())
-        }
-        _ => Ok(model),
+        };
+        std::fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))
     }
+
+    /// The model of a name or file, on the CPU.
+    ///
+    /// # Errors
+    /// If there is no such model or its file is damaged.
+    pub fn load(&self, name: &str) -> anyhow::Result<Model> {
+        Model::from_bytes(&self.bytes(name)?, name, &Device::flex()).context("cannot load the model")
+    }
+
+    /// The model a command asks for by name or by scale: `scale` chooses among the models inside the program, and must
+    /// agree with a model that is named.
+    ///
+    /// # Errors
+    /// As [`Library::load`], and if the scale does not fit.
+    pub fn choose(&self, wanted: Option<&str>, scale: Option<usize>) -> anyhow::Result<Model> {
+        let name = match (wanted, scale) {
+            (Some(name), _) => name.to_owned(),
+            (None, None) => EMBEDDED[0].0.to_owned(),
+            (None, Some(scale)) => {
+                let entries = self.entries()?.0;
+                let found = entries.iter().find(|e| e.file.is_none() && e.description.architecture.scale == scale);
+                let names = || EMBEDDED.map(|(name, _)| name).join(", ");
+                found
+                    .ok_or_else(|| {
+                        Misuse(format!("no model for scale {scale} inside the program; there are {}", names()))
+                    })?
+                    .name
+                    .clone()
+            }
+        };
+        let model = self.load(&name)?;
+        let found = model.description.architecture.scale;
+        match scale {
+            Some(scale) if scale != found => {
+                Err(Misuse(format!("the model {name} enlarges {found} times, not {scale} times")).into())
+            }
+            _ => Ok(model),
+        }
+    }
+
+    /// Takes a model file or an official checkpoint into the library and returns its name there. A checkpoint's dual
+    /// models are found beside it under the published name.
+    ///
+    /// # Errors
+    /// If the file is no model, or the library's folder cannot be written.
+    pub fn import(&self, path: &Path) -> anyhow::Result<String> {
+        let is_checkpoint =
+            path.extension().is_some_and(|e| ["pt", "pth"].iter().any(|known| e.eq_ignore_ascii_case(known)));
+        let model = if is_checkpoint {
+            let beside = path.with_file_name(format!("{}_dual_model.pt", stem(path)));
+            let duals = beside.exists().then_some(beside.as_path());
+            import::read_checkpoints(path, duals, &Device::flex())?
+        } else {
+            Model::read(path, &Device::flex())?
+        };
+        let wanted = if is_checkpoint { stem(path) } else { model.description.name.clone() };
+        let wanted: String =
+            wanted.chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' }).collect();
+        let wanted = if wanted.trim().is_empty() { "model".to_owned() } else { wanted };
+        let taken = |name: &str| {
+            EMBEDDED.iter().any(|(known, _)| *known == name) || self.files().iter().any(|path| stem(path) == name)
+        };
+        let mut name = wanted.clone();
+        let mut number = 2;
+        while taken(&name) {
+            name = format!("{wanted}-{number}");
+            number += 1;
+        }
+        std::fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot make the folder of models {}", self.folder.display()))?;
+        write_atomically(&self.folder.join(format!("{name}.safetensors")), &model.to_bytes())?;
+        Ok(name)
+    }
+
+    /// Removes an imported model.
+    ///
+    /// # Errors
+    /// If the model is part of the program, or its file cannot be removed.
+    pub fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let Some(path) = self.files().into_iter().find(|path| stem(path) == name) else {
+            bail!("the model {name} is part of the program and stays");
+        };
+        std::fs::remove_file(&path).with_context(|| format!("cannot remove the model {}", path.display()))
+    }
+
+    /// Writes the model file of a name.
+    ///
+    /// # Errors
+    /// If there is no such model or the file cannot be written.
+    pub fn export(&self, name: &str, path: &Path) -> anyhow::Result<()> {
+        Ok(write_atomically(path, &self.bytes(name)?)?)
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -16,29 +16,48 @@ pub(crate) fn map(input: &Picture, reconstruction: &Picture) -> Plane {
     Plane::new(input.width(), input.height(), data)
 }
 
-/// PSNR in dB by [`LOOP_RULE`]; infinite for a perfect loop.
-pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture) -> f64 {
+/// Luma (BT.601) of the input less that of its reconstruction at each pixel, in gray levels.
+///
+/// # Panics
+/// If the pictures differ in size.
+pub fn luma_difference(input: &Picture, reconstruction: &Picture) -> Plane {
     let (a, b) = (input.rgb(), reconstruction.rgb());
     let luma_at = |planes: &[&Plane; 3], i: usize| luma(planes[0].data[i], planes[1].data[i], planes[2].data[i]);
-    let count = a[0].data.len();
-    psnr_of_mse((0..count).map(|i| (luma_at(&a, i) - luma_at(&b, i)).powi(2)).sum::<f64>() / count as f64)
+    let data = (0..a[0].data.len()).map(|i| (luma_at(&a, i) - luma_at(&b, i)) as f32).collect();
+    Plane::new(input.width(), input.height(), data)
+}
+
+/// PSNR in dB of luma differences by [`LOOP_RULE`]; infinite if there are none.
+pub fn psnr_of_difference(difference: impl ExactSizeIterator<Item = f32>) -> f64 {
+    let count = difference.len();
+    psnr_of_mse(difference.map(|d| f64::from(d).powi(2)).sum::<f64>() / count as f64)
+}
+
+/// PSNR in dB by [`LOOP_RULE`]; infinite for a perfect loop.
+pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture) -> f64 {
+    psnr_of_difference(luma_difference(input, reconstruction).data.iter().copied())
 }
 
 /// Difference in gray levels that is drawn in the hottest colour.
-const HOTTEST: f32 = 16.0;
+pub const HOTTEST: f32 = 16.0;
 
-/// A consistency map as a picture to look at: black where the loop closes, over violet and orange to light yellow
-/// where it is off by 16 gray levels or more.
-pub fn heat_map(consistency: &Plane) -> Picture {
+/// A colour of the heat map: black for 0 over violet and orange to light yellow for 1; red, green, blue in `[0, 255]`.
+pub fn heat_colour(amount: f32) -> [f32; 3] {
     const STOPS: [[f32; 3]; 5] =
         [[0.0, 0.0, 4.0], [87.0, 16.0, 110.0], [188.0, 55.0, 84.0], [249.0, 142.0, 9.0], [252.0, 255.0, 164.0]];
+    let position = amount.clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
+    let low = (position as usize).min(STOPS.len() - 2);
+    let mix = position - low as f32;
+    [0, 1, 2].map(|channel| STOPS[low][channel] * (1.0 - mix) + STOPS[low + 1][channel] * mix)
+}
+
+/// A consistency map as a picture to look at: black where the loop closes, over violet and orange to light yellow
+/// where it is off by [`HOTTEST`] gray levels or more.
+pub fn heat_map(consistency: &Plane) -> Picture {
     let mut planes: Vec<Plane> = (0..3).map(|_| Plane::filled(consistency.width, consistency.height, 0.0)).collect();
     for (index, &difference) in consistency.data.iter().enumerate() {
-        let position = (difference / HOTTEST).clamp(0.0, 1.0) * (STOPS.len() - 1) as f32;
-        let low = (position as usize).min(STOPS.len() - 2);
-        let mix = position - low as f32;
-        for (channel, plane) in planes.iter_mut().enumerate() {
-            plane.data[index] = STOPS[low][channel] * (1.0 - mix) + STOPS[low + 1][channel] * mix;
+        for (plane, sample) in planes.iter_mut().zip(heat_colour(difference / HOTTEST)) {
+            plane.data[index] = sample;
         }
     }
     Picture::from_planes(planes)

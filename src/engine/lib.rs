@@ -7,13 +7,14 @@
 //! The library reports and is cancelled through one closure; it prints nothing and starts no threads of its own.
 
 mod consistency;
+mod dual;
 mod error;
 mod memory;
 mod planes;
 mod tiles;
 mod upscale;
 
-pub use consistency::{LOOP_RULE, heat_map};
+pub use consistency::{HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference};
 pub use error::{EngineError, Result};
 pub use tiles::HALO;
-pub use upscale::{Event, Options, PoolingChoice, Upscaled, Upscaler};
+pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};

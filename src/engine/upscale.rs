@@ -11,18 +11,13 @@ use dualres_imaging::{
     Picture, Plane,
     resize::{Samples, imresize},
 };
-use dualres_network::{DualModel, Model, Pooling, device::ComputeDevice};
+use dualres_network::{Model, Pooling, device::ComputeDevice};
 
 use crate::{
-    EngineError, Result, consistency, memory,
+    EngineError, Result, memory,
     planes::{enlarged, paste, to_tensor},
-    tiles::{HALO, Span, cut, cut_beyond},
+    tiles::{HALO, Span, cut},
 };
-
-/// Border that a dual model needs, in pixels of its input: two 3x3 convolutions, one of them strided.
-const DUAL_HALO: usize = 4;
-/// Side of the tiles that dual models run in, in pixels of their output.
-const DUAL_TILE: usize = 512;
 
 /// What channel attention averages over; see [`Pooling`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,12 +36,30 @@ pub struct Options {
     pub tile: Option<usize>,
     /// Pooling of the channel attention.
     pub pooling: PoolingChoice,
+    /// How far the dual residual is fed back into the result, in `[0, 1]`; see [`Upscaler::refine`].
+    pub fidelity: f32,
 }
 
+/// A rectangle of a picture in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Area {
+    /// First column.
+    pub x: usize,
+    /// First row.
+    pub y: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+}
+
+/// Told of progress; stops the run by `Break`.
+pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
+
 /// Progress of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Tiles of the network are about to run.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// Tiles of the network are about to run. Comes again with more tiles if the device failed with larger ones.
     Started {
         /// How many.
         tiles: usize,
@@ -57,11 +70,29 @@ pub enum Event {
         done: usize,
         /// Tiles in all.
         tiles: usize,
+        /// What the tile gave, in pixels of the result.
+        area: Area,
+        /// Colour planes of the result as far as it is done, one for gray and three for colour.
+        planes: &'a [Plane],
+    },
+    /// The dual residual is fed back into the result.
+    Refining {
+        /// Step, from 0.
+        step: usize,
+        /// Steps in all.
+        steps: usize,
     },
     /// The result goes back through a dual model.
     Reconstructing {
         /// Level of the picture it gives, 0 being the input's size.
         level: usize,
+    },
+    /// A part of a dual reconstruction is done.
+    Reconstructed {
+        /// Rows done.
+        rows: usize,
+        /// Rows in all.
+        of: usize,
     },
 }
 
@@ -84,8 +115,8 @@ pub struct Upscaled {
 /// A model on a device, ready for pictures.
 #[derive(Debug)]
 pub struct Upscaler {
-    model: Model,
-    device: Device,
+    pub(crate) model: Model,
+    pub(crate) device: Device,
     max_buffer: Option<u64>,
     on_cpu: bool,
     /// The model on the CPU, made when another device fails.
@@ -119,12 +150,7 @@ impl Upscaler {
     ///
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
-    pub fn upscale(
-        &self,
-        picture: &Picture,
-        options: &Options,
-        observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
-    ) -> Result<Upscaled> {
+    pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
         let scale = self.model.description.architecture.scale;
         self.check_memory(picture, scale)?;
         let (mut result, retried_tiles) = self.enlarge(picture, options, observe)?;
@@ -135,21 +161,7 @@ impl Upscaler {
         }
         result.depth = picture.depth;
         result.metadata = picture.metadata.clone();
-
-        let mut reconstructions: Vec<Picture> = Vec::new();
-        for (level, dual) in self.model.duals.iter().enumerate().rev() {
-            stop(observe(Event::Reconstructing { level }))?;
-            let reconstruction = self.reduce(reconstructions.last().unwrap_or(&result), dual, picture.is_gray())?;
-            reconstructions.push(reconstruction);
-        }
-        let at_input_size = reconstructions.last();
-        Ok(Upscaled {
-            consistency: at_input_size.map(|r| consistency::map(picture, r)),
-            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(picture, r)),
-            picture: result,
-            reconstructions,
-            retried_tiles,
-        })
+        Ok(Upscaled { retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
     }
 
     fn check_memory(&self, picture: &Picture, scale: usize) -> Result<()> {
@@ -168,27 +180,35 @@ impl Upscaler {
         Ok(())
     }
 
-    fn enlarge(
-        &self,
-        picture: &Picture,
-        options: &Options,
-        observe: &mut dyn FnMut(Event) -> ControlFlow<()>,
-    ) -> Result<(Picture, usize)> {
+    fn enlarge(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<(Picture, usize)> {
         let architecture = &self.model.description.architecture;
         let pooling = match options.pooling {
             PoolingChoice::Global => Pooling::Global,
             PoolingChoice::Local => self.model.description.local_pooling(),
         };
-        let align = pooling.alignment();
-        let (width, height) = (picture.width().next_multiple_of(align), picture.height().next_multiple_of(align));
         let side = match (options.pooling, options.tile) {
             // Statistics of the whole picture need the picture whole.
             (PoolingChoice::Global, _) => usize::MAX,
             (_, Some(side)) => side,
             (_, None) => memory::tile_side(architecture, memory::available(), self.max_buffer),
         };
+        if options.pooling == PoolingChoice::Global {
+            return self.enlarge_tiled(picture, pooling, side, observe);
+        }
+        halving(side, |side| self.enlarge_tiled(picture, pooling, side, observe))
+    }
+
+    fn enlarge_tiled(
+        &self,
+        picture: &Picture,
+        pooling: Pooling,
+        side: usize,
+        observe: Observer,
+    ) -> Result<(Picture, usize)> {
+        let align = pooling.alignment();
+        let (width, height) = (picture.width().next_multiple_of(align), picture.height().next_multiple_of(align));
         let (columns, rows) = (cut(width, side, HALO, align), cut(height, side, HALO, align));
-        let scale = architecture.scale;
+        let scale = self.model.description.architecture.scale;
         let mut planes: Vec<Plane> =
             (0..3).map(|_| Plane::filled(picture.width() * scale, picture.height() * scale, 0.0)).collect();
         if picture.is_gray() {
@@ -210,7 +230,13 @@ impl Upscaler {
                     return Err(EngineError::NotFinite);
                 }
             }
-            stop(observe(Event::Tile { done: index + 1, tiles }))?;
+            let area = Area {
+                x: wide.start,
+                y: high.start,
+                width: wide.length.min(planes[0].width - wide.start),
+                height: high.length.min(planes[0].height - high.start),
+            };
+            stop(observe(Event::Tile { done: index + 1, tiles, area, planes: &planes }))?;
         }
         Ok((Picture::from_planes(planes), retried))
     }
@@ -230,45 +256,40 @@ impl Upscaler {
         };
         run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
     }
-
-    /// A picture through a dual model: half the size, the same whatever the tiles. Beyond the picture its border is
-    /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
-    fn reduce(&self, picture: &Picture, dual: &DualModel, gray: bool) -> Result<Picture> {
-        let (width, height) = (picture.width() / 2, picture.height() / 2);
-        let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
-        for &down in &cut_beyond(height, DUAL_TILE, DUAL_HALO / 2) {
-            for &across in &cut_beyond(width, DUAL_TILE, DUAL_HALO / 2) {
-                let samples = run(|| {
-                    let x = seen(picture, enlarged(across, 2), enlarged(down, 2), &self.device);
-                    to_samples(dual.forward(x))
-                })?;
-                if !paste(&gray_if(gray, samples), across, down, &mut planes) {
-                    return Err(EngineError::NotFinite);
-                }
-            }
-        }
-        Ok(Picture::from_planes(planes))
-    }
 }
 
-fn seen(picture: &Picture, across: Span, down: Span, device: &Device) -> Tensor<4> {
+pub(crate) fn seen(picture: &Picture, across: Span, down: Span, device: &Device) -> Tensor<4> {
     let corner = [across.seen_start, down.seen_start];
     to_tensor(picture.rgb(), corner, [across.seen_length, down.seen_length], device)
 }
 
-fn to_samples(x: Tensor<4>) -> Vec<f32> {
+pub(crate) fn to_samples(x: Tensor<4>) -> Vec<f32> {
     x.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
 }
 
 /// Runs work on a device; devices report failure by panicking.
-fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
+pub(crate) fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         EngineError::Device(message.unwrap_or("no reason given").lines().next().unwrap_or_default().to_owned())
     })
 }
 
-fn stop(flow: ControlFlow<()>) -> Result<()> {
+/// Smallest tile that is still halved when the device fails.
+const LEAST_TILE: usize = 2 * (HALO + 32);
+
+/// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory
+/// does not suffice.
+fn halving<T>(mut side: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
+    loop {
+        match attempt(side) {
+            Err(EngineError::Device(_)) if side / 2 >= LEAST_TILE => side /= 2,
+            other => return other,
+        }
+    }
+}
+
+pub(crate) fn stop(flow: ControlFlow<()>) -> Result<()> {
     match flow {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(EngineError::Cancelled),
@@ -276,7 +297,7 @@ fn stop(flow: ControlFlow<()>) -> Result<()> {
 }
 
 /// The mean of the three channels in place of the first, for a picture that has to stay gray.
-fn gray_if(gray: bool, mut samples: Vec<f32>) -> Vec<f32> {
+pub(crate) fn gray_if(gray: bool, mut samples: Vec<f32>) -> Vec<f32> {
     if gray {
         let count = samples.len() / 3;
         for i in 0..count {
@@ -284,4 +305,37 @@ fn gray_if(gray: bool, mut samples: Vec<f32>) -> Vec<f32> {
         }
     }
     samples
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_device_is_given_smaller_tiles_and_then_given_up() {
+        let mut tried = Vec::new();
+        let fits_256 = |side: usize| {
+            tried.push(side);
+            if side > 256 { Err(EngineError::Device("out of memory".into())) } else { Ok(side) }
+        };
+        assert_eq!(halving(1024, fits_256).unwrap(), 256);
+        assert_eq!(tried, [1024, 512, 256]);
+
+        let mut count = 0;
+        let lost = |_| -> Result<()> {
+            count += 1;
+            Err(EngineError::Device("lost".into()))
+        };
+        assert!(matches!(halving(1024, lost), Err(EngineError::Device(_))));
+        assert_eq!(count, 4);
+
+        let mut count = 0;
+        let cancelled = |_| -> Result<()> {
+            count += 1;
+            Err(EngineError::Cancelled)
+        };
+        assert!(matches!(halving(1024, cancelled), Err(EngineError::Cancelled)));
+        assert_eq!(count, 1, "only a failing device is tried again");
+    }
 }

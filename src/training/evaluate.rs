@@ -98,7 +98,7 @@ pub(crate) fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoi
     let mut levels = pyramid(&colour, scale);
     let full = levels.pop().expect("a pyramid has levels");
     let input = &levels[0];
-    let options = Options { pooling, tile: None };
+    let options = Options { pooling, ..Options::default() };
     let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
     let mut result = upscaled.picture;
     result.quantize();

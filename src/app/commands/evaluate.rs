@@ -4,12 +4,13 @@ use dualres_engine::Upscaler;
 use dualres_network::device;
 use dualres_training::{ImageScore, Scores, evaluate};
 
+use super::library;
 use super::progress_bar;
-use crate::{cli::EvaluateArgs, interrupt, library, report, report::Outcome};
+use crate::{cli::EvaluateArgs, interrupt, report, report::Outcome};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
-    let model = library::load(Some(&args.model), args.scale)?;
+    let model = library().choose(Some(&args.model), args.scale)?;
     let device = device::choose(&args.device)?;
     let upscaler = Upscaler::new(&model, &device)?;
     let count = dualres_imaging::find_pictures(&args.hr)?.len() as u64;

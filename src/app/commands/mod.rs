@@ -10,12 +10,23 @@ mod upscale;
 use dualres_engine::PoolingChoice;
 
 use crate::{
-    cli::{Command, PoolingArg},
-    report::Outcome,
+    cli::{Cli, Command, PoolingArg},
+    library::Library,
+    paths::Paths,
+    report::{Misuse, Outcome},
+    window,
 };
 
-/// Runs a command.
-pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
+/// Runs a command, or opens the window if there is none.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    let Some(command) = cli.command else {
+        if let Some(missing) = cli.files.iter().find(|path| !path.exists()) {
+            let missing = missing.display();
+            return Err(Misuse(format!("no command and no file called \"{missing}\"; see `dualres --help`")).into());
+        }
+        window::open(Paths::of_user(), cli.files)?;
+        return Ok(Outcome::Done);
+    };
     match command {
         Command::Upscale(args) => upscale::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
@@ -23,6 +34,11 @@ pub(crate) fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
     }
+}
+
+/// The library of this user.
+fn library() -> Library {
+    Library::new(Paths::of_user().models())
 }
 
 impl From<PoolingArg> for PoolingChoice {

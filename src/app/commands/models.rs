@@ -5,7 +5,8 @@ use dualres_imaging::file::write_atomically;
 use dualres_network::{Description, cost, import};
 use serde_json::{Value, json};
 
-use crate::{cli::ModelsCommand, library, report, report::Outcome};
+use super::library;
+use crate::{cli::ModelsCommand, library::Entry, report, report::Outcome};
 
 /// Side of the low-resolution input that MACs are stated for, as in the publications.
 const MAC_INPUT: usize = 96;
@@ -26,7 +27,11 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
 }
 
 fn list(json: bool) -> anyhow::Result<Outcome> {
-    for (name, description) in library::embedded()? {
+    let (entries, complaints) = library().entries()?;
+    for complaint in complaints {
+        eprintln!("warning: {complaint}");
+    }
+    for Entry { name, description, .. } in entries {
         if json {
             report::line(&facts(&description).to_string());
         } else {
@@ -62,7 +67,7 @@ fn facts(description: &Description) -> Value {
 }
 
 fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
-    let model = library::load(Some(name), None)?;
+    let model = library().load(name)?;
     let description = &model.description;
     let cost = cost::count(&description.architecture, MAC_INPUT, MAC_INPUT);
     if json {

@@ -12,12 +12,13 @@ use dualres_network::device::{self, ComputeDevice};
 use serde::Serialize;
 
 use super::{
+    library,
     outputs::{Outputs, Targets},
     progress_bar,
 };
 use crate::{
     cli::{PoolingArg, UpscaleArgs},
-    interrupt, library, report,
+    interrupt, report,
     report::{Misuse, Outcome},
 };
 
@@ -53,9 +54,12 @@ struct Job<'a> {
 
 pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
-    let model = library::load(args.model.as_deref(), args.scale)?;
+    let model = library().choose(args.model.as_deref(), args.scale)?;
     if model.duals.is_empty() && (args.dual.is_some() || args.consistency.is_some()) {
         return Err(Misuse("this model has no dual network, so there is nothing to reconstruct".into()).into());
+    }
+    if model.duals.is_empty() && args.fidelity > 0 {
+        return Err(Misuse("this model has no dual network, so there is no residual for --fidelity".into()).into());
     }
     if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
         return Err(Misuse("--pooling global runs pictures in one piece, without --tile".into()).into());
@@ -109,14 +113,18 @@ impl Job<'_> {
     fn upscale(&self, input: &Path, targets: &Targets, index: usize, count: usize) -> anyhow::Result<()> {
         let start = Instant::now();
         let picture = dualres_imaging::read(input)?;
-        let options = Options { tile: self.args.tile.map(|t| t as usize), pooling: self.args.pooling.into() };
+        let options = Options {
+            tile: self.args.tile.map(|t| t as usize),
+            pooling: self.args.pooling.into(),
+            fidelity: f32::from(self.args.fidelity) / 100.0,
+        };
         let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", self.args.json);
         bar.set_prefix(format!("[{}/{count}] {}", index + 1, input.file_name().unwrap_or_default().to_string_lossy()));
         let result = self.upscaler.upscale(&picture, &options, &mut |event| {
             match event {
                 Event::Started { tiles } => bar.set_length(tiles as u64),
                 Event::Tile { done, .. } => bar.set_position(done as u64),
-                Event::Reconstructing { .. } => {}
+                Event::Refining { .. } | Event::Reconstructing { .. } | Event::Reconstructed { .. } => {}
             }
             interrupt::flow()
         });

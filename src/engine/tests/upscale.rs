@@ -55,7 +55,7 @@ fn any_size_from_one_pixel_on() {
     for (width, height) in [(1, 1), (1, 7), (9, 2), (33, 17), (65, 64)] {
         for pooling in [PoolingChoice::Local, PoolingChoice::Global] {
             let picture = Picture::from_planes(vec![Plane::filled(width, height, 100.0); 3]);
-            let result = upscaler.upscale(&picture, &Options { pooling, tile: None }, &mut go_on).unwrap();
+            let result = upscaler.upscale(&picture, &Options { pooling, ..Options::default() }, &mut go_on).unwrap();
             assert_eq!((result.picture.width(), result.picture.height()), (2 * width, 2 * height));
             let reconstruction = result.reconstructions.last().unwrap();
             assert_eq!((reconstruction.width(), reconstruction.height()), (width, height));

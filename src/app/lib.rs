@@ -1,0 +1,31 @@
+//! The `dualres` program: a window and a command line over the libraries of the other rooms.
+//!
+//! Both run the same functions, so that they give the same bytes; what differs is who watches. This is a library so
+//! that tests can build the window; `main.rs` is a shell around [`run`].
+
+mod cli;
+mod commands;
+mod interrupt;
+pub mod library;
+pub mod naming;
+pub mod paths;
+mod report;
+pub mod window;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs the program with the arguments of the process.
+///
+/// Exit codes: 0 all is well, 1 something failed, 2 the command was misused.
+pub fn run() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            report::error(&error);
+            report::Outcome::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything that can be done in the window, and the keys for it.
+
+use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+
+use super::{
+    queue::ItemId,
+    settings::ViewMode,
+};
+
+/// Something to do, from a key, a button or a menu.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    OpenFiles,
+    OpenFolder,
+    TypePath,
+    AddPaths(Vec<std::path::PathBuf>),
+    TrySample,
+    Start,
+    PauseOrGoOn,
+    CancelRunning,
+    Cancel(ItemId),
+    Select(ItemId),
+    SelectNeighbour(isize),
+    Remove(ItemId),
+    RemoveSelected,
+    RemoveEnded,
+    Retry(ItemId),
+    Shift(ItemId, isize),
+    ShiftSelected(isize),
+    Place(ItemId, usize),
+    Preview,
+    Refine(f32),
+    SaveAs,
+    ShowInFolder(ItemId),
+    ChooseOutputFolder,
+    SetView(ViewMode),
+    Fit,
+    ActualSize,
+    Zoom(f64),
+    Pan([f64; 2]),
+    SetTab(Tab),
+    ToggleTheme,
+    ToggleHelp,
+    ToggleAbout,
+    ToggleFullScreen,
+    ImportModel,
+    RemoveModel(String),
+    ExportModel(String),
+    UseModel(String),
+    RestartEngine,
+    Escape,
+    Quit,
+}
+
+/// The pages of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tab {
+    #[default]
+    Upscale,
+    Models,
+}
+
+/// A key and what it does.
+pub(crate) struct Binding {
+    pub(crate) group: &'static str,
+    pub(crate) keys: &'static [KeyboardShortcut],
+    pub(crate) action: Action,
+    pub(crate) label: &'static str,
+}
+
+const fn plain(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
+}
+
+const fn command(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+const fn command_shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
+}
+
+const fn alt(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::ALT, key)
+}
+
+const fn binding(
+    group: &'static str,
+    keys: &'static [KeyboardShortcut],
+    action: Action,
+    label: &'static str,
+) -> Binding {
+    Binding { group, keys, action, label }
+}
+
+/// All keys. Where one shortcut is part of another (Ctrl+O of Ctrl+Shift+O), the longer one comes first.
+pub(crate) static BINDINGS: &[Binding] = &[
+    binding("Pictures", &[command_shift(Key::O)], Action::OpenFolder, "Open a folder…"),
+    binding("Pictures", &[command(Key::O)], Action::OpenFiles, "Open pictures…"),
+    binding("Pictures", &[command(Key::L)], Action::TypePath, "Type a path…"),
+    binding("Pictures", &[command_shift(Key::S)], Action::SaveAs, "Save the result as…"),
+    binding("Pictures", &[command(Key::S)], Action::SaveAs, "Save the result as…"),
+    binding("Queue", &[command(Key::Enter)], Action::Start, "Upscale all that wait"),
+    binding("Queue", &[command(Key::P)], Action::PauseOrGoOn, "Pause or go on"),
+    binding("Queue", &[command(Key::Period)], Action::CancelRunning, "Cancel the running picture"),
+    binding("Queue", &[alt(Key::ArrowLeft)], Action::ShiftSelected(-1), "Move the picture forward in the queue"),
+    binding("Queue", &[alt(Key::ArrowRight)], Action::ShiftSelected(1), "Move the picture back in the queue"),
+    binding("Queue", &[plain(Key::PageUp), plain(Key::J)], Action::SelectNeighbour(-1), "Select the picture before"),
+    binding("Queue", &[plain(Key::PageDown), plain(Key::K)], Action::SelectNeighbour(1), "Select the picture after"),
+    binding("Queue", &[plain(Key::Delete)], Action::RemoveSelected, "Take the picture out of the queue"),
+    binding("Canvas", &[plain(Key::P)], Action::Preview, "Preview what is visible"),
+    binding("Canvas", &[plain(Key::Num1)], Action::SetView(ViewMode::Panes), "Side by side"),
+    binding("Canvas", &[plain(Key::Num2)], Action::SetView(ViewMode::Split), "Split"),
+    binding("Canvas", &[plain(Key::Num3)], Action::SetView(ViewMode::Result), "Result"),
+    binding("Canvas", &[plain(Key::Num4)], Action::SetView(ViewMode::Difference), "Difference"),
+    binding("Canvas", &[plain(Key::Num5)], Action::SetView(ViewMode::Overlay), "Overlay"),
+    binding("Canvas", &[plain(Key::F)], Action::Fit, "Fit the picture"),
+    binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "One pixel on one pixel (1:1)"),
+    binding("Canvas", &[plain(Key::Plus), plain(Key::Equals)], Action::Zoom(2.0), "Zoom in"),
+    binding("Canvas", &[plain(Key::Minus)], Action::Zoom(0.5), "Zoom out"),
+    binding("Canvas", &[plain(Key::ArrowLeft)], Action::Pan([80.0, 0.0]), "Look left"),
+    binding("Canvas", &[plain(Key::ArrowRight)], Action::Pan([-80.0, 0.0]), "Look right"),
+    binding("Canvas", &[plain(Key::ArrowUp)], Action::Pan([0.0, 80.0]), "Look up"),
+    binding("Canvas", &[plain(Key::ArrowDown)], Action::Pan([0.0, -80.0]), "Look down"),
+    binding("Window", &[command(Key::Num1)], Action::SetTab(Tab::Upscale), "Upscale"),
+    binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Models), "Models"),
+    binding("Window", &[command(Key::I)], Action::ImportModel, "Import a model…"),
+    binding("Window", &[command(Key::T)], Action::ToggleTheme, "Dark or light"),
+    binding("Window", &[plain(Key::F11)], Action::ToggleFullScreen, "Full screen"),
+    binding("Window", &[plain(Key::F1), plain(Key::Questionmark)], Action::ToggleHelp, "These keys"),
+    binding("Window", &[plain(Key::Escape)], Action::Escape, "Close what is open"),
+    binding("Window", &[command(Key::Q)], Action::Quit, "Quit"),
+];
+
+/// What the keys that were pressed ask for. Plain keys belong to a text field while one is edited.
+pub(crate) fn pressed(ctx: &Context) -> Vec<Action> {
+    let typing = ctx.egui_wants_keyboard_input();
+    let mut actions = Vec::new();
+    for binding in BINDINGS {
+        for shortcut in binding.keys {
+            let is_plain = shortcut.modifiers.is_none();
+            let for_text = is_plain && !matches!(shortcut.logical_key, Key::F1 | Key::F11 | Key::Escape);
+            if typing && for_text {
+                continue;
+            }
+            let hit = ctx.input_mut(|input| {
+                // A shifted ? is still ?, but Shift with a letter is not that letter alone.
+                if is_plain && !matches!(shortcut.logical_key, Key::Questionmark | Key::Plus) {
+                    !input.modifiers.any() && input.consume_shortcut(shortcut)
+                } else {
+                    input.consume_shortcut(shortcut)
+                }
+            });
+            if hit {
+                actions.push(binding.action.clone());
+            }
+        }
+    }
+    actions
+}

@@ -1,0 +1,332 @@
+//! The state of the window and the order of a frame.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
+
+use super::{
+    actions::{self, Action, Tab},
+    canvas::{gpu::Gpu, view::View},
+    dialogs::Dialogs,
+    loader::Loader,
+    open_documents::OpenDocuments,
+    queue::{ItemId, Queue, Remembered},
+    settings::{self, Settings},
+    theme,
+    toasts::Toasts,
+    views,
+    worker::{self, Command, DeviceInfo, Link, Wake},
+};
+use crate::{
+    library::{Entry, Library},
+    paths::Paths,
+};
+
+/// Starts a worker for the window.
+type StartWorker = Box<dyn Fn(Wake) -> std::io::Result<Link>>;
+
+/// What a window is made from.
+pub struct Setup {
+    /// Where it keeps what it remembers.
+    pub paths: Paths,
+    /// Files to open.
+    pub files: Vec<PathBuf>,
+    /// Starts a worker; called again when the engine is restarted.
+    pub start_worker: StartWorker,
+}
+
+impl Setup {
+    /// The program's own worker.
+    pub fn of_program(paths: Paths, files: Vec<PathBuf>) -> Self {
+        let theirs = paths.clone();
+        let start_worker: StartWorker =
+            Box::new(move |wake| worker::start(Library::new(theirs.models()), theirs.clone(), wake));
+        Self { paths, files, start_worker }
+    }
+}
+
+/// The window.
+pub struct Window {
+    pub(super) paths: Paths,
+    pub(super) library: Library,
+    pub(super) entries: Vec<Entry>,
+    pub(super) settings: Settings,
+    saved: Settings,
+    pub(super) queue: Queue,
+    pub(super) selected: Option<ItemId>,
+    /// Whether waiting pictures are run one after the other.
+    pub(super) runs: bool,
+    /// Whether the canvas goes along with the running picture; until the user selects another.
+    pub(super) follows: bool,
+    pub(super) documents: OpenDocuments,
+    pub(super) view: View,
+    pub(super) split: f32,
+    /// Size of a pane in pixels of the screen, as drawn last.
+    pub(super) pane: [f64; 2],
+    pub(super) gpu: Option<Gpu>,
+    pub(super) link: Link,
+    start_worker: StartWorker,
+    pub(super) loader: Loader,
+    pub(super) wake: Wake,
+    pub(super) devices: Vec<DeviceInfo>,
+    pub(super) automatic: String,
+    pub(super) measuring: bool,
+    pub(super) previewing: Option<Instant>,
+    /// Strength of a refinement that is under way.
+    pub(super) refining: bool,
+    /// The strength to refine with next.
+    pub(super) refine_next: Option<f32>,
+    /// Pictures whose thumbnails were asked for.
+    pub(super) thumbnails_asked: std::collections::HashSet<ItemId>,
+    /// A picture of the queue to bring into sight.
+    pub(super) scroll_to: Option<ItemId>,
+    pub(super) toasts: Toasts,
+    pub(super) dialogs: Dialogs,
+    /// The field a path is typed into, and what for.
+    pub(super) typing: Option<(super::dialogs::Purpose, String)>,
+    pub(super) tab: Tab,
+    pub(super) shown_model: Option<String>,
+    pub(super) help: bool,
+    pub(super) about: bool,
+    pub(super) crashed: Option<String>,
+    pub(super) actions: Vec<Action>,
+    pub(super) machine: views::status::Machine,
+    queue_changed: bool,
+    remembered_at: Instant,
+}
+
+/// The file of the settings.
+pub(super) fn settings_file(paths: &Paths) -> PathBuf {
+    paths.config.join("settings.json")
+}
+
+fn queue_file(paths: &Paths) -> PathBuf {
+    paths.config.join("queue.json")
+}
+
+impl Window {
+    /// Makes the window's state, with what was remembered, and starts its threads.
+    ///
+    /// # Errors
+    /// If the system gives no threads or the models inside the program are damaged.
+    pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> anyhow::Result<Self> {
+        let Setup { paths, files, start_worker } = setup;
+        let (settings, complaint): (Settings, _) = settings::read(&settings_file(&paths));
+        let mut toasts = Toasts::default();
+        complaint.into_iter().for_each(|text| toasts.warning(text));
+        theme::install(&cc.egui_ctx, settings.theme);
+        let ctx = cc.egui_ctx.clone();
+        let wake: Wake = Arc::new(move || ctx.request_repaint());
+        let link = start_worker(wake.clone())?;
+        let library = Library::new(paths.models());
+        let (entries, complaints) = library.entries()?;
+        complaints.into_iter().for_each(|text| toasts.warning(text));
+        let mut window = Self {
+            library,
+            entries,
+            saved: settings.clone(),
+            settings,
+            queue: Queue::default(),
+            selected: None,
+            runs: false,
+            follows: true,
+            documents: OpenDocuments::default(),
+            view: View::default(),
+            split: 0.5,
+            pane: [1.0; 2],
+            gpu: cc.wgpu_render_state.as_ref().map(Gpu::new),
+            link,
+            start_worker,
+            loader: Loader::start(wake.clone())?,
+            wake,
+            devices: Vec::new(),
+            automatic: "CPU".into(),
+            measuring: false,
+            previewing: None,
+            refining: false,
+            refine_next: None,
+            thumbnails_asked: Default::default(),
+            scroll_to: None,
+            toasts,
+            dialogs: Dialogs::default(),
+            typing: None,
+            tab: Tab::Upscale,
+            shown_model: None,
+            help: false,
+            about: false,
+            crashed: None,
+            actions: Vec::new(),
+            machine: views::status::Machine::default(),
+            queue_changed: false,
+            remembered_at: Instant::now(),
+            paths,
+        };
+        if !window.entries.iter().any(|entry| entry.name == window.settings.choices.model) {
+            window.settings.choices.model = settings::Choices::default().model;
+        }
+        let (remembered, complaint): (Remembered, _) = settings::read(&queue_file(&window.paths));
+        complaint.into_iter().for_each(|text| window.toasts.warning(text));
+        let recalled = window.queue.recall(remembered);
+        if let Some(&first) = recalled.first() {
+            window.select(first);
+        }
+        if !files.is_empty() {
+            window.loader.scan(files);
+        }
+        window.send(Command::Devices);
+        window.measure();
+        Ok(window)
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(super) fn send(&mut self, command: Command) {
+        if self.link.commands.send(command).is_err() && self.crashed.is_none() {
+            self.crashed = Some("the engine is not running".into());
+        }
+    }
+
+    /// The chosen model.
+    pub(super) fn model(&self) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == self.settings.choices.model)
+    }
+
+    /// Enlargement of the chosen model.
+    pub(super) fn scale(&self) -> usize {
+        self.model().map_or(2, |entry| entry.description.architecture.scale)
+    }
+
+    /// The device that the chosen one stands for.
+    pub(super) fn device(&self) -> &str {
+        let chosen = &self.settings.choices.device;
+        if chosen == "auto" { &self.automatic } else { chosen }
+    }
+
+    /// Measured speed of a model on the chosen device, in output pixels a second.
+    pub(super) fn speed(&self, model: &str) -> Option<f64> {
+        self.settings.speeds.get(&speed_key(model, self.device())).copied()
+    }
+
+    /// Has the chosen model measured if it never was on this device.
+    pub(super) fn measure(&mut self) {
+        if !self.measuring && self.speed(&self.settings.choices.model).is_none() {
+            self.measuring = true;
+            let choices = &self.settings.choices;
+            let command = Command::Measure { model: choices.model.clone(), device: choices.device.clone() };
+            self.send(command);
+        }
+    }
+
+    pub(super) fn restart_engine(&mut self) {
+        match (self.start_worker)(self.wake.clone()) {
+            Ok(link) => {
+                self.link = link;
+                self.crashed = None;
+                (self.measuring, self.previewing, self.refining) = (false, None, false);
+                self.send(Command::Devices);
+            }
+            Err(error) => self.toasts.error(format!("the engine does not start ({error}); restart the program")),
+        }
+    }
+
+    pub(super) fn note_queue_change(&mut self) {
+        self.queue_changed = true;
+    }
+
+    /// Writes what is to survive the program, at most once a second unless it ends.
+    fn remember(&mut self, ends: bool) {
+        if !ends && self.remembered_at.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        self.remembered_at = Instant::now();
+        if self.settings != self.saved {
+            if let Err(error) = settings::write(&settings_file(&self.paths), &self.settings) {
+                self.toasts.error(format!("the settings could not be remembered: {error}"));
+            }
+            self.saved = self.settings.clone();
+        }
+        if std::mem::take(&mut self.queue_changed)
+            && let Err(error) = settings::write(&queue_file(&self.paths), &self.queue.remember())
+        {
+            self.toasts.error(format!("the queue could not be remembered: {error}"));
+        }
+    }
+
+    /// A file of this name in the folder of pictures without a file of their own.
+    pub(super) fn arrival(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.paths.arrivals();
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
+        Ok(folder.join(Path::new(name)))
+    }
+}
+
+/// Names the speed of a model on a device in the settings.
+pub(super) fn speed_key(model: &str, device: &str) -> String {
+    format!("{model} on {device}")
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.drain(ctx);
+        self.schedule();
+        self.remember(false);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_input(&ctx);
+        if !self.has_modal() {
+            self.actions.extend(actions::pressed(&ctx));
+        } else {
+            self.actions.extend(actions::pressed(&ctx).into_iter().filter(|action| {
+                matches!(action, Action::Escape | Action::ToggleHelp | Action::ToggleTheme | Action::Quit)
+            }));
+        }
+        let size = ctx.content_rect().size();
+        if size.x > 100.0 && size.y > 100.0 {
+            self.settings.window = [size.x.round(), size.y.round()];
+        }
+
+        Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
+        Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
+        match self.tab {
+            Tab::Upscale => {
+                let width = super::side_width(size.x);
+                Panel::right("inspector").resizable(false).exact_size(width).show(ui, |ui| {
+                    views::inspector::ui(self, ui);
+                });
+                if !self.queue.items().is_empty() {
+                    Panel::bottom("queue").resizable(false).exact_size(views::strip::HEIGHT).show(ui, |ui| {
+                        views::strip::ui(self, ui);
+                    });
+                }
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui));
+            }
+            Tab::Models => {
+                CentralPanel::default().show(ui, |ui| views::models::ui(self, ui));
+            }
+        }
+        views::sheets::ui(self, &ctx);
+        views::drop_zone::overlay(self, &ctx);
+        self.toasts.ui(&ctx);
+
+        for action in std::mem::take(&mut self.actions) {
+            self.perform(&ctx, action);
+        }
+    }
+
+    fn on_exit(&mut self) {
+        if let Some(running) = self.queue.running() {
+            self.link.control.cancel(running.id);
+        }
+        self.remember(true);
+    }
+}

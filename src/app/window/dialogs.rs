@@ -1,0 +1,128 @@
+//! File dialogs of the desktop, which never hold the window up, and typing a path where there are none.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use poll_promise::Promise;
+use rfd::{AsyncFileDialog, FileHandle};
+
+use super::loader::MODEL_EXTENSIONS;
+
+/// What a dialog was opened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Pictures,
+    Folder,
+    Model,
+    OutputFolder,
+    SaveAs { name: String, folder: Option<PathBuf> },
+    ExportModel { name: String },
+}
+
+impl Purpose {
+    /// What the user is doing.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            Self::Pictures => "Open pictures",
+            Self::Folder => "Open a folder",
+            Self::Model => "Import a model",
+            Self::OutputFolder => "Folder for results",
+            Self::SaveAs { .. } => "Save the result as",
+            Self::ExportModel { .. } => "Export the model as",
+        }
+    }
+}
+
+/// What came of a dialog.
+pub(crate) enum Outcome {
+    Chosen(Purpose, Vec<PathBuf>),
+    /// Nothing was chosen, so soon that no dialog can have been on screen: there is none on this desktop.
+    NoDialog(Purpose),
+}
+
+struct Open {
+    purpose: Purpose,
+    since: Instant,
+    promise: Promise<Vec<PathBuf>>,
+}
+
+/// A dialog that is open, if any.
+#[derive(Default)]
+pub(crate) struct Dialogs {
+    open: Option<Open>,
+}
+
+/// Sooner than a person can choose.
+const TOO_SOON: Duration = Duration::from_millis(400);
+
+impl Dialogs {
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// What the open dialog is for, once it has been open long enough that it may not have appeared at all.
+    pub(crate) fn waiting_for(&self) -> Option<&Purpose> {
+        self.open.as_ref().filter(|open| open.since.elapsed() > Duration::from_secs(2)).map(|open| &open.purpose)
+    }
+
+    /// Forgets the open dialog; what it may still give is dropped.
+    pub(crate) fn abandon(&mut self) -> Option<Purpose> {
+        self.open.take().map(|open| open.purpose)
+    }
+
+    pub(crate) fn ask(&mut self, purpose: Purpose, wake: super::worker::Wake) {
+        // The dialog is made here, on the main thread, which some systems insist on, and awaited elsewhere.
+        let dialog = AsyncFileDialog::new().set_title(purpose.title());
+        let pictures: Vec<&str> = dualres_imaging::SUPPORTED_EXTENSIONS.to_vec();
+        type Answer = std::pin::Pin<Box<dyn Future<Output = Vec<FileHandle>> + Send>>;
+        let answer: Answer = match &purpose {
+            Purpose::Pictures => {
+                let future = dialog.add_filter("Pictures", &pictures).add_filter("All files", &["*"]).pick_files();
+                Box::pin(async { future.await.unwrap_or_default() })
+            }
+            Purpose::Folder => {
+                let future = dialog.pick_folders();
+                Box::pin(async { future.await.unwrap_or_default() })
+            }
+            Purpose::OutputFolder => {
+                let future = dialog.pick_folder();
+                Box::pin(async { future.await.into_iter().collect() })
+            }
+            Purpose::Model => {
+                let future = dialog.add_filter("Models", &MODEL_EXTENSIONS).pick_files();
+                Box::pin(async { future.await.unwrap_or_default() })
+            }
+            Purpose::SaveAs { name, folder } => {
+                let mut dialog = dialog.set_file_name(name);
+                if let Some(folder) = folder {
+                    dialog = dialog.set_directory(folder);
+                }
+                let future = dialog.save_file();
+                Box::pin(async { future.await.into_iter().collect() })
+            }
+            Purpose::ExportModel { name } => {
+                let future = dialog.set_file_name(format!("{name}.safetensors")).save_file();
+                Box::pin(async { future.await.into_iter().collect() })
+            }
+        };
+        let promise = Promise::spawn_thread("dialog", move || {
+            let paths = pollster::block_on(answer).into_iter().map(|handle| handle.path().to_owned()).collect();
+            wake();
+            paths
+        });
+        self.open = Some(Open { purpose, since: Instant::now(), promise });
+    }
+
+    /// What came of the dialog, once.
+    pub(crate) fn poll(&mut self) -> Option<Outcome> {
+        self.open.as_ref()?.promise.ready()?;
+        let Open { purpose, since, promise } = self.open.take()?;
+        let paths = promise.try_take().unwrap_or_default();
+        if paths.is_empty() {
+            return (since.elapsed() < TOO_SOON).then_some(Outcome::NoDialog(purpose));
+        }
+        Some(Outcome::Chosen(purpose, paths))
+    }
+}

@@ -1,0 +1,366 @@
+//! What comes in: reports of the worker, files from the loader, drops, pastes, dialogs.
+
+use std::time::Instant;
+
+use dualres_imaging::{EncodeOptions, Picture, Plane};
+use eframe::egui::{self, Context, TextureOptions};
+
+use super::{
+    Window,
+    actions::Action,
+    app::speed_key,
+    dialogs::{self, Purpose},
+    document::Document,
+    loader::Loaded,
+    open_documents::OpenDocument,
+    queue::{ItemId, Progress, State},
+    worker::{Command, Job, Report},
+};
+
+/// Most reports that are taken in one frame, so that none takes long.
+const MOST_REPORTS: usize = 24;
+
+impl Window {
+    /// Takes in what other threads have to say.
+    pub(super) fn drain(&mut self, ctx: &Context) {
+        for count in 0.. {
+            if count == MOST_REPORTS {
+                ctx.request_repaint();
+                break;
+            }
+            let Ok(report) = self.link.reports.try_recv() else { break };
+            self.take_report(report);
+        }
+        while let Some(loaded) = self.loader.next() {
+            self.take_loaded(ctx, loaded);
+        }
+        match self.dialogs.poll() {
+            Some(dialogs::Outcome::Chosen(purpose, paths)) => self.take_chosen(&purpose, paths),
+            Some(dialogs::Outcome::NoDialog(purpose)) => {
+                self.toasts.warning("This desktop gave no file dialog. Type the path instead.");
+                self.type_path(purpose);
+            }
+            None => {}
+        }
+    }
+
+    fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Devices { devices, automatic } => {
+                let chosen = &self.settings.choices.device;
+                if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
+                    self.toasts.warning(format!("The device {chosen} is gone; using {automatic}."));
+                    self.settings.choices.device = "auto".into();
+                }
+                (self.devices, self.automatic) = (devices, automatic);
+            }
+            Report::Progress { item, stage, done } => {
+                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                    (progress.stage, progress.done) = (stage, done);
+                }
+            }
+            Report::Pixels { item, scale, patch } => {
+                if let Some(open) = self.documents.get_mut(item) {
+                    if open.document.scale != scale {
+                        let factor = scale as f64 / open.document.scale as f64;
+                        open.document.clear_result(scale);
+                        if self.selected == Some(item) {
+                            self.view.rescale(factor);
+                        }
+                    }
+                    open.document.paste_result(&patch);
+                }
+            }
+            Report::Proof { item, patch } => {
+                if let Some(open) = self.documents.get_mut(item) {
+                    open.document.paste_proof(&patch);
+                }
+            }
+            Report::Done { item, finished, warning } => {
+                warning.into_iter().for_each(|text| self.toasts.warning(text));
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.state = State::Done(finished);
+                }
+                if let Some(open) = self.documents.get_mut(item) {
+                    (open.asked, open.unsaved) = (true, false);
+                }
+                self.documents.shrink();
+                self.note_queue_change();
+                if self.queue.next_waiting().is_none() && self.runs {
+                    self.runs = false;
+                    self.tell_end();
+                }
+            }
+            Report::Refined { item, fidelity, loop_psnr, dual_loss } => {
+                self.refining = false;
+                if let Some(State::Done(finished)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                    (finished.loop_psnr, finished.dual_loss) = (loop_psnr, dual_loss);
+                }
+                if let Some(open) = self.documents.get_mut(item) {
+                    open.unsaved = true;
+                }
+                let _ = fidelity;
+                if let Some(next) = self.refine_next.take() {
+                    self.actions.push(Action::Refine(next));
+                }
+            }
+            Report::NotAtHand { item } => {
+                (self.refining, self.refine_next) = (false, None);
+                if let Some(item) = self.queue.get(item) {
+                    let name = item.name();
+                    self.toasts.warning(format!("{name}: run it again to change its fidelity (Retry in the queue)."));
+                }
+            }
+            Report::Previewed { .. } => self.previewing = None,
+            Report::Saved { path } => {
+                if let Some(open) = self.selected.and_then(|id| self.documents.get_mut(id)) {
+                    open.unsaved = false;
+                }
+                self.toasts.good(format!("Saved {}", path.display()));
+            }
+            Report::Failed { item, reason, device_failed } => {
+                if let Some(item) = self.queue.get_mut(item) {
+                    self.toasts.error(format!("{}: {reason}", item.name()));
+                    item.state = State::Failed(reason.clone());
+                }
+                if device_failed {
+                    self.runs = false;
+                    self.crashed = Some(reason);
+                }
+                self.note_queue_change();
+                if self.queue.next_waiting().is_none() && self.runs {
+                    self.runs = false;
+                    self.tell_end();
+                }
+            }
+            Report::Cancelled { item } => {
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.state = State::Cancelled;
+                }
+                self.note_queue_change();
+            }
+            Report::Trouble { reason } => {
+                (self.previewing, self.measuring, self.refining, self.refine_next) = (None, false, false, None);
+                self.toasts.error(reason);
+            }
+            Report::Speed { model, device, pixels_a_second } => {
+                self.measuring = false;
+                self.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
+            }
+            Report::Crashed { reason } => {
+                self.runs = false;
+                let running = self.queue.running().map(|item| item.id);
+                if let Some(item) = running.and_then(|id| self.queue.get_mut(id)) {
+                    item.state = State::Failed(format!("the engine failed: {reason}"));
+                }
+                self.crashed = Some(reason);
+            }
+        }
+    }
+
+    fn tell_end(&mut self) {
+        let failed = self.queue.items().iter().filter(|item| matches!(item.state, State::Failed(_))).count();
+        let done = self.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
+        let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
+        if failed > 0 {
+            self.toasts.warning(format!("{} done, {} failed: see the queue.", pictures(done), pictures(failed)));
+        } else {
+            self.toasts.good(format!("{} done.", pictures(done)));
+        }
+    }
+
+    fn take_loaded(&mut self, ctx: &Context, loaded: Loaded) {
+        match loaded {
+            Loaded::Found { pictures, models, complaints } => {
+                complaints.into_iter().for_each(|text| self.toasts.warning(text));
+                for path in models {
+                    self.import(&path);
+                }
+                let mut first = None;
+                for (path, size) in pictures {
+                    if self.queue.holds(&path) {
+                        continue;
+                    }
+                    let id = self.queue.add(path);
+                    if let Some(item) = self.queue.get_mut(id) {
+                        item.size = size;
+                    }
+                    first = first.or(Some(id));
+                }
+                if let Some(id) = first {
+                    self.tab = super::actions::Tab::Upscale;
+                    self.note_queue_change();
+                    if self.queue.running().is_none() || self.selected.is_none() {
+                        self.select(id);
+                    }
+                }
+            }
+            Loaded::Thumbnail { item, image, size } => {
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.size = Some(size);
+                    let name = format!("thumbnail {}", item.id.0);
+                    item.thumbnail = Some(ctx.load_texture(name, image, TextureOptions::LINEAR));
+                }
+            }
+            Loaded::Opened { item, picture, pyramid } => {
+                let scale = self.scale();
+                if let Some(queued) = self.queue.get_mut(item) {
+                    queued.size = Some([picture.width(), picture.height()]);
+                    let document = Document::new(item, scale, *pyramid);
+                    self.documents.add(OpenDocument { document, picture, asked: false, unsaved: false });
+                    self.show_saved(item);
+                }
+            }
+            Loaded::Broken { item, reason } => {
+                if let Some(item) = self.queue.get_mut(item)
+                    && matches!(item.state, State::Waiting)
+                {
+                    item.state = State::Failed(reason);
+                    self.note_queue_change();
+                }
+            }
+        }
+    }
+
+    /// Has the saved result of a picture that was done earlier shown.
+    pub(super) fn show_saved(&mut self, item: ItemId) {
+        let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) else { return };
+        let (output, model) = (finished.output.clone(), finished.model.clone());
+        let device = self.settings.choices.device.clone();
+        let Some(open) = self.documents.get_mut(item) else { return };
+        if open.asked {
+            return;
+        }
+        open.asked = true;
+        let model = if self.entries.iter().any(|entry| entry.name == model) {
+            model
+        } else {
+            self.settings.choices.model.clone()
+        };
+        let input = open.picture.clone();
+        self.send(Command::Prove { item, input, output, model, device });
+    }
+
+    fn take_chosen(&mut self, purpose: &Purpose, paths: Vec<std::path::PathBuf>) {
+        let Some(first) = paths.first().cloned() else { return };
+        match purpose {
+            Purpose::Pictures | Purpose::Folder | Purpose::Model => self.loader.scan(paths),
+            Purpose::OutputFolder => self.settings.choices.folder = Some(first),
+            Purpose::SaveAs { .. } => self.save_as(first),
+            Purpose::ExportModel { name } => {
+                let path = if first.extension().is_none() { first.with_extension("safetensors") } else { first };
+                match self.library.export(name, &path) {
+                    Ok(()) => self.toasts.good(format!("Exported {}", path.display())),
+                    Err(error) => self.toasts.error(crate::report::message(&error)),
+                }
+            }
+        }
+    }
+
+    /// Acts on a path that was typed.
+    pub(super) fn take_typed(&mut self, purpose: &Purpose, text: &str) {
+        let text = text.trim().trim_matches(['"', '\'']);
+        let text = text.strip_prefix("file://").unwrap_or(text);
+        if text.is_empty() {
+            return;
+        }
+        let path = match (text.strip_prefix("~/"), dirs::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => std::path::PathBuf::from(text),
+        };
+        self.take_chosen(purpose, vec![path]);
+    }
+
+    /// Takes drops and pastes.
+    pub(super) fn take_input(&mut self, ctx: &Context) {
+        let dropped: Vec<_> =
+            ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
+        if !dropped.is_empty() {
+            self.actions.push(Action::AddPaths(dropped));
+        }
+        let typing = ctx.egui_wants_keyboard_input();
+        let pasted: Vec<egui::Event> = ctx.input(|input| {
+            let events = input.events.iter();
+            events.filter(|e| matches!(e, egui::Event::Paste(_) | egui::Event::PasteImage(_))).cloned().collect()
+        });
+        for event in pasted {
+            match event {
+                egui::Event::Paste(text) if !typing => {
+                    let paths = text.lines().filter_map(path_of_line).collect::<Vec<_>>();
+                    if paths.is_empty() {
+                        self.toasts.warning("The clipboard holds text, but neither a picture nor a path of one.");
+                    } else {
+                        self.actions.push(Action::AddPaths(paths));
+                    }
+                }
+                egui::Event::PasteImage(image) => self.take_pasted(&image),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_pasted(&mut self, image: &egui::ColorImage) {
+        let [width, height] = image.size;
+        if width == 0 || height == 0 {
+            return;
+        }
+        let pixels: Vec<[u8; 4]> = image.pixels.iter().map(|pixel| pixel.to_srgba_unmultiplied()).collect();
+        let plane = |c: usize| Plane::new(width, height, pixels.iter().map(|pixel| f32::from(pixel[c])).collect());
+        let mut picture = Picture::from_planes((0..3).map(plane).collect());
+        if pixels.iter().any(|pixel| pixel[3] < 255) {
+            picture.alpha = Some(plane(3));
+        }
+        let written = self.arrival("pasted.png").and_then(|wanted| {
+            let path = crate::naming::free(&wanted, &|_| false);
+            dualres_imaging::write(&path, &picture, EncodeOptions::default())?;
+            Ok(path)
+        });
+        match written {
+            Ok(path) => self.actions.push(Action::AddPaths(vec![path])),
+            Err(error) => self.toasts.error(format!("cannot keep the pasted picture: {error}")),
+        }
+    }
+
+    /// Gives the worker the next picture if it is its turn.
+    pub(super) fn schedule(&mut self) {
+        if !self.runs || self.crashed.is_some() || self.queue.running().is_some() {
+            return;
+        }
+        let Some(id) = self.queue.next_waiting() else {
+            self.runs = false;
+            return;
+        };
+        let choices = self.settings.choices.clone();
+        let scale = self.scale();
+        let Some(item) = self.queue.get_mut(id) else { return };
+        item.state = State::Running(Progress { stage: "starting".into(), done: 0.0, started: Instant::now() });
+        let input = item.path.clone();
+        // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
+        let follows = match self.selected.and_then(|id| self.queue.get(id)) {
+            Some(selected) => matches!(selected.state, State::Done(_) | State::Failed(_)) && self.follows,
+            None => true,
+        };
+        if follows {
+            self.select_quietly(id);
+        }
+        if let Some(open) = self.documents.get_mut(id) {
+            let factor = scale as f64 / open.document.scale as f64;
+            open.document.clear_result(scale);
+            (open.asked, open.unsaved) = (true, false);
+            if self.selected == Some(id) {
+                self.view.rescale(factor);
+            }
+        }
+        self.send(Command::Upscale(Job { item: id, input, choices }));
+    }
+}
+
+/// A path in a line of pasted text, if it is one.
+fn path_of_line(line: &str) -> Option<std::path::PathBuf> {
+    let line = line.trim().trim_matches(['"', '\'']);
+    let path = match line.strip_prefix("file://") {
+        Some(encoded) => std::path::PathBuf::from(&*percent_encoding::percent_decode_str(encoded).decode_utf8_lossy()),
+        None => std::path::PathBuf::from(line),
+    };
+    (!line.is_empty() && path.is_absolute() && path.exists()).then_some(path)
+}

@@ -1,0 +1,222 @@
+//! Reading files beside the window: folders, thumbnails, the picture that is selected.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use dualres_imaging::{Picture, dimensions, find_pictures};
+use eframe::egui::ColorImage;
+
+use super::{
+    document::{Level, Pyramid},
+    queue::ItemId,
+    worker::Wake,
+};
+
+/// Longest side of thumbnails in pixels.
+const THUMBNAIL: usize = 192;
+
+/// What can be asked of the loader.
+#[derive(Debug)]
+enum Request {
+    /// What files and folders hold.
+    Scan(Vec<PathBuf>),
+    /// A small picture.
+    Thumbnail(ItemId, PathBuf),
+    /// The picture for the canvas.
+    Open(ItemId, PathBuf),
+}
+
+/// What the loader found.
+pub(crate) enum Loaded {
+    /// Pictures with their sizes before orientation if the header tells, models, and what was wrong.
+    Found { pictures: Vec<(PathBuf, Option<[usize; 2]>)>, models: Vec<PathBuf>, complaints: Vec<String> },
+    /// A small picture and the size of the large one.
+    Thumbnail { item: ItemId, image: ColorImage, size: [usize; 2] },
+    /// The picture for the canvas.
+    Opened { item: ItemId, picture: Arc<Picture>, pyramid: Box<Pyramid> },
+    /// A file that is no readable picture.
+    Broken { item: ItemId, reason: String },
+}
+
+#[derive(Default)]
+struct Inbox {
+    requests: VecDeque<Request>,
+    closed: bool,
+}
+
+/// A thread that reads files, what is waited for first.
+pub(crate) struct Loader {
+    inbox: Arc<(Mutex<Inbox>, Condvar)>,
+    found: Receiver<Loaded>,
+}
+
+impl Loader {
+    pub(crate) fn start(wake: Wake) -> std::io::Result<Self> {
+        let inbox = Arc::new((Mutex::new(Inbox::default()), Condvar::new()));
+        let (sender, found) = channel();
+        let theirs = inbox.clone();
+        std::thread::Builder::new().name("loader".into()).spawn(move || serve(&theirs, &sender, &wake))?;
+        Ok(Self { inbox, found })
+    }
+
+    fn ask(&self, request: Request) {
+        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match request {
+            // Only the newest selection is waited for.
+            Request::Open(..) => {
+                inbox.requests.retain(|other| !matches!(other, Request::Open(..)));
+                inbox.requests.push_front(request);
+            }
+            Request::Scan(_) => inbox.requests.push_front(request),
+            Request::Thumbnail(..) => inbox.requests.push_back(request),
+        }
+        self.inbox.1.notify_one();
+    }
+
+    pub(crate) fn scan(&self, paths: Vec<PathBuf>) {
+        self.ask(Request::Scan(paths));
+    }
+
+    pub(crate) fn thumbnail(&self, item: ItemId, path: &Path) {
+        self.ask(Request::Thumbnail(item, path.to_owned()));
+    }
+
+    pub(crate) fn open(&self, item: ItemId, path: &Path) {
+        self.ask(Request::Open(item, path.to_owned()));
+    }
+
+    pub(crate) fn next(&self) -> Option<Loaded> {
+        self.found.try_recv().ok()
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.inbox.1.notify_one();
+    }
+}
+
+fn serve(inbox: &(Mutex<Inbox>, Condvar), sender: &Sender<Loaded>, wake: &Wake) {
+    loop {
+        let request = {
+            let mut waiting = inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                if waiting.closed {
+                    return;
+                }
+                match waiting.requests.pop_front() {
+                    Some(request) => break request,
+                    None => waiting = inbox.1.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                }
+            }
+        };
+        // A decoder that panics on a hostile file must not cost the user the program.
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(&request)));
+        let answer = answer.unwrap_or_else(|_| failed(&request));
+        if let Some(answer) = answer {
+            if sender.send(answer).is_err() {
+                return;
+            }
+            wake();
+        }
+    }
+}
+
+fn failed(request: &Request) -> Option<Loaded> {
+    match request {
+        Request::Scan(_) => None,
+        Request::Thumbnail(item, path) | Request::Open(item, path) => {
+            Some(Loaded::Broken { item: *item, reason: format!("the decoder gave up on the file: {}", path.display()) })
+        }
+    }
+}
+
+fn answer(request: &Request) -> Option<Loaded> {
+    Some(match request {
+        Request::Scan(paths) => scan(paths),
+        Request::Thumbnail(item, path) => match dualres_imaging::read(path) {
+            Ok(picture) => {
+                Loaded::Thumbnail { item: *item, size: [picture.width(), picture.height()], image: thumbnail(&picture) }
+            }
+            Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
+        },
+        Request::Open(item, path) => match dualres_imaging::read(path) {
+            Ok(picture) => {
+                Loaded::Opened { item: *item, pyramid: Box::new(Pyramid::of(&picture)), picture: Arc::new(picture) }
+            }
+            Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
+        },
+    })
+}
+
+/// Extensions of files that are models, in lower case.
+pub(crate) const MODEL_EXTENSIONS: [&str; 3] = ["safetensors", "pt", "pth"];
+
+fn is_model(path: &Path) -> bool {
+    path.extension().is_some_and(|e| MODEL_EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+fn scan(paths: &[PathBuf]) -> Loaded {
+    let (mut pictures, mut models, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
+    let with_size = |path: PathBuf| {
+        let size = dimensions(&path).ok().map(|(width, height)| [width, height]);
+        (path, size)
+    };
+    for path in paths {
+        if path.is_dir() {
+            match find_pictures(path) {
+                Ok(found) if found.is_empty() => {
+                    complaints.push(format!("no picture in the folder {}", path.display()))
+                }
+                Ok(found) => pictures.extend(found.into_iter().map(with_size)),
+                Err(error) => complaints.push(error.to_string()),
+            }
+        } else if is_model(path) {
+            models.push(path.clone());
+        } else if path.exists() {
+            pictures.push(with_size(path.clone()));
+        } else {
+            complaints.push(format!("there is no file {}", path.display()));
+        }
+    }
+    Loaded::Found { pictures, models, complaints }
+}
+
+fn thumbnail(picture: &Picture) -> ColorImage {
+    let mut pyramid = Pyramid::of(picture);
+    let mut level = pyramid.levels.pop().expect("a pyramid has levels");
+    while level.width.max(level.height) > THUMBNAIL {
+        level = halved(&level);
+    }
+    for pixel in level.rgba.chunks_exact_mut(4) {
+        pixel[3] = ((u32::from(pixel[3].saturating_sub(8))) * 255 / 247) as u8;
+    }
+    ColorImage::from_rgba_unmultiplied([level.width, level.height], &level.rgba)
+}
+
+fn halved(level: &Level) -> Level {
+    let (width, height) = (level.width.div_ceil(2), level.height.div_ceil(2));
+    let mut rgba = Vec::with_capacity(width * height * 4);
+    for y in 0..height {
+        for x in 0..width {
+            let xs = [2 * x, (2 * x + 1).min(level.width - 1)];
+            let ys = [2 * y, (2 * y + 1).min(level.height - 1)];
+            for channel in 0..4 {
+                let sum: u32 = ys
+                    .iter()
+                    .flat_map(|&y| xs.iter().map(move |&x| (x, y)))
+                    .map(|(x, y)| u32::from(level.pixel(x, y)[channel]))
+                    .sum();
+                rgba.push((sum / 4) as u8);
+            }
+        }
+    }
+    Level { width, height, rgba }
+}

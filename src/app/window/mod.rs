@@ -1,0 +1,93 @@
+//! The window: drop pictures on it, get larger ones, and see where they keep to the original.
+//!
+//! One worker thread owns every tensor ([`worker`]), one loader thread reads files, and the window drains what they
+//! say once a frame and draws. Views read the state and push actions; nothing in them works or waits.
+
+mod actions;
+mod app;
+pub mod canvas;
+mod dialogs;
+pub mod document;
+mod events;
+mod loader;
+mod open_documents;
+mod perform;
+pub mod queue;
+pub mod settings;
+mod theme;
+mod toasts;
+mod views;
+pub mod worker;
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use eframe::{
+    egui::{IconData, ViewportBuilder, vec2},
+    egui_wgpu::{WgpuConfiguration, WgpuSetup, wgpu},
+};
+
+pub use app::{Setup, Window};
+
+use crate::paths::Paths;
+
+const ICON: &[u8] = include_bytes!("../../../assets/icon.png");
+
+/// Smallest window that everything fits into, in points.
+const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
+
+/// Opens the window with files and stays until it is closed.
+///
+/// # Errors
+/// If there is no desktop to open it on, or no graphics driver to draw with.
+pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
+    let remembered: settings::Settings = settings::read(&app::settings_file(&paths)).0;
+    let files = files.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
+    let mut viewport = ViewportBuilder::default()
+        .with_title("Dualres")
+        .with_app_id("dualres")
+        .with_inner_size(remembered.window)
+        .with_min_inner_size(LEAST_SIZE)
+        .with_drag_and_drop(true);
+    if let Some(icon) = icon() {
+        viewport = viewport.with_icon(icon);
+    }
+    let options = eframe::NativeOptions { viewport, wgpu_options: graphics(), ..Default::default() };
+    eframe::run_native(
+        "dualres",
+        options,
+        Box::new(|cc| Ok(Box::new(Window::new(cc, Setup::of_program(paths, files))?))),
+    )
+    .map_err(|error| {
+        anyhow!(
+            "cannot open the window ({error}); it needs a desktop and a Vulkan, Metal or DirectX driver (Mesa's will \
+             do); `dualres upscale` works without"
+        )
+    })
+}
+
+fn icon() -> Option<IconData> {
+    let image = dualres_imaging::decode(ICON, "icon").ok()?;
+    let area = dualres_engine::Area { x: 0, y: 0, width: image.width(), height: image.height() };
+    let mut rgba = document::Patch::of(&image, area).rgba;
+    for pixel in rgba.chunks_exact_mut(4) {
+        pixel[3] = (u32::from(pixel[3].saturating_sub(8)) * 255 / 247) as u8;
+    }
+    Some(IconData { rgba, width: image.width() as u32, height: image.height() as u32 })
+}
+
+/// Asks for no more than pictures need, so that old drivers serve, and tells on a device that is lost.
+fn graphics() -> WgpuConfiguration {
+    let mut configuration = WgpuConfiguration::default();
+    if let WgpuSetup::CreateNew(setup) = &mut configuration.wgpu_setup {
+        setup.power_preference = wgpu::PowerPreference::LowPower;
+    }
+    configuration
+}
+
+/// Inner size of the window at which the side panel gives way to the picture, in points.
+const NARROW: f32 = 1100.0;
+
+pub(crate) fn side_width(available: f32) -> f32 {
+    if available < NARROW { 260.0 } else { vec2(300.0, 0.0).x }
+}

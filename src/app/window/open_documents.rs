@@ -1,0 +1,70 @@
+//! Pictures that are in memory for the canvas: the selected one and as many before it as fit.
+
+use std::sync::Arc;
+
+use dualres_imaging::Picture;
+
+use super::{document::Document, queue::ItemId};
+
+/// Bytes that pictures for the canvas may take together; the selected one always stays.
+const BUDGET: usize = 1 << 30;
+
+/// A picture in memory.
+pub(crate) struct OpenDocument {
+    pub(crate) document: Document,
+    /// The original with all its precision, for previews.
+    pub(crate) picture: Arc<Picture>,
+    /// Whether the saved result has been asked for, so that it is asked for once.
+    pub(crate) asked: bool,
+    /// Whether what is shown was refined and is not saved.
+    pub(crate) unsaved: bool,
+}
+
+impl OpenDocument {
+    fn bytes(&self) -> usize {
+        self.document.bytes() + self.picture.width() * self.picture.height() * self.picture.planes.len() * 4
+    }
+}
+
+/// Pictures in memory, the least recently selected first.
+#[derive(Default)]
+pub(crate) struct OpenDocuments(Vec<OpenDocument>);
+
+impl OpenDocuments {
+    pub(crate) fn get(&self, item: ItemId) -> Option<&OpenDocument> {
+        self.0.iter().find(|open| open.document.item == item)
+    }
+
+    pub(crate) fn get_mut(&mut self, item: ItemId) -> Option<&mut OpenDocument> {
+        self.0.iter_mut().find(|open| open.document.item == item)
+    }
+
+    /// Adds a picture, or notes that it is the newest.
+    pub(crate) fn add(&mut self, open: OpenDocument) {
+        self.remove(open.document.item);
+        self.0.push(open);
+        self.shrink();
+    }
+
+    pub(crate) fn touch(&mut self, item: ItemId) {
+        if let Some(at) = self.0.iter().position(|open| open.document.item == item) {
+            let open = self.0.remove(at);
+            self.0.push(open);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, item: ItemId) {
+        self.0.retain(|open| open.document.item != item);
+    }
+
+    /// Lets go of what does not fit.
+    pub(crate) fn shrink(&mut self) {
+        while self.0.len() > 1 && self.0.iter().map(OpenDocument::bytes).sum::<usize>() > BUDGET {
+            self.0.remove(0);
+        }
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenDocument> {
+        self.0.iter_mut()
+    }
+}

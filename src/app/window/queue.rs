@@ -1,0 +1,280 @@
+//! The pictures that wait, run and are done.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use eframe::egui::TextureHandle;
+use serde::{Deserialize, Serialize};
+
+/// A picture in the queue, for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(pub u64);
+
+/// A picture in the queue.
+pub struct Item {
+    /// What to call it in jobs and reports.
+    pub id: ItemId,
+    /// The file.
+    pub path: PathBuf,
+    /// Width and height in pixels as shown, once known.
+    pub size: Option<[usize; 2]>,
+    /// A small picture, once made.
+    pub thumbnail: Option<TextureHandle>,
+    /// How far it is.
+    pub state: State,
+}
+
+impl Item {
+    /// File name to show.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// How far a picture is.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It has its turn later.
+    Waiting,
+    /// It is upscaled now.
+    Running(Progress),
+    /// The result is saved.
+    Done(Finished),
+    /// It could not be done.
+    Failed(String),
+    /// The user stopped it.
+    Cancelled,
+}
+
+/// A running picture.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: String,
+    /// Part that is done, in `[0, 1]`.
+    pub done: f32,
+    /// Start of the run.
+    pub started: Instant,
+}
+
+impl Progress {
+    /// Time that is left at the speed so far; `None` while it is too early to tell.
+    pub fn left(&self) -> Option<Duration> {
+        let elapsed = self.started.elapsed().as_secs_f32();
+        (self.done > 0.02 && elapsed > 0.3).then(|| Duration::from_secs_f32(elapsed * (1.0 - self.done) / self.done))
+    }
+}
+
+/// A picture that is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The result.
+    pub output: PathBuf,
+    /// Width and height of the result in pixels.
+    pub size: [usize; 2],
+    /// Name of the model.
+    pub model: String,
+    /// Device it ran on.
+    pub device: String,
+    /// From file to file.
+    pub seconds: f64,
+    /// By the engine's rule, in dB; `None` without dual models or for a perfect loop.
+    pub loop_psnr: Option<f64>,
+    /// Mean absolute difference of the way back from the original, in gray levels.
+    pub dual_loss: Option<f64>,
+}
+
+/// The pictures in their order.
+#[derive(Default)]
+pub struct Queue {
+    items: Vec<Item>,
+    next: u64,
+}
+
+impl Queue {
+    /// All pictures in order.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Appends a picture.
+    pub fn add(&mut self, path: PathBuf) -> ItemId {
+        let id = ItemId(self.next);
+        self.next += 1;
+        self.items.push(Item { id, path, size: None, thumbnail: None, state: State::Waiting });
+        id
+    }
+
+    /// Whether a picture of this file waits or runs.
+    pub fn holds(&self, path: &Path) -> bool {
+        self.items.iter().any(|item| item.path == path && matches!(item.state, State::Waiting | State::Running(_)))
+    }
+
+    /// The picture.
+    pub fn get(&self, id: ItemId) -> Option<&Item> {
+        self.items.iter().find(|item| item.id == id)
+    }
+
+    /// The picture, to change.
+    pub fn get_mut(&mut self, id: ItemId) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.id == id)
+    }
+
+    /// Takes a picture out.
+    pub fn remove(&mut self, id: ItemId) {
+        self.items.retain(|item| item.id != id);
+    }
+
+    /// Takes out what is done, failed and cancelled.
+    pub fn remove_ended(&mut self) {
+        self.items.retain(|item| matches!(item.state, State::Waiting | State::Running(_)));
+    }
+
+    /// Moves a picture by `places`, to the ends at most.
+    pub fn shift(&mut self, id: ItemId, places: isize) {
+        if let Some(from) = self.items.iter().position(|item| item.id == id) {
+            let to = from.saturating_add_signed(places).min(self.items.len() - 1);
+            let item = self.items.remove(from);
+            self.items.insert(to, item);
+        }
+    }
+
+    /// Moves a picture before the one at `place`; past the end is the end.
+    pub fn place(&mut self, id: ItemId, place: usize) {
+        if let Some(from) = self.items.iter().position(|item| item.id == id) {
+            let item = self.items.remove(from);
+            let to = if place > from { place - 1 } else { place };
+            self.items.insert(to.min(self.items.len()), item);
+        }
+    }
+
+    /// The picture whose turn it is.
+    pub fn next_waiting(&self) -> Option<ItemId> {
+        self.items.iter().find(|item| matches!(item.state, State::Waiting)).map(|item| item.id)
+    }
+
+    /// The picture that runs.
+    pub fn running(&self) -> Option<&Item> {
+        self.items.iter().find(|item| matches!(item.state, State::Running(_)))
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.items.iter().filter(|item| matches!(item.state, State::Waiting)).count()
+    }
+
+    /// The picture `places` after the given one; the first or last if there is none there.
+    pub fn neighbour(&self, id: Option<ItemId>, places: isize) -> Option<ItemId> {
+        let last = self.items.len().checked_sub(1)?;
+        let at = id.and_then(|id| self.items.iter().position(|item| item.id == id));
+        let to = at.map_or(0, |at| at.saturating_add_signed(places).min(last));
+        Some(self.items[to].id)
+    }
+
+    /// What to remember of the queue.
+    pub fn remember(&self) -> Remembered {
+        let items = self.items.iter().map(|item| RememberedItem {
+            path: item.path.clone(),
+            finished: if let State::Done(finished) = &item.state { Some(finished.clone()) } else { None },
+            failed: if let State::Failed(reason) = &item.state { Some(reason.clone()) } else { None },
+        });
+        Remembered { items: items.collect() }
+    }
+
+    /// Appends what was remembered; files that have gone since are left out.
+    pub fn recall(&mut self, remembered: Remembered) -> Vec<ItemId> {
+        let present = remembered.items.into_iter().filter(|item| item.path.exists());
+        present
+            .map(|RememberedItem { path, finished, failed }| {
+                let id = self.add(path);
+                if let Some(item) = self.get_mut(id) {
+                    item.state = match (finished, failed) {
+                        (Some(finished), _) if finished.output.exists() => State::Done(finished),
+                        (_, Some(reason)) => State::Failed(reason),
+                        _ => State::Waiting,
+                    };
+                }
+                id
+            })
+            .collect()
+    }
+}
+
+/// The queue on disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Remembered {
+    items: Vec<RememberedItem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct RememberedItem {
+    path: PathBuf,
+    #[serde(default)]
+    finished: Option<Finished>,
+    #[serde(default)]
+    failed: Option<String>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn names(queue: &Queue) -> String {
+        queue.items().iter().map(Item::name).collect()
+    }
+
+    #[test]
+    fn order_can_be_changed() {
+        let mut queue = Queue::default();
+        let ids: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| queue.add(PathBuf::from(name))).collect();
+        queue.shift(ids[0], 2);
+        assert_eq!(names(&queue), "bcad");
+        queue.shift(ids[0], -9);
+        assert_eq!(names(&queue), "abcd");
+        queue.place(ids[0], 4);
+        assert_eq!(names(&queue), "bcda");
+        queue.place(ids[3], 0);
+        assert_eq!(names(&queue), "dbca");
+        queue.place(ids[3], 2);
+        assert_eq!(names(&queue), "bdca");
+        assert_eq!(queue.neighbour(Some(ids[0]), 1), Some(ids[0]), "the last stays the last");
+        queue.remove(ids[1]);
+        assert_eq!(names(&queue), "dca");
+        assert_eq!(queue.next_waiting(), Some(ids[3]));
+    }
+
+    #[test]
+    fn a_restart_brings_back_what_waited_and_what_was_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let [done, waits, gone] = ["done.png", "waits.png", "gone.png"].map(|name| folder.path().join(name));
+        for path in [&done, &waits, &gone] {
+            std::fs::write(path, "").unwrap();
+        }
+        let mut queue = Queue::default();
+        let finished = Finished {
+            output: done.clone(),
+            size: [2, 2],
+            model: "x2".into(),
+            device: "CPU".into(),
+            seconds: 1.0,
+            loop_psnr: Some(50.0),
+            dual_loss: Some(0.4),
+        };
+        let id = queue.add(done);
+        queue.get_mut(id).unwrap().state = State::Done(finished.clone());
+        queue.add(waits);
+        queue.add(gone.clone());
+        std::fs::remove_file(gone).unwrap();
+        let text = serde_json::to_string(&queue.remember()).unwrap();
+        let mut later = Queue::default();
+        later.recall(serde_json::from_str(&text).unwrap());
+        assert_eq!(names(&later), "done.pngwaits.png");
+        assert!(matches!(&later.items()[0].state, State::Done(again) if *again == finished));
+        assert!(matches!(later.items()[1].state, State::Waiting));
+    }
+}

@@ -1,0 +1,230 @@
+//! What the window remembers from one start to the next.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use dualres_imaging::{Format, file::write_atomically};
+use serde::{Deserialize, Serialize};
+
+use crate::naming;
+
+/// Everything that survives a restart, but for the queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How to upscale and where results go.
+    pub choices: Choices,
+    /// Colours of the window.
+    pub theme: ThemeChoice,
+    /// The view of the canvas.
+    pub view: ViewMode,
+    /// Multiplies differences before they are coloured.
+    pub gain: f32,
+    /// Inner size of the window in points.
+    pub window: [f32; 2],
+    /// Measured speed in output pixels a second, by model and device.
+    pub speeds: BTreeMap<String, f64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            choices: Choices::default(),
+            theme: ThemeChoice::Dark,
+            view: ViewMode::Panes,
+            gain: 1.0,
+            window: [1280.0, 800.0],
+            speeds: BTreeMap::new(),
+        }
+    }
+}
+
+/// Colours of the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThemeChoice {
+    /// Light text on dark ground: what pictures are best judged on.
+    Dark,
+    /// Dark text on light ground.
+    Light,
+    /// As the desktop.
+    System,
+}
+
+/// How to upscale and where results go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choices {
+    /// Name of the model.
+    pub model: String,
+    /// Device by name; `auto` for a real GPU if there is one.
+    pub device: String,
+    /// How far the dual residual is fed back, in `[0, 1]`.
+    pub fidelity: f32,
+    /// Format of results.
+    pub format: OutputFormat,
+    /// JPEG quality, 1 to 100.
+    pub jpeg_quality: u8,
+    /// Folder of results; beside the original if not given.
+    pub folder: Option<PathBuf>,
+    /// Pattern of their names; see [`naming::file_name`].
+    pub pattern: String,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            model: "x2".into(),
+            device: "auto".into(),
+            fidelity: 0.0,
+            format: OutputFormat::Same,
+            jpeg_quality: 95,
+            folder: None,
+            pattern: naming::DEFAULT_PATTERN.into(),
+        }
+    }
+}
+
+/// Format of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputFormat {
+    /// That of the original.
+    Same,
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// Lossless WebP.
+    WebP,
+    /// TIFF.
+    Tiff,
+}
+
+impl OutputFormat {
+    /// All of them, in the order they are offered.
+    pub const ALL: [Self; 5] = [Self::Same, Self::Png, Self::Jpeg, Self::WebP, Self::Tiff];
+
+    /// What to call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Same => "As the original",
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::WebP => "WebP (lossless)",
+            Self::Tiff => "TIFF",
+        }
+    }
+
+    /// The format for the result of `original`.
+    pub fn of(self, original: &Path) -> Format {
+        match self {
+            Self::Same => Format::from_path(original).unwrap_or(Format::Png),
+            Self::Png => Format::Png,
+            Self::Jpeg => Format::Jpeg,
+            Self::WebP => Format::WebP,
+            Self::Tiff => Format::Tiff,
+        }
+    }
+}
+
+/// What the canvas shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ViewMode {
+    /// Original, result and dual reconstruction side by side.
+    Panes,
+    /// Original and result with a line to drag between them.
+    Split,
+    /// The result alone.
+    Result,
+    /// Where the way back differs from the original, as a heat map.
+    Difference,
+    /// The result with the places marked where the way back differs.
+    Overlay,
+}
+
+impl ViewMode {
+    /// All of them, in the order they are offered.
+    pub const ALL: [Self; 5] = [Self::Panes, Self::Split, Self::Result, Self::Difference, Self::Overlay];
+
+    /// What to call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Panes => "Side by side",
+            Self::Split => "Split",
+            Self::Result => "Result",
+            Self::Difference => "Difference",
+            Self::Overlay => "Overlay",
+        }
+    }
+
+    /// What it is for.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Panes => "Original, result, and the result taken back to the original's size",
+            Self::Split => "Original and result with a line between them to drag",
+            Self::Result => "The result alone; hold Space to see the original",
+            Self::Difference => "How far the way back is from the original, black where it agrees",
+            Self::Overlay => "The result, marked where it disagrees with the original",
+        }
+    }
+}
+
+/// Reads a JSON file that the program wrote; the default if there is none, and a complaint if it is damaged.
+pub(crate) fn read<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> (T, Option<String>) {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (T::default(), None),
+        Err(error) => return (T::default(), Some(format!("cannot read {} ({error})", path.display()))),
+    };
+    match serde_json::from_str(&text) {
+        Ok(value) => (value, None),
+        Err(error) => {
+            let kept = path.with_extension("damaged.json");
+            let _ = std::fs::rename(path, &kept);
+            let complaint = format!("what was remembered is damaged ({error}) and was set aside as {}", kept.display());
+            (T::default(), Some(complaint))
+        }
+    }
+}
+
+/// Writes a JSON file whole or not at all.
+pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
+    }
+    Ok(write_atomically(path, serde_json::to_string_pretty(value)?.as_bytes())?)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_and_damage_is_told_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep").join("settings.json");
+        let (first, complaint): (Settings, _) = read(&path);
+        assert_eq!((first.clone(), complaint), (Settings::default(), None));
+        let mut changed = first;
+        changed.choices.pattern = "{name}-large".into();
+        changed.view = ViewMode::Overlay;
+        write(&path, &changed).unwrap();
+        assert_eq!(read::<Settings>(&path), (changed, None));
+
+        std::fs::write(&path, "{\"choices\": {\"fidelity\": 0.5}}").unwrap();
+        let older = read::<Settings>(&path).0;
+        assert!((older.choices.fidelity - 0.5).abs() < f32::EPSILON && older.choices.model == "x2");
+
+        std::fs::write(&path, "{").unwrap();
+        let (settings, complaint) = read::<Settings>(&path);
+        assert_eq!(settings, Settings::default());
+        assert!(complaint.unwrap().contains("damaged"));
+        assert!(folder.path().join("deep/settings.damaged.json").exists());
+    }
+}

@@ -1,0 +1,114 @@
+//! Short messages that come and go.
+
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Align2, Area, Frame, Id, Order, RichText, vec2};
+
+use super::theme::palette;
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Something was done.
+    Good,
+    /// Something needs a look.
+    Warning,
+    /// Something went wrong; stays until it is closed.
+    Error,
+}
+
+struct Toast {
+    kind: Kind,
+    text: String,
+    ends: Option<Instant>,
+    number: u64,
+}
+
+/// The messages on screen.
+#[derive(Default)]
+pub(crate) struct Toasts {
+    toasts: Vec<Toast>,
+    next: u64,
+}
+
+/// Most messages at a time; older ones make room.
+const MOST: usize = 5;
+
+impl Toasts {
+    pub(crate) fn show(&mut self, kind: Kind, text: impl Into<String>) {
+        let text = text.into();
+        self.toasts.retain(|toast| toast.text != text);
+        if self.toasts.len() == MOST {
+            self.toasts.remove(0);
+        }
+        let ends = match kind {
+            Kind::Good => Some(Duration::from_secs(6)),
+            Kind::Warning => Some(Duration::from_secs(15)),
+            Kind::Error => None,
+        };
+        self.toasts.push(Toast { kind, text, ends: ends.map(|after| Instant::now() + after), number: self.next });
+        self.next += 1;
+    }
+
+    pub(crate) fn error(&mut self, text: impl Into<String>) {
+        self.show(Kind::Error, text);
+    }
+
+    pub(crate) fn good(&mut self, text: impl Into<String>) {
+        self.show(Kind::Good, text);
+    }
+
+    pub(crate) fn warning(&mut self, text: impl Into<String>) {
+        self.show(Kind::Warning, text);
+    }
+
+    /// Closes the newest; false if there is none.
+    pub(crate) fn dismiss(&mut self) -> bool {
+        self.toasts.pop().is_some()
+    }
+
+    pub(crate) fn ui(&mut self, ctx: &egui::Context) {
+        let now = Instant::now();
+        self.toasts.retain(|toast| toast.ends.is_none_or(|end| end > now));
+        if let Some(first) = self.toasts.iter().filter_map(|toast| toast.ends).min() {
+            ctx.request_repaint_after(first - now);
+        }
+        if self.toasts.is_empty() {
+            return;
+        }
+        let mut closed = None;
+        Area::new(Id::unique("toasts"))
+            .order(Order::Foreground)
+            .anchor(Align2::RIGHT_TOP, vec2(-14.0, 52.0))
+            .interactable(true)
+            .show(ctx, |ui| {
+                let colours = palette(ui);
+                for toast in &self.toasts {
+                    let (mark, colour) = match toast.kind {
+                        Kind::Good => ("✔", colours.good),
+                        Kind::Warning => ("⚠", colours.warning),
+                        Kind::Error => ("✖", colours.error),
+                    };
+                    Frame::popup(ui.style()).stroke(egui::Stroke::new(1.0, colour)).show(ui, |ui| {
+                        ui.set_width(340.0);
+                        ui.horizontal_top(|ui| {
+                            ui.label(RichText::new(mark).color(colour));
+                            ui.scope(|ui| {
+                                ui.set_max_width(280.0);
+                                ui.add(egui::Label::new(&toast.text).wrap());
+                            });
+                            let close = ui.small_button("✖");
+                            close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Close message"));
+                            if close.clicked() {
+                                closed = Some(toast.number);
+                            }
+                        });
+                    });
+                    ui.add_space(4.0);
+                }
+            });
+        if let Some(number) = closed {
+            self.toasts.retain(|toast| toast.number != number);
+        }
+    }
+}

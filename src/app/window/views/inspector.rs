@@ -1,0 +1,310 @@
+//! The choices for upscaling, and the numbers of the selected picture.
+
+use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, ScrollArea, Slider, TextEdit, Ui};
+
+use super::{bytes, decibels, duration, heading, primary_button, size, speed, weak};
+use crate::{
+    naming::{self, Facts},
+    window::{
+        Window,
+        actions::Action,
+        canvas::view::reduced,
+        queue::State,
+        settings::{Choices, OutputFormat},
+        theme::palette,
+    },
+};
+
+pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+    ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
+        ui.add_space(8.0);
+        footer(window, ui);
+        ui.separator();
+        ui.with_layout(Layout::top_down(Align::Min), |ui| {
+            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                model(window, ui);
+                device(window, ui);
+                fidelity(window, ui);
+                output(window, ui);
+                numbers(window, ui);
+            });
+        });
+    });
+}
+
+fn model(window: &mut Window, ui: &mut Ui) {
+    heading(ui, "Model");
+    let chosen = window.settings.choices.model.clone();
+    let mut picked = None;
+    let width = ui.available_width() - 8.0;
+    let title = |window: &Window, name: &str| match window.entries.iter().find(|entry| entry.name == name) {
+        Some(entry) => format!("{name}: {} times as large", entry.description.architecture.scale),
+        None => name.to_owned(),
+    };
+    let combo = ComboBox::from_id_salt("model").width(width).selected_text(title(window, &chosen)).show_ui(ui, |ui| {
+        for entry in &window.entries {
+            let label = ui.selectable_label(entry.name == chosen, title(window, &entry.name));
+            if label.on_hover_text(&entry.description.purpose).clicked() {
+                picked = Some(entry.name.clone());
+            }
+        }
+    });
+    named(&combo.response, "Model");
+    if let Some(name) = picked {
+        window.use_model(&name);
+    }
+    if let Some(entry) = window.model() {
+        let parameters = dualres_network::cost::count(&entry.description.architecture, 96, 96).parameters();
+        let here = match window.speed(&entry.name) {
+            Some(value) => format!("{} on {}", speed(value), window.device()),
+            None => "being measured here".into(),
+        };
+        weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
+        weak(ui, format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes)));
+    }
+}
+
+fn purpose(text: &str) -> &str {
+    if text.is_empty() { "anything; its author said nothing more" } else { text.trim_end_matches('.') }
+}
+
+fn device(window: &mut Window, ui: &mut Ui) {
+    heading(ui, "Device");
+    let chosen = window.settings.choices.device.clone();
+    let automatic = format!("Automatic ({})", window.automatic);
+    let mut picked = None;
+    let text = if chosen == "auto" { automatic.clone() } else { chosen.clone() };
+    let width = ui.available_width() - 8.0;
+    let combo = ComboBox::from_id_salt("device").width(width).selected_text(text).truncate().show_ui(ui, |ui| {
+        if ui.selectable_label(chosen == "auto", automatic).clicked() {
+            picked = Some("auto".to_owned());
+        }
+        for device in &window.devices {
+            if ui.selectable_label(device.name == chosen, &device.name).on_hover_text(&device.detail).clicked() {
+                picked = Some(device.name.clone());
+            }
+        }
+    });
+    named(&combo.response, "Device");
+    if let Some(name) = picked {
+        window.settings.choices.device = name;
+        window.measure();
+    }
+}
+
+fn fidelity(window: &mut Window, ui: &mut Ui) {
+    heading(ui, "Fidelity");
+    let mut percent = window.settings.choices.fidelity * 100.0;
+    ui.spacing_mut().slider_width = ui.available_width() - 76.0;
+    let slider = ui.add(Slider::new(&mut percent, 0.0..=100.0).fixed_decimals(0).suffix(" %"));
+    named(&slider, "Fidelity");
+    let slider = slider.on_hover_text(
+        "Feeds what the way back misses of the original into the result. Loop PSNR rises; the result keeps closer to \
+         the original, its noise included.",
+    );
+    if slider.changed() {
+        window.settings.choices.fidelity = percent / 100.0;
+        window.actions.push(Action::Refine(percent / 100.0));
+    }
+    weak(ui, "0 % is the network's own result. More keeps closer to the original.");
+}
+
+fn output(window: &mut Window, ui: &mut Ui) {
+    heading(ui, "Results");
+    let choices = &mut window.settings.choices;
+    let width = ui.available_width() - 8.0;
+    let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
+        for format in OutputFormat::ALL {
+            ui.selectable_value(&mut choices.format, format, format.label());
+        }
+    });
+    named(&combo.response, "Format");
+    if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same) {
+        ui.spacing_mut().slider_width = ui.available_width() - 150.0;
+        let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 50..=100).text("JPEG quality"));
+        slider.on_hover_text("95 is hard to tell from the original");
+    }
+    ui.horizontal(|ui| {
+        let label = choices.folder.as_ref().map_or("Beside the original".into(), |folder| folder.display().to_string());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if choices.folder.is_some() {
+                let reset = ui.button("⟲").on_hover_text("Beside the original again");
+                named(&reset, "Beside the original again");
+                if reset.clicked() {
+                    choices.folder = None;
+                }
+            }
+            if ui.button("Folder…").clicked() {
+                window.actions.push(Action::ChooseOutputFolder);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(eframe::egui::Label::new(&label).truncate()).on_hover_text(&label);
+            });
+        });
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("Name");
+        let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
+        ui.add(edit).labelled_by(label.id).on_hover_text(format!("Places: {}", naming::PLACES.join(" ")));
+    });
+    name_example(window, ui);
+}
+
+fn name_example(window: &mut Window, ui: &mut Ui) {
+    let selected = window.selected.and_then(|id| window.queue.get(id));
+    let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
+    let scale = window.scale();
+    let [width, height] = selected.and_then(|item| item.size).unwrap_or([1000, 800]).map(|side| side * scale);
+    let choices = &window.settings.choices;
+    let facts = Facts {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        scale,
+        model: choices.model.clone(),
+        width,
+        height,
+    };
+    match naming::file_name(&choices.pattern, &facts) {
+        Ok(name) => {
+            weak(ui, format!("→ {name}.{}", choices.format.of(&path).extension()))
+                .on_hover_text("A file that is there is never replaced: the name gets a number");
+        }
+        Err(reason) => {
+            ui.label(RichText::new(reason).small().color(palette(ui).error));
+            if ui.small_button("Use the usual pattern").clicked() {
+                window.settings.choices.pattern = Choices::default().pattern;
+            }
+        }
+    }
+}
+
+fn numbers(window: &mut Window, ui: &mut Ui) {
+    let Some(item) = window.selected.and_then(|id| window.queue.get(id)) else { return };
+    heading(ui, "This picture");
+    let mut rows: Vec<(&str, String, &str)> = Vec::new();
+    if let Some(original) = item.size {
+        rows.push(("Original", size(original), "Pixels"));
+    }
+    let mut note = None;
+    if let State::Done(finished) = &item.state {
+        rows.push(("Result", size(finished.size), "Pixels"));
+        if let Some(psnr) = finished.loop_psnr {
+            rows.push(("Loop PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
+        }
+        if let Some(loss) = finished.dual_loss {
+            rows.push((
+                "Dual loss",
+                format!("{loss:.2} levels"),
+                "Mean absolute difference of the way back, of 255 gray levels",
+            ));
+        }
+        let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
+        rows.push(("Time", time, "From file to file"));
+        let pixels = (finished.size[0] * finished.size[1]) as f64;
+        rows.push(("Speed", speed(pixels / finished.seconds.max(1e-3)), "Pixels of the result, from file to file"));
+        rows.push(("Device", finished.device.clone(), "What the network ran on"));
+        rows.push(("Model", finished.model.clone(), "What made the result"));
+        note = Some(finished.output.display().to_string());
+    }
+    if let Some(document) = window.shown()
+        && let Some(proof) = &document.proof
+    {
+        let area = reduced(window.view.visible(document.result_size(), window.pane), document.scale);
+        if let Some((loss, psnr)) = proof.of(area) {
+            rows.push(("Visible loop PSNR", decibels(psnr), "Of the part that is on screen"));
+            rows.push(("Visible dual loss", format!("{loss:.2} levels"), "Of the part that is on screen"));
+        }
+    }
+    Grid::new("numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
+        for (label, value, hint) in rows {
+            ui.label(RichText::new(label).small().weak());
+            ui.label(RichText::new(value).small()).on_hover_text(hint);
+            ui.end_row();
+        }
+    });
+    if let Some(path) = note {
+        let unsaved = window.selected.and_then(|id| window.documents.get(id)).is_some_and(|open| open.unsaved);
+        if unsaved {
+            ui.label(RichText::new("Refined, not saved yet").small().color(palette(ui).warning));
+        } else {
+            weak(ui, format!("Saved as {path}"));
+        }
+        ui.horizontal(|ui| {
+            if ui.button("Save as…").on_hover_text("Ctrl+S").clicked() {
+                window.actions.push(Action::SaveAs);
+            }
+            if let Some(id) = window.selected
+                && ui.button("Show in folder").clicked()
+            {
+                window.actions.push(Action::ShowInFolder(id));
+            }
+        });
+    }
+}
+
+fn footer(window: &mut Window, ui: &mut Ui) {
+    let width = ui.available_width();
+    let running = window.queue.running().is_some();
+    let waiting = window.queue.waiting();
+    if running {
+        let paused = window.link.control.is_paused();
+        if primary_button(ui, if paused { "Go on" } else { "Pause" }, width).clicked() {
+            window.actions.push(Action::PauseOrGoOn);
+        }
+    } else {
+        let label = match waiting {
+            0 => "Upscale".to_owned(),
+            1 => "Upscale 1 picture".to_owned(),
+            n => format!("Upscale {n} pictures"),
+        };
+        let start = ui.add_enabled_ui(waiting > 0, |ui| primary_button(ui, &label, width)).inner;
+        if start.on_hover_text("Ctrl+Enter").clicked() {
+            window.actions.push(Action::Start);
+        }
+    }
+    let can_preview = window.shown().is_some();
+    let label = if window.previewing.is_some() { "Previewing…" } else { "Preview what is visible" };
+    let preview = ui.add_enabled(
+        can_preview && window.previewing.is_none(),
+        Button::new(label).min_size(eframe::egui::vec2(width, 26.0)),
+    );
+    if preview.on_hover_text("Enlarges the middle of the view at once; nothing is saved (P)").clicked() {
+        window.actions.push(Action::Preview);
+    }
+    if let Some(text) = estimate(window) {
+        weak(ui, text);
+    }
+}
+
+/// What the waiting pictures will take.
+fn estimate(window: &Window) -> Option<String> {
+    let scale = window.scale();
+    let waiting = || window.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
+    let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();
+    if sizes.is_empty() {
+        return None;
+    }
+    let pixels: usize = sizes.iter().map(|[w, h]| w * h * scale * scale).sum();
+    let time = window.speed(&window.settings.choices.model).map(|speed| {
+        // Reading, proving and saving take about a quarter on top.
+        let seconds = pixels as f64 / speed * 1.25;
+        format!("about {}", duration(std::time::Duration::from_secs_f64(seconds)))
+    });
+    let most: u64 = waiting()
+        .filter_map(|item| {
+            let format = window.settings.choices.format.of(&item.path);
+            Some(crate::window::worker::most_bytes(item.size?.map(|side| side * scale), 3, false, format))
+        })
+        .sum();
+    let folder = waiting()
+        .next()
+        .map(|item| crate::window::worker::result_folder(&item.path, &window.settings.choices, &window.paths))?;
+    let free = fs4::available_space(&folder).ok().map(|free| format!(", {} free", bytes(free)));
+    let time = time.map_or(String::new(), |time| format!("{time}, "));
+    Some(format!("{time}at most {}{}", bytes(most), free.unwrap_or_default()))
+}
+
+/// Gives a control the name that screen readers say.
+fn named(response: &Response, name: &str) {
+    let name = name.to_owned();
+    response.ctx.accesskit_node_builder(response.id, |node| node.set_label(name));
+}

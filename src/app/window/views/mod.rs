@@ -1,0 +1,82 @@
+//! One file a part of the window. Views read the state and push actions.
+
+pub(crate) mod drop_zone;
+pub(crate) mod inspector;
+pub(crate) mod models;
+pub(crate) mod sheets;
+pub(crate) mod status;
+pub(crate) mod strip;
+pub(crate) mod top_bar;
+pub(crate) mod upscale;
+
+use std::time::Duration;
+
+use eframe::egui::{Button, Response, RichText, Role, Ui, WidgetInfo};
+
+use super::theme::palette;
+
+/// Seconds or minutes, as one says them.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 99.5 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// Bytes, as one says them.
+pub(crate) fn bytes(count: u64) -> String {
+    match count as f64 {
+        b if b < 1e6 => format!("{:.0} kB", (b / 1e3).max(1.0)),
+        b if b < 1e9 => format!("{:.0} MB", b / 1e6),
+        b => format!("{:.1} GB", b / 1e9),
+    }
+}
+
+/// `1804 × 1200`.
+pub(crate) fn size(size: [usize; 2]) -> String {
+    format!("{} × {}", size[0], size[1])
+}
+
+/// Megapixels in a second.
+pub(crate) fn speed(pixels_a_second: f64) -> String {
+    match pixels_a_second / 1e6 {
+        s if s < 10.0 => format!("{s:.2} MP/s"),
+        s => format!("{s:.0} MP/s"),
+    }
+}
+
+/// Decibels; a perfect loop has infinitely many.
+pub(crate) fn decibels(value: f64) -> String {
+    if value.is_finite() { format!("{value:.2} dB") } else { "exact".into() }
+}
+
+/// A small button that shows a sign and is called by its name.
+pub(crate) fn icon_button(ui: &mut Ui, sign: &str, name: &str, hint: &str) -> Response {
+    let response = ui.add(Button::new(RichText::new(sign).size(15.0)).frame_when_inactive(false));
+    let enabled = response.enabled();
+    let name = name.to_owned();
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, &name));
+    response.on_hover_text(hint)
+}
+
+/// The one button that matters.
+pub(crate) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
+    let colours = palette(ui);
+    let fill = if ui.is_enabled() { colours.accent } else { colours.raised };
+    let text = RichText::new(text).color(if ui.is_enabled() { colours.on_accent } else { colours.weak }).strong();
+    ui.add_sized([width, 34.0], Button::new(text).fill(fill))
+}
+
+/// The heading of a group of choices.
+pub(crate) fn heading(ui: &mut Ui, text: &str) {
+    ui.add_space(8.0);
+    ui.label(RichText::new(text).strong());
+}
+
+/// Text that explains.
+pub(crate) fn weak(ui: &mut Ui, text: impl Into<String>) -> Response {
+    ui.label(RichText::new(text).weak().small())
+}

@@ -1,0 +1,190 @@
+//! The library: which networks there are, what they cost and how good they are.
+
+use dualres_network::cost;
+use eframe::egui::{self, Grid, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
+
+use super::{bytes, speed, weak};
+use crate::{
+    library::Entry,
+    window::{Window, actions::Action, theme::palette},
+};
+
+/// Side of the input that MACs are stated for.
+const MAC_INPUT: usize = 96;
+
+pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+    let shown = window.shown_model.clone().unwrap_or_else(|| window.settings.choices.model.clone());
+    Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, &shown));
+    egui::CentralPanel::default().show(ui, |ui| {
+        let Some(entry) = window.entries.iter().find(|entry| entry.name == shown).cloned() else {
+            weak(ui, "Choose a model on the left.");
+            return;
+        };
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, &entry));
+    });
+}
+
+fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
+    ui.add_space(6.0);
+    let mut chosen = None;
+    ScrollArea::vertical().auto_shrink(false).max_height(ui.available_height() - 96.0).show(ui, |ui| {
+        for entry in &window.entries {
+            let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 48.0), Sense::click());
+            let selected = entry.name == shown;
+            response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &entry.name));
+            let colours = palette(ui);
+            if selected || response.hovered() {
+                ui.painter().rect_filled(rect, 6.0, if selected { colours.raised } else { colours.hovered });
+            }
+            let place = |y: f32| rect.left_top() + vec2(10.0, y);
+            ui.painter().text(
+                place(6.0),
+                egui::Align2::LEFT_TOP,
+                &entry.name,
+                egui::FontId::proportional(14.0),
+                colours.text,
+            );
+            let architecture = &entry.description.architecture;
+            let from = if entry.file.is_some() { "imported" } else { "built in" };
+            let line = format!("{}x, {}, {from}", architecture.scale, bytes(entry.bytes));
+            ui.painter().text(
+                place(26.0),
+                egui::Align2::LEFT_TOP,
+                line,
+                egui::FontId::proportional(11.5),
+                colours.weak,
+            );
+            if response.clicked() {
+                chosen = Some(entry.name.clone());
+            }
+        }
+    });
+    if chosen.is_some() {
+        window.shown_model = chosen;
+    }
+    ui.separator();
+    let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new("Import a model…"));
+    if button.on_hover_text("A model of this program, or an official DRN checkpoint (Ctrl+I)").clicked() {
+        window.actions.push(Action::ImportModel);
+    }
+    weak(ui, "Or drop .safetensors or .pt files on the window.");
+}
+
+fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
+    let description = &entry.description;
+    let architecture = &description.architecture;
+    let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
+    ui.add_space(6.0);
+    ui.label(RichText::new(&entry.name).heading());
+    let purpose =
+        if description.purpose.is_empty() { "Its author said nothing on its purpose" } else { &description.purpose };
+    ui.label(purpose);
+    ui.add_space(6.0);
+    ui.horizontal(|ui| {
+        if ui.button("Use in Upscale").clicked() {
+            window.actions.push(Action::UseModel(entry.name.clone()));
+        }
+        if ui.button("Export…").clicked() {
+            window.actions.push(Action::ExportModel(entry.name.clone()));
+        }
+        let removable = entry.file.is_some();
+        let remove = ui.add_enabled(removable, egui::Button::new("Remove"));
+        if remove.on_disabled_hover_text("Part of the program").clicked() {
+            window.actions.push(Action::RemoveModel(entry.name.clone()));
+        }
+    });
+    ui.add_space(10.0);
+
+    let here = window
+        .speed(&entry.name)
+        .map_or("not measured yet: use it once".into(), |s| format!("{} of results", speed(s)));
+    Grid::new("facts").num_columns(2).spacing([18.0, 5.0]).show(ui, |ui| {
+        let mut row = |label: &str, value: String| {
+            ui.label(RichText::new(label).weak());
+            ui.label(value);
+            ui.end_row();
+        };
+        row("Enlarges", format!("{} times", architecture.scale));
+        row(
+            "Network",
+            format!(
+                "DRN, {} features, {} blocks a level{}",
+                architecture.n_feats,
+                architecture.n_blocks,
+                if architecture.is_compressed() { ", compressed" } else { "" }
+            ),
+        );
+        row("Parameters", grouped(cost.parameters()));
+        row("MACs", format!("{:.2} G for an input of {MAC_INPUT} × {MAC_INPUT}", cost.macs() as f64 / 1e9));
+        row(
+            "Dual models",
+            if entry.has_duals {
+                format!("{} parameters", grouped(cost.dual_parameters))
+            } else {
+                "none: results cannot be proven".into()
+            },
+        );
+        row(&format!("Speed on {}", window.device()), here);
+        row("File", bytes(entry.bytes));
+        row("Licence", description.licence.clone());
+        if let Some(file) = &entry.file {
+            row("Kept in", file.display().to_string());
+        }
+    });
+
+    ui.add_space(12.0);
+    ui.label(RichText::new("Measured quality").strong());
+    if description.metrics.is_empty() {
+        weak(ui, "The file states none.");
+    }
+    for metric in &description.metrics {
+        let name = match metric.name.as_str() {
+            "psnr_y" => "PSNR (Y)",
+            "loop_psnr" => "Loop PSNR",
+            other => other,
+        };
+        ui.label(format!("{name} on {}: {:.2}", metric.set, metric.value)).on_hover_text(&metric.rule);
+        weak(ui, &metric.rule);
+    }
+
+    ui.add_space(12.0);
+    ui.label(RichText::new("Channels of each unit").strong());
+    weak(ui, "Filled: kept. The whole bar is the width before compression.");
+    ui.add_space(4.0);
+    widths(ui, entry);
+    ui.add_space(12.0);
+}
+
+fn widths(ui: &mut Ui, entry: &Entry) {
+    let architecture = &entry.description.architecture;
+    let units = architecture.units();
+    let widest = units.iter().map(|unit| unit.full_width).max().unwrap_or(1) as f32;
+    let colours = palette(ui);
+    for (unit, &width) in units.iter().zip(&architecture.widths) {
+        ui.horizontal(|ui| {
+            let name = unit.kind.to_string();
+            ui.add_sized([170.0, 16.0], egui::Label::new(RichText::new(&name).small()).halign(egui::Align::Min));
+            let room = (ui.available_width() - 90.0).clamp(60.0, 420.0);
+            let (rect, response) = ui.allocate_exact_size(vec2(room, 12.0), Sense::hover());
+            let part = |count: usize| rect.with_max_x(rect.left() + rect.width() * count as f32 / widest);
+            ui.painter().rect_filled(part(unit.full_width), 3.0, colours.raised);
+            ui.painter().rect_filled(part(width), 3.0, colours.accent);
+            response.widget_info(|| {
+                WidgetInfo::labeled(Role::Label, true, format!("{name}: {width} of {}", unit.full_width))
+            });
+            ui.label(RichText::new(format!("{width} of {}", unit.full_width)).small());
+        });
+    }
+}
+
+/// 195,878.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = {
+        let first = digits.len() % 3;
+        let (head, tail) = digits.split_at(first);
+        let tail = (0..tail.len() / 3).map(|i| &tail[i * 3..i * 3 + 3]);
+        (!head.is_empty()).then_some(head).into_iter().chain(tail).collect()
+    };
+    groups.join(",")
+}

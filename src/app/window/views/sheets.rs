@@ -1,0 +1,193 @@
+//! What lies over the window: keys, about, typing a path, and an engine that failed.
+
+use eframe::egui::{Context, Grid, Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
+
+use super::weak;
+use crate::window::{
+    Window,
+    actions::{Action, BINDINGS},
+    theme::palette,
+};
+
+/// Names, versions and licences of everything inside the program.
+const LICENCES: &str = include_str!("../../../../assets/licences.txt");
+
+pub(crate) fn ui(window: &mut Window, ctx: &Context) {
+    if let Some(reason) = window.crashed.clone() {
+        crashed(window, ctx, &reason);
+    } else if window.help {
+        sheet(ctx, "help", 620.0, &mut window.help, help);
+    } else if window.about {
+        sheet(ctx, "about", 560.0, &mut window.about, about);
+    } else if window.typing.is_some() {
+        type_path(window, ctx);
+    } else {
+        waiting_dialog(window, ctx);
+    }
+}
+
+fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnOnce(&mut Ui)) {
+    let modal = Modal::new(Id::unique(id)).show(ctx, |ui| {
+        ui.set_width(width.min(ctx.content_rect().width() - 60.0));
+        content(ui);
+        ui.add_space(8.0);
+        ui.vertical_centered(|ui| ui.button("Close").clicked()).inner
+    });
+    if modal.inner || modal.backdrop_response.clicked() {
+        *open = false;
+    }
+}
+
+fn help(ui: &mut Ui) {
+    ui.label(RichText::new("Keys").heading());
+    ui.add_space(6.0);
+    let height = ui.ctx().content_rect().height() - 170.0;
+    ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        ui.columns(2, |columns| {
+            for (column, groups) in columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas"][..]]) {
+                for group in groups {
+                    key_group(column, group);
+                }
+            }
+            let extra = [
+                ("Wheel", "Zoom"),
+                ("Drag", "Move the picture, or the split line"),
+                ("Double click", "Fit, or 1:1"),
+                ("Space", "Hold to see the original"),
+                ("Ctrl+V", "Paste a picture or a path"),
+            ];
+            Grid::new("mouse").num_columns(2).spacing([14.0, 4.0]).show(&mut columns[1], |ui| {
+                for (key, what) in extra {
+                    key_row(ui, key, what);
+                }
+            });
+        });
+    });
+}
+
+fn key_group(ui: &mut Ui, group: &str) {
+    ui.label(RichText::new(group).strong().color(palette(ui).accent));
+    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 4.0]).show(ui, |ui| {
+        let mut said: Vec<&str> = Vec::new();
+        for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
+            // One line for what several keys do.
+            if said.contains(&binding.label) {
+                continue;
+            }
+            said.push(binding.label);
+            let names = BINDINGS
+                .iter()
+                .filter(|other| other.group == group && other.label == binding.label)
+                .flat_map(|other| other.keys)
+                .map(|shortcut| ui.ctx().format_shortcut(shortcut));
+            let names: Vec<String> = names.collect();
+            key_row(ui, &names.join("  "), binding.label);
+        }
+    });
+    ui.add_space(8.0);
+}
+
+fn key_row(ui: &mut Ui, keys: &str, what: &str) {
+    ui.label(RichText::new(keys).monospace());
+    ui.label(what);
+    ui.end_row();
+}
+
+fn about(ui: &mut Ui) {
+    ui.label(RichText::new("Dualres").heading());
+    ui.label(format!("Version {}. Larger pictures by dual regression, with the proof.", env!("CARGO_PKG_VERSION")));
+    ui.add_space(6.0);
+    ui.label(
+        "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, the \
+         result keeps to the picture; where they do not, the network invented. The models are made for clean pictures: \
+         they enlarge noise and JPEG artefacts with the rest.",
+    );
+    ui.add_space(6.0);
+    weak(
+        ui,
+        "Method: Guo et al., \"Closed-loop Matters\" (CVPR 2020) and \"Towards Lightweight Super-Resolution with Dual \
+         Regression Learning\" (TPAMI 2024). Program and models under MIT or Apache-2.0. Nothing leaves this computer.",
+    );
+    ui.add_space(8.0);
+    ui.label(RichText::new("Inside the program").strong());
+    ScrollArea::vertical().max_height(220.0).auto_shrink([false, true]).show(ui, |ui| {
+        ui.label(RichText::new(LICENCES).small().monospace());
+    });
+}
+
+fn type_path(window: &mut Window, ctx: &Context) {
+    let Some((purpose, mut text)) = window.typing.clone() else { return };
+    let modal = Modal::new(Id::unique("type path")).show(ctx, |ui| {
+        ui.set_width(480.0);
+        ui.label(RichText::new(purpose.title()).heading());
+        ui.add_space(4.0);
+        let label = ui.label("Path of a file or folder");
+        let edit = ui.add(TextEdit::singleline(&mut text).desired_width(f32::INFINITY)).labelled_by(label.id);
+        if !edit.lost_focus() {
+            edit.request_focus();
+        }
+        let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        ui.add_space(6.0);
+        ui.horizontal(|ui| {
+            let accepted = ui.button("OK").clicked() || entered;
+            (accepted, ui.button("Cancel").clicked())
+        })
+        .inner
+    });
+    let (accepted, cancelled) = modal.inner;
+    window.typing = Some((purpose.clone(), text.clone()));
+    if accepted {
+        window.typing = None;
+        window.take_typed(&purpose, &text);
+    } else if cancelled || modal.backdrop_response.clicked() {
+        window.typing = None;
+    }
+}
+
+/// A dialog of the desktop has been open for a while: it may not have come up at all.
+fn waiting_dialog(window: &mut Window, ctx: &Context) {
+    if !window.dialogs.is_open() {
+        return;
+    }
+    let Some(purpose) = window.dialogs.waiting_for().cloned() else {
+        ctx.request_repaint_after(std::time::Duration::from_millis(300));
+        return;
+    };
+    eframe::egui::Window::new(purpose.title())
+        .id(Id::unique("waiting dialog"))
+        .anchor(eframe::egui::Align2::CENTER_BOTTOM, [0.0, -160.0])
+        .collapsible(false)
+        .resizable(false)
+        .show(ctx, |ui| {
+            ui.label("The dialog of the desktop is open. It may be behind this window.");
+            ui.horizontal(|ui| {
+                if ui.button("Type a path instead").clicked() {
+                    window.type_path(purpose.clone());
+                }
+                if ui.button("Give it up").clicked() {
+                    window.dialogs.abandon();
+                }
+            });
+        });
+}
+
+fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
+    Modal::new(Id::unique("engine failed")).show(ctx, |ui| {
+        ui.set_width(440.0);
+        ui.label(RichText::new("The engine failed").heading().color(palette(ui).error));
+        ui.add_space(4.0);
+        ui.label(reason);
+        ui.add_space(4.0);
+        weak(ui, "Nothing that was saved is lost. If it fails again on this device, go on with the CPU.");
+        ui.add_space(8.0);
+        ui.horizontal(|ui| {
+            if ui.button("Restart engine").clicked() {
+                window.actions.push(Action::RestartEngine);
+            }
+            if window.device() != "CPU" && ui.button("Go on with the CPU").clicked() {
+                window.settings.choices.device = "CPU".into();
+                window.actions.push(Action::RestartEngine);
+            }
+        });
+    });
+}

@@ -1,0 +1,242 @@
+//! The queue as a strip of cards.
+
+use eframe::egui::{
+    self, Align2, Color32, CursorIcon, FontId, Id, Rect, Response, RichText, Role, ScrollArea, Sense, Stroke,
+    StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
+
+use super::{decibels, duration, size};
+use crate::window::{
+    Window,
+    actions::Action,
+    queue::{Item, ItemId, State},
+    theme::{Palette, palette},
+};
+
+/// Height of the strip in points.
+pub(crate) const HEIGHT: f32 = 132.0;
+const CARD: egui::Vec2 = vec2(236.0, 88.0);
+const GAP: f32 = 8.0;
+const PICTURE: f32 = 76.0;
+
+pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+    ui.add_space(4.0);
+    header(window, ui);
+    let count = window.queue.items().len();
+    ScrollArea::horizontal().auto_shrink(false).id_salt("queue").show_viewport(ui, |ui, viewport| {
+        let step = CARD.x + GAP;
+        ui.set_width(count as f32 * step);
+        ui.set_height(CARD.y);
+        let origin = ui.max_rect().min;
+        // Only what is seen is laid out, so that thousands of pictures cost nothing.
+        let first = (viewport.min.x / step).floor().max(0.0) as usize;
+        let last = ((viewport.max.x / step).ceil() as usize).min(count);
+        for index in first..last {
+            let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
+            card(window, ui, index, rect);
+        }
+        if let Some(selected) = window.scroll_to.take()
+            && let Some(index) = window.queue.items().iter().position(|item| item.id == selected)
+        {
+            let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
+            ui.scroll_to_rect(rect.expand(GAP), None);
+        }
+    });
+}
+
+fn header(window: &mut Window, ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Queue").strong());
+        let running = window.queue.running().is_some();
+        if running {
+            let paused = window.link.control.is_paused();
+            let label = if paused { "▶ Go on" } else { "⏸ Pause" };
+            if ui.button(label).on_hover_text("Takes effect within a tile (Ctrl+P)").clicked() {
+                window.actions.push(Action::PauseOrGoOn);
+            }
+            if ui.button("⏹ Cancel").on_hover_text("Stop the running picture and the queue (Ctrl+.)").clicked() {
+                window.actions.push(Action::CancelRunning);
+            }
+        }
+        let ended = window.queue.items().iter().any(|i| !matches!(i.state, State::Waiting | State::Running(_)));
+        if ui
+            .add_enabled(ended, egui::Button::new("Clear done"))
+            .on_hover_text("Take out what is done, failed or cancelled")
+            .clicked()
+        {
+            window.actions.push(Action::RemoveEnded);
+        }
+        let failed = window.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
+        if failed > 0 {
+            ui.label(RichText::new(format!("{failed} failed")).color(palette(ui).error));
+        }
+    });
+}
+
+fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
+    let Some(item) = window.queue.items().get(index) else { return };
+    let id = item.id;
+    if item.thumbnail.is_none() && !matches!(item.state, State::Failed(_)) && window.thumbnails_asked.insert(id) {
+        window.loader.thumbnail(id, &item.path);
+    }
+    let selected = window.selected == Some(id);
+    let response = ui.interact(rect, Id::unique(("card", id.0)), Sense::click_and_drag());
+    let name = item.name();
+    let (state, colour) = state_line(item, &palette(ui), window.link.control.is_paused());
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, format!("{name}: {state}")));
+    draw(window, ui, index, rect, &response, (&state, colour));
+    let actions = buttons(window, ui, index, rect, &response);
+    window.actions.extend(actions);
+
+    if response.clicked() {
+        window.actions.push(Action::Select(id));
+    }
+    if response.dragged() {
+        ui.set_cursor_icon(CursorIcon::Grabbing);
+        drag(window, ui, rect, id, &response);
+    }
+    response.dnd_set_drag_payload(id);
+    if let Some(dropped) = response.dnd_release_payload::<ItemId>() {
+        let after = ui.input(|i| i.pointer.interact_pos()).is_some_and(|p| p.x > rect.center().x);
+        window.actions.push(Action::Place(*dropped, index + usize::from(after)));
+    }
+    let menu_actions = menu(window, index, &response);
+    window.actions.extend(menu_actions);
+    if let Some(item) = window.queue.get(id) {
+        let text = match &item.state {
+            State::Failed(reason) => format!("{}\n{reason}", item.path.display()),
+            State::Done(finished) => format!("{}\nsaved as {}", item.path.display(), finished.output.display()),
+            _ => item.path.display().to_string(),
+        };
+        response.on_hover_text(text);
+    }
+}
+
+/// Shows where the dragged card would go.
+fn drag(window: &Window, ui: &Ui, rect: Rect, id: ItemId, response: &Response) {
+    let Some(pointer) = response.interact_pointer_pos() else { return };
+    let colours = palette(ui);
+    let ghost = rect.translate(pointer - rect.center());
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Tooltip, Id::unique("dragged card")));
+    painter.rect_filled(ghost, 8.0, colours.raised.gamma_multiply(0.8));
+    if let Some(item) = window.queue.get(id) {
+        painter.text(ghost.center(), Align2::CENTER_CENTER, item.name(), FontId::proportional(13.0), colours.text);
+    }
+}
+
+fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response, (state, colour): (&str, Color32)) {
+    let colours = palette(ui);
+    let item = &window.queue.items()[index];
+    let selected = window.selected == Some(item.id);
+    let painter = ui.painter();
+    painter.rect_filled(rect, 8.0, if response.hovered() { colours.hovered } else { colours.raised });
+    let edge = if selected { colours.accent } else { Color32::TRANSPARENT };
+    painter.rect_stroke(rect, 8.0, Stroke::new(2.0, edge), StrokeKind::Inside);
+
+    let frame = Rect::from_min_size(rect.min + vec2(6.0, 6.0), vec2(PICTURE, PICTURE));
+    painter.rect_filled(frame, 4.0, colours.canvas);
+    if let Some(texture) = &item.thumbnail {
+        let size = texture.size_vec2();
+        let scale = (frame.width() / size.x).min(frame.height() / size.y).min(1.0);
+        let place = Rect::from_center_size(frame.center(), size * scale);
+        painter.image(texture.id(), place, Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)), Color32::WHITE);
+    } else {
+        let sign = if matches!(item.state, State::Failed(_)) { "✖" } else { "…" };
+        painter.text(frame.center(), Align2::CENTER_CENTER, sign, FontId::proportional(20.0), colours.weak);
+    }
+
+    let left = frame.right() + 8.0;
+    let width = rect.right() - left - 8.0;
+    let text = |y: f32, text: &str, font: FontId, colour: Color32, room: f32| {
+        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
+        job.wrap = egui::text::TextWrapping::truncate_at_width(room);
+        let galley = ui.fonts_mut(|fonts| fonts.layout_job(job));
+        painter.galley(pos2(left, rect.top() + y), galley, colour);
+    };
+    text(8.0, &item.name(), FontId::proportional(13.0), colours.text, width - 22.0);
+    let result = item.size.map(|s| match &item.state {
+        State::Done(finished) => format!("{} → {}", size(s), size(finished.size)),
+        _ => format!("{} → {}", size(s), size(s.map(|side| side * window.scale()))),
+    });
+    text(27.0, result.as_deref().unwrap_or("…"), FontId::proportional(11.0), colours.weak, width);
+    text(44.0, state, FontId::proportional(11.5), colour, width);
+    if let State::Running(progress) = &item.state {
+        let bar = Rect::from_min_size(pos2(left, rect.top() + 66.0), vec2(width, 6.0));
+        painter.rect_filled(bar, 3.0, colours.canvas);
+        painter.rect_filled(bar.with_max_x(bar.left() + width * progress.done), 3.0, colours.accent);
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(200));
+    }
+}
+
+/// What the state is in words, and its colour.
+fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32) {
+    match &item.state {
+        State::Waiting => ("waiting".into(), colours.weak),
+        State::Running(progress) if paused => (format!("paused at {:.0} %", progress.done * 100.0), colours.warning),
+        State::Running(progress) => {
+            let left = progress.left().map_or(String::new(), |left| format!(", {} left", duration(left)));
+            (format!("{}{left}", progress.stage), colours.accent)
+        }
+        State::Done(finished) => {
+            let proof = finished.loop_psnr.map_or(String::new(), |psnr| format!(", loop {}", decibels(psnr)));
+            let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
+            (format!("done in {time}{proof}"), colours.good)
+        }
+        State::Failed(reason) => (reason.clone(), colours.error),
+        State::Cancelled => ("cancelled".into(), colours.warning),
+    }
+}
+
+fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Response) -> Vec<Action> {
+    let item = &window.queue.items()[index];
+    let mut actions = Vec::new();
+    let place = Rect::from_min_size(pos2(rect.right() - 28.0, rect.top() + 4.0), vec2(24.0, 22.0));
+    let running = matches!(item.state, State::Running(_));
+    let name = item.name();
+    ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+        let (sign, what) = if running { ("⏹", "Cancel") } else { ("✖", "Remove") };
+        let sign = RichText::new(sign).small().color(if card.contains_pointer() {
+            palette(ui).text
+        } else {
+            palette(ui).weak
+        });
+        let button = ui.add(egui::Button::new(sign).frame_when_inactive(false).small());
+        button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{what} {name}")));
+        if button.on_hover_text(what).clicked() {
+            actions.push(if running { Action::Cancel(item.id) } else { Action::Remove(item.id) });
+        }
+    });
+    if matches!(item.state, State::Failed(_) | State::Cancelled) {
+        let place = Rect::from_min_size(pos2(rect.left() + PICTURE + 14.0, rect.top() + 61.0), vec2(70.0, 22.0));
+        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+            let button = ui.small_button("⟲ Retry");
+            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Retry {name}")));
+            if button.clicked() {
+                actions.push(Action::Retry(item.id));
+            }
+        });
+    }
+    actions
+}
+
+fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
+    let item = &window.queue.items()[index];
+    let (id, mut actions) = (item.id, Vec::new());
+    response.context_menu(|ui| {
+        let mut entry = |ui: &mut Ui, enabled: bool, label: &str, action: Action| {
+            if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
+                actions.push(action);
+                ui.close();
+            }
+        };
+        let running = matches!(item.state, State::Running(_));
+        let done = matches!(item.state, State::Done(_));
+        entry(ui, !running, "Run again", Action::Retry(id));
+        entry(ui, done, "Show in folder", Action::ShowInFolder(id));
+        entry(ui, index > 0, "Move to the front", Action::Place(id, 0));
+        entry(ui, index > 0, "Move forward", Action::Shift(id, -1));
+        entry(ui, true, "Move back", Action::Shift(id, 1));
+        entry(ui, true, if running { "Cancel" } else { "Remove" }, Action::Remove(id));
+    });
+    actions
+}

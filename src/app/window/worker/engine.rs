@@ -1,0 +1,428 @@
+//! What the worker does with its commands.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use dualres_engine::{Area, EngineError, Event, HALO, Options, Upscaled, Upscaler, luma_difference};
+use dualres_imaging::{EncodeOptions, Picture, Plane};
+use dualres_network::device;
+
+use super::{Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job};
+use crate::{
+    library::Library,
+    paths::Paths,
+    report,
+    window::{
+        document::{Patch, ProofPatch},
+        queue::{Finished, ItemId},
+    },
+};
+
+/// Results of more pixels than that are not kept for refining.
+const MOST_KEPT: usize = 80_000_000;
+/// Side of the pieces in which whole pictures go to the window, in pixels.
+const PIECE: usize = 1024;
+/// Where the tiles end in the progress of a job; what follows is the way back and saving.
+const TILES_END: f32 = 0.9;
+
+/// Models on devices, and the last result.
+pub(super) struct Engine {
+    library: Library,
+    paths: Paths,
+    pub(super) control: Arc<Control>,
+    reporter: Reporter,
+    ready: Option<Ready>,
+    kept: Option<Kept>,
+}
+
+/// A model on a device.
+struct Ready {
+    model: String,
+    wanted_device: String,
+    device: String,
+    upscaler: Arc<Upscaler>,
+}
+
+/// The last result, to be refined or saved again.
+struct Kept {
+    item: ItemId,
+    input: Picture,
+    base: Picture,
+    refined: Option<Picture>,
+    upscaler: Arc<Upscaler>,
+}
+
+impl Engine {
+    pub(super) fn new(library: Library, paths: Paths, control: Arc<Control>, reporter: Reporter) -> Self {
+        Self { library, paths, control, reporter, ready: None, kept: None }
+    }
+
+    fn tell(&self, report: Report) {
+        // A window that is gone ends the loop that called; nothing else needs to know.
+        let _ = self.reporter.tell(report);
+    }
+
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Upscale(job) => {
+                if let Err(error) = self.upscale(&job) {
+                    self.fail(job.item, &error);
+                }
+            }
+            Command::Refine { item, fidelity } => {
+                if let Err(error) = self.refine(item, fidelity) {
+                    self.trouble(&error);
+                }
+            }
+            Command::SaveAs { item, output, path, jpeg_quality } => {
+                match self.save_as(item, &output, &path, jpeg_quality) {
+                    Ok(()) => self.tell(Report::Saved { path }),
+                    Err(error) => self.trouble(&error),
+                }
+            }
+            Command::Prove { item, input, output, model, device } => {
+                if let Err(error) = self.prove(item, &input, &output, &model, &device) {
+                    self.trouble(&error);
+                }
+            }
+            Command::Devices => self.list_devices(),
+            Command::Measure { model, device } => {
+                if let Err(error) = self.measure(&model, &device) {
+                    self.trouble(&error);
+                }
+            }
+        }
+    }
+
+    fn trouble(&self, error: &anyhow::Error) {
+        self.tell(Report::Trouble { reason: report::message(error) });
+    }
+
+    fn fail(&mut self, item: ItemId, error: &anyhow::Error) {
+        match error.downcast_ref::<EngineError>() {
+            Some(EngineError::Cancelled) => self.tell(Report::Cancelled { item }),
+            Some(EngineError::Device(_)) => {
+                // The model goes to the device anew next time.
+                self.ready = None;
+                self.tell(Report::Failed { item, reason: report::message(error), device_failed: true });
+            }
+            _ => self.tell(Report::Failed { item, reason: report::message(error), device_failed: false }),
+        }
+    }
+
+    fn list_devices(&self) {
+        let info = |d: device::ComputeDevice| {
+            let buffer = d.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
+            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail) }
+        };
+        let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
+        self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });
+    }
+
+    /// The model on the device; brought there if it is not the one used last.
+    fn ready(&mut self, model: &str, wanted_device: &str) -> anyhow::Result<(Arc<Upscaler>, String)> {
+        match &self.ready {
+            Some(ready) if ready.model == model && ready.wanted_device == wanted_device => {}
+            _ => {
+                let device = device::choose(wanted_device)?;
+                let upscaler = Arc::new(Upscaler::new(&self.library.load(model)?, &device)?);
+                self.ready = Some(Ready {
+                    model: model.to_owned(),
+                    wanted_device: wanted_device.to_owned(),
+                    device: device.name,
+                    upscaler,
+                });
+            }
+        }
+        let ready = self.ready.as_ref().expect("made above");
+        Ok((ready.upscaler.clone(), ready.device.clone()))
+    }
+
+    fn upscale(&mut self, job: &Job) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let item = job.item;
+        let tell = |stage: &str, done: f32| {
+            self.tell(Report::Progress { item, stage: stage.to_owned(), done });
+        };
+        tell("reading", 0.0);
+        let picture = dualres_imaging::read(&job.input)?;
+        tell("preparing", 0.01);
+        let (upscaler, device) = self.ready(&job.choices.model, &job.choices.device)?;
+        let scale = upscaler.model().description.architecture.scale;
+        let size = [picture.width() * scale, picture.height() * scale];
+        let target = job::target(&job.input, &job.choices, scale, size, &self.paths)?;
+        job::check_disk(&target, &picture, size)?;
+
+        let network = Instant::now();
+        let mut halted = Duration::ZERO;
+        let upscaled = upscaler.upscale(&picture, &Options::default(), &mut |event| {
+            self.watch(item, scale, &event, picture.alpha.is_none(), &mut halted)
+        })?;
+        let seconds = (network.elapsed() - halted).as_secs_f64();
+        let retried = upscaled.retried_tiles;
+        self.tell(Report::Speed {
+            model: job.choices.model.clone(),
+            device: device.clone(),
+            pixels_a_second: (size[0] * size[1]) as f64 / seconds.max(1e-3),
+        });
+
+        let keeps = size[0] * size[1] <= MOST_KEPT;
+        let refines = job.choices.fidelity > 0.0 && !upscaler.model().duals.is_empty();
+        // The unrefined result is kept, so that the slider goes both ways.
+        let base = (keeps && refines).then(|| upscaled.picture.clone());
+        let result = if refines {
+            upscaler.refine(&picture, upscaled.picture, job.choices.fidelity, &mut |event| {
+                self.watch(item, scale, &event, false, &mut halted)
+            })?
+        } else {
+            upscaled
+        };
+        if refines || picture.alpha.is_some() {
+            self.show(item, scale, &result.picture);
+        }
+        let (loop_psnr, dual_loss) = self.show_proof(item, &picture, &result);
+
+        self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
+        let encode = EncodeOptions { jpeg_quality: job.choices.jpeg_quality };
+        dualres_imaging::write(&target, &result.picture, encode)?;
+        let warning = (retried > 0)
+            .then(|| format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
+        let finished = Finished {
+            output: target,
+            size,
+            model: job.choices.model.clone(),
+            device,
+            seconds: start.elapsed().saturating_sub(halted).as_secs_f64(),
+            loop_psnr: report::finite(loop_psnr),
+            dual_loss,
+        };
+        self.kept = keeps.then(|| match base {
+            Some(base) => Kept { item, input: picture, base, refined: Some(result.picture), upscaler },
+            None => Kept { item, input: picture, base: result.picture, refined: None, upscaler },
+        });
+        self.tell(Report::Done { item, finished, warning });
+        Ok(())
+    }
+
+    /// Passes the engine's events on, does previews in between, and says whether to go on.
+    fn watch(
+        &self,
+        item: ItemId,
+        scale: usize,
+        event: &Event<'_>,
+        shows: bool,
+        halted: &mut Duration,
+    ) -> ControlFlow<()> {
+        match *event {
+            Event::Started { tiles } => {
+                let stage = if tiles == 1 { "upscaling".to_owned() } else { format!("tile 0 of {tiles}") };
+                self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
+            }
+            Event::Tile { done, tiles, area, planes } => {
+                if shows {
+                    let planes: Vec<&Plane> = planes.iter().collect();
+                    let patch = Patch::of_planes(&planes, None, area);
+                    self.reporter.tell(Report::Pixels { item, scale, patch })?;
+                }
+                let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
+                self.reporter.tell(Report::Progress { item, stage: format!("tile {done} of {tiles}"), done: part })?;
+            }
+            Event::Refining { step, steps } => {
+                let stage = format!("raising fidelity, step {} of {steps}", step + 1);
+                self.reporter.tell(Report::Progress { item, stage, done: 0.93 })?;
+            }
+            Event::Reconstructing { .. } => {
+                self.reporter.tell(Report::Progress { item, stage: "proving".into(), done: TILES_END })?;
+            }
+            Event::Reconstructed { .. } => {}
+        }
+        let since = Instant::now();
+        loop {
+            if let Some(preview) = self.control.take_preview() {
+                // A preview with the model that runs costs the run little; another model has to wait.
+                self.preview_beside(&preview);
+            }
+            if self.control.is_cancelled(item) {
+                return ControlFlow::Break(());
+            }
+            if !self.control.is_paused() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        *halted += since.elapsed();
+        ControlFlow::Continue(())
+    }
+
+    /// Sends a whole result to the window.
+    fn show(&self, item: ItemId, scale: usize, picture: &Picture) {
+        for area in pieces(picture.width(), picture.height()) {
+            self.tell(Report::Pixels { item, scale, patch: Patch::of(picture, area) });
+        }
+    }
+
+    /// Sends the proof of a whole result to the window; returns loop PSNR and dual loss.
+    fn show_proof(&self, item: ItemId, input: &Picture, result: &Upscaled) -> (Option<f64>, Option<f64>) {
+        let (Some(back), Some(absolute)) = (result.reconstructions.last(), &result.consistency) else {
+            return (None, None);
+        };
+        let luma = luma_difference(input, back);
+        for area in pieces(back.width(), back.height()) {
+            let patch = proof_patch(back, absolute, &luma, area, [0, 0]);
+            self.tell(Report::Proof { item, patch: Box::new(patch) });
+        }
+        let sum: f64 = absolute.data.iter().map(|&d| f64::from(d)).sum();
+        (result.loop_psnr, Some(sum / absolute.data.len() as f64))
+    }
+
+    fn refine(&mut self, item: ItemId, fidelity: f32) -> anyhow::Result<()> {
+        let Some(mut kept) = self.kept.take_if(|kept| kept.item == item) else {
+            self.tell(Report::NotAtHand { item });
+            return Ok(());
+        };
+        let scale = kept.upscaler.model().description.architecture.scale;
+        let refined =
+            kept.upscaler.refine(&kept.input, kept.base.clone(), fidelity, &mut |_| ControlFlow::Continue(()));
+        let result = refined.and_then(|result| {
+            self.show(item, scale, &result.picture);
+            let (loop_psnr, dual_loss) = self.show_proof(item, &kept.input, &result);
+            kept.refined = Some(result.picture);
+            self.tell(Report::Refined { item, fidelity, loop_psnr: report::finite(loop_psnr), dual_loss });
+            Ok(())
+        });
+        self.kept = Some(kept);
+        Ok(result?)
+    }
+
+    fn save_as(&self, item: ItemId, output: &Path, path: &Path, jpeg_quality: u8) -> anyhow::Result<()> {
+        let options = EncodeOptions { jpeg_quality };
+        match &self.kept {
+            Some(kept) if kept.item == item => {
+                dualres_imaging::write(path, kept.refined.as_ref().unwrap_or(&kept.base), options)?;
+            }
+            // An earlier result is on disk; in another format it is as good as that file.
+            _ => dualres_imaging::write(path, &dualres_imaging::read(output)?, options)?,
+        }
+        Ok(())
+    }
+
+    fn prove(
+        &mut self,
+        item: ItemId,
+        input: &Picture,
+        output: &PathBuf,
+        model: &str,
+        device: &str,
+    ) -> anyhow::Result<()> {
+        let result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
+        let scale = result.width() / input.width().max(1);
+        if scale == 0 || [result.width(), result.height()] != [input.width() * scale, input.height() * scale] {
+            anyhow::bail!("the saved result does not fit its original any more: {}", output.display());
+        }
+        self.show(item, scale, &result);
+        let upscaler = self.ready(model, device)?.0;
+        if upscaler.model().description.architecture.scale == scale {
+            let proof = upscaler.refine(input, result, 0.0, &mut |_| ControlFlow::Continue(()))?;
+            self.show_proof(item, input, &proof);
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, model: &str, device: &str) -> anyhow::Result<()> {
+        let (upscaler, device) = self.ready(model, device)?;
+        let scale = upscaler.model().description.architecture.scale;
+        let planes = (0..3).map(|c| Plane::new(96, 96, (0..96 * 96).map(|i| (i * (c + 7) % 256) as f32).collect()));
+        let picture = Picture::from_planes(planes.collect());
+        let run = || {
+            let start = Instant::now();
+            upscaler.upscale(&picture, &Options::default(), &mut |_| ControlFlow::Continue(()))?;
+            anyhow::Ok(start.elapsed().as_secs_f64())
+        };
+        // The first run tunes and compiles.
+        run()?;
+        let seconds = run()?;
+        let pixels_a_second = (96 * scale * 96 * scale) as f64 / seconds;
+        self.tell(Report::Speed { model: model.to_owned(), device, pixels_a_second });
+        Ok(())
+    }
+
+    pub(super) fn preview(&mut self, preview: &Preview) {
+        let done = self
+            .ready(&preview.choices.model, &preview.choices.device)
+            .and_then(|(upscaler, _)| self.preview_with(&upscaler, preview));
+        if let Err(error) = done {
+            self.trouble(&error);
+        }
+    }
+
+    fn preview_beside(&self, preview: &Preview) {
+        let choices = &preview.choices;
+        match &self.ready {
+            Some(r) if r.model == choices.model && r.wanted_device == choices.device => {
+                if let Err(error) = self.preview_with(&r.upscaler, preview) {
+                    self.trouble(&error);
+                }
+            }
+            _ => self.tell(Report::Trouble {
+                reason: "a preview with another model or device has to wait for the running picture".into(),
+            }),
+        }
+    }
+
+    fn preview_with(&self, upscaler: &Upscaler, preview: &Preview) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let (input, area) = (&preview.input, preview.area);
+        let scale = upscaler.model().description.architecture.scale;
+        // The part with what the network sees around it, on the grid of the whole picture, so that it comes out as in
+        // the whole picture.
+        let from = [area.x, area.y].map(|start| start.saturating_sub(HALO) / 8 * 8);
+        let end = |start: usize, length: usize, limit: usize| (start + length + HALO).next_multiple_of(8).min(limit);
+        let to = [end(area.x, area.width, input.width()), end(area.y, area.height, input.height())];
+        let part = input.crop(from[0], from[1], to[0] - from[0], to[1] - from[1]);
+        let options = Options { fidelity: preview.choices.fidelity, ..Options::default() };
+        let result = upscaler.upscale(&part, &options, &mut |_| ControlFlow::Continue(()))?;
+
+        let inside = Area { x: area.x - from[0], y: area.y - from[1], ..area };
+        let large = |area: Area| Area {
+            x: area.x * scale,
+            y: area.y * scale,
+            width: area.width * scale,
+            height: area.height * scale,
+        };
+        let mut patch = Patch::of(&result.picture, large(inside));
+        patch.area = large(area);
+        let item = preview.item;
+        self.tell(Report::Pixels { item, scale, patch });
+        if let (Some(back), Some(absolute)) = (result.reconstructions.last(), &result.consistency) {
+            let luma = luma_difference(&part, back);
+            let patch = proof_patch(back, absolute, &luma, inside, from);
+            self.tell(Report::Proof { item, patch: Box::new(patch) });
+        }
+        self.tell(Report::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });
+        Ok(())
+    }
+}
+
+/// `area` of a proof whose upper left corner lies at `origin` of the original.
+fn proof_patch(back: &Picture, absolute: &Plane, luma: &Plane, area: Area, origin: [usize; 2]) -> ProofPatch {
+    let crop = |plane: &Plane| plane.crop(area.x, area.y, area.width, area.height);
+    let mut dual = Patch::of(back, area);
+    dual.area = Area { x: area.x + origin[0], y: area.y + origin[1], ..area };
+    ProofPatch { dual, absolute: crop(absolute), luma: crop(luma) }
+}
+
+fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
+    (0..height).step_by(PIECE).flat_map(move |y| {
+        (0..width).step_by(PIECE).map(move |x| Area {
+            x,
+            y,
+            width: PIECE.min(width - x),
+            height: PIECE.min(height - y),
+        })
+    })
+}

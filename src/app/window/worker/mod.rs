@@ -1,0 +1,347 @@
+//! The thread that owns every tensor, and how the window talks with it.
+//!
+//! The window sends [`Command`]s and drains [`Report`]s once a frame. Cancelling and pausing go past the queue of
+//! commands and take effect within a tile; so do previews, which are what a user waits for.
+
+mod engine;
+mod job;
+
+pub(crate) use job::{folder as result_folder, most_bytes};
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use dualres_engine::Area;
+use dualres_imaging::Picture;
+
+use super::{
+    document::{Patch, ProofPatch},
+    queue::{Finished, ItemId},
+    settings::Choices,
+};
+use crate::{library::Library, paths::Paths};
+
+/// What the window asks for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Upscale a file and save the result.
+    Upscale(Job),
+    /// Feed the dual residual of the last result back at another strength, and show it.
+    Refine {
+        /// Picture whose result it is.
+        item: ItemId,
+        /// Strength in `[0, 1]`.
+        fidelity: f32,
+    },
+    /// Save the result of a picture as another file.
+    SaveAs {
+        /// Picture whose result it is.
+        item: ItemId,
+        /// Where it was saved by the run.
+        output: PathBuf,
+        /// File to write; its extension is the format. A file that is there is replaced: the dialog has asked.
+        path: PathBuf,
+        /// JPEG quality, 1 to 100.
+        jpeg_quality: u8,
+    },
+    /// Take a saved result back through the dual model, to show a picture that was done earlier.
+    Prove {
+        /// The picture.
+        item: ItemId,
+        /// The original.
+        input: Arc<Picture>,
+        /// Its saved result.
+        output: PathBuf,
+        /// Model that made it.
+        model: String,
+        /// Device to use.
+        device: String,
+    },
+    /// List the devices.
+    Devices,
+    /// Measure how fast a model is on a device.
+    Measure {
+        /// Model by name.
+        model: String,
+        /// Device by name or `auto`.
+        device: String,
+    },
+}
+
+/// A file to upscale.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The picture.
+    pub item: ItemId,
+    /// Its file.
+    pub input: PathBuf,
+    /// How.
+    pub choices: Choices,
+}
+
+/// A part of a picture to upscale at once.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The picture.
+    pub item: ItemId,
+    /// The original.
+    pub input: Arc<Picture>,
+    /// The part, in pixels of the original.
+    pub area: Area,
+    /// How.
+    pub choices: Choices,
+}
+
+/// What the worker tells.
+#[derive(Debug)]
+pub enum Report {
+    /// Devices that models can run on, and which of them `auto` is.
+    Devices {
+        /// All of them.
+        devices: Vec<DeviceInfo>,
+        /// Name of the one that `auto` stands for.
+        automatic: String,
+    },
+    /// How far a job is.
+    Progress {
+        /// The picture.
+        item: ItemId,
+        /// What is being done.
+        stage: String,
+        /// Part that is done, in `[0, 1]`.
+        done: f32,
+    },
+    /// Pixels of a result.
+    Pixels {
+        /// The picture.
+        item: ItemId,
+        /// How many times the result is as large as the original.
+        scale: usize,
+        /// The pixels.
+        patch: Patch,
+    },
+    /// A part of the proof of a result.
+    Proof {
+        /// The picture.
+        item: ItemId,
+        /// The part.
+        patch: Box<ProofPatch>,
+    },
+    /// A result is saved.
+    Done {
+        /// The picture.
+        item: ItemId,
+        /// The result.
+        finished: Finished,
+        /// What the user should know of.
+        warning: Option<String>,
+    },
+    /// A result was refined and is not saved yet.
+    Refined {
+        /// The picture.
+        item: ItemId,
+        /// Strength in `[0, 1]`.
+        fidelity: f32,
+        /// By the engine's rule, in dB.
+        loop_psnr: Option<f64>,
+        /// Mean absolute difference of the way back, in gray levels.
+        dual_loss: Option<f64>,
+    },
+    /// The last result is not that of this picture: it has to be run again to be refined.
+    NotAtHand {
+        /// The picture.
+        item: ItemId,
+    },
+    /// A preview is done.
+    Previewed {
+        /// The picture.
+        item: ItemId,
+        /// The part, in pixels of the original.
+        area: Area,
+        /// Seconds that it took.
+        seconds: f64,
+    },
+    /// A file was saved on request.
+    Saved {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A picture could not be done.
+    Failed {
+        /// The picture.
+        item: ItemId,
+        /// Why, and what to do.
+        reason: String,
+        /// Whether the device is to blame, which a new start may cure.
+        device_failed: bool,
+    },
+    /// A picture was stopped on request.
+    Cancelled {
+        /// The picture.
+        item: ItemId,
+    },
+    /// Something else went wrong.
+    Trouble {
+        /// What, and what to do.
+        reason: String,
+    },
+    /// How fast a model is.
+    Speed {
+        /// Model by name.
+        model: String,
+        /// Device by name.
+        device: String,
+        /// Pixels of results in a second.
+        pixels_a_second: f64,
+    },
+    /// The worker has ended because of an error in the program.
+    Crashed {
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// A device to choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Name.
+    pub name: String,
+    /// What it is: its class, driver, memory.
+    pub detail: String,
+}
+
+/// Tells the window that there is something to see.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What goes past the queue of commands.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Number of the picture to stop, plus one.
+    cancel: AtomicU64,
+    paused: AtomicBool,
+    previews: Mutex<Vec<Preview>>,
+}
+
+impl Control {
+    /// Stops a picture within a tile.
+    pub fn cancel(&self, item: ItemId) {
+        self.cancel.store(item.0 + 1, Ordering::Relaxed);
+    }
+
+    /// Whether a picture is to stop.
+    pub fn is_cancelled(&self, item: ItemId) -> bool {
+        self.cancel.load(Ordering::Relaxed) == item.0 + 1
+    }
+
+    /// Halts the running picture within a tile, or lets it go on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether the running picture is halted.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a preview, in place of one that has not begun.
+    pub fn preview(&self, preview: Preview) {
+        let mut previews = self.previews.lock().unwrap_or_else(PoisonError::into_inner);
+        previews.clear();
+        previews.push(preview);
+    }
+
+    /// The preview to do next.
+    pub fn take_preview(&self) -> Option<Preview> {
+        self.previews.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+/// The window's end of the worker.
+#[derive(Debug)]
+pub struct Link {
+    /// Commands, done one after the other.
+    pub commands: Sender<Command>,
+    /// Reports in their order.
+    pub reports: Receiver<Report>,
+    /// What goes past the commands.
+    pub control: Arc<Control>,
+}
+
+/// The other end, for one who plays the worker in a test.
+#[derive(Debug)]
+pub struct FarEnd {
+    /// What the window asked for.
+    pub commands: Receiver<Command>,
+    /// What it is told.
+    pub reports: Sender<Report>,
+    /// What goes past the commands.
+    pub control: Arc<Control>,
+}
+
+/// A link without a worker at its other end.
+pub fn link() -> (Link, FarEnd) {
+    let (commands, far_commands) = channel();
+    let (far_reports, reports) = channel();
+    let control = Arc::new(Control::default());
+    (
+        Link { commands, reports, control: control.clone() },
+        FarEnd { commands: far_commands, reports: far_reports, control },
+    )
+}
+
+/// Starts the worker. It ends when the link is dropped.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link> {
+    let (link, far) = link();
+    std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let reporter = Reporter { reports: far.reports, wake };
+        let work = || {
+            let mut engine = engine::Engine::new(library, paths, far.control, reporter.clone());
+            loop {
+                if let Some(preview) = engine.control.take_preview() {
+                    engine.preview(&preview);
+                    continue;
+                }
+                // Previews do not come through the channel, so it cannot be slept on.
+                match far.commands.recv_timeout(Duration::from_millis(30)) {
+                    Ok(command) => engine.obey(command),
+                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+                    Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            // If nobody listens, nobody is left to be told.
+            let _ = reporter.tell(Report::Crashed { reason: said.unwrap_or("no reason given").to_owned() });
+        }
+    })?;
+    Ok(link)
+}
+
+/// The worker's way to tell the window.
+#[derive(Clone)]
+struct Reporter {
+    reports: Sender<Report>,
+    wake: Wake,
+}
+
+impl Reporter {
+    /// Sends a report; `Break` if nobody listens any more.
+    fn tell(&self, report: Report) -> ControlFlow<()> {
+        let sent = self.reports.send(report);
+        (self.wake)();
+        if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
