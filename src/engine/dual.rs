@@ -17,28 +17,38 @@ use crate::{
 const DUAL_HALO: usize = 4;
 /// Side of the tiles that dual models run in, in pixels of their output.
 const DUAL_TILE: usize = 512;
-/// Steps of back-projection at full fidelity.
-const MOST_STEPS: usize = 6;
+/// Steps of back-projection; further ones close the loop no more.
+const STEPS: usize = 3;
 
 impl Upscaler {
     /// Brings a result of this model nearer to the input by back-projection, and proves it.
     ///
-    /// Each step enlarges what the dual reconstruction misses of the input by bicubic interpolation and adds it to the
-    /// result, `SR <- SR + up(LR - D(SR))`. `fidelity` in `[0, 1]` says how many steps there are, the last one counting
-    /// in part; at 0 the result is proven as it is. A model without dual models has nothing to refine by.
+    /// A step of back-projection enlarges what the dual reconstruction misses of the input by bicubic interpolation and
+    /// adds it to the result, `SR + a up(LR - D(SR))`, with the length `a` that closes the loop best. A few steps lead
+    /// to where the loop is as good as closed; `fidelity` in `[0, 1]` says how much of that way the result goes, so that
+    /// loop PSNR rises with it all along. At 0 the result is proven as it is. A model without dual models has nothing
+    /// to refine by.
     ///
     /// # Errors
     /// If the run is cancelled, the device fails, or the dual models give no numbers.
     pub fn refine(&self, input: &Picture, result: Picture, fidelity: f32, observe: Observer) -> Result<Upscaled> {
         let mut result = result;
         let mut reconstructions = self.reconstruct(&result, observe)?;
-        let wanted = fidelity.clamp(0.0, 1.0) * MOST_STEPS as f32;
-        let steps = if reconstructions.is_empty() { 0 } else { wanted.ceil() as usize };
-        for step in 0..steps {
-            stop(observe(Event::Refining { step, steps }))?;
-            let Some(reconstruction) = reconstructions.last() else { break };
-            let share = (wanted - step as f32).min(1.0);
-            self.feed_back(input, reconstruction, share, &mut result);
+        if let Some(before) = reconstructions.last().filter(|_| fidelity > 0.0) {
+            let mut closed = result.clone();
+            let mut back = before.clone();
+            for step in 0..STEPS {
+                stop(observe(Event::Refining { step, steps: STEPS }))?;
+                let missed = self.missed(input, &back);
+                let trial = added(&closed, &missed, 1.0);
+                let Some(tried) = self.reconstruct(&trial, observe)?.pop() else { break };
+                closed = added(&closed, &missed, best_length(input, &back, &tried));
+                let Some(reached) = self.reconstruct(&closed, observe)?.pop() else { break };
+                back = reached;
+            }
+            let way = difference(&closed, &result);
+            let length = best_length(input, before, &back);
+            result = added(&result, &way, fidelity.min(1.0) * length);
             reconstructions = self.reconstruct(&result, observe)?;
         }
         let at_input_size = reconstructions.last();
@@ -51,15 +61,16 @@ impl Upscaler {
         })
     }
 
-    fn feed_back(&self, input: &Picture, reconstruction: &Picture, share: f32, result: &mut Picture) {
+    /// What a reconstruction misses of the input, enlarged to the result's size.
+    fn missed(&self, input: &Picture, reconstruction: &Picture) -> Vec<Plane> {
         let scale = self.model.description.architecture.scale as f64;
-        for ((wanted, got), plane) in input.planes.iter().zip(&reconstruction.planes).zip(&mut result.planes) {
-            let residual = wanted.data.iter().zip(&got.data).map(|(wanted, got)| wanted - got).collect();
-            let residual = imresize(&Plane::new(wanted.width, wanted.height, residual), scale, Samples::Float);
-            for (sample, residual) in plane.data.iter_mut().zip(&residual.data) {
-                *sample = (*sample + share * residual).clamp(0.0, 255.0);
-            }
-        }
+        let planes = input.planes.iter().zip(&reconstruction.planes);
+        planes
+            .map(|(wanted, got)| {
+                let residual = wanted.data.iter().zip(&got.data).map(|(wanted, got)| wanted - got).collect();
+                imresize(&Plane::new(wanted.width, wanted.height, residual), scale, Samples::Float)
+            })
+            .collect()
     }
 
     /// A result through all dual models: pictures from the level below it down to the input's size.
@@ -101,4 +112,39 @@ impl Upscaler {
         }
         Ok(Picture::from_planes(planes))
     }
+}
+
+/// A result with `length` times a difference added.
+fn added(result: &Picture, difference: &[Plane], length: f32) -> Picture {
+    let mut sum = result.clone();
+    for (plane, difference) in sum.planes.iter_mut().zip(difference) {
+        for (sample, difference) in plane.data.iter_mut().zip(&difference.data) {
+            *sample = (*sample + length * difference).clamp(0.0, 255.0);
+        }
+    }
+    sum
+}
+
+fn difference(to: &Picture, from: &Picture) -> Vec<Plane> {
+    let planes = to.planes.iter().zip(&from.planes);
+    planes
+        .map(|(to, from)| {
+            let data = to.data.iter().zip(&from.data).map(|(to, from)| to - from).collect();
+            Plane::new(to.width, to.height, data)
+        })
+        .collect()
+}
+
+/// How often to go the way from `before` to `after` so that least of the input is missed: with the residual `e` before
+/// and `e - d` after, `<e, d> / <d, d>`.
+fn best_length(input: &Picture, before: &Picture, after: &Picture) -> f32 {
+    let (mut along, mut square) = (0.0_f64, 0.0_f64);
+    for ((wanted, before), after) in input.planes.iter().zip(&before.planes).zip(&after.planes) {
+        for ((wanted, before), after) in wanted.data.iter().zip(&before.data).zip(&after.data) {
+            let (missed, gained) = (f64::from(wanted - before), f64::from(after - before));
+            along += missed * gained;
+            square += gained * gained;
+        }
+    }
+    if square > 0.0 { (along / square).clamp(0.0, 2.0) as f32 } else { 0.0 }
 }

@@ -2,10 +2,7 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::{
-    queue::ItemId,
-    settings::ViewMode,
-};
+use super::{queue::ItemId, settings::ViewMode};
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,11 +100,11 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Queue", &[command(Key::Enter)], Action::Start, "Upscale all that wait"),
     binding("Queue", &[command(Key::P)], Action::PauseOrGoOn, "Pause or go on"),
     binding("Queue", &[command(Key::Period)], Action::CancelRunning, "Cancel the running picture"),
-    binding("Queue", &[alt(Key::ArrowLeft)], Action::ShiftSelected(-1), "Move the picture forward in the queue"),
-    binding("Queue", &[alt(Key::ArrowRight)], Action::ShiftSelected(1), "Move the picture back in the queue"),
-    binding("Queue", &[plain(Key::PageUp), plain(Key::J)], Action::SelectNeighbour(-1), "Select the picture before"),
-    binding("Queue", &[plain(Key::PageDown), plain(Key::K)], Action::SelectNeighbour(1), "Select the picture after"),
-    binding("Queue", &[plain(Key::Delete)], Action::RemoveSelected, "Take the picture out of the queue"),
+    binding("Queue", &[alt(Key::ArrowLeft)], Action::ShiftSelected(-1), "Move it forward"),
+    binding("Queue", &[alt(Key::ArrowRight)], Action::ShiftSelected(1), "Move it back"),
+    binding("Queue", &[plain(Key::PageUp), plain(Key::J)], Action::SelectNeighbour(-1), "Select the one before"),
+    binding("Queue", &[plain(Key::PageDown), plain(Key::K)], Action::SelectNeighbour(1), "Select the one after"),
+    binding("Queue", &[plain(Key::Delete)], Action::RemoveSelected, "Take it out"),
     binding("Canvas", &[plain(Key::P)], Action::Preview, "Preview what is visible"),
     binding("Canvas", &[plain(Key::Num1)], Action::SetView(ViewMode::Panes), "Side by side"),
     binding("Canvas", &[plain(Key::Num2)], Action::SetView(ViewMode::Split), "Split"),
@@ -115,7 +112,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::Num4)], Action::SetView(ViewMode::Difference), "Difference"),
     binding("Canvas", &[plain(Key::Num5)], Action::SetView(ViewMode::Overlay), "Overlay"),
     binding("Canvas", &[plain(Key::F)], Action::Fit, "Fit the picture"),
-    binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "One pixel on one pixel (1:1)"),
+    binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "1:1"),
     binding("Canvas", &[plain(Key::Plus), plain(Key::Equals)], Action::Zoom(2.0), "Zoom in"),
     binding("Canvas", &[plain(Key::Minus)], Action::Zoom(0.5), "Zoom out"),
     binding("Canvas", &[plain(Key::ArrowLeft)], Action::Pan([80.0, 0.0]), "Look left"),

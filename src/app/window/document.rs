@@ -243,6 +243,9 @@ impl Field {
 
     fn add_up(&self, area: Area) -> (f64, usize) {
         let mut total = (0.0, 0);
+        if area.width == 0 {
+            return total;
+        }
         for y in area.y..area.y + area.height {
             for &value in &self.plane.row(y)[area.x..area.x + area.width] {
                 if !value.is_nan() {

@@ -82,9 +82,13 @@ impl Window {
                     item.state = State::Done(finished);
                 }
                 if let Some(open) = self.documents.get_mut(item) {
-                    (open.asked, open.unsaved) = (true, false);
+                    // What came in while the picture was still being read has to be asked for again.
+                    (open.asked, open.unsaved) = (open.whole, false);
                 }
                 self.documents.shrink();
+                if self.selected == Some(item) {
+                    self.show_saved(item);
+                }
                 self.note_queue_change();
                 if self.queue.next_waiting().is_none() && self.runs {
                     self.runs = false;
@@ -195,19 +199,14 @@ impl Window {
                     }
                 }
             }
-            Loaded::Thumbnail { item, image, size } => {
-                if let Some(item) = self.queue.get_mut(item) {
-                    item.size = Some(size);
-                    let name = format!("thumbnail {}", item.id.0);
-                    item.thumbnail = Some(ctx.load_texture(name, image, TextureOptions::LINEAR));
-                }
-            }
-            Loaded::Opened { item, picture, pyramid } => {
+            Loaded::Thumbnail { item, image, size } => self.take_thumbnail(ctx, item, image, size),
+            Loaded::Opened { item, picture, pyramid, thumbnail } => {
                 let scale = self.scale();
-                if let Some(queued) = self.queue.get_mut(item) {
-                    queued.size = Some([picture.width(), picture.height()]);
+                if self.queue.get(item).is_some() {
+                    self.thumbnails_asked.insert(item);
+                    self.take_thumbnail(ctx, item, thumbnail, [picture.width(), picture.height()]);
                     let document = Document::new(item, scale, *pyramid);
-                    self.documents.add(OpenDocument { document, picture, asked: false, unsaved: false });
+                    self.documents.add(OpenDocument { document, picture, asked: false, whole: false, unsaved: false });
                     self.show_saved(item);
                 }
             }
@@ -218,6 +217,16 @@ impl Window {
                     item.state = State::Failed(reason);
                     self.note_queue_change();
                 }
+            }
+        }
+    }
+
+    fn take_thumbnail(&mut self, ctx: &Context, item: ItemId, image: egui::ColorImage, size: [usize; 2]) {
+        if let Some(item) = self.queue.get_mut(item) {
+            item.size = Some(size);
+            if item.thumbnail.is_none() {
+                let name = format!("thumbnail {}", item.id.0);
+                item.thumbnail = Some(ctx.load_texture(name, image, TextureOptions::LINEAR));
             }
         }
     }
@@ -346,7 +355,7 @@ impl Window {
         if let Some(open) = self.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
             open.document.clear_result(scale);
-            (open.asked, open.unsaved) = (true, false);
+            (open.whole, open.unsaved) = (true, false);
             if self.selected == Some(id) {
                 self.view.rescale(factor);
             }

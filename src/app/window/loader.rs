@@ -39,7 +39,7 @@ pub(crate) enum Loaded {
     /// A small picture and the size of the large one.
     Thumbnail { item: ItemId, image: ColorImage, size: [usize; 2] },
     /// The picture for the canvas.
-    Opened { item: ItemId, picture: Arc<Picture>, pyramid: Box<Pyramid> },
+    Opened { item: ItemId, picture: Arc<Picture>, pyramid: Box<Pyramid>, thumbnail: ColorImage },
     /// A file that is no readable picture.
     Broken { item: ItemId, reason: String },
 }
@@ -142,14 +142,18 @@ fn answer(request: &Request) -> Option<Loaded> {
     Some(match request {
         Request::Scan(paths) => scan(paths),
         Request::Thumbnail(item, path) => match dualres_imaging::read(path) {
-            Ok(picture) => {
-                Loaded::Thumbnail { item: *item, size: [picture.width(), picture.height()], image: thumbnail(&picture) }
-            }
+            Ok(picture) => Loaded::Thumbnail {
+                item: *item,
+                size: [picture.width(), picture.height()],
+                image: thumbnail(&Pyramid::of(&picture)),
+            },
             Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
         },
         Request::Open(item, path) => match dualres_imaging::read(path) {
             Ok(picture) => {
-                Loaded::Opened { item: *item, pyramid: Box::new(Pyramid::of(&picture)), picture: Arc::new(picture) }
+                let pyramid = Box::new(Pyramid::of(&picture));
+                let thumbnail = thumbnail(&pyramid);
+                Loaded::Opened { item: *item, thumbnail, pyramid, picture: Arc::new(picture) }
             }
             Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
         },
@@ -189,9 +193,9 @@ fn scan(paths: &[PathBuf]) -> Loaded {
     Loaded::Found { pictures, models, complaints }
 }
 
-fn thumbnail(picture: &Picture) -> ColorImage {
-    let mut pyramid = Pyramid::of(picture);
-    let mut level = pyramid.levels.pop().expect("a pyramid has levels");
+fn thumbnail(pyramid: &Pyramid) -> ColorImage {
+    let coarsest = pyramid.levels.last().expect("a pyramid has levels");
+    let mut level = Level { width: coarsest.width, height: coarsest.height, rgba: coarsest.rgba.clone() };
     while level.width.max(level.height) > THUMBNAIL {
         level = halved(&level);
     }

@@ -16,6 +16,8 @@ pub(crate) struct OpenDocument {
     pub(crate) picture: Arc<Picture>,
     /// Whether the saved result has been asked for, so that it is asked for once.
     pub(crate) asked: bool,
+    /// Whether it was here when its run began, so that no tile of the result was missed.
+    pub(crate) whole: bool,
     /// Whether what is shown was refined and is not saved.
     pub(crate) unsaved: bool,
 }

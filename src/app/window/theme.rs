@@ -1,8 +1,8 @@
 //! Colours and measures of the window. No other file names a colour.
 
 use eframe::egui::{
-    Color32, Context, CornerRadius, FontId, Margin, Shadow, Stroke, Style, TextStyle, Theme, ThemePreference, Ui,
-    Visuals, vec2,
+    Color32, Context, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, Style, TextStyle,
+    Theme, ThemePreference, Ui, Visuals, vec2,
 };
 
 use super::settings::ThemeChoice;
@@ -77,6 +77,10 @@ fn of(dark: bool) -> Palette {
 
 /// Sets both themes up and chooses one.
 pub(crate) fn install(ctx: &Context, choice: ThemeChoice) {
+    let mut fonts = FontDefinitions::default();
+    // Arrows are in the font for fixed widths only.
+    fonts.families.entry(FontFamily::Proportional).or_default().push("Hack".to_owned());
+    ctx.set_fonts(fonts);
     for theme in [Theme::Dark, Theme::Light] {
         ctx.style_mut_of(theme, |style| apply(style, of(theme == Theme::Dark), theme == Theme::Dark));
     }

@@ -79,7 +79,7 @@ impl Toasts {
         let mut closed = None;
         Area::new(Id::unique("toasts"))
             .order(Order::Foreground)
-            .anchor(Align2::RIGHT_TOP, vec2(-14.0, 52.0))
+            .anchor(Align2::RIGHT_TOP, vec2(-(super::side_width(ctx.content_rect().width()) + 14.0), 84.0))
             .interactable(true)
             .show(ctx, |ui| {
                 let colours = palette(ui);

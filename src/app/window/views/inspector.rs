@@ -214,6 +214,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
             rows.push(("Visible dual loss", format!("{loss:.2} levels"), "Of the part that is on screen"));
         }
     }
+    ui.spacing_mut().interact_size.y = 16.0;
     Grid::new("numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         for (label, value, hint) in rows {
             ui.label(RichText::new(label).small().weak());
@@ -251,14 +252,18 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             window.actions.push(Action::PauseOrGoOn);
         }
     } else {
+        // What is done can be done again with other choices.
+        let again = window.selected.filter(|_| waiting == 0);
         let label = match waiting {
+            0 if again.is_some() => "Upscale again".to_owned(),
             0 => "Upscale".to_owned(),
             1 => "Upscale 1 picture".to_owned(),
             n => format!("Upscale {n} pictures"),
         };
-        let start = ui.add_enabled_ui(waiting > 0, |ui| primary_button(ui, &label, width)).inner;
+        let enabled = waiting > 0 || again.is_some();
+        let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
         if start.on_hover_text("Ctrl+Enter").clicked() {
-            window.actions.push(Action::Start);
+            window.actions.push(again.map_or(Action::Start, Action::Retry));
         }
     }
     let can_preview = window.shown().is_some();

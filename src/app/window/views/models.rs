@@ -143,8 +143,13 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             "loop_psnr" => "Loop PSNR",
             other => other,
         };
-        ui.label(format!("{name} on {}: {:.2}", metric.set, metric.value)).on_hover_text(&metric.rule);
-        weak(ui, &metric.rule);
+        let value = format!("{name} on {}: {:.2} dB", metric.set, metric.value);
+        ui.label(value).on_hover_text(&metric.rule);
+    }
+    let mut rules: Vec<&String> = description.metrics.iter().map(|metric| &metric.rule).collect();
+    rules.dedup();
+    for rule in rules {
+        weak(ui, rule);
     }
 
     ui.add_space(12.0);
@@ -160,10 +165,15 @@ fn widths(ui: &mut Ui, entry: &Entry) {
     let units = architecture.units();
     let widest = units.iter().map(|unit| unit.full_width).max().unwrap_or(1) as f32;
     let colours = palette(ui);
+    ui.spacing_mut().interact_size.y = 16.0;
     for (unit, &width) in units.iter().zip(&architecture.widths) {
         ui.horizontal(|ui| {
             let name = unit.kind.to_string();
-            ui.add_sized([170.0, 16.0], egui::Label::new(RichText::new(&name).small()).halign(egui::Align::Min));
+            let place = vec2(150.0, 16.0);
+            ui.allocate_ui_with_layout(place, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.set_min_width(place.x);
+                ui.label(RichText::new(&name).small());
+            });
             let room = (ui.available_width() - 90.0).clamp(60.0, 420.0);
             let (rect, response) = ui.allocate_exact_size(vec2(room, 12.0), Sense::hover());
             let part = |count: usize| rect.with_max_x(rect.left() + rect.width() * count as f32 / widest);

@@ -16,7 +16,7 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     if let Some(reason) = window.crashed.clone() {
         crashed(window, ctx, &reason);
     } else if window.help {
-        sheet(ctx, "help", 620.0, &mut window.help, help);
+        sheet(ctx, "help", 700.0, &mut window.help, help);
     } else if window.about {
         sheet(ctx, "about", 560.0, &mut window.about, about);
     } else if window.typing.is_some() {
@@ -41,7 +41,8 @@ fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnO
 fn help(ui: &mut Ui) {
     ui.label(RichText::new("Keys").heading());
     ui.add_space(6.0);
-    let height = ui.ctx().content_rect().height() - 170.0;
+    ui.spacing_mut().interact_size.y = 15.0;
+    let height = ui.ctx().content_rect().height() - 150.0;
     ScrollArea::vertical().max_height(height).show(ui, |ui| {
         ui.columns(2, |columns| {
             for (column, groups) in columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas"][..]]) {
@@ -56,7 +57,7 @@ fn help(ui: &mut Ui) {
                 ("Space", "Hold to see the original"),
                 ("Ctrl+V", "Paste a picture or a path"),
             ];
-            Grid::new("mouse").num_columns(2).spacing([14.0, 4.0]).show(&mut columns[1], |ui| {
+            Grid::new("mouse").num_columns(2).spacing([14.0, 3.0]).show(&mut columns[1], |ui| {
                 for (key, what) in extra {
                     key_row(ui, key, what);
                 }
@@ -67,7 +68,7 @@ fn help(ui: &mut Ui) {
 
 fn key_group(ui: &mut Ui, group: &str) {
     ui.label(RichText::new(group).strong().color(palette(ui).accent));
-    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 4.0]).show(ui, |ui| {
+    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
         let mut said: Vec<&str> = Vec::new();
         for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
             // One line for what several keys do.
@@ -79,12 +80,19 @@ fn key_group(ui: &mut Ui, group: &str) {
                 .iter()
                 .filter(|other| other.group == group && other.label == binding.label)
                 .flat_map(|other| other.keys)
-                .map(|shortcut| ui.ctx().format_shortcut(shortcut));
+                .map(|shortcut| key_names(&ui.ctx().format_shortcut(shortcut)));
             let names: Vec<String> = names.collect();
             key_row(ui, &names.join("  "), binding.label);
         }
     });
     ui.add_space(8.0);
+}
+
+/// Keys as they are printed on a keyboard.
+fn key_names(text: &str) -> String {
+    [("Period", "."), ("Plus", "+"), ("Equals", "="), ("Minus", "-"), ("Questionmark", "?")]
+        .iter()
+        .fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
 }
 
 fn key_row(ui: &mut Ui, keys: &str, what: &str) {

@@ -5,7 +5,7 @@ use eframe::egui::{
     StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::{decibels, duration, size};
+use super::{duration, size};
 use crate::window::{
     Window,
     actions::Action,
@@ -50,11 +50,11 @@ fn header(window: &mut Window, ui: &mut Ui) {
         let running = window.queue.running().is_some();
         if running {
             let paused = window.link.control.is_paused();
-            let label = if paused { "▶ Go on" } else { "⏸ Pause" };
+            let label = if paused { "Go on" } else { "Pause" };
             if ui.button(label).on_hover_text("Takes effect within a tile (Ctrl+P)").clicked() {
                 window.actions.push(Action::PauseOrGoOn);
             }
-            if ui.button("⏹ Cancel").on_hover_text("Stop the running picture and the queue (Ctrl+.)").clicked() {
+            if ui.button("Cancel").on_hover_text("Stop the running picture and the queue (Ctrl+.)").clicked() {
                 window.actions.push(Action::CancelRunning);
             }
         }
@@ -178,9 +178,9 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
             (format!("{}{left}", progress.stage), colours.accent)
         }
         State::Done(finished) => {
-            let proof = finished.loop_psnr.map_or(String::new(), |psnr| format!(", loop {}", decibels(psnr)));
+            let proof = finished.loop_psnr.map_or(String::new(), |psnr| format!(", loop {psnr:.1} dB"));
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
-            (format!("done in {time}{proof}"), colours.good)
+            (format!("{time}{proof}"), colours.good)
         }
         State::Failed(reason) => (reason.clone(), colours.error),
         State::Cancelled => ("cancelled".into(), colours.warning),
@@ -194,12 +194,9 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
     let running = matches!(item.state, State::Running(_));
     let name = item.name();
     ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
-        let (sign, what) = if running { ("⏹", "Cancel") } else { ("✖", "Remove") };
-        let sign = RichText::new(sign).small().color(if card.contains_pointer() {
-            palette(ui).text
-        } else {
-            palette(ui).weak
-        });
+        let what = if running { "Cancel" } else { "Remove" };
+        let sign =
+            RichText::new("✖").small().color(if card.contains_pointer() { palette(ui).text } else { palette(ui).weak });
         let button = ui.add(egui::Button::new(sign).frame_when_inactive(false).small());
         button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{what} {name}")));
         if button.on_hover_text(what).clicked() {

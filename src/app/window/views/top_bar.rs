@@ -27,15 +27,14 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             if icon_button(ui, "ℹ", "About", "About Dualres, and licences").clicked() {
                 window.actions.push(Action::ToggleAbout);
             }
-            if icon_button(ui, "❓", "Help", "Keys for everything (F1)").clicked() {
+            if icon_button(ui, "?", "Help", "Keys for everything (F1)").clicked() {
                 window.actions.push(Action::ToggleHelp);
             }
-            let sign = if ui.visuals().dark_mode { "☀" } else { "🌙" };
-            if icon_button(ui, sign, "Theme", "Dark or light (Ctrl+T)").clicked() {
+            if icon_button(ui, "☀", "Theme", "Dark or light (Ctrl+T)").clicked() {
                 window.actions.push(Action::ToggleTheme);
             }
             ui.separator();
-            if icon_button(ui, "🗀", "Open folder", "Open all pictures of a folder… (Ctrl+Shift+O)").clicked() {
+            if ui.button("Folder…").on_hover_text("Open all pictures of a folder (Ctrl+Shift+O)").clicked() {
                 window.actions.push(Action::OpenFolder);
             }
             if ui.button("Open…").on_hover_text("Open pictures (Ctrl+O)").clicked() {

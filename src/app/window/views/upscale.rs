@@ -59,14 +59,14 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
             ui.add(gain).on_hover_text("Multiplies differences before they are coloured");
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if icon_button(ui, "➕", "Zoom in", "Zoom in (+)").clicked() {
+            if icon_button(ui, "+", "Zoom in", "Zoom in (+)").clicked() {
                 window.actions.push(Action::Zoom(2.0));
             }
             let zoom = window.view.zoom * 100.0;
             let zoom = if zoom < 10.0 { format!("{zoom:.1} %") } else { format!("{zoom:.0} %") };
             ui.add_sized([52.0, 20.0], Label::new(RichText::new(zoom).small()))
                 .on_hover_text("Pixels of the screen for a pixel of the result");
-            if icon_button(ui, "➖", "Zoom out", "Zoom out (-)").clicked() {
+            if icon_button(ui, "−", "Zoom out", "Zoom out (-)").clicked() {
                 window.actions.push(Action::Zoom(0.5));
             }
             if ui

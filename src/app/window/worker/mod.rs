@@ -304,6 +304,7 @@ pub fn link() -> (Link, FarEnd) {
 /// If the system gives no thread.
 pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link> {
     let (link, far) = link();
+    give_way();
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         let reporter = Reporter { reports: far.reports, wake };
         let work = || {
@@ -328,6 +329,17 @@ pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link
         }
     })?;
     Ok(link)
+}
+
+/// Puts the threads that compute behind the window's own, which has little to do and must do it at once.
+fn give_way() {
+    let lower = |_| {
+        // On Linux niceness is a thread's own. A system that refuses leaves things as they are.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(5);
+    };
+    // Only the first worker of the program makes the pool.
+    let _ = rayon::ThreadPoolBuilder::new().thread_name(|n| format!("compute {n}")).start_handler(lower).build_global();
 }
 
 /// The worker's way to tell the window.

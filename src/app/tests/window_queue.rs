@@ -1,0 +1,237 @@
+//! The window with its own engine on a tiny network: what a person drops, does and gets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::ops::ControlFlow;
+
+use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, picture, tiny, window, write_picture};
+use dualres_app::window::queue::State;
+use dualres_engine::{Options, Upscaler};
+use dualres_network::device::ComputeDevice;
+use eframe::egui::{Event, Key, Modifiers};
+use egui_kittest::kittest::Queryable;
+
+#[test]
+fn an_empty_window_says_how_pictures_come_in() {
+    let home = tempfile::tempdir().unwrap();
+    let harness = window(&home_with_tiny_model(home.path()));
+    for label in ["Drop pictures here", "Open pictures…", "Open folder…", "Type a path…", "Try a sample"] {
+        assert!(harness.sees(label), "{label}");
+    }
+}
+
+#[test]
+fn two_pictures_and_a_broken_file_are_dropped() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let [a, broken, b] = ["a.png", "broken.png", "b.png"].map(|name| home.path().join(name));
+    write_picture(&a, 61, 40);
+    write_picture(&b, 33, 48);
+    std::fs::write(&broken, "no picture").unwrap();
+    let mut harness = window(&paths);
+    harness.drop_files(&[&a, &broken, &b]);
+    harness.await_sight("broken.png: not a picture this program can read");
+    harness.press("Upscale 2 pictures");
+    harness.await_that("the end of the queue", |h| {
+        h.state().queue().items().iter().all(|item| matches!(item.state, State::Done(_) | State::Failed(_)))
+    });
+    harness.run_steps(3);
+    assert!(harness.sees("2 pictures done, 1 picture failed"));
+    assert!(harness.sees("1 failed"));
+
+    // What the window saves are the bytes that the engine gives any other caller.
+    let upscaler = Upscaler::new(&tiny(), &ComputeDevice::cpu()).unwrap();
+    for (input, width, height) in [(&a, 61, 40), (&b, 33, 48)] {
+        let name = format!("{}_tiny.png", input.file_stem().unwrap().to_string_lossy());
+        let saved = std::fs::read(home.path().join(name)).unwrap();
+        let expected =
+            upscaler.upscale(&picture(width, height), &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let bytes = dualres_imaging::encode(&expected.picture, dualres_imaging::Format::Png, Default::default());
+        assert!(saved == bytes.unwrap(), "{}", input.display());
+    }
+    assert!(harness.sees("Loop PSNR") && harness.sees("Visible dual loss"), "the proof is shown in numbers");
+
+    // Again, and the first result is not overwritten.
+    harness.press("Upscale again");
+    let second = home.path().join("b_tiny-2.png");
+    harness.await_that("a second result", |_| second.exists());
+}
+
+#[test]
+fn a_path_is_typed_where_no_dialog_answers() {
+    let home = tempfile::tempdir().unwrap();
+    let mut harness = window(&home_with_tiny_model(home.path()));
+    let path = home.path().join("typed.png");
+    write_picture(&path, 20, 20);
+    harness.key(COMMAND, Key::L);
+    harness.event(Event::Text(path.display().to_string()));
+    harness.run_steps(2);
+    harness.press("OK");
+    harness.await_sight("typed.png: waiting");
+
+    harness.key(COMMAND, Key::L);
+    harness.event(Event::Text("/no/such/file.png".into()));
+    harness.run_steps(2);
+    harness.press("OK");
+    harness.await_sight("there is no file /no/such/file.png");
+}
+
+#[test]
+fn pictures_and_paths_are_pasted() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let mut harness = window(&paths);
+    let image = eframe::egui::ColorImage::filled([9, 7], eframe::egui::Color32::from_rgb(10, 200, 30));
+    harness.event(Event::PasteImage(std::sync::Arc::new(image)));
+    harness.await_sight("pasted.png: waiting");
+    let kept = dualres_imaging::read(&paths.arrivals().join("pasted.png")).unwrap();
+    assert_eq!((kept.width(), kept.height()), (9, 7));
+    assert_eq!(kept.rgb().map(|plane| plane.data[0] as u8), [10, 200, 30]);
+    // Its result goes where the user looks, not where the program keeps it.
+    harness.press("Upscale 1 picture");
+    let result = paths.pictures.join("pasted_tiny.png");
+    harness.await_that("its result", |_| result.exists());
+
+    let path = home.path().join("by name.png");
+    write_picture(&path, 20, 20);
+    harness.event(Event::Paste(format!("file://{}", path.display().to_string().replace(' ', "%20"))));
+    harness.await_sight("by name.png: waiting");
+    harness.event(Event::Paste("good morning".into()));
+    harness.await_sight("neither a picture nor a path");
+}
+
+#[test]
+fn a_preview_shows_a_part_at_once_and_saves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("large.png");
+    write_picture(&path, 300, 200);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("large.png: waiting");
+    harness.await_that("the picture on the canvas", |h| {
+        !h.sees("Reading the picture") && h.sees("Preview what is visible")
+    });
+    harness.key(NO_KEYS, Key::P);
+    harness.await_sight("Visible loop PSNR");
+    let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!files.iter().any(|name| name.to_string_lossy().contains("_tiny")), "{files:?}");
+    assert!(harness.sees("large.png: waiting"));
+}
+
+#[test]
+fn a_restart_remembers_queue_and_choices() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("kept.png");
+    write_picture(&path, 30, 20);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("kept.png: waiting");
+    harness.key(NO_KEYS, Key::Num2);
+    harness.press("Upscale 1 picture");
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    drop(app);
+
+    let mut harness = window(&paths);
+    harness.await_that("the proof of the saved result", |h| h.sees("Visible loop PSNR"));
+    assert!(matches!(harness.state().queue().items()[0].state, State::Done(_)));
+    assert!(harness.query_by_label("Original and result").is_some(), "the split view was chosen before");
+}
+
+#[test]
+fn the_result_is_saved_as_another_file() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("in.png");
+    write_picture(&path, 30, 20);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("in.png: waiting");
+    harness.key(COMMAND, Key::Enter);
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    // No file portal answers here, so the window asks for a path by itself.
+    harness.key(COMMAND, Key::S);
+    harness.await_sight("Path of a file or folder");
+    let other = home.path().join("other.tif");
+    harness.key(COMMAND, Key::A);
+    harness.event(Event::Text(other.display().to_string()));
+    harness.run_steps(2);
+    harness.press("OK");
+    harness.await_sight("Saved ");
+    let [first, second] = [home.path().join("in_tiny.png"), other].map(|path| dualres_imaging::read(&path).unwrap());
+    assert_eq!(first.planes, second.planes);
+}
+
+#[test]
+fn fidelity_is_raised_on_a_finished_picture() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let mut settings: dualres_app::window::settings::Settings =
+        serde_json::from_str(&std::fs::read_to_string(paths.config.join("settings.json")).unwrap()).unwrap();
+    settings.choices.model = "x2".into();
+    std::fs::write(paths.config.join("settings.json"), serde_json::to_string(&settings).unwrap()).unwrap();
+    let path = home.path().join("cat.png");
+    let photo = dualres_imaging::read(&common::project("assets/samples/chelsea.png")).unwrap();
+    dualres_imaging::write(&path, &photo.crop(100, 80, 64, 48), Default::default()).unwrap();
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("cat.png: waiting");
+    harness.key(COMMAND, Key::Enter);
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    let psnr =
+        |h: &egui_kittest::Harness<'static, dualres_app::window::Window>| match &h.state().queue().items()[0].state {
+            State::Done(finished) => finished.loop_psnr.unwrap(),
+            other => panic!("{other:?}"),
+        };
+    let before = psnr(&harness);
+    common::fidelity(&harness).set_value_accesskit(60.0);
+    harness.run_steps(3);
+    harness.await_sight("Refined, not saved yet");
+    assert!(psnr(&harness) > before + 1.0, "{before} dB, then {} dB", psnr(&harness));
+}
+
+#[test]
+fn models_are_imported_used_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let file = home.path().join("other.safetensors");
+    std::fs::write(&file, tiny().to_bytes()).unwrap();
+    let no_model = home.path().join("no.safetensors");
+    std::fs::write(&no_model, "nothing").unwrap();
+    let mut harness = window(&paths);
+    harness.drop_files(&[&no_model]);
+    harness.await_sight("no.safetensors");
+    harness.drop_files(&[&file]);
+    // The name is taken, so it gets a number.
+    harness.await_sight("Imported the model tiny-2.");
+    assert!(paths.models().join("tiny-2.safetensors").exists());
+    harness.press("Use in Upscale");
+    harness.await_sight("tiny-2: 2 times as large");
+    harness.key(COMMAND, Key::Num2);
+    harness.press("Remove");
+    harness.await_sight("Removed the model tiny-2.");
+    assert!(!paths.models().join("tiny-2.safetensors").exists());
+}
+
+#[test]
+fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
+    let home = tempfile::tempdir().unwrap();
+    let mut harness = window(&home_with_tiny_model(home.path()));
+    harness.key(NO_KEYS, Key::F1);
+    for label in ["Preview what is visible", "Upscale all that wait", "Hold to see the original"] {
+        assert!(harness.sees(label), "{label}");
+    }
+    harness.key(NO_KEYS, Key::Escape);
+    assert!(!harness.sees("Upscale all that wait"));
+    harness.get_by_label("Name").focus();
+    harness.run_steps(2);
+    harness.event(Event::Text("1".into()));
+    harness.key(NO_KEYS, Key::Questionmark);
+    assert!(!harness.sees("Upscale all that wait"), "a question mark in a name is no call for help");
+    harness.key(Modifiers::NONE, Key::F1);
+    assert!(harness.sees("Upscale all that wait"), "F1 is, everywhere");
+}

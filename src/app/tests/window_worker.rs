@@ -1,0 +1,174 @@
+//! The window with a worker that the test plays: what it asks for, and what it makes of the answers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, with_played_worker, write_picture};
+use dualres_app::window::{
+    Window,
+    queue::{Finished, ItemId, State},
+    worker::{Command, FarEnd, Job, Report},
+};
+use eframe::egui::{Key, Modifiers};
+use egui_kittest::Harness;
+
+fn names(harness: &Harness<'static, Window>) -> Vec<String> {
+    harness.state().queue().items().iter().map(|item| item.name()).collect()
+}
+
+/// The next job, past what does not matter here.
+fn next_job(far: &FarEnd) -> Option<Job> {
+    far.commands.try_iter().find_map(|command| if let Command::Upscale(job) = command { Some(job) } else { None })
+}
+
+fn three_pictures(home: &Path) -> [std::path::PathBuf; 3] {
+    ["a.png", "b.png", "c.png"].map(|name| {
+        let path = home.join(name);
+        write_picture(&path, 24, 16);
+        path
+    })
+}
+
+fn done(item: ItemId, output: &Path) -> Report {
+    let finished = Finished {
+        output: output.to_owned(),
+        size: [48, 32],
+        model: "tiny".into(),
+        device: "CPU".into(),
+        seconds: 1.0,
+        loop_psnr: Some(45.25),
+        dual_loss: Some(0.5),
+    };
+    Report::Done { item, finished, warning: None }
+}
+
+#[test]
+fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1], &files[2]]);
+    harness.await_sight("c.png: waiting");
+    // The first is selected; Alt+Right moves it back.
+    harness.key(Modifiers::ALT, Key::ArrowRight);
+    assert_eq!(names(&harness), ["b.png", "a.png", "c.png"]);
+    harness.press("Upscale 3 pictures");
+    let first = next_job(&far).unwrap();
+    assert_eq!(first.input, files[1]);
+    assert!(next_job(&far).is_none(), "one at a time");
+
+    // Progress is shown, pausing goes past the queue of commands.
+    let stage = "tile 3 of 8".to_owned();
+    far.reports.send(Report::Progress { item: first.item, stage, done: 0.4 }).unwrap();
+    harness.await_sight("b.png: tile 3 of 8");
+    harness.key(COMMAND, Key::P);
+    assert!(far.control.is_paused());
+    assert!(harness.sees("paused at 40 %"));
+    harness.key(COMMAND, Key::P);
+    assert!(!far.control.is_paused());
+
+    far.reports.send(done(first.item, &home.path().join("b_tiny.png"))).unwrap();
+    harness.await_sight("loop 45.2 dB");
+    let second = next_job(&far).unwrap();
+    assert_eq!(second.input, files[0]);
+
+    // A failure is told with its reason, and the rest goes on.
+    let reason = "the picture is damaged".to_owned();
+    far.reports.send(Report::Failed { item: second.item, reason, device_failed: false }).unwrap();
+    harness.await_sight("a.png: the picture is damaged");
+    let third = next_job(&far).unwrap();
+    assert_eq!(third.input, files[2]);
+
+    // Cancelling reaches the worker and is shown when it has stopped.
+    harness.press("Cancel c.png");
+    assert!(far.control.is_cancelled(third.item));
+    far.reports.send(Report::Cancelled { item: third.item }).unwrap();
+    harness.await_sight("c.png: cancelled");
+
+    // Retry runs the failed one again.
+    harness.press("Retry a.png");
+    assert_eq!(next_job(&far).unwrap().input, files[0]);
+}
+
+#[test]
+fn pictures_are_removed_and_the_selection_moves_on() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let _far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1], &files[2]]);
+    harness.await_sight("c.png: waiting");
+    harness.press("Remove b.png");
+    assert_eq!(names(&harness), ["a.png", "c.png"]);
+    harness.key(NO_KEYS, Key::Delete);
+    assert_eq!(names(&harness), ["c.png"]);
+    harness.key(NO_KEYS, Key::Delete);
+    assert!(harness.sees("Drop pictures here"));
+    // A file that waits already is not added twice.
+    harness.drop_files(&[&files[0], &files[0]]);
+    harness.await_sight("a.png: waiting");
+    harness.drop_files(&[&files[0]]);
+    harness.run_steps(20);
+    assert_eq!(names(&harness), ["a.png"]);
+}
+
+#[test]
+fn a_failed_engine_is_restarted_and_the_queue_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1]]);
+    harness.await_sight("b.png: waiting");
+    harness.press("Upscale 2 pictures");
+    let job = next_job(&far).unwrap();
+    far.reports.send(Report::Crashed { reason: "the device was lost".into() }).unwrap();
+    drop(far);
+    harness.await_sight("The engine failed");
+    assert!(harness.sees("a.png: the engine failed: the device was lost"));
+    harness.press("Restart engine");
+    assert!(!harness.sees("The engine failed"));
+    let far = ends.try_recv().expect("another engine was started");
+    assert_eq!(harness.state().queue().waiting(), 1);
+    assert!(matches!(harness.state().queue().get(job.item).unwrap().state, State::Failed(_)));
+    harness.press("Upscale 1 picture");
+    assert_eq!(next_job(&far).unwrap().input, files[1]);
+}
+
+#[test]
+fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0]]);
+    harness.await_sight("a.png: waiting");
+    harness.press("Upscale 1 picture");
+    let job = next_job(&far).unwrap();
+    far.reports.send(done(job.item, &files[0])).unwrap();
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    for value in [20.0, 40.0, 80.0] {
+        common::fidelity(&harness).set_value_accesskit(value);
+        harness.run_steps(2);
+    }
+    let asked = |far: &FarEnd| -> Vec<f32> {
+        let refinements = far.commands.try_iter().filter_map(|command| match command {
+            Command::Refine { fidelity, .. } => Some(fidelity),
+            _ => None,
+        });
+        refinements.collect()
+    };
+    assert_eq!(asked(&far), [0.2]);
+    let refined = Report::Refined { item: job.item, fidelity: 0.2, loop_psnr: Some(50.0), dual_loss: Some(0.3) };
+    far.reports.send(refined).unwrap();
+    harness.await_sight("50.00 dB");
+    harness.run_steps(2);
+    assert_eq!(asked(&far), [0.8], "what was passed over is not computed");
+}
