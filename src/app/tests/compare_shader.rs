@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{may_skip, picture, project};
+use common::{device, may_skip, picture, project};
 use dualres_app::window::{
     canvas::{
         gpu::{Gpu, Mode, Pane, SHADER},
@@ -134,14 +134,6 @@ mod twin {
             }
         }
     }
-}
-
-fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).ok()?;
-    let limits = wgpu::Limits { max_texture_dimension_2d: 8192, ..wgpu::Limits::default() };
-    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
-    pollster::block_on(adapter.request_device(&descriptor)).ok()
 }
 
 /// Draws a pane into memory; four bytes a pixel.

@@ -188,7 +188,7 @@ fn reduce(finer: &Level, coarser: &mut Level, from: [usize; 2], to: [usize; 2]) 
             }
             let at = (y * coarser.width + x) * 4;
             for (byte, sum) in coarser.rgba[at..at + 4].iter_mut().zip(sum) {
-                *byte = if count == 0 { 0 } else { ((sum + count / 2) / count) as u8 };
+                *byte = (sum + count / 2).checked_div(count).unwrap_or(0) as u8;
             }
         }
     }

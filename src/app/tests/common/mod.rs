@@ -14,7 +14,10 @@ use dualres_app::{
 };
 use dualres_imaging::{Picture, Plane};
 use dualres_network::{Architecture, Description, Model};
-use eframe::egui::{self, DroppedFile, Key, Modifiers};
+use eframe::{
+    egui::{self, DroppedFile, Key, Modifiers},
+    egui_wgpu::wgpu,
+};
 use egui_kittest::{Harness, kittest::Queryable};
 
 pub(crate) fn project(path: &str) -> PathBuf {
@@ -152,6 +155,15 @@ impl Deeds for Harness<'static, Window> {
 /// The fidelity slider's field.
 pub(crate) fn fidelity<'h>(harness: &'h Harness<'static, Window>) -> egui_kittest::Node<'h> {
     harness.get_by_role_and_label(egui::accesskit::Role::SpinButton, "Fidelity")
+}
+
+/// A graphics device, the software one included.
+pub(crate) fn device() -> Option<(wgpu::Device, wgpu::Queue)> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).ok()?;
+    let limits = wgpu::Limits { max_texture_dimension_2d: 8192, ..wgpu::Limits::default() };
+    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    pollster::block_on(adapter.request_device(&descriptor)).ok()
 }
 
 /// Whether a test that needs a graphics adapter may go on without one.

@@ -46,8 +46,8 @@ impl View {
     /// Zooms by `factor` and keeps the point under `pointer` (from the pane's middle, in pixels of the screen).
     pub fn zoom_at(&mut self, factor: f64, pointer: [f64; 2]) {
         let zoom = (self.zoom * factor).min(MOST_ZOOM);
-        for axis in 0..2 {
-            self.center[axis] += pointer[axis] / self.zoom - pointer[axis] / zoom;
+        for (center, pointer) in self.center.iter_mut().zip(pointer) {
+            *center += pointer / self.zoom - pointer / zoom;
         }
         self.zoom = zoom;
         self.fits = false;
@@ -55,8 +55,8 @@ impl View {
 
     /// Moves the picture by pixels of the screen.
     pub fn pan(&mut self, by: [f64; 2]) {
-        for axis in 0..2 {
-            self.center[axis] -= by[axis] / self.zoom;
+        for (center, by) in self.center.iter_mut().zip(by) {
+            *center -= by / self.zoom;
         }
         self.fits = false;
     }

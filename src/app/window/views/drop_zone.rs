@@ -60,10 +60,10 @@ pub(crate) fn overlay(window: &Window, ctx: &Context) {
     let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::unique("drop overlay")));
     let rect = ctx.content_rect();
     let visuals = ctx.global_style().visuals.clone();
-    painter.rect_filled(rect, 0.0, Color32::from_black_alpha(170));
+    painter.rect_filled(rect, 0.0, Color32::from_black_alpha(225));
     let frame = rect.shrink(18.0);
     painter.rect_stroke(frame, 14.0, Stroke::new(3.0, visuals.selection.bg_fill), StrokeKind::Inside);
-    let what = if hovered == 1 { "it".to_owned() } else { format!("all {hovered}") };
+    let what = if hovered == 1 { "it".to_owned() } else { format!("these {hovered}") };
     let model = &window.settings.choices.model;
     painter.text(
         rect.center() - vec2(0.0, 14.0),

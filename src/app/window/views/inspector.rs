@@ -50,6 +50,20 @@ fn model(window: &mut Window, ui: &mut Ui) {
         }
     });
     named(&combo.response, "Model");
+    ui.horizontal(|ui| {
+        ui.label("Scale");
+        let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.architecture.scale).collect();
+        scales.sort_unstable();
+        scales.dedup();
+        for scale in scales {
+            let hint = format!("The first model that enlarges {scale} times");
+            let button = ui.selectable_label(window.scale() == scale, format!("{scale}×")).on_hover_text(hint);
+            if button.clicked() && window.scale() != scale {
+                let first = window.entries.iter().find(|e| e.description.architecture.scale == scale);
+                picked = first.map(|entry| entry.name.clone());
+            }
+        }
+    });
     if let Some(name) = picked {
         window.use_model(&name);
     }

@@ -2,14 +2,17 @@
 
 use eframe::egui::{
     Align, Align2, Color32, CursorIcon, FontId, Id, Key, Label, Layout, PointerButton, Rect, RichText, Role, Sense,
-    Slider, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Slider, Stroke, StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use super::{drop_zone, icon_button};
 use crate::window::{
     Window,
     actions::Action,
-    canvas::gpu::{Mode, Pane, shape},
+    canvas::{
+        gpu::{Mode, Pane, shape},
+        view::View,
+    },
     document::{Document, Pyramid},
     queue::State,
     settings::ViewMode,
@@ -119,16 +122,12 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let points = ui.ctx().pixels_per_point();
     // Panes begin at whole pixels, or pixels of the picture would not meet those of the screen.
     let snap = |at: f32| (at * points).round() / points;
-    let count = parts.len() as f32;
-    let width = (canvas.width() - GAP * (count - 1.0)) / count;
-    let rects: Vec<Rect> = (0..parts.len())
-        .map(|index| {
-            let left = canvas.left() + index as f32 * (width + GAP);
-            Rect::from_min_max(pos2(snap(left), snap(canvas.top())), pos2(snap(left + width), snap(canvas.bottom())))
-        })
+    let size = window.documents.get(id).map_or([1, 1], |open| open.document.result_size());
+    let rects: Vec<Rect> = arrange(canvas, parts.len(), size)
+        .into_iter()
+        .map(|r| Rect::from_min_max(pos2(snap(r.left()), snap(r.top())), pos2(snap(r.right()), snap(r.bottom()))))
         .collect();
     let pane = [rects[0].width() * points, rects[0].height() * points].map(f64::from);
-    let size = window.documents.get(id).map_or([1, 1], |open| open.document.result_size());
     window.pane = pane;
     window.view.settle(size, pane);
 
@@ -168,6 +167,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         // The same place in every pane.
         if let Some(position) = pointed
             && rects.len() > 1
+            && inside(document, position)
         {
             for rect in &rects {
                 crosshair(ui, *rect, window.view.origin(pane), window.view.zoom / f64::from(points), position);
@@ -175,6 +175,25 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         }
     }
     pointed
+}
+
+/// Panes beside each other, or above each other if the picture is so wide that it comes out larger that way.
+fn arrange(canvas: Rect, count: usize, size: [usize; 2]) -> Vec<Rect> {
+    let room = |length: f32| (length - GAP * (count as f32 - 1.0)) / count as f32;
+    let beside = vec2(room(canvas.width()), canvas.height());
+    let above = vec2(canvas.width(), room(canvas.height()));
+    let fitting = |pane: Vec2| View::fitting(size, [pane.x, pane.y].map(f64::from));
+    let (pane, step) = if fitting(above) > fitting(beside) {
+        (above, vec2(0.0, above.y + GAP))
+    } else {
+        (beside, vec2(beside.x + GAP, 0.0))
+    };
+    (0..count).map(|index| Rect::from_min_size(canvas.min + step * index as f32, pane)).collect()
+}
+
+fn inside(document: &Document, position: [f64; 2]) -> bool {
+    let size = document.result_size();
+    (0..2).all(|axis| position[axis] >= 0.0 && position[axis] < size[axis] as f64)
 }
 
 fn has_duals(window: &Window, model: &str) -> bool {
@@ -359,9 +378,7 @@ fn read_out_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
     let colours = palette(ui);
     let Some(document) = window.shown() else { return };
     ui.horizontal_centered(|ui| {
-        let [width, height] = document.result_size();
-        let inside = pointed.filter(|p| p[0] >= 0.0 && p[1] >= 0.0 && p[0] < width as f64 && p[1] < height as f64);
-        let Some(position) = inside else {
+        let Some(position) = pointed.filter(|&position| inside(document, position)) else {
             let hint = "Wheel zooms, drag moves, double click fits; Space shows the original";
             ui.add(Label::new(RichText::new(hint).small().color(colours.weak)).truncate());
             return;

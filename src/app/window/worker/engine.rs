@@ -2,7 +2,7 @@
 
 use std::{
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -288,12 +288,11 @@ impl Engine {
         let scale = kept.upscaler.model().description.architecture.scale;
         let refined =
             kept.upscaler.refine(&kept.input, kept.base.clone(), fidelity, &mut |_| ControlFlow::Continue(()));
-        let result = refined.and_then(|result| {
+        let result = refined.map(|result| {
             self.show(item, scale, &result.picture);
             let (loop_psnr, dual_loss) = self.show_proof(item, &kept.input, &result);
             kept.refined = Some(result.picture);
             self.tell(Report::Refined { item, fidelity, loop_psnr: report::finite(loop_psnr), dual_loss });
-            Ok(())
         });
         self.kept = Some(kept);
         Ok(result?)
@@ -311,14 +310,7 @@ impl Engine {
         Ok(())
     }
 
-    fn prove(
-        &mut self,
-        item: ItemId,
-        input: &Picture,
-        output: &PathBuf,
-        model: &str,
-        device: &str,
-    ) -> anyhow::Result<()> {
+    fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
         let result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
         let scale = result.width() / input.width().max(1);
         if scale == 0 || [result.width(), result.height()] != [input.width() * scale, input.height() * scale] {

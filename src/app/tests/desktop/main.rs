@@ -1,0 +1,125 @@
+//! The program on a desktop: a real X server, real keys, a real drop of a file from another program.
+//!
+//! The screenshots of the README are made here: `DUALRES_SCREENSHOTS=assets/screenshots cargo nextest run --release
+//! --workspace -E 'binary(desktop)'`.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod server;
+mod user;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use server::{Program, Server};
+use user::User;
+
+fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < Duration::from_secs(180), "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn file_says(path: &Path, text: &str) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|content| content.contains(text))
+}
+
+#[test]
+fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
+    let Some(server) = Server::start("1280x800x24") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let photos = folder.path().join("my photos");
+    std::fs::create_dir_all(&photos).unwrap();
+    let photo = photos.join("chelsea & co.png");
+    std::fs::copy(project("assets/samples/chelsea.png"), &photo).unwrap();
+    let second = photos.join("rocket.jpg");
+    std::fs::copy(project("assets/samples/rocket.jpg"), &second).unwrap();
+    let mut program = Program::start(&server, &home, &[]);
+    let mut user = User::at(&server, "Dualres");
+    user.settle();
+    user.screenshot("empty");
+
+    // The drop, with a look at the window while the file is held over it.
+    user.drag_over(&[&photo, &second]);
+    user.settle();
+    user.screenshot("drop");
+    user.let_go();
+    let queue = home.join("config/queue.json");
+    wait_for("the queue with the dropped file", || {
+        file_says(&queue, "chelsea & co.png") && file_says(&queue, "rocket.jpg")
+    });
+
+    user.focus();
+    user.keys(&["Control_L", "Return"]);
+    let result = photos.join("chelsea & co_x2.png");
+    wait_for("the result", || result.exists() && photos.join("rocket_x2.jpg").exists());
+    wait_for("the queue with the result", || file_says(&queue, "rocket_x2.jpg"));
+
+    // The same bytes as the command line's.
+    let expected = folder.path().join("expected.png");
+    let run = Command::new(env!("CARGO_BIN_EXE_dualres"))
+        .args(["upscale", "--model", "x2", "--device", "cpu", "-o"])
+        .args([&expected, &photo])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    assert!(std::fs::read(&result).unwrap() == std::fs::read(&expected).unwrap(), "window and command line differ");
+
+    // Every view, and that it is another picture than the one before.
+    user.keys(&["Prior"]);
+    user.settle();
+    // A close look at the face, so that the views have something to show.
+    let views = [("1", "side-by-side"), ("2", "split"), ("3", "result"), ("4", "difference"), ("5", "overlay")];
+    let mut pictures = Vec::new();
+    for (key, name) in views {
+        user.keys(&[key]);
+        user.settle();
+        pictures.push(user.screenshot(name));
+    }
+    for (index, picture) in pictures.iter().enumerate() {
+        assert!(user::colours(picture) > 500, "{}: hardly a colour", views[index].1);
+        for other in &pictures[..index] {
+            assert!(picture != other, "{} shows what another view shows", views[index].1);
+        }
+    }
+    user.keys(&["1"]);
+    user.keys(&["Control_L", "2"]);
+    user.settle();
+    user.screenshot("models");
+    user.keys(&["F1"]);
+    user.settle();
+    user.screenshot("keys");
+    user.keys(&["Escape"]);
+    user.keys(&["Control_L", "1"]);
+    user.keys(&["Control_L", "t"]);
+    user.settle();
+    user.screenshot("light");
+    user.keys(&["Control_L", "t"]);
+    user.settle();
+
+    user.keys(&["Control_L", "q"]);
+    wait_for("the end of the program", || program.has_ended());
+    assert!(program.succeeded(), "the program ends well");
+
+    // A second start brings back what there was, in a small window as well.
+    drop(user);
+    let mut program = Program::start(&server, &home, &[]);
+    let mut user = User::at(&server, "Dualres");
+    user.resize(1024, 640);
+    user.settle();
+    let small = user.screenshot("small");
+    assert!(user::colours(&small) > 500, "the picture is back");
+    user.focus();
+    user.keys(&["Control_L", "q"]);
+    wait_for("the end of the program", || program.has_ended());
+}
