@@ -110,9 +110,7 @@ fn a_preview_shows_a_part_at_once_and_saves_nothing() {
     let mut harness = window(&paths);
     harness.drop_files(&[&path]);
     harness.await_sight("large.png: waiting");
-    harness.await_that("the picture on the canvas", |h| {
-        !h.sees("Reading the picture") && h.sees("Preview what is visible")
-    });
+    harness.await_sight("Way back");
     harness.key(NO_KEYS, Key::P);
     harness.await_sight("Visible loop PSNR");
     let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -234,4 +232,32 @@ fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
     assert!(!harness.sees("Upscale all that wait"), "a question mark in a name is no call for help");
     harness.key(Modifiers::NONE, Key::F1);
     assert!(harness.sees("Upscale all that wait"), "F1 is, everywhere");
+}
+
+#[test]
+fn every_control_has_a_name() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("in.png");
+    write_picture(&path, 30, 20);
+    let broken = home.path().join("broken.png");
+    std::fs::write(&broken, "nothing").unwrap();
+    let mut harness = window(&paths);
+    harness.check_accessibility();
+    harness.drop_files(&[&path, &broken]);
+    harness.await_sight("broken.png: not a picture");
+    harness.key(COMMAND, Key::Enter);
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    for key in [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::F1, Key::Escape] {
+        harness.key(NO_KEYS, key);
+        harness.check_accessibility();
+    }
+    for key in [Key::Num2, Key::Num1, Key::L] {
+        harness.key(COMMAND, key);
+        harness.check_accessibility();
+    }
+    harness.press("Cancel");
+    harness.press("About");
+    assert!(harness.sees("Larger pictures by dual regression") && harness.sees("wgpu"));
+    harness.check_accessibility();
 }

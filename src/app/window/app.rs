@@ -7,6 +7,7 @@ use std::{
 };
 
 use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
+use poll_promise::Promise;
 
 use super::{
     actions::{self, Action, Tab},
@@ -86,6 +87,10 @@ pub struct Window {
     pub(super) scroll_to: Option<ItemId>,
     pub(super) toasts: Toasts,
     pub(super) dialogs: Dialogs,
+    /// The change to the library that is under way, with those it waits for.
+    pub(super) library_tasks: Vec<Promise<Vec<super::library_tasks::News>>>,
+    /// The writing of what is to be remembered.
+    remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
     pub(super) tab: Tab,
@@ -153,6 +158,8 @@ impl Window {
             scroll_to: None,
             toasts,
             dialogs: Dialogs::default(),
+            library_tasks: Vec::new(),
+            remembering: None,
             typing: None,
             tab: Tab::Upscale,
             shown_model: None,
@@ -240,23 +247,40 @@ impl Window {
         self.queue_changed = true;
     }
 
-    /// Writes what is to survive the program, at most once a second unless it ends.
-    fn remember(&mut self, ends: bool) {
-        if !ends && self.remembered_at.elapsed() < Duration::from_secs(1) {
+    /// Has what is to survive the program written beside the window, at most once a second.
+    fn remember(&mut self) {
+        if self.remembered_at.elapsed() < Duration::from_secs(1) {
             return;
         }
-        self.remembered_at = Instant::now();
-        if self.settings != self.saved {
-            if let Err(error) = settings::write(&settings_file(&self.paths), &self.settings) {
-                self.toasts.error(format!("the settings could not be remembered: {error}"));
+        match self.remembering.take().map(Promise::try_take) {
+            Some(Err(unfinished)) => self.remembering = Some(unfinished),
+            Some(Ok(complaints)) => complaints.into_iter().for_each(|text| self.toasts.error(text)),
+            None => {
+                self.remembered_at = Instant::now();
+                if let Some(write) = self.to_remember() {
+                    self.remembering = Some(Promise::spawn_thread("remember", write));
+                }
             }
-            self.saved = self.settings.clone();
         }
-        if std::mem::take(&mut self.queue_changed)
-            && let Err(error) = settings::write(&queue_file(&self.paths), &self.queue.remember())
-        {
-            self.toasts.error(format!("the queue could not be remembered: {error}"));
+    }
+
+    /// Writes what has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
+    fn to_remember(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
+        let settings = (self.settings != self.saved).then(|| self.settings.clone());
+        let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
+        if settings.is_none() && queue.is_none() {
+            return None;
         }
+        self.saved = self.settings.clone();
+        let paths = self.paths.clone();
+        Some(move || {
+            let settings = settings.and_then(|s| settings::write(&settings_file(&paths), &s).err());
+            let queue = queue.and_then(|q| settings::write(&queue_file(&paths), &q).err());
+            let tell = |what: &str, error: Option<anyhow::Error>| {
+                error.map(|error| format!("the {what} could not be remembered: {error}"))
+            };
+            tell("settings", settings).into_iter().chain(tell("queue", queue)).collect()
+        })
     }
 
     /// A file of this name in the folder of pictures without a file of their own.
@@ -277,7 +301,7 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.drain(ctx);
         self.schedule();
-        self.remember(false);
+        self.remember();
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
@@ -327,6 +351,13 @@ impl eframe::App for Window {
         if let Some(running) = self.queue.running() {
             self.link.control.cancel(running.id);
         }
-        self.remember(true);
+        // What is being written is older than what is written now.
+        if let Some(writing) = self.remembering.take() {
+            writing.block_and_take();
+        }
+        if let Some(write) = self.to_remember() {
+            // Nobody is left to be told.
+            let _ = write();
+        }
     }
 }

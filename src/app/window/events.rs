@@ -11,6 +11,7 @@ use super::{
     app::speed_key,
     dialogs::{self, Purpose},
     document::Document,
+    library_tasks::Change,
     loader::Loaded,
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
@@ -42,6 +43,7 @@ impl Window {
             }
             None => {}
         }
+        self.take_library_news();
     }
 
     fn take_report(&mut self, report: Report) {
@@ -178,11 +180,12 @@ impl Window {
             Loaded::Found { pictures, models, complaints } => {
                 complaints.into_iter().for_each(|text| self.toasts.warning(text));
                 for path in models {
-                    self.import(&path);
+                    self.change_library(Change::Import(path));
                 }
                 let mut first = None;
+                let mut there = self.queue.paths();
                 for (path, size) in pictures {
-                    if self.queue.holds(&path) {
+                    if !there.insert(path.clone()) {
                         continue;
                     }
                     let id = self.queue.add(path);
@@ -258,10 +261,7 @@ impl Window {
             Purpose::SaveAs { .. } => self.save_as(first),
             Purpose::ExportModel { name } => {
                 let path = if first.extension().is_none() { first.with_extension("safetensors") } else { first };
-                match self.library.export(name, &path) {
-                    Ok(()) => self.toasts.good(format!("Exported {}", path.display())),
-                    Err(error) => self.toasts.error(crate::report::message(&error)),
-                }
+                self.change_library(Change::Export(name.clone(), path));
             }
         }
     }

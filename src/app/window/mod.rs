@@ -9,6 +9,7 @@ pub mod canvas;
 mod dialogs;
 pub mod document;
 mod events;
+mod library_tasks;
 mod loader;
 mod open_documents;
 mod perform;

@@ -11,6 +11,7 @@ use super::{
     canvas::view::reduced,
     dialogs::Purpose,
     document::Document,
+    library_tasks::Change,
     queue::{ItemId, State},
     settings::ThemeChoice,
     theme,
@@ -119,7 +120,7 @@ impl Window {
                 let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!full));
             }
-            Action::RemoveModel(name) => self.remove_model(&name),
+            Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);
                 self.tab = Tab::Upscale;
@@ -291,6 +292,7 @@ impl Window {
         }
         let preview = Preview { item, input: open.picture.clone(), area, choices: self.settings.choices.clone() };
         self.link.control.preview(preview);
+        self.send(Command::Preview);
         self.previewing = Some(Instant::now());
     }
 
@@ -346,42 +348,6 @@ impl Window {
     fn set_theme(&mut self, ctx: &Context, choice: ThemeChoice) {
         self.settings.theme = choice;
         theme::choose(ctx, choice);
-    }
-
-    /// Takes a model file into the library.
-    pub(super) fn import(&mut self, path: &std::path::Path) {
-        match self.library.import(path) {
-            Ok(name) => {
-                self.refresh_models();
-                self.toasts.good(format!("Imported the model {name}."));
-                self.shown_model = Some(name);
-                self.tab = Tab::Models;
-            }
-            Err(error) => self.toasts.error(crate::report::message(&error)),
-        }
-    }
-
-    fn remove_model(&mut self, name: &str) {
-        match self.library.remove(name) {
-            Ok(()) => {
-                self.refresh_models();
-                if self.settings.choices.model == name {
-                    self.use_model(&super::settings::Choices::default().model);
-                }
-                self.toasts.good(format!("Removed the model {name}."));
-            }
-            Err(error) => self.toasts.error(crate::report::message(&error)),
-        }
-    }
-
-    fn refresh_models(&mut self) {
-        match self.library.entries() {
-            Ok((entries, complaints)) => {
-                self.entries = entries;
-                complaints.into_iter().for_each(|text| self.toasts.warning(text));
-            }
-            Err(error) => self.toasts.error(crate::report::message(&error)),
-        }
     }
 
     /// The document on the canvas, if it is in memory.

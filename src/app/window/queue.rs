@@ -1,7 +1,8 @@
 //! The pictures that wait, run and are done.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::HashSet,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -109,9 +110,10 @@ impl Queue {
         id
     }
 
-    /// Whether a picture of this file waits or runs.
-    pub fn holds(&self, path: &Path) -> bool {
-        self.items.iter().any(|item| item.path == path && matches!(item.state, State::Waiting | State::Running(_)))
+    /// The files that wait or run.
+    pub fn paths(&self) -> HashSet<PathBuf> {
+        let pending = self.items.iter().filter(|item| matches!(item.state, State::Waiting | State::Running(_)));
+        pending.map(|item| item.path.clone()).collect()
     }
 
     /// The picture.

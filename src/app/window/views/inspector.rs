@@ -295,7 +295,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
 }
 
 /// What the waiting pictures will take.
-fn estimate(window: &Window) -> Option<String> {
+fn estimate(window: &mut Window) -> Option<String> {
     let scale = window.scale();
     let waiting = || window.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
     let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();
@@ -317,7 +317,7 @@ fn estimate(window: &Window) -> Option<String> {
     let folder = waiting()
         .next()
         .map(|item| crate::window::worker::result_folder(&item.path, &window.settings.choices, &window.paths))?;
-    let free = fs4::available_space(&folder).ok().map(|free| format!(", {} free", bytes(free)));
+    let free = window.machine.free_disk(&folder).map(|free| format!(", {} free", bytes(free)));
     let time = time.map_or(String::new(), |time| format!("{time}, "));
     Some(format!("{time}at most {}{}", bytes(most), free.unwrap_or_default()))
 }

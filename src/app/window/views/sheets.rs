@@ -186,7 +186,13 @@ fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
         ui.add_space(4.0);
         ui.label(reason);
         ui.add_space(4.0);
-        weak(ui, "Nothing that was saved is lost. If it fails again on this device, go on with the CPU.");
+        weak(ui, "Nothing that was saved is lost.");
+        if window.device() != "CPU" {
+            weak(
+                ui,
+                "A graphics device that is lost comes back when the program is started again; the CPU goes on at once.",
+            );
+        }
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if ui.button("Restart engine").clicked() {

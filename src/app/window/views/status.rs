@@ -15,11 +15,26 @@ pub(crate) struct Machine {
     asked: Option<Instant>,
     used: u64,
     free: u64,
+    disk: Option<(std::path::PathBuf, Instant, Option<u64>)>,
 }
 
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl Machine {
+    /// Free bytes on the disk of a folder, if the system tells.
+    pub(crate) fn free_disk(&mut self, folder: &std::path::Path) -> Option<u64> {
+        match &self.disk {
+            Some((known, asked, free)) if known == folder && asked.elapsed() < ASK_EVERY => *free,
+            _ => {
+                // A folder that is yet to be made is on the disk of the first one above it that is there.
+                let there = folder.ancestors().find(|folder| folder.exists());
+                let free = there.and_then(|there| fs4::available_space(there).ok());
+                self.disk = Some((folder.to_owned(), Instant::now(), free));
+                free
+            }
+        }
+    }
+
     fn ask(&mut self) {
         if self.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY) {
             return;

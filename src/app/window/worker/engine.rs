@@ -90,6 +90,11 @@ impl Engine {
                     self.trouble(&error);
                 }
             }
+            Command::Preview => {
+                if let Some(preview) = self.control.take_preview() {
+                    self.preview(&preview);
+                }
+            }
             Command::Devices => self.list_devices(),
             Command::Measure { model, device } => {
                 if let Err(error) = self.measure(&model, &device) {
@@ -97,6 +102,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Goes on for as long as there is a window.
+    fn until_the_end(&self) -> ControlFlow<()> {
+        if self.control.ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn trouble(&self, error: &anyhow::Error) {
@@ -286,8 +296,7 @@ impl Engine {
             return Ok(());
         };
         let scale = kept.upscaler.model().description.architecture.scale;
-        let refined =
-            kept.upscaler.refine(&kept.input, kept.base.clone(), fidelity, &mut |_| ControlFlow::Continue(()));
+        let refined = kept.upscaler.refine(&kept.input, kept.base.clone(), fidelity, &mut |_| self.until_the_end());
         let result = refined.map(|result| {
             self.show(item, scale, &result.picture);
             let (loop_psnr, dual_loss) = self.show_proof(item, &kept.input, &result);
@@ -319,7 +328,7 @@ impl Engine {
         self.show(item, scale, &result);
         let upscaler = self.ready(model, device)?.0;
         if upscaler.model().description.architecture.scale == scale {
-            let proof = upscaler.refine(input, result, 0.0, &mut |_| ControlFlow::Continue(()))?;
+            let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
             self.show_proof(item, input, &proof);
         }
         Ok(())
@@ -332,7 +341,7 @@ impl Engine {
         let picture = Picture::from_planes(planes.collect());
         let run = || {
             let start = Instant::now();
-            upscaler.upscale(&picture, &Options::default(), &mut |_| ControlFlow::Continue(()))?;
+            upscaler.upscale(&picture, &Options::default(), &mut |_| self.until_the_end())?;
             anyhow::Ok(start.elapsed().as_secs_f64())
         };
         // The first run tunes and compiles.
@@ -343,7 +352,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn preview(&mut self, preview: &Preview) {
+    fn preview(&mut self, preview: &Preview) {
         let done = self
             .ready(&preview.choices.model, &preview.choices.device)
             .and_then(|(upscaler, _)| self.preview_with(&upscaler, preview));
@@ -377,7 +386,7 @@ impl Engine {
         let to = [end(area.x, area.width, input.width()), end(area.y, area.height, input.height())];
         let part = input.crop(from[0], from[1], to[0] - from[0], to[1] - from[1]);
         let options = Options { fidelity: preview.choices.fidelity, ..Options::default() };
-        let result = upscaler.upscale(&part, &options, &mut |_| ControlFlow::Continue(()))?;
+        let result = upscaler.upscale(&part, &options, &mut |_| self.until_the_end())?;
 
         let inside = Area { x: area.x - from[0], y: area.y - from[1], ..area };
         let large = |area: Area| Area {

@@ -17,7 +17,8 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
-    time::Duration,
+    thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use dualres_engine::Area;
@@ -66,6 +67,8 @@ pub enum Command {
         /// Device to use.
         device: String,
     },
+    /// Do the preview that was left at [`Control::preview`], if a running picture has not seen to it.
+    Preview,
     /// List the devices.
     Devices,
     /// Measure how fast a model is on a device.
@@ -228,6 +231,7 @@ pub struct Control {
     /// Number of the picture to stop, plus one.
     cancel: AtomicU64,
     paused: AtomicBool,
+    ends: AtomicBool,
     previews: Mutex<Vec<Preview>>,
 }
 
@@ -239,7 +243,12 @@ impl Control {
 
     /// Whether a picture is to stop.
     pub fn is_cancelled(&self, item: ItemId) -> bool {
-        self.cancel.load(Ordering::Relaxed) == item.0 + 1
+        self.ends() || self.cancel.load(Ordering::Relaxed) == item.0 + 1
+    }
+
+    /// Whether the window is gone and nothing more is to be done.
+    pub fn ends(&self) -> bool {
+        self.ends.load(Ordering::Relaxed)
     }
 
     /// Halts the running picture within a tile, or lets it go on.
@@ -249,7 +258,7 @@ impl Control {
 
     /// Whether the running picture is halted.
     pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        !self.ends() && self.paused.load(Ordering::Relaxed)
     }
 
     /// Asks for a preview, in place of one that has not begun.
@@ -274,6 +283,24 @@ pub struct Link {
     pub reports: Receiver<Report>,
     /// What goes past the commands.
     pub control: Arc<Control>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Longest time that the end of the program waits for the worker.
+const LONGEST_END: Duration = Duration::from_secs(3);
+
+impl Drop for Link {
+    /// Ends the worker. A program that ends while a thread of it is inside a graphics driver may crash.
+    fn drop(&mut self) {
+        self.control.ends.store(true, Ordering::Relaxed);
+        // The loop of the worker ends when nobody can command any more.
+        self.commands = channel().0;
+        let Some(thread) = self.thread.take() else { return };
+        let start = Instant::now();
+        while !thread.is_finished() && start.elapsed() < LONGEST_END {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
 }
 
 /// The other end, for one who plays the worker in a test.
@@ -293,7 +320,7 @@ pub fn link() -> (Link, FarEnd) {
     let (far_reports, reports) = channel();
     let control = Arc::new(Control::default());
     (
-        Link { commands, reports, control: control.clone() },
+        Link { commands, reports, control: control.clone(), thread: None },
         FarEnd { commands: far_commands, reports: far_reports, control },
     )
 }
@@ -303,23 +330,17 @@ pub fn link() -> (Link, FarEnd) {
 /// # Errors
 /// If the system gives no thread.
 pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link> {
-    let (link, far) = link();
+    let (mut link, far) = link();
     give_way();
-    std::thread::Builder::new().name("engine".into()).spawn(move || {
+    let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
         let reporter = Reporter { reports: far.reports, wake };
         let work = || {
             let mut engine = engine::Engine::new(library, paths, far.control, reporter.clone());
-            loop {
-                if let Some(preview) = engine.control.take_preview() {
-                    engine.preview(&preview);
-                    continue;
+            for command in far.commands {
+                if engine.control.ends() {
+                    break;
                 }
-                // Previews do not come through the channel, so it cannot be slept on.
-                match far.commands.recv_timeout(Duration::from_millis(30)) {
-                    Ok(command) => engine.obey(command),
-                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-                    Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-                }
+                engine.obey(command);
             }
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
@@ -328,6 +349,7 @@ pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link
             let _ = reporter.tell(Report::Crashed { reason: said.unwrap_or("no reason given").to_owned() });
         }
     })?;
+    link.thread = Some(thread);
     Ok(link)
 }
 

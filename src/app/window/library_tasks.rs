@@ -1,0 +1,82 @@
+//! Changes to the library, which read and write files and so do not happen in a frame.
+
+use std::path::PathBuf;
+
+use poll_promise::Promise;
+
+use super::{Window, actions::Tab, settings::Choices};
+use crate::{library::Entry, report};
+
+/// Something to do with the library.
+pub(super) enum Change {
+    Import(PathBuf),
+    Remove(String),
+    Export(String, PathBuf),
+}
+
+/// What came of a change.
+pub(super) struct News {
+    done: anyhow::Result<Done>,
+    /// The models there are now, and what was wrong with files that are none.
+    entries: anyhow::Result<(Vec<Entry>, Vec<String>)>,
+}
+
+enum Done {
+    Imported(String),
+    Removed(String),
+    Exported(PathBuf),
+}
+
+impl Window {
+    /// Has the library changed beside the window.
+    pub(super) fn change_library(&mut self, change: Change) {
+        let (library, wake) = (self.library.clone(), self.wake.clone());
+        let before = self.library_tasks.pop();
+        self.library_tasks.push(Promise::spawn_thread("library", move || {
+            // One change after the other: two imports must not take the same name.
+            let earlier = before.map(Promise::block_and_take);
+            let done = match change {
+                Change::Import(path) => library.import(&path).map(Done::Imported),
+                Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
+                Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
+            };
+            let news = News { done, entries: library.entries() };
+            wake();
+            let mut all = earlier.unwrap_or_default();
+            all.push(news);
+            all
+        }));
+    }
+
+    /// Takes in what came of changes.
+    pub(super) fn take_library_news(&mut self) {
+        if !self.library_tasks.last().is_some_and(|task| task.ready().is_some()) {
+            return;
+        }
+        let Some(Ok(all)) = self.library_tasks.pop().map(Promise::try_take) else { return };
+        for News { done, entries } in all {
+            match entries {
+                Ok((entries, complaints)) => {
+                    self.entries = entries;
+                    complaints.into_iter().for_each(|text| self.toasts.warning(text));
+                }
+                Err(error) => self.toasts.error(report::message(&error)),
+            }
+            match done {
+                Ok(Done::Imported(name)) => {
+                    self.toasts.good(format!("Imported the model {name}."));
+                    self.shown_model = Some(name);
+                    self.tab = Tab::Models;
+                }
+                Ok(Done::Removed(name)) => {
+                    if self.settings.choices.model == name {
+                        self.use_model(&Choices::default().model);
+                    }
+                    self.toasts.good(format!("Removed the model {name}."));
+                }
+                Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
+                Err(error) => self.toasts.error(report::message(&error)),
+            }
+        }
+    }
+}
