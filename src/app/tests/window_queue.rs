@@ -50,7 +50,8 @@ fn two_pictures_and_a_broken_file_are_dropped() {
         let bytes = dualres_imaging::encode(&expected.picture, dualres_imaging::Format::Png, Default::default());
         assert!(saved == bytes.unwrap(), "{}", input.display());
     }
-    assert!(harness.sees("Loop PSNR") && harness.sees("Visible dual loss"), "the proof is shown in numbers");
+    harness.await_sight("Visible dual loss");
+    assert!(harness.sees("Loop PSNR"), "the proof is shown in numbers");
 
     // Again, and the first result is not overwritten.
     harness.press("Upscale again");
@@ -159,7 +160,7 @@ fn the_result_is_saved_as_another_file() {
     harness.event(Event::Text(other.display().to_string()));
     harness.run_steps(2);
     harness.press("OK");
-    harness.await_sight("Saved ");
+    harness.await_sight(&format!("Saved {}", other.display()));
     let [first, second] = [home.path().join("in_tiny.png"), other].map(|path| dualres_imaging::read(&path).unwrap());
     assert_eq!(first.planes, second.planes);
 }

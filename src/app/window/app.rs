@@ -257,7 +257,7 @@ impl Window {
             Some(Ok(complaints)) => complaints.into_iter().for_each(|text| self.toasts.error(text)),
             None => {
                 self.remembered_at = Instant::now();
-                if let Some(write) = self.to_remember() {
+                if let Some(write) = self.take_changes() {
                     self.remembering = Some(Promise::spawn_thread("remember", write));
                 }
             }
@@ -265,7 +265,7 @@ impl Window {
     }
 
     /// Writes what has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
-    fn to_remember(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
+    fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
         let settings = (self.settings != self.saved).then(|| self.settings.clone());
         let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
         if settings.is_none() && queue.is_none() {
@@ -355,7 +355,7 @@ impl eframe::App for Window {
         if let Some(writing) = self.remembering.take() {
             writing.block_and_take();
         }
-        if let Some(write) = self.to_remember() {
+        if let Some(write) = self.take_changes() {
             // Nobody is left to be told.
             let _ = write();
         }

@@ -50,7 +50,7 @@ impl Window {
 
     /// Takes in what came of changes.
     pub(super) fn take_library_news(&mut self) {
-        if !self.library_tasks.last().is_some_and(|task| task.ready().is_some()) {
+        if self.library_tasks.last().is_none_or(|task| task.ready().is_none()) {
             return;
         }
         let Some(Ok(all)) = self.library_tasks.pop().map(Promise::try_take) else { return };
