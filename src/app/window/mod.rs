@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use eframe::{
-    egui::{IconData, ViewportBuilder, vec2},
+    egui::{IconData, ViewportBuilder},
     egui_wgpu::{WgpuConfiguration, WgpuSetup, wgpu},
 };
 
@@ -77,7 +77,7 @@ fn icon() -> Option<IconData> {
     Some(IconData { rgba, width: image.width() as u32, height: image.height() as u32 })
 }
 
-/// Asks for no more than pictures need, so that old drivers serve, and tells on a device that is lost.
+/// Leaves the fast device to the networks where there are two: the window needs little.
 fn graphics() -> WgpuConfiguration {
     let mut configuration = WgpuConfiguration::default();
     if let WgpuSetup::CreateNew(setup) = &mut configuration.wgpu_setup {
@@ -86,9 +86,10 @@ fn graphics() -> WgpuConfiguration {
     configuration
 }
 
-/// Inner size of the window at which the side panel gives way to the picture, in points.
+/// Width of the window below which the side panel gives way to the picture, in points.
 const NARROW: f32 = 1100.0;
 
+/// Width of the side panel in a window of a width, in points.
 pub(crate) fn side_width(available: f32) -> f32 {
-    if available < NARROW { 260.0 } else { vec2(300.0, 0.0).x }
+    if available < NARROW { 260.0 } else { 300.0 }
 }

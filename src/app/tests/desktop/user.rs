@@ -137,7 +137,12 @@ impl User {
             };
             let image = dualres_imaging::Picture::from_planes((0..3).map(plane).collect());
             std::fs::create_dir_all(&folder).unwrap();
-            dualres_imaging::write(&folder.join(format!("{name}.png")), &image, Default::default()).unwrap();
+            dualres_imaging::write(
+                &folder.join(format!("{name}.jpg")),
+                &image,
+                dualres_imaging::EncodeOptions { jpeg_quality: 92 },
+            )
+            .unwrap();
         }
         picture
     }
