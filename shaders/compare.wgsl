@@ -122,6 +122,17 @@ fn original(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     return flatten(colour, pixel);
 }
 
+// The way back, whose alpha is no transparency.
+fn way_back(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
+    if view.slots[DUAL].size.x > 0.0 {
+        let colour = sample(DUAL, position);
+        if !is_missing(colour) {
+            return colour.rgb;
+        }
+    }
+    return mix(original(position, pixel), view.ground.rgb, 0.6);
+}
+
 // The picture, or the original in the dark where the picture is not there yet.
 fn or_original(slot: u32, position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     if view.slots[slot].size.x > 0.0 {
@@ -151,13 +162,13 @@ fn difference(position: vec2<f32>) -> f32 {
     if view.slots[DUAL].size.x == 0.0 {
         return -1.0;
     }
-    let there = sample(INPUT, position);
     let back = sample(DUAL, position);
-    if is_missing(there) || is_missing(back) {
+    if is_missing(back) {
         return -1.0;
     }
-    let apart = abs(there.rgb - back.rgb) * 255.0;
-    return (apart.r + apart.g + apart.b) / 3.0 * view.gain / HOTTEST;
+    // The way back has no transparency: its alpha holds the difference, measured before anything was rounded or
+    // averaged, in tenths of a level.
+    return (back.a * 255.0 - 8.0) / 10.0 * view.gain / HOTTEST;
 }
 
 fn shade(pixel: vec2<f32>) -> vec3<f32> {
@@ -174,7 +185,7 @@ fn shade(pixel: vec2<f32>) -> vec3<f32> {
             return or_original(RESULT, position, pixel);
         }
         case 2u: {
-            return or_original(DUAL, position, pixel);
+            return way_back(position, pixel);
         }
         case 3u: {
             if pixel.x < view.split * view.pane_size.x {

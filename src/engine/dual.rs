@@ -7,10 +7,10 @@ use dualres_imaging::{
 use dualres_network::DualModel;
 
 use crate::{
-    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency,
+    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency, memory,
     planes::paste,
     tiles::cut_beyond,
-    upscale::{gray_if, run, seen, stop, to_samples},
+    upscale::{gray_if, halving, run, seen, stop, to_samples},
 };
 
 /// Border that a dual model needs, in pixels of its input: two 3x3 convolutions, one of them strided.
@@ -33,6 +33,15 @@ impl Upscaler {
     /// If the run is cancelled, the device fails, or the dual models give no numbers.
     pub fn refine(&self, input: &Picture, result: Picture, fidelity: f32, observe: Observer) -> Result<Upscaled> {
         let mut result = result;
+        if fidelity > 0.0 && !self.model.duals.is_empty() {
+            let (width, height) = (result.width(), result.height());
+            let needed = memory::needed_to_refine(width, height, result.planes.len());
+            let available = memory::available();
+            if needed > available {
+                let [needed_gb, available_gb] = [needed, available].map(|bytes| bytes as f64 / 1e9);
+                return Err(EngineError::Memory { width, height, needed_gb, available_gb });
+            }
+        }
         let mut reconstructions = self.reconstruct(&result, observe)?;
         if let Some(before) = reconstructions.last().filter(|_| fidelity > 0.0) {
             let mut closed = result.clone();
@@ -90,12 +99,16 @@ impl Upscaler {
     /// A picture through a dual model: half the size, the same whatever the tiles. Beyond the picture its border is
     /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
     fn reduce(&self, picture: &Picture, dual: &DualModel, observe: Observer) -> Result<Picture> {
+        halving(DUAL_TILE, |side| self.reduce_tiled(picture, dual, side, observe))
+    }
+
+    fn reduce_tiled(&self, picture: &Picture, dual: &DualModel, side: usize, observe: Observer) -> Result<Picture> {
         let gray = picture.is_gray();
         let (width, height) = (picture.width() / 2, picture.height() / 2);
         let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
-        for &down in &cut_beyond(height, DUAL_TILE, DUAL_HALO / 2) {
+        for &down in &cut_beyond(height, side, DUAL_HALO / 2) {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
-            for &across in &cut_beyond(width, DUAL_TILE, DUAL_HALO / 2) {
+            for &across in &cut_beyond(width, side, DUAL_HALO / 2) {
                 let samples = run(|| {
                     let x = seen(
                         picture,

@@ -38,6 +38,11 @@ pub(crate) fn tile_side(architecture: &Architecture, available: u64, max_buffer:
     (pixels.isqrt() as usize).clamp(MIN_TILE, MAX_TILE)
 }
 
+/// Bytes that refining a result takes beside it: the way to the closed loop, a trial, and what is missed.
+pub(crate) fn needed_to_refine(width: usize, height: usize, channels: usize) -> u64 {
+    (width * height * channels) as u64 * 4 * 4
+}
+
 /// Bytes that picture, result and reconstruction take together, and one tile.
 pub(crate) fn needed(architecture: &Architecture, width: usize, height: usize, channels: usize) -> u64 {
     let scale = architecture.scale as u64;

@@ -280,7 +280,7 @@ const LEAST_TILE: usize = 2 * (HALO + 32);
 
 /// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory
 /// does not suffice.
-fn halving<T>(mut side: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
+pub(crate) fn halving<T>(mut side: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
     loop {
         match attempt(side) {
             Err(EngineError::Device(_)) if side / 2 >= LEAST_TILE => side /= 2,

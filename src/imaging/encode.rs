@@ -52,7 +52,8 @@ impl Format {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Png => "PNG",
             Self::Jpeg => "JPEG",
@@ -62,7 +63,8 @@ impl Format {
         }
     }
 
-    fn max_side(self) -> usize {
+    /// Most pixels a side that it holds.
+    pub fn max_side(self) -> usize {
         match self {
             Self::Png | Self::Tiff | Self::Bmp => i32::MAX as usize,
             Self::Jpeg => 65_535,

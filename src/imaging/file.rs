@@ -10,26 +10,46 @@ use crate::{ImagingError, Result};
 /// If the folder does not exist, cannot be written to, or is full. What stood at `path` is untouched then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        if !folder.is_dir() {
-            return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the folder does not exist"));
-        }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".dualres-").suffix(".tmp");
-        #[cfg(unix)]
-        {
-            // Temporary files are private by default; a picture is as readable as the umask says.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
+        written(path, bytes)?.persist(path)?;
         Ok(())
     };
     attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
+}
+
+/// As [`write_atomically`], but leaves a file that is there as it is and returns false then.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let attempt = || -> std::io::Result<bool> {
+        match written(path, bytes)?.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    };
+    attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
+}
+
+/// A temporary file beside `path` that holds `bytes`.
+fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the folder does not exist"));
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".dualres-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; a picture is as readable as the umask says.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }

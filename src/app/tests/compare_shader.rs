@@ -114,14 +114,15 @@ mod twin {
         };
         let difference = || {
             let back = document.dual.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom))?;
-            let there = input.sample(position, zoom)?;
-            let sum: f64 = (0..3).map(|c| (there[c] - back[c]).abs() * 255.0).sum();
-            Some(sum / 3.0 * f64::from(pane.gain) / f64::from(HOTTEST))
+            Some((back[3] * 255.0 - 8.0) / 10.0 * f64::from(pane.gain) / f64::from(HOTTEST))
         };
         match pane.mode {
             Mode::Input => original,
             Mode::Result => or_original(&document.result, 1.0),
-            Mode::Dual => or_original(&document.dual, scale),
+            Mode::Dual => {
+                let colour = document.dual.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom));
+                colour.map_or(mix(original, ground, 0.6), |colour| [colour[0], colour[1], colour[2]])
+            }
             Mode::Split if pixel[0] < f64::from(pane.split * pane.size[0]) => original,
             Mode::Split => or_original(&document.result, 1.0),
             Mode::Difference => difference().map_or(mix(original, ground, 0.6), heat),
@@ -201,7 +202,7 @@ fn document() -> Document {
     let area = Area { x: 0, y: 0, width: 650, height: 600 };
     document.paste_proof(&ProofPatch {
         dual: Patch::of(&back, area),
-        absolute: Plane::filled(650, 600, 1.0),
+        absolute: Plane::new(650, 600, (0..650 * 600).map(|i| (i % 293) as f32 / 10.0).collect()),
         luma: Plane::filled(650, 600, 1.0),
     });
     document

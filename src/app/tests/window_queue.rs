@@ -37,7 +37,7 @@ fn two_pictures_and_a_broken_file_are_dropped() {
         h.state().queue().items().iter().all(|item| matches!(item.state, State::Done(_) | State::Failed(_)))
     });
     harness.run_steps(3);
-    assert!(harness.sees("2 pictures done, 1 picture failed"));
+    assert!(harness.sees("2 pictures done."));
     assert!(harness.sees("1 failed"));
 
     // What the window saves are the bytes that the engine gives any other caller.
@@ -190,7 +190,15 @@ fn fidelity_is_raised_on_a_finished_picture() {
     common::fidelity(&harness).set_value_accesskit(60.0);
     harness.run_steps(3);
     harness.await_sight("Refined, not saved yet");
+    // The numbers are those of the file that is saved: they change with it, not before.
+    assert!((psnr(&harness) - before).abs() < 1e-9);
+    harness.key(COMMAND, Key::S);
+    harness.await_sight("Path of a file or folder");
+    harness.press("OK");
+    let second = home.path().join("cat_x2-2.png");
+    harness.await_sight(&format!("Saved {}", second.display()));
     assert!(psnr(&harness) > before + 1.0, "{before} dB, then {} dB", psnr(&harness));
+    assert!(std::fs::read(&second).unwrap() != std::fs::read(home.path().join("cat_x2.png")).unwrap());
 }
 
 #[test]
@@ -233,6 +241,58 @@ fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
     assert!(!harness.sees("Upscale all that wait"), "a question mark in a name is no call for help");
     harness.key(Modifiers::NONE, Key::F1);
     assert!(harness.sees("Upscale all that wait"), "F1 is, everywhere");
+}
+
+#[test]
+fn a_cancelled_picture_can_be_run_again() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("large.png");
+    write_picture(&path, 1500, 1200);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("large.png: waiting");
+    harness.press("Upscale 1 picture");
+    harness.key(COMMAND, Key::P);
+    harness.await_sight("large.png: paused");
+    harness.press("Cancel large.png");
+    harness.await_sight("large.png: cancelled");
+    assert!(!home.path().join("large_tiny.png").exists());
+    harness.press("Retry large.png");
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_when_the_user_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let path = home.path().join("in.png");
+    write_picture(&path, 30, 20);
+    let taken = home.path().join("taken.png");
+    std::fs::write(&taken, "mine").unwrap();
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("in.png: waiting");
+    harness.key(COMMAND, Key::Enter);
+    harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
+    let ask = |harness: &mut egui_kittest::Harness<'static, dualres_app::window::Window>, to: &std::path::Path| {
+        harness.key(COMMAND, Key::S);
+        harness.await_sight("Path of a file or folder");
+        harness.key(COMMAND, Key::A);
+        harness.event(Event::Text(to.display().to_string()));
+        harness.run_steps(2);
+        harness.press("OK");
+    };
+    ask(&mut harness, &path);
+    harness.await_sight("That is the original");
+    ask(&mut harness, &taken);
+    harness.await_sight("Replace the file?");
+    harness.press("Keep it");
+    assert_eq!(std::fs::read(&taken).unwrap(), b"mine");
+    ask(&mut harness, &taken);
+    harness.press("Replace");
+    harness.await_sight(&format!("Saved {}", taken.display()));
+    assert_eq!(dualres_imaging::read(&taken).unwrap().width(), 60);
 }
 
 #[test]

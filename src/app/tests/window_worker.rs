@@ -166,7 +166,7 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
         refinements.collect()
     };
     assert_eq!(asked(&far), [0.2]);
-    let refined = Report::Refined { item: job.item, fidelity: 0.2, loop_psnr: Some(50.0), dual_loss: Some(0.3) };
+    let refined = Report::Refined { item: job.item, loop_psnr: Some(50.0), dual_loss: Some(0.3) };
     far.reports.send(refined).unwrap();
     harness.await_sight("50.00 dB");
     harness.run_steps(2);

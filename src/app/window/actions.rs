@@ -44,6 +44,12 @@ pub(crate) enum Action {
     RemoveModel(String),
     ExportModel(String),
     UseModel(String),
+    RunSelectedAgain,
+    ShowSelectedInFolder,
+    MoveSplit(f32),
+    Gain(f32),
+    Fidelity(f32),
+    NextModel,
     RestartEngine,
     Escape,
     Quit,
@@ -94,8 +100,8 @@ const fn binding(
 pub(crate) static BINDINGS: &[Binding] = &[
     binding("Pictures", &[command_shift(Key::O)], Action::OpenFolder, "Open a folder…"),
     binding("Pictures", &[command(Key::O)], Action::OpenFiles, "Open pictures…"),
+    binding("Pictures", &[command_shift(Key::L)], Action::TrySample, "Try the samples"),
     binding("Pictures", &[command(Key::L)], Action::TypePath, "Type a path…"),
-    binding("Pictures", &[command_shift(Key::S)], Action::SaveAs, "Save the result as…"),
     binding("Pictures", &[command(Key::S)], Action::SaveAs, "Save the result as…"),
     binding("Queue", &[command(Key::Enter)], Action::Start, "Upscale all that wait"),
     binding("Queue", &[command(Key::P)], Action::PauseOrGoOn, "Pause or go on"),
@@ -105,6 +111,17 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Queue", &[plain(Key::PageUp), plain(Key::J)], Action::SelectNeighbour(-1), "Select the one before"),
     binding("Queue", &[plain(Key::PageDown), plain(Key::K)], Action::SelectNeighbour(1), "Select the one after"),
     binding("Queue", &[plain(Key::Delete)], Action::RemoveSelected, "Take it out"),
+    binding("Queue", &[plain(Key::R)], Action::RunSelectedAgain, "Run it again"),
+    binding("Queue", &[command(Key::Delete)], Action::RemoveEnded, "Clear what is done"),
+    binding("Queue", &[command(Key::E)], Action::ShowSelectedInFolder, "Show the result in its folder"),
+    binding("Choices", &[plain(Key::M)], Action::NextModel, "Next model"),
+    binding("Choices", &[plain(Key::H)], Action::Fidelity(0.1), "More fidelity"),
+    binding("Choices", &[plain(Key::G)], Action::Fidelity(-0.1), "Less fidelity"),
+    binding("Choices", &[command(Key::D)], Action::ChooseOutputFolder, "Folder for results…"),
+    binding("Canvas", &[plain(Key::OpenBracket)], Action::MoveSplit(-0.05), "Move the split left"),
+    binding("Canvas", &[plain(Key::CloseBracket)], Action::MoveSplit(0.05), "Move the split right"),
+    binding("Canvas", &[plain(Key::Comma)], Action::Gain(1.0 / 1.5), "Less gain"),
+    binding("Canvas", &[plain(Key::Period)], Action::Gain(1.5), "More gain"),
     binding("Canvas", &[plain(Key::P)], Action::Preview, "Preview what is visible"),
     binding("Canvas", &[plain(Key::Num1)], Action::SetView(ViewMode::Panes), "Side by side"),
     binding("Canvas", &[plain(Key::Num2)], Action::SetView(ViewMode::Split), "Split"),
@@ -125,24 +142,30 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Window", &[command(Key::T)], Action::ToggleTheme, "Dark or light"),
     binding("Window", &[plain(Key::F11)], Action::ToggleFullScreen, "Full screen"),
     binding("Window", &[plain(Key::F1), plain(Key::Questionmark)], Action::ToggleHelp, "These keys"),
+    binding("Window", &[plain(Key::F2)], Action::ToggleAbout, "About"),
     binding("Window", &[plain(Key::Escape)], Action::Escape, "Close what is open"),
     binding("Window", &[command(Key::Q)], Action::Quit, "Quit"),
 ];
 
-/// What the keys that were pressed ask for. Plain keys belong to a text field while one is edited.
-pub(crate) fn pressed(ctx: &Context) -> Vec<Action> {
-    let typing = ctx.egui_wants_keyboard_input();
+/// What the keys that were pressed ask for. Keys without Ctrl belong to a text field while one is edited, and those of the
+/// canvas and the queue do nothing where neither is seen.
+pub(crate) fn pressed(ctx: &Context, tab: Tab) -> Vec<Action> {
+    let typing = ctx.text_edit_focused();
+    // A control that has the keyboard moves by arrows.
+    let focused = ctx.egui_wants_keyboard_input();
     let mut actions = Vec::new();
-    for binding in BINDINGS {
+    for binding in BINDINGS.iter().filter(|b| tab == Tab::Upscale || matches!(b.group, "Pictures" | "Window")) {
         for shortcut in binding.keys {
-            let is_plain = shortcut.modifiers.is_none();
-            let for_text = is_plain && !matches!(shortcut.logical_key, Key::F1 | Key::F11 | Key::Escape);
-            if typing && for_text {
+            let key = shortcut.logical_key;
+            let everywhere = matches!(key, Key::F1 | Key::F2 | Key::F11 | Key::Escape);
+            let is_arrow = matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
+            let without_command = !shortcut.modifiers.command;
+            if without_command && ((typing && !everywhere) || (focused && is_arrow && shortcut.modifiers.is_none())) {
                 continue;
             }
             let hit = ctx.input_mut(|input| {
                 // A shifted ? is still ?, but Shift with a letter is not that letter alone.
-                if is_plain && !matches!(shortcut.logical_key, Key::Questionmark | Key::Plus) {
+                if shortcut.modifiers.is_none() && !matches!(key, Key::Questionmark | Key::Plus) {
                     !input.modifiers.any() && input.consume_shortcut(shortcut)
                 } else {
                     input.consume_shortcut(shortcut)

@@ -1,7 +1,8 @@
 //! The state of the window and the order of a frame.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::HashMap,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -77,10 +78,25 @@ pub struct Window {
     pub(super) automatic: String,
     pub(super) measuring: bool,
     pub(super) previewing: Option<Instant>,
-    /// Strength of a refinement that is under way.
+    /// Whether a refinement is under way.
     pub(super) refining: bool,
-    /// The strength to refine with next.
-    pub(super) refine_next: Option<f32>,
+    /// The picture to refine next, and how strongly.
+    pub(super) refine_next: Option<(ItemId, f32)>,
+    /// Choices whose model could not be measured, so that it is not tried again and again.
+    pub(super) unmeasurable: Option<settings::Choices>,
+    /// Pictures that could not be read for the canvas, and why.
+    pub(super) unreadable: HashMap<ItemId, String>,
+    /// Files that are being made for the queue.
+    pub(super) brought: Vec<Promise<Result<Vec<PathBuf>, String>>>,
+    pub(super) paused_since: Option<Instant>,
+    pub(super) done_in_run: usize,
+    pub(super) failed_in_run: usize,
+    /// A file that is there, and the picture whose result is to replace it.
+    pub(super) replacing: Option<(ItemId, PathBuf)>,
+    /// Whether the field for a path has just come up.
+    pub(super) typing_began: bool,
+    /// Held for as long as this window is the one that remembers.
+    lock: Option<std::fs::File>,
     /// Pictures whose thumbnails were asked for.
     pub(super) thumbnails_asked: std::collections::HashSet<ItemId>,
     /// A picture of the queue to bring into sight.
@@ -111,6 +127,14 @@ pub(super) fn settings_file(paths: &Paths) -> PathBuf {
 
 fn queue_file(paths: &Paths) -> PathBuf {
     paths.config.join("queue.json")
+}
+
+/// The right to remember, which one window has at a time; `None` if another has it.
+fn lock(paths: &Paths) -> Option<std::fs::File> {
+    std::fs::create_dir_all(&paths.config).ok()?;
+    let file = std::fs::File::create(paths.config.join("lock")).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 impl Window {
@@ -154,6 +178,15 @@ impl Window {
             previewing: None,
             refining: false,
             refine_next: None,
+            unmeasurable: None,
+            unreadable: HashMap::new(),
+            brought: Vec::new(),
+            paused_since: None,
+            done_in_run: 0,
+            failed_in_run: 0,
+            replacing: None,
+            typing_began: false,
+            lock: lock(&paths),
             thumbnails_asked: Default::default(),
             scroll_to: None,
             toasts,
@@ -175,17 +208,21 @@ impl Window {
         if !window.entries.iter().any(|entry| entry.name == window.settings.choices.model) {
             window.settings.choices.model = settings::Choices::default().model;
         }
-        let (remembered, complaint): (Remembered, _) = settings::read(&queue_file(&window.paths));
-        complaint.into_iter().for_each(|text| window.toasts.warning(text));
-        let recalled = window.queue.recall(remembered);
-        if let Some(&first) = recalled.first() {
-            window.select(first);
+        if window.lock.is_some() {
+            let (remembered, complaint): (Remembered, _) = settings::read(&queue_file(&window.paths));
+            complaint.into_iter().for_each(|text| window.toasts.warning(text));
+            let recalled = window.queue.recall(remembered);
+            if let Some(&first) = recalled.first() {
+                window.select(first);
+            }
+        } else {
+            window.toasts.warning("Another window is open: this one begins anew and remembers nothing.");
         }
         if !files.is_empty() {
             window.loader.scan(files);
         }
+        // The chosen model is measured when it is known what the device stands for.
         window.send(Command::Devices);
-        window.measure();
         Ok(window)
     }
 
@@ -223,6 +260,11 @@ impl Window {
 
     /// Has the chosen model measured if it never was on this device.
     pub(super) fn measure(&mut self) {
+        if self.unmeasurable.as_ref().is_some_and(|choices| {
+            (&choices.model, &choices.device) == (&self.settings.choices.model, &self.settings.choices.device)
+        }) {
+            return;
+        }
         if !self.measuring && self.speed(&self.settings.choices.model).is_none() {
             self.measuring = true;
             let choices = &self.settings.choices;
@@ -234,9 +276,18 @@ impl Window {
     pub(super) fn restart_engine(&mut self) {
         match (self.start_worker)(self.wake.clone()) {
             Ok(link) => {
-                self.link = link;
+                let old = std::mem::replace(&mut self.link, link);
+                // The old worker may hang in a driver; waiting for it is not the window's business.
+                let _ = std::thread::Builder::new().name("old engine".into()).spawn(move || drop(old));
                 self.crashed = None;
                 (self.measuring, self.previewing, self.refining) = (false, None, false);
+                (self.refine_next, self.paused_since, self.unmeasurable) = (None, None, None);
+                for open in self.documents.iter_mut() {
+                    open.asked = open.whole && open.document.dual.is_some();
+                }
+                if let Some(id) = self.selected {
+                    self.show_saved(id);
+                }
                 self.send(Command::Devices);
             }
             Err(error) => self.toasts.error(format!("the engine does not start ({error}); restart the program")),
@@ -248,7 +299,13 @@ impl Window {
     }
 
     /// Has what is to survive the program written beside the window, at most once a second.
-    fn remember(&mut self) {
+    fn remember(&mut self, ctx: &egui::Context) {
+        if self.lock.is_none() {
+            return;
+        }
+        if self.settings != self.saved || self.queue_changed || self.remembering.is_some() {
+            ctx.request_repaint_after(Duration::from_secs(1));
+        }
         if self.remembered_at.elapsed() < Duration::from_secs(1) {
             return;
         }
@@ -282,14 +339,6 @@ impl Window {
             tell("settings", settings).into_iter().chain(tell("queue", queue)).collect()
         })
     }
-
-    /// A file of this name in the folder of pictures without a file of their own.
-    pub(super) fn arrival(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let folder = self.paths.arrivals();
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
-        Ok(folder.join(Path::new(name)))
-    }
 }
 
 /// Names the speed of a model on a device in the settings.
@@ -301,16 +350,16 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.drain(ctx);
         self.schedule();
-        self.remember();
+        self.remember(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_input(&ctx);
         if !self.has_modal() {
-            self.actions.extend(actions::pressed(&ctx));
+            self.actions.extend(actions::pressed(&ctx, self.tab));
         } else {
-            self.actions.extend(actions::pressed(&ctx).into_iter().filter(|action| {
+            self.actions.extend(actions::pressed(&ctx, self.tab).into_iter().filter(|action| {
                 matches!(action, Action::Escape | Action::ToggleHelp | Action::ToggleTheme | Action::Quit)
             }));
         }
@@ -355,7 +404,9 @@ impl eframe::App for Window {
         if let Some(writing) = self.remembering.take() {
             writing.block_and_take();
         }
-        if let Some(write) = self.take_changes() {
+        if self.lock.is_some()
+            && let Some(write) = self.take_changes()
+        {
             // Nobody is left to be told.
             let _ = write();
         }

@@ -1,6 +1,7 @@
 //! File dialogs of the desktop, which never hold the window up, and typing a path where there are none.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use poll_promise::Promise;
 use rfd::{AsyncFileDialog, FileHandle};
 
-use super::loader::MODEL_EXTENSIONS;
+use super::{loader::MODEL_EXTENSIONS, queue::ItemId};
 
 /// What a dialog was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Purpose {
     Folder,
     Model,
     OutputFolder,
-    SaveAs { name: String, folder: Option<PathBuf> },
+    SaveAs { item: ItemId, name: String, folder: Option<PathBuf> },
     ExportModel { name: String },
 }
 
@@ -94,7 +95,7 @@ impl Dialogs {
                 let future = dialog.add_filter("Models", &MODEL_EXTENSIONS).pick_files();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
-            Purpose::SaveAs { name, folder } => {
+            Purpose::SaveAs { name, folder, .. } => {
                 let mut dialog = dialog.set_file_name(name);
                 if let Some(folder) = folder {
                     dialog = dialog.set_directory(folder);
@@ -108,7 +109,10 @@ impl Dialogs {
             }
         };
         let promise = Promise::spawn_thread("dialog", move || {
-            let paths = pollster::block_on(answer).into_iter().map(|handle| handle.path().to_owned()).collect();
+            // A promise that is broken by a panic would take the window with it.
+            let answer = AssertUnwindSafe(|| pollster::block_on(answer));
+            let paths = catch_unwind(answer).unwrap_or_default();
+            let paths = paths.into_iter().map(|handle| handle.path().to_owned()).collect();
             wake();
             paths
         });

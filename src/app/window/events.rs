@@ -1,9 +1,12 @@
 //! What comes in: reports of the worker, files from the loader, drops, pastes, dialogs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dualres_imaging::{EncodeOptions, Picture, Plane};
+use std::path::PathBuf;
+
+use dualres_imaging::{EncodeOptions, Format, Picture, Plane, file::write_new};
 use eframe::egui::{self, Context, TextureOptions};
+use poll_promise::Promise;
 
 use super::{
     Window,
@@ -15,17 +18,18 @@ use super::{
     loader::Loaded,
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
-    worker::{Command, Job, Report},
+    worker::{Attempt, Command, Job, Report},
 };
 
-/// Most reports that are taken in one frame, so that none takes long.
-const MOST_REPORTS: usize = 24;
+/// Longest time that reports are taken in for in one frame.
+const LONGEST: Duration = Duration::from_millis(4);
 
 impl Window {
     /// Takes in what other threads have to say.
     pub(super) fn drain(&mut self, ctx: &Context) {
-        for count in 0.. {
-            if count == MOST_REPORTS {
+        let start = Instant::now();
+        loop {
+            if start.elapsed() > LONGEST {
                 ctx.request_repaint();
                 break;
             }
@@ -44,6 +48,11 @@ impl Window {
             None => {}
         }
         self.take_library_news();
+        self.take_brought();
+        if !self.brought.is_empty() || !self.library_tasks.is_empty() || self.dialogs.is_open() {
+            // Promises say that they are ready a moment before they can be taken.
+            ctx.request_repaint_after(Duration::from_millis(100));
+        }
     }
 
     fn take_report(&mut self, report: Report) {
@@ -55,10 +64,11 @@ impl Window {
                     self.settings.choices.device = "auto".into();
                 }
                 (self.devices, self.automatic) = (devices, automatic);
+                self.measure();
             }
             Report::Progress { item, stage, done } => {
                 if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
-                    (progress.stage, progress.done) = (stage, done);
+                    (progress.stage, progress.done) = (stage, progress.done.max(done));
                 }
             }
             Report::Pixels { item, scale, patch } => {
@@ -85,28 +95,25 @@ impl Window {
                 }
                 if let Some(open) = self.documents.get_mut(item) {
                     // What came in while the picture was still being read has to be asked for again.
-                    (open.asked, open.unsaved) = (open.whole, false);
+                    open.asked = open.whole;
+                    open.refined = None;
                 }
-                self.documents.shrink();
+                self.documents.shrink(self.selected);
                 if self.selected == Some(item) {
                     self.show_saved(item);
                 }
                 self.note_queue_change();
-                if self.queue.next_waiting().is_none() && self.runs {
-                    self.runs = false;
-                    self.tell_end();
-                }
+                self.done_in_run += 1;
+                self.end_run_if_done();
             }
-            Report::Refined { item, fidelity, loop_psnr, dual_loss } => {
+            Report::Refined { item, loop_psnr, dual_loss } => {
                 self.refining = false;
-                if let Some(State::Done(finished)) = self.queue.get_mut(item).map(|item| &mut item.state) {
-                    (finished.loop_psnr, finished.dual_loss) = (loop_psnr, dual_loss);
-                }
                 if let Some(open) = self.documents.get_mut(item) {
-                    open.unsaved = true;
+                    open.refined = Some((loop_psnr, dual_loss));
                 }
-                let _ = fidelity;
-                if let Some(next) = self.refine_next.take() {
+                if let Some((wanted, next)) = self.refine_next.take()
+                    && self.selected == Some(wanted)
+                {
                     self.actions.push(Action::Refine(next));
                 }
             }
@@ -114,13 +121,21 @@ impl Window {
                 (self.refining, self.refine_next) = (false, None);
                 if let Some(item) = self.queue.get(item) {
                     let name = item.name();
-                    self.toasts.warning(format!("{name}: run it again to change its fidelity (Retry in the queue)."));
+                    self.toasts.warning(format!(
+                        "{name}: its result is not in memory any more: run it again at this fidelity."
+                    ));
                 }
             }
             Report::Previewed { .. } => self.previewing = None,
-            Report::Saved { path } => {
-                if let Some(open) = self.selected.and_then(|id| self.documents.get_mut(id)) {
-                    open.unsaved = false;
+            Report::Saved { item, path } => {
+                let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
+                if let (Some(numbers), Some(State::Done(finished))) =
+                    (refined, self.queue.get_mut(item).map(|item| &mut item.state))
+                {
+                    // The file that was saved by the run is not what the numbers are of any more.
+                    (finished.loop_psnr, finished.dual_loss) = numbers;
+                    finished.output = path.clone();
+                    self.note_queue_change();
                 }
                 self.toasts.good(format!("Saved {}", path.display()));
             }
@@ -134,10 +149,8 @@ impl Window {
                     self.crashed = Some(reason);
                 }
                 self.note_queue_change();
-                if self.queue.next_waiting().is_none() && self.runs {
-                    self.runs = false;
-                    self.tell_end();
-                }
+                self.failed_in_run += 1;
+                self.end_run_if_done();
             }
             Report::Cancelled { item } => {
                 if let Some(item) = self.queue.get_mut(item) {
@@ -145,13 +158,22 @@ impl Window {
                 }
                 self.note_queue_change();
             }
-            Report::Trouble { reason } => {
-                (self.previewing, self.measuring, self.refining, self.refine_next) = (None, false, false, None);
+            Report::Trouble { what, reason } => {
+                match what {
+                    Attempt::Preview => self.previewing = None,
+                    Attempt::Refine => (self.refining, self.refine_next) = (false, None),
+                    Attempt::Measure => {
+                        self.measuring = false;
+                        self.unmeasurable = Some(self.settings.choices.clone());
+                    }
+                    Attempt::Other => {}
+                }
                 self.toasts.error(reason);
             }
             Report::Speed { model, device, pixels_a_second } => {
                 self.measuring = false;
                 self.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
+                self.measure();
             }
             Report::Crashed { reason } => {
                 self.runs = false;
@@ -164,9 +186,12 @@ impl Window {
         }
     }
 
-    fn tell_end(&mut self) {
-        let failed = self.queue.items().iter().filter(|item| matches!(item.state, State::Failed(_))).count();
-        let done = self.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
+    fn end_run_if_done(&mut self) {
+        if !self.runs || self.queue.next_waiting().is_some() {
+            return;
+        }
+        self.runs = false;
+        let (done, failed) = (self.done_in_run, self.failed_in_run);
         let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
         if failed > 0 {
             self.toasts.warning(format!("{} done, {} failed: see the queue.", pictures(done), pictures(failed)));
@@ -188,10 +213,7 @@ impl Window {
                     if !there.insert(path.clone()) {
                         continue;
                     }
-                    let id = self.queue.add(path);
-                    if let Some(item) = self.queue.get_mut(id) {
-                        item.size = size;
-                    }
+                    let id = self.queue.add(path, size);
                     first = first.or(Some(id));
                 }
                 if let Some(id) = first {
@@ -209,11 +231,14 @@ impl Window {
                     self.thumbnails_asked.insert(item);
                     self.take_thumbnail(ctx, item, thumbnail, [picture.width(), picture.height()]);
                     let document = Document::new(item, scale, *pyramid);
-                    self.documents.add(OpenDocument { document, picture, asked: false, whole: false, unsaved: false });
+                    self.unreadable.remove(&item);
+                    self.documents.add(OpenDocument { document, picture, asked: false, whole: false, refined: None });
+                    self.documents.shrink(self.selected);
                     self.show_saved(item);
                 }
             }
             Loaded::Broken { item, reason } => {
+                self.unreadable.insert(item, reason.clone());
                 if let Some(item) = self.queue.get_mut(item)
                     && matches!(item.state, State::Waiting)
                 {
@@ -253,12 +278,12 @@ impl Window {
         self.send(Command::Prove { item, input, output, model, device });
     }
 
-    fn take_chosen(&mut self, purpose: &Purpose, paths: Vec<std::path::PathBuf>) {
+    fn take_chosen(&mut self, purpose: &Purpose, paths: Vec<PathBuf>) {
         let Some(first) = paths.first().cloned() else { return };
         match purpose {
             Purpose::Pictures | Purpose::Folder | Purpose::Model => self.loader.scan(paths),
             Purpose::OutputFolder => self.settings.choices.folder = Some(first),
-            Purpose::SaveAs { .. } => self.save_as(first),
+            Purpose::SaveAs { item, .. } => self.save_as(*item, first, false),
             Purpose::ExportModel { name } => {
                 let path = if first.extension().is_none() { first.with_extension("safetensors") } else { first };
                 self.change_library(Change::Export(name.clone(), path));
@@ -269,15 +294,26 @@ impl Window {
     /// Acts on a path that was typed.
     pub(super) fn take_typed(&mut self, purpose: &Purpose, text: &str) {
         let text = text.trim().trim_matches(['"', '\'']);
-        let text = text.strip_prefix("file://").unwrap_or(text);
+        let decoded = text
+            .strip_prefix("file://")
+            .map(|address| percent_encoding::percent_decode_str(address).decode_utf8_lossy());
+        let text = decoded.as_deref().unwrap_or(text);
         if text.is_empty() {
             return;
         }
         let path = match (text.strip_prefix("~/"), dirs::home_dir()) {
             (Some(rest), Some(home)) => home.join(rest),
-            _ => std::path::PathBuf::from(text),
+            _ => PathBuf::from(text),
         };
-        self.take_chosen(purpose, vec![path]);
+        // No dialog of the desktop has asked whether a file may be replaced.
+        match purpose {
+            Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
+            Purpose::ExportModel { .. } if path.exists() => {
+                self.toasts.error(format!("There is a file {} already: choose another name.", path.display()));
+                self.type_path(purpose.clone());
+            }
+            _ => self.take_chosen(purpose, vec![path]),
+        }
     }
 
     /// Takes drops and pastes.
@@ -287,7 +323,7 @@ impl Window {
         if !dropped.is_empty() {
             self.actions.push(Action::AddPaths(dropped));
         }
-        let typing = ctx.egui_wants_keyboard_input();
+        let typing = ctx.text_edit_focused();
         let pasted: Vec<egui::Event> = ctx.input(|input| {
             let events = input.events.iter();
             events.filter(|e| matches!(e, egui::Event::Paste(_) | egui::Event::PasteImage(_))).cloned().collect()
@@ -319,15 +355,42 @@ impl Window {
         if pixels.iter().any(|pixel| pixel[3] < 255) {
             picture.alpha = Some(plane(3));
         }
-        let written = self.arrival("pasted.png").and_then(|wanted| {
-            let path = crate::naming::free(&wanted, &|_| false);
-            dualres_imaging::write(&path, &picture, EncodeOptions::default())?;
-            Ok(path)
+        let folder = self.paths.arrivals();
+        self.bring(move || {
+            std::fs::create_dir_all(&folder)?;
+            loop {
+                let path = crate::naming::free(&folder.join("pasted.png"), &|_| false);
+                let bytes = dualres_imaging::encode(&picture, Format::Png, EncodeOptions::default())?;
+                if write_new(&path, &bytes)? {
+                    return Ok(vec![path]);
+                }
+            }
         });
-        match written {
-            Ok(path) => self.actions.push(Action::AddPaths(vec![path])),
-            Err(error) => self.toasts.error(format!("cannot keep the pasted picture: {error}")),
+    }
+
+    /// Has files made beside the window that then come into the queue.
+    pub(super) fn bring(&mut self, make: impl FnOnce() -> anyhow::Result<Vec<PathBuf>> + Send + 'static) {
+        let wake = self.wake.clone();
+        self.brought.push(Promise::spawn_thread("arrivals", move || {
+            let made = make().map_err(|error| format!("cannot keep the picture: {error}"));
+            wake();
+            made
+        }));
+    }
+
+    fn take_brought(&mut self) {
+        let mut rest = Vec::new();
+        for promise in std::mem::take(&mut self.brought) {
+            match promise.try_take() {
+                Ok(Ok(paths)) => self.loader.scan(paths),
+                Ok(Err(reason)) => self.toasts.error(reason),
+                Err(unfinished) => {
+                    rest.push(unfinished);
+                    // It wakes the window a moment before it can be taken.
+                }
+            }
         }
+        self.brought = rest;
     }
 
     /// Gives the worker the next picture if it is its turn.
@@ -355,21 +418,23 @@ impl Window {
         if let Some(open) = self.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
             open.document.clear_result(scale);
-            (open.whole, open.unsaved) = (true, false);
+            (open.whole, open.asked) = (true, true);
+            open.refined = None;
             if self.selected == Some(id) {
                 self.view.rescale(factor);
             }
         }
+        self.link.control.allow(id);
         self.send(Command::Upscale(Job { item: id, input, choices }));
     }
 }
 
 /// A path in a line of pasted text, if it is one.
-fn path_of_line(line: &str) -> Option<std::path::PathBuf> {
+fn path_of_line(line: &str) -> Option<PathBuf> {
     let line = line.trim().trim_matches(['"', '\'']);
     let path = match line.strip_prefix("file://") {
-        Some(encoded) => std::path::PathBuf::from(&*percent_encoding::percent_decode_str(encoded).decode_utf8_lossy()),
-        None => std::path::PathBuf::from(line),
+        Some(encoded) => PathBuf::from(&*percent_encoding::percent_decode_str(encoded).decode_utf8_lossy()),
+        None => PathBuf::from(line),
     };
     (!line.is_empty() && path.is_absolute() && path.exists()).then_some(path)
 }

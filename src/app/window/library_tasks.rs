@@ -1,10 +1,14 @@
 //! Changes to the library, which read and write files and so do not happen in a frame.
 
-use std::path::PathBuf;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+};
 
+use anyhow::anyhow;
 use poll_promise::Promise;
 
-use super::{Window, actions::Tab, settings::Choices};
+use super::{Window, actions::Tab, settings::Choices, worker::Command};
 use crate::{library::Entry, report};
 
 /// Something to do with the library.
@@ -35,11 +39,13 @@ impl Window {
         self.library_tasks.push(Promise::spawn_thread("library", move || {
             // One change after the other: two imports must not take the same name.
             let earlier = before.map(Promise::block_and_take);
-            let done = match change {
+            // A promise that is broken by a panic would take the window with it.
+            let attempt = AssertUnwindSafe(|| match change {
                 Change::Import(path) => library.import(&path).map(Done::Imported),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
-            };
+            });
+            let done = catch_unwind(attempt).unwrap_or_else(|_| Err(anyhow!("the model file cannot be understood")));
             let news = News { done, entries: library.entries() };
             wake();
             let mut all = earlier.unwrap_or_default();
@@ -54,6 +60,8 @@ impl Window {
             return;
         }
         let Some(Ok(all)) = self.library_tasks.pop().map(Promise::try_take) else { return };
+        // The worker may hold a model whose name now stands for another.
+        self.send(Command::Forget);
         for News { done, entries } in all {
             match entries {
                 Ok((entries, complaints)) => {

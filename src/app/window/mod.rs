@@ -42,7 +42,11 @@ const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
 /// # Errors
 /// If there is no desktop to open it on, or no graphics driver to draw with.
 pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
-    let remembered: settings::Settings = settings::read(&app::settings_file(&paths)).0;
+    // Only for the size of the window; what is wrong with the file is told in the window.
+    let remembered: settings::Settings = std::fs::read_to_string(app::settings_file(&paths))
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
     let files = files.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
     let mut viewport = ViewportBuilder::default()
         .with_title("Dualres")

@@ -18,8 +18,8 @@ pub(crate) struct OpenDocument {
     pub(crate) asked: bool,
     /// Whether it was here when its run began, so that no tile of the result was missed.
     pub(crate) whole: bool,
-    /// Whether what is shown was refined and is not saved.
-    pub(crate) unsaved: bool,
+    /// Loop PSNR in dB and dual loss in gray levels of what is shown, if it was refined and is not saved.
+    pub(crate) refined: Option<(Option<f64>, Option<f64>)>,
 }
 
 impl OpenDocument {
@@ -45,7 +45,6 @@ impl OpenDocuments {
     pub(crate) fn add(&mut self, open: OpenDocument) {
         self.remove(open.document.item);
         self.0.push(open);
-        self.shrink();
     }
 
     pub(crate) fn touch(&mut self, item: ItemId) {
@@ -59,11 +58,17 @@ impl OpenDocuments {
         self.0.retain(|open| open.document.item != item);
     }
 
-    /// Lets go of what does not fit.
-    pub(crate) fn shrink(&mut self) {
-        while self.0.len() > 1 && self.0.iter().map(OpenDocument::bytes).sum::<usize>() > BUDGET {
-            self.0.remove(0);
+    /// Lets go of what does not fit, but for the selected one.
+    pub(crate) fn shrink(&mut self, selected: Option<ItemId>) {
+        while self.0.iter().map(OpenDocument::bytes).sum::<usize>() > BUDGET {
+            let Some(at) = self.0.iter().position(|open| Some(open.document.item) != selected) else { break };
+            self.0.remove(at);
         }
+    }
+
+    /// Keeps only what a test says.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(ItemId) -> bool) {
+        self.0.retain(|open| keeps(open.document.item));
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenDocument> {

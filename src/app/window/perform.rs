@@ -42,8 +42,7 @@ impl Window {
             Action::Start => self.start(),
             Action::PauseOrGoOn => {
                 if self.queue.running().is_some() {
-                    let control = &self.link.control;
-                    control.pause(!control.is_paused());
+                    self.pause(!self.link.control.is_paused());
                 } else if self.queue.waiting() > 0 {
                     self.start();
                 }
@@ -73,6 +72,8 @@ impl Window {
             }
             Action::RemoveEnded => {
                 self.queue.remove_ended();
+                let queue = &self.queue;
+                self.documents.retain(|id| queue.get(id).is_some());
                 self.after_removal(None);
             }
             Action::Retry(id) => {
@@ -80,6 +81,7 @@ impl Window {
                     && !matches!(item.state, State::Running(_))
                 {
                     item.state = State::Waiting;
+                    self.note_queue_change();
                     self.start();
                 }
             }
@@ -127,6 +129,30 @@ impl Window {
             }
             Action::RestartEngine => self.restart_engine(),
             Action::Escape => self.escape(ctx),
+            Action::RunSelectedAgain => {
+                if let Some(id) = self.selected {
+                    self.perform(ctx, Action::Retry(id));
+                }
+            }
+            Action::MoveSplit(by) => self.split = (self.split + by).clamp(0.0, 1.0),
+            Action::Gain(factor) => self.settings.gain = (self.settings.gain * factor).clamp(0.7, 16.0),
+            Action::Fidelity(by) => {
+                let fidelity = (self.settings.choices.fidelity + by).clamp(0.0, 1.0);
+                self.settings.choices.fidelity = fidelity;
+                self.refine(fidelity);
+            }
+            Action::NextModel => {
+                let at = self.entries.iter().position(|entry| entry.name == self.settings.choices.model);
+                if let Some(next) = self.entries.get((at.map_or(0, |at| at + 1)) % self.entries.len().max(1)) {
+                    let name = next.name.clone();
+                    self.use_model(&name);
+                }
+            }
+            Action::ShowSelectedInFolder => {
+                if let Some(id) = self.selected {
+                    self.show_in_folder(id);
+                }
+            }
             Action::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
         }
     }
@@ -134,7 +160,11 @@ impl Window {
     fn escape(&mut self, ctx: &Context) {
         if self.help || self.about {
             (self.help, self.about) = (false, false);
-        } else if self.typing.take().is_some() || self.dialogs.abandon().is_some() || self.toasts.dismiss() {
+        } else if self.replacing.take().is_some()
+            || self.typing.take().is_some()
+            || self.dialogs.abandon().is_some()
+            || self.toasts.dismiss()
+        {
         } else if ctx.input(|input| input.viewport().fullscreen.unwrap_or(false)) {
             ctx.send_viewport_cmd(ViewportCommand::Fullscreen(false));
         }
@@ -142,7 +172,7 @@ impl Window {
 
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
-        self.help || self.about || self.typing.is_some() || self.crashed.is_some()
+        self.help || self.about || self.typing.is_some() || self.replacing.is_some() || self.crashed.is_some()
     }
 
     fn ask(&mut self, purpose: Purpose) {
@@ -157,8 +187,9 @@ impl Window {
     pub(super) fn type_path(&mut self, purpose: Purpose) {
         self.dialogs.abandon();
         let text = match &purpose {
-            Purpose::SaveAs { name, folder } => {
-                folder.as_ref().map_or_else(|| name.clone(), |folder| folder.join(name).display().to_string())
+            Purpose::SaveAs { name, folder, .. } => {
+                let wanted = folder.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+                crate::naming::free(&wanted, &|_| false).display().to_string()
             }
             Purpose::ExportModel { name } => {
                 self.paths.pictures.join(format!("{name}.safetensors")).display().to_string()
@@ -166,21 +197,20 @@ impl Window {
             _ => String::new(),
         };
         self.typing = Some((purpose, text));
+        self.typing_began = true;
     }
 
     fn try_samples(&mut self) {
-        let mut paths = Vec::new();
-        for (name, bytes) in SAMPLES {
-            let written = self.arrival(name).and_then(|path| {
+        let folder = self.paths.arrivals();
+        self.bring(move || {
+            std::fs::create_dir_all(&folder)?;
+            let unpack = |(name, bytes): (&str, &[u8])| {
+                let path = folder.join(name);
                 dualres_imaging::file::write_atomically(&path, bytes)?;
                 Ok(path)
-            });
-            match written {
-                Ok(path) => paths.push(path),
-                Err(error) => self.toasts.error(format!("cannot unpack the sample: {error}")),
-            }
-        }
-        self.loader.scan(paths);
+            };
+            SAMPLES.into_iter().map(unpack).collect()
+        });
     }
 
     fn start(&mut self) {
@@ -189,17 +219,33 @@ impl Window {
             self.toasts.error(format!("The pattern of names: {reason}"));
             return;
         }
-        self.link.control.pause(false);
+        self.pause(false);
         if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
             self.toasts.warning("Nothing waits. Drop pictures on the window, or use Retry in the queue.");
             return;
         }
+        if !self.runs {
+            (self.done_in_run, self.failed_in_run) = (0, 0);
+        }
         (self.runs, self.follows) = (true, true);
+    }
+
+    /// Halts the running picture or lets it go on; the time it is halted is not counted as work.
+    fn pause(&mut self, pauses: bool) {
+        self.link.control.pause(pauses);
+        if pauses {
+            self.paused_since = self.paused_since.or(Some(Instant::now()));
+        } else if let Some(since) = self.paused_since.take()
+            && let Some(id) = self.queue.running().map(|item| item.id)
+            && let Some(State::Running(progress)) = self.queue.get_mut(id).map(|item| &mut item.state)
+        {
+            progress.started += since.elapsed();
+        }
     }
 
     fn cancel(&mut self, id: ItemId) {
         self.link.control.cancel(id);
-        self.link.control.pause(false);
+        self.pause(false);
         if let Some(item) = self.queue.get_mut(id)
             && matches!(item.state, State::Waiting)
         {
@@ -233,7 +279,6 @@ impl Window {
     /// Brings a picture to the canvas.
     pub(super) fn select(&mut self, id: ItemId) {
         self.select_quietly(id);
-        self.view.fits = true;
     }
 
     pub(super) fn select_quietly(&mut self, id: ItemId) {
@@ -275,7 +320,11 @@ impl Window {
         let Some(open) = self.selected.and_then(|id| self.documents.get(id)) else { return };
         let item = open.document.item;
         if matches!(self.queue.get(item).map(|item| &item.state), Some(State::Done(_))) {
-            self.toasts.warning("This picture is done; Retry runs it again with other choices.");
+            self.toasts.warning("This picture is done: run it again to see other choices.");
+            return;
+        }
+        if matches!(self.queue.get(item).map(|item| &item.state), Some(State::Running(_))) {
+            self.toasts.warning("This picture is running: its tiles appear as they are done.");
             return;
         }
         let scale = self.scale();
@@ -303,7 +352,7 @@ impl Window {
         }
         // One at a time, the newest wish next.
         if self.refining {
-            self.refine_next = Some(fidelity);
+            self.refine_next = Some((item, fidelity));
         } else {
             self.refining = true;
             self.send(Command::Refine { item, fidelity });
@@ -316,25 +365,52 @@ impl Window {
             self.toasts.warning("There is no result to save yet.");
             return;
         };
+        let Some(item) = self.selected else { return };
         let purpose = Purpose::SaveAs {
+            item,
             name: finished.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             folder: finished.output.parent().map(PathBuf::from),
         };
         self.ask(purpose);
     }
 
-    /// Saves the result of the selected picture to a path that was chosen.
-    pub(super) fn save_as(&mut self, path: PathBuf) {
-        let Some(item) = self.selected else { return };
-        let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) else { return };
-        let output = finished.output.clone();
-        // Without an extension it is the format of the result that was saved.
-        let path = match path.extension() {
-            Some(_) => path,
-            None => path.with_extension(output.extension().unwrap_or_default()),
+    /// Saves the result of a picture to a path; `asks` if nobody has asked yet whether a file there may be replaced.
+    pub(super) fn save_as(&mut self, item: ItemId, path: PathBuf, asks: bool) {
+        let Some(queued) = self.queue.get(item) else { return };
+        let State::Done(finished) = &queued.state else {
+            self.toasts.error(format!("{} has no result to save any more.", queued.name()));
+            return;
         };
+        let (output, original) = (finished.output.clone(), queued.path.clone());
+        if path.is_dir() {
+            self.toasts.error(format!("{} is a folder: add a name.", path.display()));
+            return;
+        }
+        // Without an extension it is the format of the result that was saved.
+        let named = path.extension().is_some();
+        let path = if named { path } else { path.with_extension(output.extension().unwrap_or_default()) };
+        let same = |a: &std::path::Path| matches!((a.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same(&original) {
+            self.toasts.error("That is the original. Choose another name: it is never replaced.");
+        } else if (asks || !named) && path.exists() {
+            self.replacing = Some((item, path));
+        } else {
+            self.send_save_as(item, output, path);
+        }
+    }
+
+    /// The user has agreed to replace a file.
+    pub(super) fn replace(&mut self, item: ItemId, path: PathBuf) {
+        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
+            let output = finished.output.clone();
+            self.send_save_as(item, output, path);
+        }
+    }
+
+    fn send_save_as(&mut self, item: ItemId, output: PathBuf, path: PathBuf) {
+        let refined = self.documents.get(item).is_some_and(|open| open.refined.is_some());
         let jpeg_quality = self.settings.choices.jpeg_quality;
-        self.send(Command::SaveAs { item, output, path, jpeg_quality });
+        self.send(Command::SaveAs { item, output, path, jpeg_quality, refined });
     }
 
     fn show_in_folder(&mut self, id: ItemId) {

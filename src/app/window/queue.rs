@@ -103,10 +103,10 @@ impl Queue {
     }
 
     /// Appends a picture.
-    pub fn add(&mut self, path: PathBuf) -> ItemId {
+    pub fn add(&mut self, path: PathBuf, size: Option<[usize; 2]>) -> ItemId {
         let id = ItemId(self.next);
         self.next += 1;
-        self.items.push(Item { id, path, size: None, thumbnail: None, state: State::Waiting });
+        self.items.push(Item { id, path, size, thumbnail: None, state: State::Waiting });
         id
     }
 
@@ -182,6 +182,7 @@ impl Queue {
         let items = self.items.iter().map(|item| RememberedItem {
             path: item.path.clone(),
             finished: if let State::Done(finished) = &item.state { Some(finished.clone()) } else { None },
+            cancelled: matches!(item.state, State::Cancelled),
             failed: if let State::Failed(reason) = &item.state { Some(reason.clone()) } else { None },
         });
         Remembered { items: items.collect() }
@@ -191,12 +192,15 @@ impl Queue {
     pub fn recall(&mut self, remembered: Remembered) -> Vec<ItemId> {
         let present = remembered.items.into_iter().filter(|item| item.path.exists());
         present
-            .map(|RememberedItem { path, finished, failed }| {
-                let id = self.add(path);
+            .map(|RememberedItem { path, finished, failed, cancelled }| {
+                let id = self.add(path, None);
                 if let Some(item) = self.get_mut(id) {
                     item.state = match (finished, failed) {
                         (Some(finished), _) if finished.output.exists() => State::Done(finished),
+                        // A result that has gone was perhaps moved: it is not made again unasked.
+                        (Some(_), _) => State::Cancelled,
                         (_, Some(reason)) => State::Failed(reason),
+                        _ if cancelled => State::Cancelled,
                         _ => State::Waiting,
                     };
                 }
@@ -219,6 +223,8 @@ struct RememberedItem {
     finished: Option<Finished>,
     #[serde(default)]
     failed: Option<String>,
+    #[serde(default)]
+    cancelled: bool,
 }
 
 #[cfg(test)]
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn order_can_be_changed() {
         let mut queue = Queue::default();
-        let ids: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| queue.add(PathBuf::from(name))).collect();
+        let ids: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| queue.add(PathBuf::from(name), None)).collect();
         queue.shift(ids[0], 2);
         assert_eq!(names(&queue), "bcad");
         queue.shift(ids[0], -9);
@@ -267,10 +273,10 @@ mod tests {
             loop_psnr: Some(50.0),
             dual_loss: Some(0.4),
         };
-        let id = queue.add(done);
+        let id = queue.add(done, None);
         queue.get_mut(id).unwrap().state = State::Done(finished.clone());
-        queue.add(waits);
-        queue.add(gone.clone());
+        queue.add(waits, None);
+        queue.add(gone.clone(), None);
         std::fs::remove_file(gone).unwrap();
         let text = serde_json::to_string(&queue.remember()).unwrap();
         let mut later = Queue::default();

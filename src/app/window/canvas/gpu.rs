@@ -12,8 +12,10 @@ use crate::window::document::{Document, PAGE, PageKey, Pyramid};
 /// The shader of the canvas.
 pub const SHADER: &str = include_str!("../../../../shaders/compare.wgsl");
 
-/// Layers of pages that are kept on the device: 128 MiB.
-const LAYERS: u32 = 128;
+/// Layers of pages that are kept on the device: 192 MiB.
+const LAYERS: u32 = 192;
+/// Most pages of one picture in sight; more than that are drawn from a coarser level, so that all three always fit.
+const MOST_PAGES: usize = 60;
 /// Pages uploaded for one picture of the screen; more would be felt.
 const UPLOADS: usize = 10;
 /// Most pages along a side that the table holds.
@@ -227,6 +229,13 @@ impl Gpu {
         // The level whose pixels are at least as fine as the screen's, and whose pages the table can hold.
         let mut level = (-(zoom * scale).log2()).floor().clamp(0.0, last as f64) as usize;
         while pyramid.levels[level].width.max(pyramid.levels[level].height) > TABLE as usize * PAGE {
+            level += 1;
+        }
+        let pages = |level: usize| {
+            let texel = scale * f64::from(1_u32 << level);
+            pane.map(|side| (side / zoom / texel / PAGE as f64).ceil() as usize + 1).iter().product::<usize>()
+        };
+        while level < last && pages(level) > MOST_PAGES {
             level += 1;
         }
         let coarse =

@@ -201,10 +201,13 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
     let mut note = None;
     if let State::Done(finished) = &item.state {
         rows.push(("Result", size(finished.size), "Pixels"));
-        if let Some(psnr) = finished.loop_psnr {
+        let open = window.documents.get(item.id);
+        let (loop_psnr, dual_loss) =
+            open.and_then(|open| open.refined).unwrap_or((finished.loop_psnr, finished.dual_loss));
+        if let Some(psnr) = loop_psnr {
             rows.push(("Loop PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
         }
-        if let Some(loss) = finished.dual_loss {
+        if let Some(loss) = dual_loss {
             rows.push((
                 "Dual loss",
                 format!("{loss:.2} levels"),
@@ -237,7 +240,8 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         }
     });
     if let Some(path) = note {
-        let unsaved = window.selected.and_then(|id| window.documents.get(id)).is_some_and(|open| open.unsaved);
+        let unsaved =
+            window.selected.and_then(|id| window.documents.get(id)).is_some_and(|open| open.refined.is_some());
         if unsaved {
             ui.label(RichText::new("Refined, not saved yet").small().color(palette(ui).warning));
         } else {

@@ -19,6 +19,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         sheet(ctx, "help", 700.0, &mut window.help, help);
     } else if window.about {
         sheet(ctx, "about", 560.0, &mut window.about, about);
+    } else if window.replacing.is_some() {
+        replace(window, ctx);
     } else if window.typing.is_some() {
         type_path(window, ctx);
     } else {
@@ -45,7 +47,9 @@ fn help(ui: &mut Ui) {
     let height = ui.ctx().content_rect().height() - 150.0;
     ScrollArea::vertical().max_height(height).show(ui, |ui| {
         ui.columns(2, |columns| {
-            for (column, groups) in columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas"][..]]) {
+            for (column, groups) in
+                columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas", "Choices"][..]])
+            {
                 for group in groups {
                     key_group(column, group);
                 }
@@ -131,7 +135,7 @@ fn type_path(window: &mut Window, ctx: &Context) {
         ui.add_space(4.0);
         let label = ui.label("Path of a file or folder");
         let edit = ui.add(TextEdit::singleline(&mut text).desired_width(f32::INFINITY)).labelled_by(label.id);
-        if !edit.lost_focus() {
+        if std::mem::take(&mut window.typing_began) {
             edit.request_focus();
         }
         let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -149,6 +153,25 @@ fn type_path(window: &mut Window, ctx: &Context) {
         window.take_typed(&purpose, &text);
     } else if cancelled || modal.backdrop_response.clicked() {
         window.typing = None;
+    }
+}
+
+/// Nothing that is there is replaced unasked.
+fn replace(window: &mut Window, ctx: &Context) {
+    let Some((item, path)) = window.replacing.clone() else { return };
+    let modal = Modal::new(Id::unique("replace")).show(ctx, |ui| {
+        ui.set_width(440.0);
+        ui.label(RichText::new("Replace the file?").heading());
+        ui.label(path.display().to_string());
+        ui.add_space(8.0);
+        ui.horizontal(|ui| (ui.button("Replace").clicked(), ui.button("Keep it").clicked())).inner
+    });
+    let (replaces, keeps) = modal.inner;
+    if replaces {
+        window.replacing = None;
+        window.replace(item, path);
+    } else if keeps || modal.backdrop_response.clicked() {
+        window.replacing = None;
     }
 }
 

@@ -58,7 +58,7 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
             ui.separator();
             ui.spacing_mut().slider_width = 90.0;
             let gain =
-                Slider::new(&mut window.settings.gain, 0.25..=16.0).logarithmic(true).max_decimals(2).text("gain");
+                Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(2).text("gain");
             ui.add(gain).on_hover_text("Multiplies differences before they are coloured");
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -99,6 +99,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     if window.documents.get(id).is_none() {
         let text = match window.queue.get(id).map(|item| &item.state) {
             Some(State::Failed(reason)) => reason.clone(),
+            _ if window.unreadable.contains_key(&id) => window.unreadable[&id].clone(),
             _ => {
                 ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
                 "Reading the picture…".into()
@@ -107,8 +108,9 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         centred_text(ui, canvas, &text);
         return None;
     }
-    let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().egui_wants_keyboard_input();
-    let with_duals = window.model().is_none_or(|entry| has_duals(window, entry.name.as_str()));
+    let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
+    let proven = window.documents.get(id).is_some_and(|open| open.document.dual.is_some());
+    let with_duals = proven || window.model().is_none_or(|entry| entry.has_duals);
     let parts: Vec<(Mode, &str)> = match window.settings.view {
         ViewMode::Panes if with_duals => {
             vec![(Mode::Input, "Original"), (Mode::Result, "Result"), (Mode::Dual, "Way back")]
@@ -194,11 +196,6 @@ fn arrange(canvas: Rect, count: usize, size: [usize; 2]) -> Vec<Rect> {
 fn inside(document: &Document, position: [f64; 2]) -> bool {
     let size = document.result_size();
     (0..2).all(|axis| position[axis] >= 0.0 && position[axis] < size[axis] as f64)
-}
-
-fn has_duals(window: &Window, model: &str) -> bool {
-    // Every model inside the program has its dual models; of an imported one the file tells.
-    window.entries.iter().find(|entry| entry.name == model).is_none_or(|entry| entry.has_duals)
 }
 
 fn centred_text(ui: &Ui, rect: Rect, text: &str) {

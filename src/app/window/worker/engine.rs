@@ -10,9 +10,9 @@ use std::{
 use anyhow::Context;
 use dualres_engine::{Area, EngineError, Event, HALO, Options, Upscaled, Upscaler, luma_difference};
 use dualres_imaging::{EncodeOptions, Picture, Plane};
-use dualres_network::device;
+use dualres_network::{NetworkError, device};
 
-use super::{Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job};
+use super::{Attempt, Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job};
 use crate::{
     library::Library,
     paths::Paths,
@@ -26,7 +26,7 @@ use crate::{
 /// Results of more pixels than that are not kept for refining.
 const MOST_KEPT: usize = 80_000_000;
 /// Side of the pieces in which whole pictures go to the window, in pixels.
-const PIECE: usize = 1024;
+const PIECE: usize = 512;
 /// Where the tiles end in the progress of a job; what follows is the way back and saving.
 const TILES_END: f32 = 0.9;
 
@@ -76,18 +76,20 @@ impl Engine {
             }
             Command::Refine { item, fidelity } => {
                 if let Err(error) = self.refine(item, fidelity) {
-                    self.trouble(&error);
+                    self.trouble(Attempt::Refine, &error);
                 }
             }
-            Command::SaveAs { item, output, path, jpeg_quality } => {
-                match self.save_as(item, &output, &path, jpeg_quality) {
-                    Ok(()) => self.tell(Report::Saved { path }),
-                    Err(error) => self.trouble(&error),
+            Command::SaveAs { item, output, path, jpeg_quality, refined } => {
+                match self.save_as(item, &output, &path, jpeg_quality, refined) {
+                    Ok(true) => self.tell(Report::Saved { item, path }),
+                    Ok(false) => self.tell(Report::NotAtHand { item }),
+                    Err(error) => self.trouble(Attempt::Other, &error),
                 }
             }
+            Command::Forget => self.ready = None,
             Command::Prove { item, input, output, model, device } => {
                 if let Err(error) = self.prove(item, &input, &output, &model, &device) {
-                    self.trouble(&error);
+                    self.trouble(Attempt::Other, &error);
                 }
             }
             Command::Preview => {
@@ -98,7 +100,7 @@ impl Engine {
             Command::Devices => self.list_devices(),
             Command::Measure { model, device } => {
                 if let Err(error) = self.measure(&model, &device) {
-                    self.trouble(&error);
+                    self.trouble(Attempt::Measure, &error);
                 }
             }
         }
@@ -109,12 +111,17 @@ impl Engine {
         if self.control.ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn trouble(&self, error: &anyhow::Error) {
-        self.tell(Report::Trouble { reason: report::message(error) });
+    fn trouble(&self, what: Attempt, error: &anyhow::Error) {
+        self.tell(Report::Trouble { what, reason: report::message(error) });
     }
 
     fn fail(&mut self, item: ItemId, error: &anyhow::Error) {
+        let starts = error.chain().any(|e| matches!(e.downcast_ref(), Some(NetworkError::DeviceStart { .. })));
         match error.downcast_ref::<EngineError>() {
+            _ if starts => {
+                self.ready = None;
+                self.tell(Report::Failed { item, reason: report::message(error), device_failed: true });
+            }
             Some(EngineError::Cancelled) => self.tell(Report::Cancelled { item }),
             Some(EngineError::Device(_)) => {
                 // The model goes to the device anew next time.
@@ -199,9 +206,10 @@ impl Engine {
 
         self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
         let encode = EncodeOptions { jpeg_quality: job.choices.jpeg_quality };
-        dualres_imaging::write(&target, &result.picture, encode)?;
+        let (target, elsewhere) = job::save(&target, &result.picture, encode, &self.paths)?;
         let warning = (retried > 0)
-            .then(|| format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
+            .then(|| format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"))
+            .or(elsewhere);
         let finished = Finished {
             output: target,
             size,
@@ -236,8 +244,11 @@ impl Engine {
             Event::Tile { done, tiles, area, planes } => {
                 if shows {
                     let planes: Vec<&Plane> = planes.iter().collect();
-                    let patch = Patch::of_planes(&planes, None, area);
-                    self.reporter.tell(Report::Pixels { item, scale, patch })?;
+                    for piece in pieces(area.width, area.height) {
+                        let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
+                        let patch = Patch::of_planes(&planes, None, piece);
+                        self.reporter.tell(Report::Pixels { item, scale, patch })?;
+                    }
                 }
                 let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
                 self.reporter.tell(Report::Progress { item, stage: format!("tile {done} of {tiles}"), done: part })?;
@@ -255,7 +266,7 @@ impl Engine {
         loop {
             if let Some(preview) = self.control.take_preview() {
                 // A preview with the model that runs costs the run little; another model has to wait.
-                self.preview_beside(&preview);
+                let _ = self.preview_beside(preview);
             }
             if self.control.is_cancelled(item) {
                 return ControlFlow::Break(());
@@ -301,22 +312,31 @@ impl Engine {
             self.show(item, scale, &result.picture);
             let (loop_psnr, dual_loss) = self.show_proof(item, &kept.input, &result);
             kept.refined = Some(result.picture);
-            self.tell(Report::Refined { item, fidelity, loop_psnr: report::finite(loop_psnr), dual_loss });
+            self.tell(Report::Refined { item, loop_psnr: report::finite(loop_psnr), dual_loss });
         });
         self.kept = Some(kept);
         Ok(result?)
     }
 
-    fn save_as(&self, item: ItemId, output: &Path, path: &Path, jpeg_quality: u8) -> anyhow::Result<()> {
+    /// Saves a result as another file; false if it was refined and is not in memory any more.
+    fn save_as(
+        &self,
+        item: ItemId,
+        output: &Path,
+        path: &Path,
+        jpeg_quality: u8,
+        refined: bool,
+    ) -> anyhow::Result<bool> {
         let options = EncodeOptions { jpeg_quality };
         match &self.kept {
             Some(kept) if kept.item == item => {
                 dualres_imaging::write(path, kept.refined.as_ref().unwrap_or(&kept.base), options)?;
             }
+            _ if refined => return Ok(false),
             // An earlier result is on disk; in another format it is as good as that file.
             _ => dualres_imaging::write(path, &dualres_imaging::read(output)?, options)?,
         }
-        Ok(())
+        Ok(true)
     }
 
     fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
@@ -357,21 +377,23 @@ impl Engine {
             .ready(&preview.choices.model, &preview.choices.device)
             .and_then(|(upscaler, _)| self.preview_with(&upscaler, preview));
         if let Err(error) = done {
-            self.trouble(&error);
+            self.trouble(Attempt::Preview, &error);
         }
     }
 
-    fn preview_beside(&self, preview: &Preview) {
-        let choices = &preview.choices;
+    /// Does a preview during a run; false if it has to wait because it wants another model.
+    fn preview_beside(&self, preview: Preview) -> bool {
         match &self.ready {
-            Some(r) if r.model == choices.model && r.wanted_device == choices.device => {
-                if let Err(error) = self.preview_with(&r.upscaler, preview) {
-                    self.trouble(&error);
+            Some(r) if r.model == preview.choices.model && r.wanted_device == preview.choices.device => {
+                if let Err(error) = self.preview_with(&r.upscaler, &preview) {
+                    self.trouble(Attempt::Preview, &error);
                 }
+                true
             }
-            _ => self.tell(Report::Trouble {
-                reason: "a preview with another model or device has to wait for the running picture".into(),
-            }),
+            _ => {
+                self.control.put_back(preview);
+                false
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use dualres_imaging::{Depth, Format, Picture};
+use dualres_imaging::{Depth, EncodeOptions, Format, Picture, file::write_new};
 
 use crate::{
     naming::{self, Facts},
@@ -32,7 +32,7 @@ pub(crate) fn target(
     let facts = Facts {
         name: input.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         scale,
-        model: Path::new(&choices.model).file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        model: choices.model.clone(),
         width: size[0],
         height: size[1],
     };
@@ -41,8 +41,54 @@ pub(crate) fn target(
     let folder = folder(input, choices, paths);
     std::fs::create_dir_all(&folder)
         .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
-    let extension = choices.format.of(input).extension();
+    let format = choices.format.of(input);
+    if size[0].max(size[1]) > format.max_side() {
+        bail!(
+            "{} holds at most {} pixels a side and the result has {} x {}: choose PNG or TIFF",
+            format.name(),
+            format.max_side(),
+            size[0],
+            size[1]
+        );
+    }
+    // Told now, not after minutes of work.
+    tempfile::Builder::new()
+        .prefix(".dualres-")
+        .tempfile_in(&folder)
+        .map_err(|error| anyhow!("cannot write to the folder of results ({error}): {}", folder.display()))?;
+    let extension = format.extension();
     Ok(naming::free(&folder.join(format!("{name}.{extension}")), &|_| false))
+}
+
+/// Saves a result under the first name that is free by now. If the folder has become unusable since the run began, the
+/// result goes to the folder of pictures, and the text says so: what took minutes is not thrown away.
+pub(crate) fn save(
+    target: &Path,
+    picture: &Picture,
+    options: EncodeOptions,
+    paths: &Paths,
+) -> anyhow::Result<(PathBuf, Option<String>)> {
+    let bytes = dualres_imaging::encode(picture, Format::from_path(target)?, options)?;
+    match save_free(target, &bytes) {
+        Ok(path) => Ok((path, None)),
+        Err(error) => {
+            std::fs::create_dir_all(&paths.pictures).map_err(|_| anyhow!("{error}"))?;
+            let name = target.file_name().unwrap_or_default();
+            let path = save_free(&paths.pictures.join(name), &bytes).map_err(|_| anyhow!("{error}"))?;
+            let warning = format!("{error}; the result was saved as {} instead", path.display());
+            Ok((path, Some(warning)))
+        }
+    }
+}
+
+fn save_free(target: &Path, bytes: &[u8]) -> dualres_imaging::Result<PathBuf> {
+    loop {
+        let path = naming::free(target, &|_| false);
+        // Another program may have taken the name in between.
+        if write_new(&path, bytes)? {
+            return Ok(path);
+        }
+    }
 }
 
 /// Most bytes that a picture of `size` takes in a file of `format`.
@@ -100,6 +146,24 @@ mod tests {
         choices.pattern = "{wide}".into();
         let error = target(&photos.join("a.jpg"), &choices, 2, [20, 10], &paths).unwrap_err();
         assert!(error.to_string().contains("{wide}"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_saved_is_refused_before_the_run_and_what_was_made_is_not_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::under(home.path());
+        let input = home.path().join("a.webp");
+        let error = target(&input, &Choices::default(), 4, [20_000, 10], &paths).unwrap_err();
+        assert!(error.to_string().contains("16383"), "{error}");
+
+        let picture = Picture::from_planes(vec![dualres_imaging::Plane::filled(3, 2, 9.0)]);
+        let wanted = home.path().join("b.png");
+        let save = |target: &Path| save(target, &picture, EncodeOptions::default(), &paths).unwrap();
+        assert_eq!(save(&wanted), (wanted.clone(), None));
+        assert_eq!(save(&wanted).0, home.path().join("b-2.png"), "a name that was taken since is not overwritten");
+        let (path, warning) = save(&home.path().join("gone").join("c.png"));
+        assert_eq!(path, paths.pictures.join("c.png"));
+        assert!(warning.unwrap().contains("instead"));
     }
 
     #[test]

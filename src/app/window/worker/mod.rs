@@ -49,8 +49,10 @@ pub enum Command {
         item: ItemId,
         /// Where it was saved by the run.
         output: PathBuf,
-        /// File to write; its extension is the format. A file that is there is replaced: the dialog has asked.
+        /// File to write; its extension is the format. A file that is there is replaced: the user was asked.
         path: PathBuf,
+        /// Whether the result was refined after it was saved, so that the saved file will not do.
+        refined: bool,
         /// JPEG quality, 1 to 100.
         jpeg_quality: u8,
     },
@@ -69,6 +71,8 @@ pub enum Command {
     },
     /// Do the preview that was left at [`Control::preview`], if a running picture has not seen to it.
     Preview,
+    /// Forget the model in use: the library has changed.
+    Forget,
     /// List the devices.
     Devices,
     /// Measure how fast a model is on a device.
@@ -152,8 +156,6 @@ pub enum Report {
     Refined {
         /// The picture.
         item: ItemId,
-        /// Strength in `[0, 1]`.
-        fidelity: f32,
         /// By the engine's rule, in dB.
         loop_psnr: Option<f64>,
         /// Mean absolute difference of the way back, in gray levels.
@@ -175,6 +177,8 @@ pub enum Report {
     },
     /// A file was saved on request.
     Saved {
+        /// The picture.
+        item: ItemId,
         /// The file.
         path: PathBuf,
     },
@@ -194,6 +198,8 @@ pub enum Report {
     },
     /// Something else went wrong.
     Trouble {
+        /// What was tried.
+        what: Attempt,
         /// What, and what to do.
         reason: String,
     },
@@ -211,6 +217,19 @@ pub enum Report {
         /// What it said.
         reason: String,
     },
+}
+
+/// What went wrong in a [`Report::Trouble`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// A preview.
+    Preview,
+    /// Refining a result.
+    Refine,
+    /// Measuring a model.
+    Measure,
+    /// Saving or showing a result.
+    Other,
 }
 
 /// A device to choose.
@@ -241,6 +260,11 @@ impl Control {
         self.cancel.store(item.0 + 1, Ordering::Relaxed);
     }
 
+    /// Forgets that a picture was to stop: it runs anew.
+    pub fn allow(&self, item: ItemId) {
+        let _ = self.cancel.compare_exchange(item.0 + 1, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Whether a picture is to stop.
     pub fn is_cancelled(&self, item: ItemId) -> bool {
         self.ends() || self.cancel.load(Ordering::Relaxed) == item.0 + 1
@@ -266,6 +290,14 @@ impl Control {
         let mut previews = self.previews.lock().unwrap_or_else(PoisonError::into_inner);
         previews.clear();
         previews.push(preview);
+    }
+
+    /// Puts a preview back that could not be done yet, unless there is a newer one.
+    pub fn put_back(&self, preview: Preview) {
+        let mut previews = self.previews.lock().unwrap_or_else(PoisonError::into_inner);
+        if previews.is_empty() {
+            previews.push(preview);
+        }
     }
 
     /// The preview to do next.
@@ -337,8 +369,9 @@ pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link
         let work = || {
             let mut engine = engine::Engine::new(library, paths, far.control, reporter.clone());
             for command in far.commands {
-                if engine.control.ends() {
-                    break;
+                // What the user asked to be saved is saved even then.
+                if engine.control.ends() && !matches!(command, Command::SaveAs { .. }) {
+                    continue;
                 }
                 engine.obey(command);
             }
