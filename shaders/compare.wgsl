@@ -168,7 +168,7 @@ fn difference(position: vec2<f32>) -> f32 {
     }
     // The way back has no transparency: its alpha holds the difference, measured before anything was rounded or
     // averaged, in tenths of a level.
-    return (back.a * 255.0 - 8.0) / 10.0 * view.gain / HOTTEST;
+    return max(back.a * 255.0 - 8.0, 0.0) / 10.0 * view.gain / HOTTEST;
 }
 
 fn shade(pixel: vec2<f32>) -> vec3<f32> {

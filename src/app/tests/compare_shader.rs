@@ -114,7 +114,7 @@ mod twin {
         };
         let difference = || {
             let back = document.dual.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom))?;
-            Some((back[3] * 255.0 - 8.0) / 10.0 * f64::from(pane.gain) / f64::from(HOTTEST))
+            Some((back[3] * 255.0 - 8.0).max(0.0) / 10.0 * f64::from(pane.gain) / f64::from(HOTTEST))
         };
         match pane.mode {
             Mode::Input => original,

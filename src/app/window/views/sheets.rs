@@ -94,9 +94,18 @@ fn key_group(ui: &mut Ui, group: &str) {
 
 /// Keys as they are printed on a keyboard.
 fn key_names(text: &str) -> String {
-    [("Period", "."), ("Plus", "+"), ("Equals", "="), ("Minus", "-"), ("Questionmark", "?")]
-        .iter()
-        .fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
+    [
+        ("OpenBracket", "["),
+        ("CloseBracket", "]"),
+        ("Comma", ","),
+        ("Period", "."),
+        ("Plus", "+"),
+        ("Equals", "="),
+        ("Minus", "-"),
+        ("Questionmark", "?"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
 }
 
 fn key_row(ui: &mut Ui, keys: &str, what: &str) {
