@@ -39,10 +39,10 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
         (!PLACES.contains(&place.as_str())).then_some(place)
     });
     if let Some(place) = unknown {
-        return Err(format!("{place} is no place; there are {}", PLACES.join(" ")));
+        return Err(format!("{place} is unknown; use {}", PLACES.join(" ")));
     }
     if pattern.contains(['/', '\\']) {
-        return Err("a name has no / or \\; choose the folder above".into());
+        return Err("a name cannot hold / or \\; choose the folder above".into());
     }
     let name: String =
         name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).collect();

@@ -20,7 +20,9 @@ use crate::{
 /// Runs a command, or opens the window if there is none.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Some(command) = cli.command else {
-        if let Some(missing) = cli.files.iter().find(|path| !path.exists()) {
+        // With some files there, the window opens and tells of those that are not.
+        let missing = cli.files.first().filter(|_| !cli.files.iter().any(|path| path.exists()));
+        if let Some(missing) = missing {
             let missing = missing.display();
             return Err(Misuse(format!("no command and no file called \"{missing}\"; see `dualres --help`")).into());
         }

@@ -207,7 +207,7 @@ impl Window {
                 for path in models {
                     self.change_library(Change::Import(path));
                 }
-                let mut first = None;
+                let (mut first, count) = (None, pictures.len());
                 let mut there = self.queue.paths();
                 for (path, size) in pictures {
                     if !there.insert(path.clone()) {
@@ -215,6 +215,9 @@ impl Window {
                     }
                     let id = self.queue.add(path, size);
                     first = first.or(Some(id));
+                }
+                if first.is_none() && count > 0 {
+                    self.toasts.warning("In the queue already; \"Upscale again\" runs a picture once more.");
                 }
                 if let Some(id) = first {
                     self.tab = super::actions::Tab::Upscale;

@@ -221,8 +221,14 @@ impl Window {
         }
         self.pause(false);
         if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
-            self.toasts.warning("Nothing waits. Drop pictures on the window, or use Retry in the queue.");
-            return;
+            // As the button says: what is selected is done again.
+            match self.selected.and_then(|id| self.queue.get_mut(id)) {
+                Some(item) => item.state = State::Waiting,
+                None => {
+                    self.toasts.warning("Nothing waits. Drop pictures on the window.");
+                    return;
+                }
+            }
         }
         if !self.runs {
             (self.done_in_run, self.failed_in_run) = (0, 0);

@@ -110,10 +110,13 @@ impl Queue {
         id
     }
 
-    /// The files that wait or run.
+    /// The files of the queue and the results that were made of them.
     pub fn paths(&self) -> HashSet<PathBuf> {
-        let pending = self.items.iter().filter(|item| matches!(item.state, State::Waiting | State::Running(_)));
-        pending.map(|item| item.path.clone()).collect()
+        let results = self.items.iter().filter_map(|item| match &item.state {
+            State::Done(finished) => Some(finished.output.clone()),
+            _ => None,
+        });
+        self.items.iter().map(|item| item.path.clone()).chain(results).collect()
     }
 
     /// The picture.

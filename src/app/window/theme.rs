@@ -110,6 +110,8 @@ fn apply(style: &mut Style, colours: Palette, dark: bool) {
     style.spacing.interact_size.y = 24.0;
     style.spacing.window_margin = Margin::same(14);
     style.spacing.tooltip_width = 320.0;
+    // A drag in the panel is not meant to mark text.
+    style.interaction.selectable_labels = false;
 
     let mut visuals = if dark { Visuals::dark() } else { Visuals::light() };
     visuals.panel_fill = colours.panel;

@@ -22,6 +22,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.separator();
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                // The bar must not lie over what is at the edge.
+                ui.set_max_width(ui.available_width() - 10.0);
                 model(window, ui);
                 device(window, ui);
                 fidelity(window, ui);
@@ -36,7 +38,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Model");
     let chosen = window.settings.choices.model.clone();
     let mut picked = None;
-    let width = ui.available_width() - 8.0;
+    let width = ui.available_width();
     let title = |window: &Window, name: &str| match window.entries.iter().find(|entry| entry.name == name) {
         Some(entry) => format!("{name}: {} times as large", entry.description.architecture.scale),
         None => name.to_owned(),
@@ -88,7 +90,7 @@ fn device(window: &mut Window, ui: &mut Ui) {
     let automatic = format!("Automatic ({})", window.automatic);
     let mut picked = None;
     let text = if chosen == "auto" { automatic.clone() } else { chosen.clone() };
-    let width = ui.available_width() - 8.0;
+    let width = ui.available_width();
     let combo = ComboBox::from_id_salt("device").width(width).selected_text(text).truncate().show_ui(ui, |ui| {
         if ui.selectable_label(chosen == "auto", automatic).clicked() {
             picked = Some("auto".to_owned());
@@ -126,7 +128,7 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
 fn output(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Results");
     let choices = &mut window.settings.choices;
-    let width = ui.available_width() - 8.0;
+    let width = ui.available_width();
     let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
         for format in OutputFormat::ALL {
             ui.selectable_value(&mut choices.format, format, format.label());
@@ -179,7 +181,10 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
     };
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
-            weak(ui, format!("→ {name}.{}", choices.format.of(&path).extension()))
+            let folder = crate::window::worker::result_folder(&path, choices, &window.paths);
+            let wanted = folder.join(format!("{name}.{}", choices.format.of(&path).extension()));
+            let file = window.machine.free_name(&wanted);
+            weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
                 .on_hover_text("A file that is there is never replaced: the name gets a number");
         }
         Err(reason) => {
@@ -247,16 +252,6 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         } else {
             weak(ui, format!("Saved as {path}"));
         }
-        ui.horizontal(|ui| {
-            if ui.button("Save as…").on_hover_text("Ctrl+S").clicked() {
-                window.actions.push(Action::SaveAs);
-            }
-            if let Some(id) = window.selected
-                && ui.button("Show in folder").clicked()
-            {
-                window.actions.push(Action::ShowInFolder(id));
-            }
-        });
     }
 }
 
@@ -292,6 +287,19 @@ fn footer(window: &mut Window, ui: &mut Ui) {
     );
     if preview.on_hover_text("Enlarges the middle of the view at once; nothing is saved (P)").clicked() {
         window.actions.push(Action::Preview);
+    }
+    let done = window.selected.and_then(|id| window.queue.get(id)).filter(|item| matches!(item.state, State::Done(_)));
+    if let Some(id) = done.map(|item| item.id) {
+        // Where the eye is when a result has come, not below the numbers.
+        let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);
+        ui.horizontal(|ui| {
+            if ui.add_sized(size, Button::new("Save as…")).on_hover_text("Ctrl+S").clicked() {
+                window.actions.push(Action::SaveAs);
+            }
+            if ui.add_sized(size, Button::new("Show in folder")).on_hover_text("Ctrl+E").clicked() {
+                window.actions.push(Action::ShowInFolder(id));
+            }
+        });
     }
     if let Some(text) = estimate(window) {
         weak(ui, text);

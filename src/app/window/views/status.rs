@@ -16,11 +16,24 @@ pub(crate) struct Machine {
     used: u64,
     free: u64,
     disk: Option<(std::path::PathBuf, Instant, Option<u64>)>,
+    name: Option<(std::path::PathBuf, Instant, std::path::PathBuf)>,
 }
 
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl Machine {
+    /// The name that a result would get now in place of a wanted one.
+    pub(crate) fn free_name(&mut self, wanted: &std::path::Path) -> std::path::PathBuf {
+        match &self.name {
+            Some((known, asked, free)) if known == wanted && asked.elapsed() < ASK_EVERY => free.clone(),
+            _ => {
+                let free = crate::naming::free(wanted, &|_| false);
+                self.name = Some((wanted.to_owned(), Instant::now(), free.clone()));
+                free
+            }
+        }
+    }
+
     /// Free bytes on the disk of a folder, if the system tells.
     pub(crate) fn free_disk(&mut self, folder: &std::path::Path) -> Option<u64> {
         match &self.disk {
@@ -78,9 +91,10 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.label(RichText::new("ready").small().color(colours.weak));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let (waiting, all) = (window.queue.waiting(), window.queue.items().len());
+            let all = window.queue.items().len();
+            let done = window.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
             if all > 0 {
-                ui.label(RichText::new(format!("{waiting} of {all} waiting")).small().color(colours.weak));
+                ui.label(RichText::new(format!("{done} of {all} done")).small().color(colours.weak));
             }
         });
     });

@@ -54,13 +54,6 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
                 window.actions.push(Action::SetView(mode));
             }
         }
-        if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay) {
-            ui.separator();
-            ui.spacing_mut().slider_width = 90.0;
-            let gain =
-                Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(2).text("gain");
-            ui.add(gain).on_hover_text("Multiplies differences before they are coloured");
-        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, "+", "Zoom in", "Zoom in (+)").clicked() {
                 window.actions.push(Action::Zoom(2.0));
@@ -163,8 +156,9 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let document = window.documents.get(id).map(|open| &open.document);
     if let Some(document) = document {
         for (rect, (mode, title)) in rects.iter().zip(&parts) {
-            let title = if flips && !matches!(mode, Mode::Input | Mode::Dual) { "Original" } else { title };
-            captions(window, ui, *rect, *mode, title, document);
+            let original = flips && !matches!(mode, Mode::Input | Mode::Dual);
+            let (mode, title) = if original { (Mode::Input, "Original") } else { (*mode, *title) };
+            captions(window, ui, *rect, mode, title, document);
         }
         // The same place in every pane.
         if let Some(position) = pointed
@@ -371,10 +365,24 @@ fn crosshair(ui: &Ui, rect: Rect, origin: [f64; 2], points_a_pixel: f64, positio
     }
 }
 
-fn read_out_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
+fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
+    ui.horizontal_centered(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            // Here, because the tools above leave no room in a small window.
+            if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay) {
+                ui.spacing_mut().slider_width = 90.0;
+                let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
+                ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
+        });
+    });
+}
+
+fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
     let colours = palette(ui);
     let Some(document) = window.shown() else { return };
-    ui.horizontal_centered(|ui| {
+    {
         let Some(position) = pointed.filter(|&position| inside(document, position)) else {
             let hint = "Wheel zooms, drag moves, double click fits; Space shows the original";
             ui.add(Label::new(RichText::new(hint).small().color(colours.weak)).truncate());
@@ -400,5 +408,5 @@ fn read_out_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             text += &format!("   off by {d:.1}");
         }
         ui.add(Label::new(RichText::new(text).monospace().small()).truncate());
-    });
+    }
 }

@@ -25,6 +25,8 @@ use crate::{
 
 /// Results of more pixels than that are not kept for refining.
 const MOST_KEPT: usize = 80_000_000;
+/// Pixels of a result from which on its speed is that of the model.
+const LEAST_MEASURE: usize = 500_000;
 /// Side of the pieces in which whole pictures go to the window, in pixels.
 const PIECE: usize = 512;
 /// Where the tiles end in the progress of a job; what follows is the way back and saving.
@@ -182,11 +184,14 @@ impl Engine {
         })?;
         let seconds = (network.elapsed() - halted).as_secs_f64();
         let retried = upscaled.retried_tiles;
-        self.tell(Report::Speed {
-            model: job.choices.model.clone(),
-            device: device.clone(),
-            pixels_a_second: (size[0] * size[1]) as f64 / seconds.max(1e-3),
-        });
+        // A small picture says little on how fast a large one is.
+        if size[0] * size[1] >= LEAST_MEASURE {
+            self.tell(Report::Speed {
+                model: job.choices.model.clone(),
+                device: device.clone(),
+                pixels_a_second: (size[0] * size[1]) as f64 / seconds.max(1e-3),
+            });
+        }
 
         let keeps = size[0] * size[1] <= MOST_KEPT;
         let refines = job.choices.fidelity > 0.0 && !upscaler.model().duals.is_empty();

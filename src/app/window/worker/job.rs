@@ -8,7 +8,7 @@ use dualres_imaging::{Depth, EncodeOptions, Format, Picture, file::write_new};
 use crate::{
     naming::{self, Facts},
     paths::Paths,
-    window::settings::Choices,
+    window::{settings::Choices, views::bytes},
 };
 
 /// The folder of the result of `input`.
@@ -68,13 +68,13 @@ pub(crate) fn save(
     options: EncodeOptions,
     paths: &Paths,
 ) -> anyhow::Result<(PathBuf, Option<String>)> {
-    let bytes = dualres_imaging::encode(picture, Format::from_path(target)?, options)?;
-    match save_free(target, &bytes) {
+    let encoded = dualres_imaging::encode(picture, Format::from_path(target)?, options)?;
+    match save_free(target, &encoded) {
         Ok(path) => Ok((path, None)),
         Err(error) => {
             std::fs::create_dir_all(&paths.pictures).map_err(|_| anyhow!("{error}"))?;
             let name = target.file_name().unwrap_or_default();
-            let path = save_free(&paths.pictures.join(name), &bytes).map_err(|_| anyhow!("{error}"))?;
+            let path = save_free(&paths.pictures.join(name), &encoded).map_err(|_| anyhow!("{error}"))?;
             let warning = format!("{error}; the result was saved as {} instead", path.display());
             Ok((path, Some(warning)))
         }
@@ -112,9 +112,9 @@ pub(crate) fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> 
     let Ok(available) = fs4::available_space(folder) else { return Ok(()) };
     if needed > available {
         bail!(
-            "not enough room on the disk: the result may take {:.1} GB and {:.1} GB are free in {}",
-            needed as f64 / 1e9,
-            available as f64 / 1e9,
+            "not enough room on the disk: the result may take {} and {} are free in {}",
+            bytes(needed),
+            bytes(available),
             folder.display()
         );
     }
