@@ -107,6 +107,8 @@ pub struct Window {
     pub(super) library_tasks: Vec<Promise<Vec<super::library_tasks::News>>>,
     /// The writing of what is to be remembered.
     remembering: Option<Promise<Vec<String>>>,
+    /// Whether this desktop has no file dialogs.
+    pub(super) no_dialogs: bool,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
     pub(super) tab: Tab,
@@ -193,6 +195,7 @@ impl Window {
             dialogs: Dialogs::default(),
             library_tasks: Vec::new(),
             remembering: None,
+            no_dialogs: false,
             typing: None,
             tab: Tab::Upscale,
             shown_model: None,
@@ -356,7 +359,8 @@ impl eframe::App for Window {
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_input(&ctx);
-        if !self.has_modal() {
+        // Keys that are meant for a dialog that is about to come up are no commands.
+        if !self.has_modal() && !self.dialogs.is_open() {
             self.actions.extend(actions::pressed(&ctx, self.tab));
         } else {
             self.actions.extend(actions::pressed(&ctx, self.tab).into_iter().filter(|action| {

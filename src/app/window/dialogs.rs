@@ -55,8 +55,18 @@ pub(crate) struct Dialogs {
     open: Option<Open>,
 }
 
-/// Sooner than a person can choose.
-const TOO_SOON: Duration = Duration::from_millis(400);
+/// Sooner than a person chooses; where there is no dialog, a busy machine takes about as long to find that out.
+const TOO_SOON: Duration = Duration::from_millis(1500);
+
+/// Whether this desktop can show a dialog at all, as far as that can be told without asking it.
+pub(crate) fn may_be_there() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    let named = std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some_and(|address| !address.is_empty());
+    let socket = std::env::var_os("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("bus"));
+    named || socket.is_some_and(|socket| socket.exists())
+}
 
 impl Dialogs {
     pub(crate) fn is_open(&self) -> bool {

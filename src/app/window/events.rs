@@ -42,6 +42,7 @@ impl Window {
         match self.dialogs.poll() {
             Some(dialogs::Outcome::Chosen(purpose, paths)) => self.take_chosen(&purpose, paths),
             Some(dialogs::Outcome::NoDialog(purpose)) => {
+                self.no_dialogs = true;
                 self.toasts.warning("This desktop gave no file dialog. Type the path instead.");
                 self.type_path(purpose);
             }
@@ -222,6 +223,7 @@ impl Window {
                 if let Some(id) = first {
                     self.tab = super::actions::Tab::Upscale;
                     self.note_queue_change();
+                    self.scroll_to = Some(id);
                     if self.queue.running().is_none() || self.selected.is_none() {
                         self.select(id);
                     }
@@ -408,7 +410,7 @@ impl Window {
         let choices = self.settings.choices.clone();
         let scale = self.scale();
         let Some(item) = self.queue.get_mut(id) else { return };
-        item.state = State::Running(Progress { stage: "starting".into(), done: 0.0, started: Instant::now() });
+        item.state = State::Running(Progress { stage: "starting".into(), done: 0.0, started: Instant::now(), scale });
         let input = item.path.clone();
         // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
         let follows = match self.selected.and_then(|id| self.queue.get(id)) {

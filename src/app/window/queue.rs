@@ -58,8 +58,10 @@ pub struct Progress {
     pub stage: String,
     /// Part that is done, in `[0, 1]`.
     pub done: f32,
-    /// Start of the run.
+    /// Start of the run, later by the time it was halted.
     pub started: Instant,
+    /// How many times the result is as large, whatever has been chosen since.
+    pub scale: usize,
 }
 
 impl Progress {

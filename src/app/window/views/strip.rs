@@ -156,6 +156,7 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
     text(8.0, &item.name(), FontId::proportional(13.0), colours.text, width - 22.0);
     let result = item.size.map(|s| match &item.state {
         State::Done(finished) => format!("{} → {}", size(s), size(finished.size)),
+        State::Running(progress) => format!("{} → {}", size(s), size(s.map(|side| side * progress.scale))),
         _ => format!("{} → {}", size(s), size(s.map(|side| side * window.scale()))),
     });
     text(27.0, result.as_deref().unwrap_or("…"), FontId::proportional(11.0), colours.weak, width);
