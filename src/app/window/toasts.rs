@@ -90,7 +90,7 @@ impl Toasts {
                         Kind::Error => ("✖", colours.error),
                     };
                     Frame::popup(ui.style()).stroke(egui::Stroke::new(1.0, colour)).show(ui, |ui| {
-                        ui.set_width(340.0);
+                        ui.set_max_width(340.0);
                         ui.horizontal_top(|ui| {
                             ui.label(RichText::new(mark).color(colour));
                             ui.scope(|ui| {

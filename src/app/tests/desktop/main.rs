@@ -77,8 +77,9 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
 
     // Every view, and that it is another picture than the one before.
     user.keys(&["Prior"]);
+    // The message that the queue is done would lie over the pictures.
+    user.keys(&["Escape"]);
     user.settle();
-    // A close look at the face, so that the views have something to show.
     let views = [("1", "side-by-side"), ("2", "split"), ("3", "result"), ("4", "difference"), ("5", "overlay")];
     let mut pictures = Vec::new();
     for (key, name) in views {
