@@ -242,6 +242,22 @@ impl Window {
                     self.show_saved(item);
                 }
             }
+            Loaded::Result { item, pyramid } => {
+                if let Some(open) = self.documents.get_mut(item)
+                    && open.document.result.is_none()
+                {
+                    let ([width, height], [w, h]) = (open.document.input.size(), pyramid.size());
+                    let scale = w / width;
+                    if scale > 0 && [w, h] == [width * scale, height * scale] {
+                        let factor = scale as f64 / open.document.scale as f64;
+                        open.document.scale = scale;
+                        open.document.result = Some(*pyramid);
+                        if self.selected == Some(item) {
+                            self.view.rescale(factor);
+                        }
+                    }
+                }
+            }
             Loaded::Broken { item, reason } => {
                 self.unreadable.insert(item, reason.clone());
                 if let Some(item) = self.queue.get_mut(item)
@@ -280,6 +296,8 @@ impl Window {
             self.settings.choices.model.clone()
         };
         let input = open.picture.clone();
+        // The proof has to wait for a running picture; the result need not.
+        self.loader.result(item, &output);
         self.send(Command::Prove { item, input, output, model, device });
     }
 

@@ -30,6 +30,8 @@ enum Request {
     Thumbnail(ItemId, PathBuf),
     /// The picture for the canvas.
     Open(ItemId, PathBuf),
+    /// A result that was saved earlier, for the canvas.
+    Result(ItemId, PathBuf),
 }
 
 /// What the loader found.
@@ -40,6 +42,8 @@ pub(crate) enum Loaded {
     Thumbnail { item: ItemId, image: ColorImage, size: [usize; 2] },
     /// The picture for the canvas.
     Opened { item: ItemId, picture: Arc<Picture>, pyramid: Box<Pyramid>, thumbnail: ColorImage },
+    /// A result that was saved earlier.
+    Result { item: ItemId, pyramid: Box<Pyramid> },
     /// A file that is no readable picture.
     Broken { item: ItemId, reason: String },
 }
@@ -73,6 +77,10 @@ impl Loader {
                 inbox.requests.retain(|other| !matches!(other, Request::Open(..)));
                 inbox.requests.push_front(request);
             }
+            Request::Result(..) => {
+                inbox.requests.retain(|other| !matches!(other, Request::Result(..)));
+                inbox.requests.push_front(request);
+            }
             Request::Scan(_) => inbox.requests.push_front(request),
             Request::Thumbnail(..) => inbox.requests.push_back(request),
         }
@@ -89,6 +97,10 @@ impl Loader {
 
     pub(crate) fn open(&self, item: ItemId, path: &Path) {
         self.ask(Request::Open(item, path.to_owned()));
+    }
+
+    pub(crate) fn result(&self, item: ItemId, path: &Path) {
+        self.ask(Request::Result(item, path.to_owned()));
     }
 
     pub(crate) fn next(&self) -> Option<Loaded> {
@@ -131,7 +143,7 @@ fn serve(inbox: &(Mutex<Inbox>, Condvar), sender: &Sender<Loaded>, wake: &Wake) 
 
 fn failed(request: &Request) -> Option<Loaded> {
     match request {
-        Request::Scan(_) => None,
+        Request::Scan(_) | Request::Result(..) => None,
         Request::Thumbnail(item, path) | Request::Open(item, path) => {
             Some(Loaded::Broken { item: *item, reason: format!("the decoder gave up on the file: {}", path.display()) })
         }
@@ -149,6 +161,11 @@ fn answer(request: &Request) -> Option<Loaded> {
             },
             Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
         },
+        // What is wrong with it, the worker tells, who reads it for the proof.
+        Request::Result(item, path) => {
+            let picture = dualres_imaging::read(path).ok()?;
+            Loaded::Result { item: *item, pyramid: Box::new(Pyramid::of(&picture)) }
+        }
         Request::Open(item, path) => match dualres_imaging::read(path) {
             Ok(picture) => {
                 let pyramid = Box::new(Pyramid::of(&picture));
