@@ -1,7 +1,7 @@
 //! The window: drop pictures on it, get larger ones, and see where they keep to the original.
 //!
 //! One worker thread owns every tensor ([`worker`]), one loader thread reads files, and the window drains what they
-//! say once a frame and draws. Views read the state and push actions; nothing in them works or waits.
+//! say once a frame and draws. Views read the state, change choices and push actions.
 
 mod actions;
 mod app;
