@@ -107,8 +107,6 @@ pub struct Window {
     pub(super) library_tasks: Vec<Promise<Vec<super::library_tasks::News>>>,
     /// The writing of what is to be remembered.
     remembering: Option<Promise<Vec<String>>>,
-    /// Whether this desktop has no file dialogs.
-    pub(super) no_dialogs: bool,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
     pub(super) tab: Tab,
@@ -135,8 +133,14 @@ fn queue_file(paths: &Paths) -> PathBuf {
 fn lock(paths: &Paths) -> Option<std::fs::File> {
     std::fs::create_dir_all(&paths.config).ok()?;
     let file = std::fs::File::create(paths.config.join("lock")).ok()?;
-    file.try_lock().ok()?;
-    Some(file)
+    // A program that was killed takes a moment to let go.
+    for _ in 0..20 {
+        if file.try_lock().is_ok() {
+            return Some(file);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    None
 }
 
 impl Window {
@@ -195,7 +199,6 @@ impl Window {
             dialogs: Dialogs::default(),
             library_tasks: Vec::new(),
             remembering: None,
-            no_dialogs: false,
             typing: None,
             tab: Tab::Upscale,
             shown_model: None,
@@ -324,7 +327,7 @@ impl Window {
         }
     }
 
-    /// Writes what has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
+    /// What writes all that has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
     fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
         let settings = (self.settings != self.saved).then(|| self.settings.clone());
         let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
@@ -414,5 +417,7 @@ impl eframe::App for Window {
             // Nobody is left to be told.
             let _ = write();
         }
+        // The window is gone, though the engine may take a moment to end: another one may remember from now on.
+        self.lock = None;
     }
 }

@@ -55,8 +55,8 @@ pub(crate) struct Dialogs {
     open: Option<Open>,
 }
 
-/// Sooner than a person chooses; where there is no dialog, a busy machine takes about as long to find that out.
-const TOO_SOON: Duration = Duration::from_millis(1500);
+/// Sooner than a person can choose, or give up choosing.
+const TOO_SOON: Duration = Duration::from_millis(500);
 
 /// Whether this desktop can show a dialog at all, as far as that can be told without asking it.
 pub(crate) fn may_be_there() -> bool {

@@ -42,7 +42,6 @@ impl Window {
         match self.dialogs.poll() {
             Some(dialogs::Outcome::Chosen(purpose, paths)) => self.take_chosen(&purpose, paths),
             Some(dialogs::Outcome::NoDialog(purpose)) => {
-                self.no_dialogs = true;
                 self.toasts.warning("This desktop gave no file dialog. Type the path instead.");
                 self.type_path(purpose);
             }
@@ -316,18 +315,7 @@ impl Window {
 
     /// Acts on a path that was typed.
     pub(super) fn take_typed(&mut self, purpose: &Purpose, text: &str) {
-        let text = text.trim().trim_matches(['"', '\'']);
-        let decoded = text
-            .strip_prefix("file://")
-            .map(|address| percent_encoding::percent_decode_str(address).decode_utf8_lossy());
-        let text = decoded.as_deref().unwrap_or(text);
-        if text.is_empty() {
-            return;
-        }
-        let path = match (text.strip_prefix("~/"), dirs::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => PathBuf::from(text),
-        };
+        let Some(path) = path_of(text) else { return };
         // No dialog of the desktop has asked whether a file may be replaced.
         match purpose {
             Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
@@ -354,7 +342,8 @@ impl Window {
         for event in pasted {
             match event {
                 egui::Event::Paste(text) if !typing => {
-                    let paths = text.lines().filter_map(path_of_line).collect::<Vec<_>>();
+                    let paths = text.lines().filter_map(path_of).filter(|path| path.is_absolute() && path.exists());
+                    let paths: Vec<_> = paths.collect();
                     if paths.is_empty() {
                         self.toasts.warning("The clipboard holds text, but neither a picture nor a path of one.");
                     } else {
@@ -407,10 +396,7 @@ impl Window {
             match promise.try_take() {
                 Ok(Ok(paths)) => self.loader.scan(paths),
                 Ok(Err(reason)) => self.toasts.error(reason),
-                Err(unfinished) => {
-                    rest.push(unfinished);
-                    // It wakes the window a moment before it can be taken.
-                }
+                Err(unfinished) => rest.push(unfinished),
             }
         }
         self.brought = rest;
@@ -436,7 +422,7 @@ impl Window {
             None => true,
         };
         if follows {
-            self.select_quietly(id);
+            self.select(id);
         }
         if let Some(open) = self.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
@@ -452,12 +438,14 @@ impl Window {
     }
 }
 
-/// A path in a line of pasted text, if it is one.
-fn path_of_line(line: &str) -> Option<PathBuf> {
-    let line = line.trim().trim_matches(['"', '\'']);
-    let path = match line.strip_prefix("file://") {
-        Some(encoded) => PathBuf::from(&*percent_encoding::percent_decode_str(encoded).decode_utf8_lossy()),
-        None => PathBuf::from(line),
-    };
-    (!line.is_empty() && path.is_absolute() && path.exists()).then_some(path)
+/// The path that a person or another program wrote: as it is, in quotes, as an address, or from the home folder on.
+fn path_of(text: &str) -> Option<PathBuf> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let decoded =
+        text.strip_prefix("file://").map(|address| percent_encoding::percent_decode_str(address).decode_utf8_lossy());
+    let text = decoded.as_deref().unwrap_or(text);
+    match (text.strip_prefix("~/"), dirs::home_dir()) {
+        (Some(rest), Some(home)) => Some(home.join(rest)),
+        _ => (!text.is_empty()).then(|| PathBuf::from(text)),
+    }
 }

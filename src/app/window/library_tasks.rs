@@ -40,13 +40,15 @@ impl Window {
             // One change after the other: two imports must not take the same name.
             let earlier = before.map(Promise::block_and_take);
             // A promise that is broken by a panic would take the window with it.
+            let told = || anyhow!("a model file cannot be understood");
             let attempt = AssertUnwindSafe(|| match change {
                 Change::Import(path) => library.import(&path).map(Done::Imported),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
             });
-            let done = catch_unwind(attempt).unwrap_or_else(|_| Err(anyhow!("the model file cannot be understood")));
-            let news = News { done, entries: library.entries() };
+            let done = catch_unwind(attempt).unwrap_or_else(|_| Err(told()));
+            let entries = catch_unwind(AssertUnwindSafe(|| library.entries())).unwrap_or_else(|_| Err(told()));
+            let news = News { done, entries };
             wake();
             let mut all = earlier.unwrap_or_default();
             all.push(news);

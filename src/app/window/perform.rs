@@ -180,11 +180,10 @@ impl Window {
             self.toasts.warning("A file dialog is open already. It may be behind the window; Esc gives it up.");
             return;
         }
-        // What was missing once is missing still.
-        if self.no_dialogs || !super::dialogs::may_be_there() {
-            self.type_path(purpose);
-        } else {
+        if super::dialogs::may_be_there() {
             self.dialogs.ask(purpose, self.wake.clone());
+        } else {
+            self.type_path(purpose);
         }
     }
 
@@ -228,7 +227,10 @@ impl Window {
         if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
             // As the button says: what is selected is done again.
             match self.selected.and_then(|id| self.queue.get_mut(id)) {
-                Some(item) => item.state = State::Waiting,
+                Some(item) => {
+                    item.state = State::Waiting;
+                    self.note_queue_change();
+                }
                 None => {
                     self.toasts.warning("Nothing waits. Drop pictures on the window.");
                     return;
@@ -289,10 +291,6 @@ impl Window {
 
     /// Brings a picture to the canvas.
     pub(super) fn select(&mut self, id: ItemId) {
-        self.select_quietly(id);
-    }
-
-    pub(super) fn select_quietly(&mut self, id: ItemId) {
         if self.selected != Some(id) {
             self.view.fits = true;
         }

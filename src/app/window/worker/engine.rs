@@ -271,7 +271,7 @@ impl Engine {
         loop {
             if let Some(preview) = self.control.take_preview() {
                 // A preview with the model that runs costs the run little; another model has to wait.
-                let _ = self.preview_beside(preview);
+                self.preview_beside(preview);
             }
             if self.control.is_cancelled(item) {
                 return ControlFlow::Break(());
@@ -386,19 +386,15 @@ impl Engine {
         }
     }
 
-    /// Does a preview during a run; false if it has to wait because it wants another model.
-    fn preview_beside(&self, preview: Preview) -> bool {
+    /// Does a preview during a run, or leaves it for later if it wants another model.
+    fn preview_beside(&self, preview: Preview) {
         match &self.ready {
             Some(r) if r.model == preview.choices.model && r.wanted_device == preview.choices.device => {
                 if let Err(error) = self.preview_with(&r.upscaler, &preview) {
                     self.trouble(Attempt::Preview, &error);
                 }
-                true
             }
-            _ => {
-                self.control.put_back(preview);
-                false
-            }
+            _ => self.control.put_back(preview),
         }
     }
 
