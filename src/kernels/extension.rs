@@ -52,22 +52,30 @@ pub trait ConvBackend: Backend {
 
 /// The backward pass of [`ConvBackend`], on backends that do not record gradients themselves.
 pub trait ConvGradients: Backend {
-    /// Gradients with respect to the input (if `with_input`), the weight and the bias. `output` is the result of the
-    /// forward pass.
+    /// The wanted gradients. `output` is the result of the forward pass.
     fn convolution_gradients(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         output: FloatTensor<Self>,
         output_grad: FloatTensor<Self>,
         spec: ConvSpec,
-        with_input: bool,
+        wanted: Wanted,
     ) -> ConvGradientTensors<Self> {
-        composed_gradients::<Self>(x, weight, output, output_grad, spec, with_input)
+        composed_gradients::<Self>(x, weight, output, output_grad, spec, wanted)
     }
 }
 
-/// Gradients of a convolution with respect to its input, if asked for, its weight and its bias.
-pub type ConvGradientTensors<B> = (Option<FloatTensor<B>>, FloatTensor<B>, FloatTensor<B>);
+/// The gradients that a backward pass has to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// With respect to the input.
+    pub input: bool,
+    /// With respect to weight and bias.
+    pub weights: bool,
+}
+
+/// Gradients of a convolution as far as they are wanted: with respect to its input, and to its weight and bias.
+pub type ConvGradientTensors<B> = (Option<FloatTensor<B>>, Option<(FloatTensor<B>, FloatTensor<B>)>);
 
 fn options(kernel: usize, spec: ConvSpec) -> ConvOptions<2> {
     let pad = kernel / 2;
@@ -95,7 +103,7 @@ fn composed_gradients<B: Backend>(
     output: FloatTensor<B>,
     output_grad: FloatTensor<B>,
     spec: ConvSpec,
-    with_input: bool,
+    wanted: Wanted,
 ) -> ConvGradientTensors<B> {
     let kernel = weight.shape()[2];
     let grad = match spec.activation {
@@ -108,11 +116,14 @@ fn composed_gradients<B: Backend>(
         }
     };
     let input =
-        with_input.then(|| B::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options(kernel, spec)));
+        wanted.input.then(|| B::conv2d_x_backward(x.clone(), weight.clone(), grad.clone(), options(kernel, spec)));
+    if !wanted.weights {
+        return (input, None);
+    }
     let bias = B::float_sum_dim(B::float_sum_dim(B::float_sum_dim(grad.clone(), 0), 2), 3);
     let outputs = bias.shape()[1];
     let bias = B::float_reshape(bias, [outputs].into());
-    (input, B::conv2d_weight_backward(x, weight, grad, options(kernel, spec)), bias)
+    (input, Some((B::conv2d_weight_backward(x, weight, grad, options(kernel, spec)), bias)))
 }
 
 impl ConvBackend for Cube {}
@@ -142,10 +153,10 @@ impl ConvGradients for Flex {
         output: FlexTensor,
         output_grad: FlexTensor,
         spec: ConvSpec,
-        with_input: bool,
+        wanted: Wanted,
     ) -> ConvGradientTensors<Self> {
         if !covered(&x, &weight, spec) {
-            return composed_gradients::<Self>(x, weight, output, output_grad, spec, with_input);
+            return composed_gradients::<Self>(x, weight, output, output_grad, spec, wanted);
         }
         let (x_shape, weight_shape) = (dims(&x), dims(&weight));
         let [x, weight, output, output_grad] = [x, weight, output, output_grad].map(|tensor| tensor.to_contiguous());
@@ -157,13 +168,11 @@ impl ConvGradients for Flex {
             samples(&output),
             samples(&output_grad),
             spec,
-            with_input,
+            wanted,
         );
-        (
-            with_input.then(|| flex_tensor(gradients.input, &x_shape)),
-            flex_tensor(gradients.weight, &weight_shape),
-            flex_tensor(gradients.bias, &weight_shape[..1]),
-        )
+        let weights =
+            || (flex_tensor(gradients.weight, &weight_shape), flex_tensor(gradients.bias, &weight_shape[..1]));
+        (wanted.input.then(|| flex_tensor(gradients.input, &x_shape)), wanted.weights.then(weights))
     }
 }
 
@@ -219,10 +228,12 @@ fn backward<B: ConvGradients, const N: usize>(
     let mut parents = parents.into_iter();
     let (x_node, weight_node, bias_node) =
         (parents.next().flatten(), parents.next().flatten(), parents.next().flatten());
-    let (x_grad, weight_grad, bias_grad) = B::convolution_gradients(x, weight, output, grad, spec, x_node.is_some());
+    let wanted = Wanted { input: x_node.is_some(), weights: weight_node.is_some() || bias_node.is_some() };
+    let (x_grad, weight_grads) = B::convolution_gradients(x, weight, output, grad, spec, wanted);
     if let (Some(node), Some(x_grad)) = (x_node, x_grad) {
         grads.register::<B>(node.id, x_grad);
     }
+    let Some((weight_grad, bias_grad)) = weight_grads else { return };
     if let Some(node) = weight_node {
         grads.register::<B>(node.id, weight_grad);
     }

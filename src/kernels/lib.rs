@@ -10,7 +10,7 @@ mod extension;
 mod maps;
 mod spec;
 
-pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
+pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};
 pub use maps::{cell_means, enlarge_bicubic, modulate, pixel_shuffle};
 pub use spec::{Activation, ConvSpec};
 

@@ -64,6 +64,17 @@ pub enum UnitKind {
     },
 }
 
+/// The two convolutions that a unit lies between, named as in model files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitLayers {
+    /// The convolution whose output the unit is.
+    pub producer: String,
+    /// The convolution whose input the unit is.
+    pub consumer: String,
+    /// Filters of the producer that make one channel: 4 where a pixel shuffle by two lies between, else 1.
+    pub filters: usize,
+}
+
 impl std::fmt::Display for UnitKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -156,6 +167,41 @@ impl Architecture {
             units.push(Unit { kind: UnitKind::Up { level }, full_width });
         }
         units
+    }
+
+    /// Where unit `index` is.
+    ///
+    /// # Panics
+    /// If there is no such unit.
+    pub fn unit_kind(&self, index: usize) -> UnitKind {
+        assert!(index < self.widths.len(), "unit {index} of {}", self.widths.len());
+        let levels = self.levels();
+        let Some(place) = index.checked_sub(levels) else {
+            return UnitKind::Down { index };
+        };
+        let (level, block) = (place / (self.n_blocks + 1), place % (self.n_blocks + 1));
+        if block < self.n_blocks { UnitKind::Block { level, block } } else { UnitKind::Up { level } }
+    }
+
+    /// The convolutions around unit `index`.
+    ///
+    /// # Panics
+    /// If there is no such unit.
+    pub fn unit_layers(&self, index: usize) -> UnitLayers {
+        let (producer, consumer, filters) = match self.unit_kind(index) {
+            UnitKind::Down { index } => {
+                (format!("down.{index}.dual_module.0.0"), format!("down.{index}.dual_module.1"), 1)
+            }
+            UnitKind::Block { level, block } => {
+                let body = format!("up_blocks.{level}.{block}.body");
+                (format!("{body}.0"), format!("{body}.2"), 1)
+            }
+            UnitKind::Up { level } => {
+                let end = self.n_blocks;
+                (format!("up_blocks.{level}.{end}.0"), format!("up_blocks.{level}.{}", end + 1), 4)
+            }
+        };
+        UnitLayers { producer: format!("model.{producer}"), consumer: format!("model.{consumer}"), filters }
     }
 
     /// Whether any unit is narrower than in the uncompressed network.

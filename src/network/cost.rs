@@ -73,6 +73,18 @@ pub fn count(architecture: &Architecture, width: usize, height: usize) -> Cost {
     Cost { input: (width, height), layers: counter.layers, dual_parameters: (levels * 2 * 27 * feats) as u64 }
 }
 
+/// Parameters and multiply-accumulates of one channel of unit `index`, for a low-resolution input of `width` x `height`.
+/// The cost of a network is linear in the width of each unit.
+///
+/// # Panics
+/// If there is no such unit.
+pub fn of_channel(architecture: &Architecture, index: usize, width: usize, height: usize) -> (u64, u64) {
+    let mut wider = architecture.clone();
+    wider.widths[index] += 1;
+    let (narrow, wide) = (count(architecture, width, height), count(&wider, width, height));
+    (wide.parameters() - narrow.parameters(), wide.macs() - narrow.macs())
+}
+
 struct Counter {
     pixels: u64,
     layers: Vec<LayerCost>,

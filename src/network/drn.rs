@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use dualres_kernels::{Activation, enlarge_bicubic, pixel_shuffle};
 
 use crate::{
-    Architecture, NetworkError, Pooling, Result, Weight, Weights,
+    Architecture, NetworkError, Pooling, Result, UnitKind, Weight, Weights,
     attention::ChannelAttention,
     blocks::{Conv, ConvShape, ConvSource, LEAKY, RandomConvs, StoredConvs},
 };
@@ -29,7 +29,14 @@ impl DownBlock {
     }
 
     pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.last.forward(self.strided.forward_then(x, LEAKY))
+        self.forward_probed(x, &mut |_, _| {})
+    }
+
+    fn forward_probed(&self, x: Tensor<4>, probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>)) -> Tensor<4> {
+        let inner = self.strided.forward_then(x, LEAKY);
+        let output = self.last.forward(inner.clone());
+        probe(&inner, &output);
+        output
     }
 }
 
@@ -42,9 +49,18 @@ pub(crate) struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    fn forward(&self, x: Tensor<4>, pooling: Pooling, magnification: usize) -> Tensor<4> {
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        pooling: Pooling,
+        magnification: usize,
+        probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>),
+    ) -> Tensor<4> {
         let inner = self.first.forward_then(x.clone(), Activation::Relu);
-        self.attention.forward(self.second.forward(inner), x, pooling, magnification)
+        let output = self.second.forward(inner.clone());
+        probe(&inner, &output);
+        drop(inner);
+        self.attention.forward(output, x, pooling, magnification)
     }
 }
 
@@ -100,6 +116,40 @@ impl MeanShift {
         if let Some((matrix, bias)) = &self.trained {
             weights.insert(format!("{}.weight", self.name), matrix);
             weights.insert(format!("{}.bias", self.name), bias);
+        }
+    }
+}
+
+/// A forward pass that has come to a unit: what [`Drn::enter`] and [`Drn::pass_unit`] hand on.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    features: Tensor<4>,
+    /// Features of the encoder that the decoder joins again.
+    copies: Vec<Tensor<4>>,
+    pictures: Vec<Tensor<4>>,
+    pooling: Pooling,
+    every_level: bool,
+}
+
+impl Pass {
+    /// The features at this point, [N, C, H, W]; at the end of the network those that the last convolution makes the
+    /// picture of.
+    pub fn features(&self) -> &Tensor<4> {
+        &self.features
+    }
+
+    /// The pictures of all levels once the last unit is passed, as [`Drn::forward`] gives them.
+    pub fn pictures(self) -> Vec<Tensor<4>> {
+        self.pictures
+    }
+
+    /// The same pass with other tensors, such as tensors that gradients are recorded through.
+    pub fn map(self, map: impl Fn(Tensor<4>) -> Tensor<4>) -> Self {
+        Self {
+            features: map(self.features),
+            copies: self.copies.into_iter().map(&map).collect(),
+            pictures: self.pictures.into_iter().map(&map).collect(),
+            ..self
         }
     }
 }
@@ -213,6 +263,18 @@ impl Drn {
         self.run(x, pooling, true)
     }
 
+    /// The pictures of [`Drn::forward`], and the features that the last convolution makes the last picture of.
+    ///
+    /// # Panics
+    /// As [`Drn::forward`].
+    pub fn forward_with_features(&self, x: Tensor<4>, pooling: Pooling) -> (Vec<Tensor<4>>, Tensor<4>) {
+        let mut pass = self.enter(x, pooling);
+        for unit in 0..self.architecture.widths.len() {
+            pass = self.pass_unit(pass, unit, &mut |_, _| {});
+        }
+        (pass.pictures, pass.features)
+    }
+
     /// The last picture of [`Drn::forward`] alone, for less work and memory.
     ///
     /// # Panics
@@ -222,37 +284,66 @@ impl Drn {
     }
 
     fn run(&self, x: Tensor<4>, pooling: Pooling, every_level: bool) -> Vec<Tensor<4>> {
+        let mut pass = self.enter(x, pooling);
+        pass.every_level = every_level;
+        for unit in 0..self.architecture.widths.len() {
+            pass = self.pass_unit(pass, unit, &mut |_, _| {});
+        }
+        pass.pictures
+    }
+
+    /// Begins a forward pass of `x` [N, 3, H, W]: up to the first unit.
+    ///
+    /// Units ([`Architecture::units`]) are passed in their order, so that a pass can be stopped at one, kept, and gone
+    /// on with again and again: the search for the channels of a unit needs nothing before it to be computed anew.
+    ///
+    /// # Panics
+    /// As [`Drn::forward`].
+    pub fn enter(&self, x: Tensor<4>, pooling: Pooling) -> Pass {
         let [_, _, height, width] = x.dims();
         let alignment = pooling.alignment();
         assert!(
             height.is_multiple_of(alignment) && width.is_multiple_of(alignment),
             "local pooling needs sides in multiples of {alignment}, got {width}x{height}"
         );
-        let scale = self.architecture.scale;
         // No gradient is needed with respect to the picture, and not every backend has one for bicubic.
-        let enlarged = enlarge_bicubic(x.detach(), scale);
-        let mut x = self.head.forward(self.sub_mean.forward(enlarged));
-        let mut copies = Vec::with_capacity(self.down.len());
-        for block in &self.down {
-            copies.push(x.clone());
-            x = block.forward(x);
-        }
-        let mut pictures = Vec::with_capacity(self.tails.len());
-        if every_level {
-            pictures.push(self.add_mean.forward(self.tails[0].forward(x.clone())));
-        }
-        for (index, level) in self.levels.iter().enumerate() {
-            for block in &level.blocks {
-                x = block.forward(x, pooling, 1 << index);
+        let enlarged = enlarge_bicubic(x.detach(), self.architecture.scale);
+        let features = self.head.forward(self.sub_mean.forward(enlarged));
+        Pass { features, copies: Vec::new(), pictures: Vec::new(), pooling, every_level: true }
+    }
+
+    /// Goes on with a forward pass through unit `index` and what belongs to it. `probe` sees the features between the
+    /// unit's two convolutions and the output of the second one.
+    ///
+    /// # Panics
+    /// If there is no such unit.
+    pub fn pass_unit(&self, pass: Pass, index: usize, probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>)) -> Pass {
+        let Pass { features: mut x, mut copies, mut pictures, pooling, every_level } = pass;
+        match self.architecture.unit_kind(index) {
+            UnitKind::Down { index } => {
+                copies.push(x.clone());
+                x = self.down[index].forward_probed(x, probe);
+                if every_level && index + 1 == self.down.len() {
+                    pictures.push(self.add_mean.forward(self.tails[0].forward(x.clone())));
+                }
             }
-            x = level.reduce.forward(pixel_shuffle(level.up.forward(x)));
-            let copy = copies.pop().expect("one copy a level");
-            x = Tensor::cat(vec![x, copy], 1);
-            if every_level || index + 1 == self.levels.len() {
-                pictures.push(self.add_mean.forward(self.tails[index + 1].forward(x.clone())));
+            UnitKind::Block { level, block } => {
+                x = self.levels[level].blocks[block].forward(x, pooling, 1 << level, probe);
+            }
+            UnitKind::Up { level } => {
+                let Level { up, reduce, .. } = &self.levels[level];
+                let inner = pixel_shuffle(up.forward(x));
+                x = reduce.forward(inner.clone());
+                probe(&inner, &x);
+                drop(inner);
+                let copy = copies.pop().expect("one copy a level");
+                x = Tensor::cat(vec![x, copy], 1);
+                if every_level || level + 1 == self.levels.len() {
+                    pictures.push(self.add_mean.forward(self.tails[level + 1].forward(x.clone())));
+                }
             }
         }
-        pictures
+        Pass { features: x, copies, pictures, pooling, every_level }
     }
 
     /// Calls `visit` with every convolution, in a fixed order.

@@ -22,9 +22,9 @@ mod model;
 mod parameters;
 mod weights;
 
-pub use architecture::{Architecture, MAX_SCALE, Preset, Unit, UnitKind};
+pub use architecture::{Architecture, MAX_SCALE, Preset, Unit, UnitKind, UnitLayers};
 pub use attention::Pooling;
-pub use drn::Drn;
+pub use drn::{Drn, Pass};
 pub use dual::DualModel;
 pub use error::{NetworkError, Result};
 pub use loss::{DualRegressionLoss, dual_regression_loss};

@@ -19,7 +19,7 @@ struct Slot<const D: usize> {
 }
 
 /// Optimizers and averages of a model's parameters.
-pub(crate) struct Optimizers {
+pub struct Optimizers {
     adam: Adam,
     kernels: BTreeMap<String, Slot<4>>,
     biases: BTreeMap<String, Slot<1>>,
@@ -29,8 +29,9 @@ pub(crate) struct Optimizers {
 }
 
 impl Optimizers {
-    /// Optimizers of a model; the averages begin at its weights.
-    pub(crate) fn new(model: &mut Model, decay: f64) -> Self {
+    /// Optimizers of a model on a device that records gradients; the averages begin at its weights. Every parameter
+    /// is made one that gradients are taken of.
+    pub fn new(model: &mut Model, decay: f64) -> Self {
         let adam = AdamConfig::new().with_epsilon(1e-8).build();
         let mut optimizers = Self { adam, kernels: BTreeMap::new(), biases: BTreeMap::new(), decay, steps: 0 };
         model.map_parameters(&mut Begin(&mut optimizers));
@@ -39,7 +40,7 @@ impl Optimizers {
 
     /// One step of the parameters against `gradients`. Returns the norm of the primal network's gradient before
     /// clipping.
-    pub(crate) fn step(&mut self, model: &mut Model, gradients: &Gradients, lr: f64, clip: f64) -> f64 {
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, lr: f64, clip: f64) -> f64 {
         let mut norms = Norms { gradients, squares: BTreeMap::new() };
         model.map_parameters(&mut norms);
         let norms: BTreeMap<Group, f64> =
@@ -52,19 +53,20 @@ impl Optimizers {
     }
 
     /// The averaged weights, named as in model files.
-    pub(crate) fn averages(&self) -> Weights {
+    pub fn averages(&self) -> Weights {
         let mut weights = Weights::default();
         self.kernels.iter().for_each(|(name, slot)| weights.insert(name, &slot.average));
         self.biases.iter().for_each(|(name, slot)| weights.insert(name, &slot.average));
         weights
     }
 
-    pub(crate) fn steps(&self) -> usize {
+    /// Steps taken.
+    pub fn steps(&self) -> usize {
         self.steps
     }
 
     /// Everything but the weights themselves, by names.
-    pub(crate) fn export(&self) -> Weights {
+    pub fn export(&self) -> Weights {
         fn slot<const D: usize>(weights: &mut Weights, name: &str, slot: &Slot<D>) {
             weights.insert(format!("average.{name}"), &slot.average);
             if let Some(state) = &slot.adam {
@@ -79,7 +81,10 @@ impl Optimizers {
     }
 
     /// Takes over what [`Optimizers::export`] gave after `steps` steps.
-    pub(crate) fn restore(&mut self, weights: &Weights, steps: usize, device: &Device) -> Result<()> {
+    ///
+    /// # Errors
+    /// If a weight is missing or of another shape.
+    pub fn restore(&mut self, weights: &Weights, steps: usize, device: &Device) -> Result<()> {
         fn slot<const D: usize>(
             w: &Weights,
             name: &str,

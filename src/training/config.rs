@@ -20,10 +20,14 @@ pub struct TrainConfig {
     pub licence: String,
     /// The network.
     pub architecture: Architecture,
-    /// Folders of high-resolution training pictures.
+    /// Folders of high-resolution training pictures, or single files.
     pub data: Vec<PathBuf>,
-    /// Folder of high-resolution validation pictures; decides which weights are the best.
-    pub validation: Option<PathBuf>,
+    /// Folders of high-resolution validation pictures, or single files; they decide which weights are the best. Without
+    /// any there is no validation.
+    pub validation: Vec<PathBuf>,
+    /// Side in high-resolution pixels that validation pictures are cut to, around their middle; whole if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_crop: Option<usize>,
     /// Side of training patches in low-resolution pixels.
     pub patch: usize,
     /// Patches a step.
@@ -50,6 +54,19 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Model file to start from.
     pub init: Option<PathBuf>,
+    /// A larger network to learn from as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<Distillation>,
+}
+
+/// Learning from a larger network: `weight` times the mean squared difference between the channel means of the features
+/// that the last convolution of either network makes its picture of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distillation {
+    /// Model file of the larger network.
+    pub teacher: PathBuf,
+    /// Weight of the term; the published code has 1.
+    pub weight: f64,
 }
 
 fn unknown() -> String {
@@ -65,7 +82,8 @@ impl TrainConfig {
             licence: unknown(),
             architecture,
             data: Vec::new(),
-            validation: None,
+            validation: Vec::new(),
+            validation_crop: None,
             patch: 48,
             batch: 16,
             steps: 100_000,
@@ -79,6 +97,7 @@ impl TrainConfig {
             seed: 1,
             validate_every: 500,
             init: None,
+            distillation: None,
         }
     }
 
@@ -101,6 +120,12 @@ impl TrainConfig {
         let rates = [self.lr, self.lr_min, self.lambda, self.clip, self.skip_threshold, self.ema];
         if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.lr == 0.0 || self.clip == 0.0 {
             return wrong("rates, weights and thresholds must be positive numbers");
+        }
+        if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
+            return wrong("the weight of the distillation must be a positive number");
+        }
+        if self.validation_crop.is_some_and(|side| side < 4 * self.architecture.scale) {
+            return wrong("validation pictures must be cut to at least four low-resolution pixels");
         }
         if self.ema >= 1.0 || self.skip_threshold <= 1.0 {
             return wrong("the decay of the average must be below 1 and the skip threshold above 1");
@@ -125,10 +150,11 @@ impl TrainConfig {
         let (Ok(serde_json::Value::Object(a)), Ok(serde_json::Value::Object(b))) = (a, b) else {
             return Some("unreadable settings".into());
         };
-        a.iter().find(|(key, value)| b.get(*key) != Some(value)).map(|(key, value)| {
-            let other = b.get(key).map(ToString::to_string).unwrap_or_default();
-            format!("{key}: {other} there, {value} here")
-        })
+        let different = a.keys().chain(b.keys()).find(|key| a.get(*key) != b.get(*key))?;
+        let shown = |settings: &serde_json::Map<String, serde_json::Value>| {
+            settings.get(different).map_or_else(|| "nothing".to_owned(), ToString::to_string)
+        };
+        Some(format!("{different}: {} there, {} here", shown(&b), shown(&a)))
     }
 }
 

@@ -57,6 +57,27 @@ pub(crate) fn pyramid(picture: &Picture, scale: usize) -> Vec<Picture> {
     levels
 }
 
+/// The pictures of folders and single files, in a fixed order.
+pub(crate) fn pictures_of(sources: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for source in sources {
+        if source.is_file() {
+            paths.push(source.clone());
+        } else {
+            paths.extend(find_pictures(source)?);
+        }
+    }
+    Ok(paths)
+}
+
+/// Sources as a message tells them: a few by name, many by number.
+pub(crate) fn listed(sources: &[PathBuf]) -> String {
+    const SHOWN: usize = 4;
+    let names: Vec<_> = sources.iter().take(SHOWN).map(|source| source.display().to_string()).collect();
+    let more = if sources.len() > SHOWN { format!(" and {} more", sources.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", names.join(", "))
+}
+
 /// A set of training pictures.
 pub struct PictureSet {
     paths: Vec<PathBuf>,
@@ -69,17 +90,16 @@ pub struct PictureSet {
 }
 
 impl PictureSet {
-    /// Finds the pictures of folders that have room for a patch of `patch` low-resolution pixels.
+    /// Finds the pictures of `sources`, folders or single files, that have room for a patch of `patch` low-resolution
+    /// pixels.
     ///
     /// # Errors
     /// If a folder cannot be read or no picture is usable.
-    pub fn scan(folders: &[PathBuf], scale: usize, patch: usize) -> Result<Self> {
+    pub fn scan(sources: &[PathBuf], scale: usize, patch: usize) -> Result<Self> {
         let side = patch * scale;
         let (mut paths, mut areas, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         let mut total = 0;
-        for path in
-            folders.iter().map(|folder| find_pictures(folder)).collect::<std::result::Result<Vec<_>, _>>()?.concat()
-        {
+        for path in pictures_of(sources)? {
             match dualres_imaging::dimensions(&path) {
                 Ok((width, height)) if width.min(height) >= side => {
                     total += (width * height) as u64;
@@ -91,8 +111,7 @@ impl PictureSet {
             }
         }
         if paths.is_empty() {
-            let names: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-            return Err(TrainingError::NoPictures { side, folders: names.join(", ") });
+            return Err(TrainingError::NoPictures { side, folders: listed(sources) });
         }
         let cache = paths.iter().map(|_| Mutex::new(None)).collect();
         Ok(Self { paths, areas, scale, cache, cached_bytes: AtomicU64::new(0), skipped })
@@ -106,6 +125,11 @@ impl PictureSet {
     /// Whether there is no usable picture; never true for a set that exists.
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
+    }
+
+    /// The usable pictures.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// Files that cannot be used, with the reason.

@@ -1,17 +1,20 @@
 //! Measuring a model on pictures by the rules of the benchmarks.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::PathBuf};
 
 use dualres_engine::{Event, Options, PoolingChoice, Upscaler};
 use dualres_imaging::{
-    Picture, find_pictures,
+    Picture,
     psnr::{PsnrRule, psnr},
     resize::{Samples, imresize_picture},
     ssim::ssim_y,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError, dataset::pyramid};
+use crate::{
+    Result, TrainingError,
+    dataset::{listed, pictures_of, pyramid},
+};
 
 /// Measures of one picture or means over many.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,26 +50,39 @@ pub struct Evaluation {
     pub rule: String,
 }
 
-/// Evaluates on the pictures of a folder: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the model,
-/// rounded to 8 bits and compared. `observe` sees each picture's measures and may stop.
+/// How pictures are measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Measuring {
+    /// Pooling of the channel attention.
+    pub pooling: PoolingChoice,
+    /// Side in pixels that pictures are cut to, around their middle; whole if not given.
+    pub crop: Option<usize>,
+}
+
+/// Evaluates on the pictures of folders, or single files: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the
+/// model, rounded to 8 bits and compared. `observe` sees each picture's measures and may stop.
 ///
 /// # Errors
 /// If there is no picture, one cannot be read or is too small to measure, or the run is stopped.
 pub fn evaluate(
     upscaler: &Upscaler,
-    folder: &Path,
-    pooling: PoolingChoice,
+    sources: &[PathBuf],
+    measuring: Measuring,
     observe: &mut dyn FnMut(&ImageScore) -> ControlFlow<()>,
 ) -> Result<Evaluation> {
-    let paths = find_pictures(folder)?;
+    let paths = pictures_of(sources)?;
     let scale = upscaler.model().description.architecture.scale;
     if paths.is_empty() {
-        return Err(TrainingError::NoPictures { side: scale, folders: folder.display().to_string() });
+        return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });
     }
     let mut images = Vec::with_capacity(paths.len());
     for path in paths {
-        let picture = dualres_imaging::read(&path)?;
-        let scores = score(upscaler, &picture, pooling)
+        let mut picture = dualres_imaging::read(&path)?;
+        if let Some(side) = measuring.crop {
+            let (width, height) = (picture.width().min(side), picture.height().min(side));
+            picture = picture.crop((picture.width() - width) / 2, (picture.height() - height) / 2, width, height);
+        }
+        let scores = score(upscaler, &picture, measuring.pooling)
             .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let image = ImageScore { name, scores };
@@ -79,7 +95,7 @@ pub fn evaluate(
 }
 
 /// How [`evaluate`] measures.
-pub(crate) fn rule(scale: usize) -> String {
+pub fn rule(scale: usize) -> String {
     format!(
         "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by MATLAB bicubic; loop PSNR: {}",
         PsnrRule::BenchmarkY { scale },
@@ -87,7 +103,7 @@ pub(crate) fn rule(scale: usize) -> String {
     )
 }
 
-pub(crate) fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Result<Scores> {
+fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Result<Scores> {
     let scale = upscaler.model().description.architecture.scale;
     if picture.width() < scale || picture.height() < scale {
         let (width, height) = (picture.width(), picture.height());

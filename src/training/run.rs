@@ -1,17 +1,24 @@
 //! The training loop.
 
-use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use burn::tensor::Tensor;
-use dualres_engine::{PoolingChoice, Upscaler};
+use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, Metric, Model, Pooling, device::ComputeDevice, dual_regression_loss};
+use dualres_network::{Description, Drn, Metric, Model, Pooling, device::ComputeDevice, dual_regression_loss};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
-    PictureSet, Result, TrainConfig, TrainingError,
+    Distillation, PictureSet, Result, TrainConfig, TrainingError,
     adam::Optimizers,
-    evaluate::{evaluate, rule},
+    evaluate::{Measuring, evaluate, rule},
     log::{Log, Row},
     sampler::Prefetcher,
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position},
@@ -172,6 +179,8 @@ struct Session<'a> {
     position: Position,
     model: Model,
     optimizers: Optimizers,
+    /// The larger network to learn from, on the device without gradients.
+    teacher: Option<Drn>,
     log: Log,
     means: Means,
 }
@@ -198,14 +207,16 @@ impl<'a> Session<'a> {
             }
         };
         let log = Log::open(&folder.join(LOG_FILE), position.step)?;
-        Ok(Self { config, compute, autodiff, folder, position, model, optimizers, log, means: Means::default() })
+        let teacher = config.distillation.as_ref().map(|d| teacher(&d.teacher, config, &device)).transpose()?;
+        let means = Means::default();
+        Ok(Self { config, compute, autodiff, folder, position, model, optimizers, teacher, log, means })
     }
 
     /// Forward, backward and update for one batch of pyramids, the network's input first.
     fn step(&mut self, targets: Vec<Tensor<4>>) -> Result<Progress> {
         let config = self.config;
         let lr = config.learning_rate(self.position.step);
-        let pictures = self.model.primal.forward(targets[0].clone(), Pooling::Global);
+        let (pictures, features) = self.model.primal.forward_with_features(targets[0].clone(), Pooling::Global);
         let loss = dual_regression_loss(&pictures, &targets, &self.model.duals, config.lambda);
         // One read for all numbers: each waits for the device.
         let terms: Vec<Tensor<1>> = loss.primal.iter().chain(&loss.dual).cloned().map(Tensor::inner).collect();
@@ -216,7 +227,15 @@ impl<'a> Session<'a> {
         let limit = self.position.mean_loss.map_or(f64::INFINITY, |mean| mean * config.skip_threshold);
         let skipped = !total.is_finite() || total > limit;
         if !skipped {
-            let gradients = loss.total.backward();
+            let objective = match (&self.teacher, &config.distillation) {
+                (Some(teacher), Some(Distillation { weight, .. })) => {
+                    let (_, taught) = teacher.forward_with_features(targets[0].clone().inner(), Pooling::Global);
+                    let gap = features.mean_dim(1) - Tensor::from_inner(taught.mean_dim(1));
+                    loss.total + gap.square().mean() * *weight
+                }
+                _ => loss.total,
+            };
+            let gradients = objective.backward();
             let norm = self.optimizers.step(&mut self.model, &gradients, lr, config.clip);
             self.means.gradient_norm += norm;
             let mean = self.position.mean_loss.unwrap_or(total);
@@ -242,15 +261,17 @@ impl<'a> Session<'a> {
         &mut self,
         observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
     ) -> Result<Option<(Validation, bool)>> {
-        let Some(folder) = &self.config.validation else {
+        if self.config.validation.is_empty() {
             return Ok(None);
-        };
+        }
         let mut model = self.averaged()?;
         if self.config.lambda == 0.0 {
             model.duals.clear();
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
-        let evaluation = match evaluate(&upscaler, folder, PoolingChoice::Local, &mut |_| ControlFlow::Continue(())) {
+        let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        let evaluation = match evaluate(&upscaler, &self.config.validation, measuring, go_on) {
             Ok(evaluation) => evaluation,
             // A bad picture or a passing want of memory must not end a run of days.
             Err(error) => {
@@ -267,7 +288,7 @@ impl<'a> Session<'a> {
         let best = self.position.best.is_none_or(|best| validation.psnr_y > best.psnr_y);
         if best {
             self.position.best = Some(validation);
-            let set = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let set = names_of(&self.config.validation).join(", ");
             let rule = rule(self.config.architecture.scale);
             let metric =
                 |name: &str, value: f64| Metric { name: name.into(), set: set.clone(), value, rule: rule.clone() };
@@ -303,6 +324,15 @@ impl<'a> Session<'a> {
     }
 }
 
+fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Drn> {
+    let teacher = Model::read(path, device)?.primal;
+    if teacher.architecture().scale != config.architecture.scale {
+        let reason = format!("the network to learn from has another scale: {}", path.display());
+        return Err(TrainingError::Setting(reason));
+    }
+    Ok(teacher)
+}
+
 fn describe(config: &TrainConfig) -> Description {
     let mut description = Description::new(&config.name, config.architecture.clone());
     description.training_patch = config.patch;
@@ -315,13 +345,32 @@ fn describe(config: &TrainConfig) -> Description {
             settings.remove(stated);
         }
         // A model file is for others: the names of folders, not where they lie.
-        let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        settings.insert("data".into(), config.data.iter().map(|path| last(path)).collect());
-        settings.insert("validation".into(), config.validation.as_deref().map(last).into());
-        settings.insert("init".into(), config.init.as_deref().map(last).into());
+        settings.insert("data".into(), names_of(&config.data).into());
+        settings.insert("validation".into(), names_of(&config.validation).into());
+        settings.insert("init".into(), config.init.as_deref().map(last_of).into());
+        if let Some(Distillation { teacher, weight }) = &config.distillation {
+            settings.insert("distillation".into(), json!({"teacher": last_of(teacher), "weight": weight}));
+        }
     }
     description.training = settings;
     description
+}
+
+fn last_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The names of folders; of files, those of the folders they lie in, each once.
+fn names_of(sources: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for source in sources {
+        let folder = if source.is_file() { source.parent().unwrap_or(source) } else { source };
+        let name = last_of(folder);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// A random model, or the weights of a model file.

@@ -66,6 +66,22 @@ pub(crate) fn batch(set: &PictureSet, seed: u64, step: usize, size: usize, patch
     Ok(Batch { levels, size })
 }
 
+/// Random aligned patches at every level, [N, 3, side, side] in `[0, 255]`, the network's input first: `size` of them,
+/// `patch` low-resolution pixels a side. They depend on set, seed and step only.
+///
+/// # Errors
+/// If a picture cannot be read.
+pub fn patches(
+    set: &PictureSet,
+    seed: u64,
+    step: usize,
+    size: usize,
+    patch: usize,
+    device: &Device,
+) -> Result<Vec<Tensor<4>>> {
+    Ok(batch(set, seed, step, size, patch)?.tensors(device))
+}
+
 fn cut_patch(pyramid: &Pyramid, random: &mut ChaCha8Rng, patch: usize) -> Vec<Vec<f32>> {
     let input = &pyramid.levels[0];
     let x = random.random_range(0..=input.width - patch);

@@ -1,5 +1,7 @@
 //! One file a command.
 
+mod benchmark;
+mod compress;
 mod devices;
 mod evaluate;
 mod models;
@@ -17,6 +19,8 @@ use crate::{
     window,
 };
 
+pub(crate) use benchmark::size;
+
 /// Runs a command, or opens the window if there is none.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let Some(command) = cli.command else {
@@ -33,6 +37,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Upscale(args) => upscale::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Compress(args) => compress::run(&args),
+        Command::Benchmark(args) => benchmark::run(&args),
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
     }

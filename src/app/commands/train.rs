@@ -57,7 +57,7 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         purpose: args.purpose.clone(),
         licence: args.licence.clone(),
         data: args.data.clone(),
-        validation: args.validation.clone(),
+        validation: args.validation.iter().cloned().collect(),
         patch: args.patch,
         batch: args.batch,
         steps: args.steps,

@@ -18,14 +18,14 @@ mod tile;
 
 use rayon::prelude::*;
 
-use crate::{Activation, ConvSpec};
+use crate::{Activation, ConvSpec, Wanted};
 use tile::{Scratch, Taps, Tiles};
 
 /// Gradients of a convolution.
 pub struct Gradients {
     /// With respect to the input, [N, C, H, W]; empty if not asked for.
     pub input: Vec<f32>,
-    /// With respect to the weight, [O, C, K, K].
+    /// With respect to the weight, [O, C, K, K]; empty if not asked for, as is the bias.
     pub weight: Vec<f32>,
     /// With respect to the bias, [O].
     pub bias: Vec<f32>,
@@ -82,7 +82,7 @@ pub fn gradients(
     output: &[f32],
     output_grad: &[f32],
     spec: ConvSpec,
-    with_input: bool,
+    wanted: Wanted,
 ) -> Gradients {
     check(x, x_shape, weight, weight_shape, spec);
     let [n, _, h, w] = x_shape;
@@ -106,8 +106,12 @@ pub fn gradients(
         through_activation = masked;
         &through_activation
     };
-    let (weight_grad, bias_grad) = weight_gradient(x, x_shape, grad, out_shape, kernel, spec.stride);
-    let input = if with_input {
+    let (weight_grad, bias_grad) = if wanted.weights {
+        weight_gradient(x, x_shape, grad, out_shape, kernel, spec.stride)
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let input = if wanted.input {
         input_gradient(grad, out_shape, weight, weight_shape, x_shape, spec.stride)
     } else {
         Vec::new()

@@ -41,7 +41,7 @@ fn pictures(count: usize) -> Pictures {
 fn config(data: &Path) -> TrainConfig {
     TrainConfig {
         data: vec![data.to_owned()],
-        validation: Some(data.to_owned()),
+        validation: vec![data.to_owned()],
         patch: 12,
         batch: 4,
         steps: 12,
@@ -163,7 +163,7 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
     write(&data.path.join("small.png"), &small, EncodeOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut warnings = Vec::new();
-    let config = TrainConfig { validation: None, steps: 2, ..config(&data.path) };
+    let config = TrainConfig { validation: Vec::new(), steps: 2, ..config(&data.path) };
     train(&config, &ComputeDevice::cpu(), folder.path(), &mut |event| {
         match event {
             TrainEvent::Started { pictures, .. } => assert_eq!(*pictures, 2),
@@ -187,7 +187,7 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
 fn a_blow_up_is_skipped_and_then_reported() {
     let data = pictures(2);
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { lr: 1e6, warmup: 0, steps: 400, validation: None, ..config(&data.path) };
+    let config = TrainConfig { lr: 1e6, warmup: 0, steps: 400, validation: Vec::new(), ..config(&data.path) };
     let mut skipped = 0;
     let error = train(&config, &ComputeDevice::cpu(), folder.path(), &mut |event| {
         if let TrainEvent::Step(progress) = event {

@@ -1,0 +1,244 @@
+//! `dualres benchmark`
+
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+use dualres_engine::{Options, Upscaler};
+use dualres_imaging::{Picture, Plane};
+use dualres_network::{cost, device};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::library;
+use crate::{cli::BenchmarkArgs, interrupt, report, report::Outcome};
+
+/// A network whose time falls by less than this share of what its multiply-accumulates fall by is warned of.
+const FAIR_SHARE: f64 = 0.5;
+
+/// What a network costs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Measured {
+    model: String,
+    /// Of the picture that is enlarged.
+    macs: u64,
+    parameters: u64,
+    median_seconds: f64,
+    min_seconds: f64,
+    max_seconds: f64,
+    /// Interquartile range over the median.
+    spread: f64,
+    /// Highest resident memory of a process that does nothing else; `None` where the system does not tell.
+    peak_memory_bytes: Option<u64>,
+}
+
+pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
+    let (width, height) = args.size;
+    let device = device::choose(&args.device)?;
+    let picture = test_picture(width, height);
+    let mut upscalers = Vec::new();
+    for name in &args.model {
+        let mut model = library().choose(Some(name), None)?;
+        if !args.proof {
+            model.duals.clear();
+        }
+        upscalers.push(Upscaler::new(&model, &device)?);
+    }
+    if args.memory_only {
+        let Some(upscaler) = upscalers.first() else { bail!("no model") };
+        once(upscaler, &picture)?;
+        report::line(&json!({"peak_memory_bytes": peak_memory()}).to_string());
+        return Ok(Outcome::Done);
+    }
+    // A first run of each warms up caches, and tunes kernels on a GPU.
+    for upscaler in &upscalers {
+        once(upscaler, &picture)?;
+    }
+    // In turns, so that what else the machine does falls on all alike.
+    let mut seconds = vec![Vec::new(); upscalers.len()];
+    for _ in 0..args.runs {
+        for (upscaler, seconds) in upscalers.iter().zip(&mut seconds) {
+            let start = Instant::now();
+            once(upscaler, &picture)?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let mut all = Vec::new();
+    for ((name, upscaler), mut seconds) in args.model.iter().zip(&upscalers).zip(seconds) {
+        let cost = cost::count(&upscaler.model().description.architecture, width, height);
+        seconds.sort_by(f64::total_cmp);
+        let at = |share: f64| seconds[((seconds.len() - 1) as f64 * share).round() as usize];
+        all.push(Measured {
+            model: name.clone(),
+            macs: cost.macs(),
+            parameters: cost.parameters(),
+            median_seconds: at(0.5),
+            min_seconds: seconds[0],
+            max_seconds: seconds[seconds.len() - 1],
+            spread: (at(0.75) - at(0.25)) / at(0.5),
+            peak_memory_bytes: memory_of(name, args)?,
+        });
+    }
+    tell(&all, &device.name, args);
+    Ok(Outcome::Done)
+}
+
+fn once(upscaler: &Upscaler, picture: &Picture) -> anyhow::Result<()> {
+    upscaler.upscale(picture, &Options::default(), &mut |_| interrupt::flow())?;
+    Ok(())
+}
+
+/// A picture with something everywhere; what it shows does not change what it costs.
+fn test_picture(width: usize, height: usize) -> Picture {
+    let plane = |phase: f32| {
+        let sample = |i: usize| {
+            let (x, y) = ((i % width) as f32, (i / width) as f32);
+            (128.0 + 100.0 * (x * 0.07 + phase).sin() * (y * 0.05).cos()).round()
+        };
+        Plane::new(width, height, (0..width * height).map(sample).collect())
+    };
+    Picture::from_planes(vec![plane(0.0), plane(1.0), plane(2.0)])
+}
+
+/// Peak memory of a network in a process of its own: in this one the others' would be counted.
+fn memory_of(name: &str, args: &BenchmarkArgs) -> anyhow::Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Answer {
+        peak_memory_bytes: Option<u64>,
+    }
+    let program = std::env::current_exe().context("cannot find the program's own file")?;
+    let mut command = Command::new(program);
+    command.args(["benchmark", "--memory-only", "--model", name, "--device", &args.device]);
+    command.args(["--size", &format!("{}x{}", args.size.0, args.size.1)]);
+    if args.proof {
+        command.arg("--proof");
+    }
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start a process")?;
+    if !output.status.success() {
+        bail!("the process that measures the memory of {name} failed");
+    }
+    let answer: Answer = serde_json::from_slice(&output.stdout).context("no answer on memory")?;
+    Ok(answer.peak_memory_bytes)
+}
+
+/// Highest resident memory of this process.
+fn peak_memory() -> Option<u64> {
+    // Systems other than Linux have no such file.
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// What a network with fewer multiply-accumulates than another should have gained, and did not.
+fn disappointment(large: &Measured, small: &Measured) -> Option<String> {
+    let (macs, time) = (small.macs as f64 / large.macs as f64, small.median_seconds / large.median_seconds);
+    let lacking = macs < 0.95 && 1.0 - time < FAIR_SHARE * (1.0 - macs);
+    lacking.then(|| {
+        format!(
+            "{} has {:.0} % of the multiply-accumulates of {} but takes {:.0} % of its time: narrow layers do not use \
+             this device well",
+            small.model,
+            100.0 * macs,
+            large.model,
+            100.0 * time
+        )
+    })
+}
+
+fn tell(all: &[Measured], device: &str, args: &BenchmarkArgs) {
+    let others = all.iter().skip(1).map(|other| (&all[0], other));
+    let pairs: Vec<_> = others.map(|(a, b)| if b.macs <= a.macs { (a, b) } else { (b, a) }).collect();
+    let warnings: Vec<String> = pairs.iter().filter_map(|(large, small)| disappointment(large, small)).collect();
+    if args.json {
+        let comparisons: Vec<_> = pairs
+            .iter()
+            .map(|(large, small)| {
+                json!({
+                    "large": large.model,
+                    "small": small.model,
+                    "macs_ratio": small.macs as f64 / large.macs as f64,
+                    "time_ratio": small.median_seconds / large.median_seconds,
+                })
+            })
+            .collect();
+        let object = json!({
+            "device": device,
+            "threads": rayon::current_num_threads(),
+            "size": [args.size.0, args.size.1],
+            "runs": args.runs,
+            "proof": args.proof,
+            "models": all,
+            "comparisons": comparisons,
+            "warnings": warnings,
+        });
+        report::line(&object.to_string());
+        return;
+    }
+    report::line(&format!("{}x{} on {device}, {} runs", args.size.0, args.size.1, args.runs));
+    report::line(&format!(
+        "{:20} {:>10} {:>9} {:>9} {:>7} {:>9} {:>8}",
+        "model", "MACs", "median s", "best s", "spread", "memory", "time"
+    ));
+    for measured in all {
+        let memory = measured.peak_memory_bytes.map_or("-".into(), |bytes| format!("{} MB", bytes / 1_000_000));
+        report::line(&format!(
+            "{:20} {:>8.2} G {:>9.3} {:>9.3} {:>5.1} % {:>9} {:>6.2} x",
+            measured.model,
+            measured.macs as f64 / 1e9,
+            measured.median_seconds,
+            measured.min_seconds,
+            100.0 * measured.spread,
+            memory,
+            measured.median_seconds / all[0].median_seconds
+        ));
+    }
+    for warning in warnings {
+        report::line(&format!("warning: {warning}"));
+    }
+}
+
+/// Reads `WxH`.
+pub(crate) fn size(text: &str) -> Result<(usize, usize), String> {
+    let read = |part: &str| part.trim().parse::<usize>().ok().filter(|side| (16..=16384).contains(side));
+    let sides = text.split_once(['x', 'X']).and_then(|(width, height)| Some((read(width)?, read(height)?)));
+    sides.ok_or_else(|| "a size is two numbers from 16 to 16384, such as 512x512".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn measured(macs: u64, median_seconds: f64) -> Measured {
+        Measured {
+            model: "m".into(),
+            macs,
+            parameters: 0,
+            median_seconds,
+            min_seconds: 0.0,
+            max_seconds: 0.0,
+            spread: 0.0,
+            peak_memory_bytes: None,
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_smaller_but_not_faster_is_named() {
+        let large = measured(100, 1.0);
+        assert!(disappointment(&large, &measured(50, 0.95)).is_some());
+        assert!(disappointment(&large, &measured(50, 1.2)).is_some());
+        assert!(disappointment(&large, &measured(50, 0.6)).is_none());
+        assert!(disappointment(&large, &measured(99, 1.0)).is_none(), "as good as the same network");
+    }
+
+    #[test]
+    fn sizes_are_read_and_nonsense_is_not() {
+        assert_eq!(size("512x384"), Ok((512, 384)));
+        for wrong in ["512", "0x5", "axb", "512x", "99999x99999"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

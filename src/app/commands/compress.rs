@@ -1,0 +1,210 @@
+//! `dualres compress`
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use dualres_compression::{
+    CompressConfig, Event, Method, Mode, Progress, Report, Stage, compress, parse_widths, resume,
+};
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Model, device};
+use dualres_training::Distillation;
+use serde_json::json;
+
+use super::{library, progress_bar};
+use crate::{
+    cli::{CompressArgs, MethodArg, ModeArg},
+    interrupt, report,
+    report::{Misuse, Outcome},
+};
+
+const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
+
+pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
+    let device = device::choose(&args.device)?;
+    let bar = progress_bar(0, BAR, args.json);
+    let mut display = Display { bar: bar.clone(), psnr: None, json: args.json };
+    let (folder, finished) = match &args.resume {
+        Some(folder) => (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?),
+        None => {
+            let (config, model, folder) = new_run(args)?;
+            let finished = compress(&config, &model, &device, &folder, &mut |event| display.show(event))?;
+            (folder, finished)
+        }
+    };
+    bar.finish_and_clear();
+    let Some((result, facts)) = finished else {
+        let again = format!("dualres compress --resume {}", folder.display());
+        if args.json {
+            report::line(&json!({"stopped": true, "run": folder, "resume": again}).to_string());
+        } else {
+            report::line(&format!("stopped and saved; go on with: {again}"));
+        }
+        return Ok(Outcome::Failed);
+    };
+    if let Some(out) = &args.output {
+        write_atomically(out, &result.to_bytes())?;
+    }
+    tell(&facts, args.output.as_deref(), &folder, args.json)?;
+    Ok(Outcome::Done)
+}
+
+/// Settings, network and folder of a run from the command line.
+fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBuf)> {
+    let needed = |what: &str| Misuse(format!("{what} is needed, or --resume RUN"));
+    let name = args.model.as_deref().ok_or_else(|| needed("--model"))?;
+    let ratio = args.ratio.ok_or_else(|| needed("--ratio"))?;
+    let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
+    if output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+        return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
+    }
+    let model = library().choose(Some(name), None)?;
+    let folder = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
+    let config = config(args, &model, ratio, output)?;
+    config.validate().map_err(|error| Misuse(error.to_string()))?;
+    Ok((config, model, folder))
+}
+
+fn config(args: &CompressArgs, model: &Model, ratio: f64, output: &Path) -> anyhow::Result<CompressConfig> {
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut config = CompressConfig::new(args.name.clone().unwrap_or(stem), ratio);
+    if args.quick {
+        config = config.quick();
+    }
+    config.data.clone_from(&args.data);
+    config.validation.clone_from(&args.validation);
+    config.method = match args.method {
+        MethodArg::Drc => Method::Drc,
+        MethodArg::Uniform => Method::Uniform,
+        MethodArg::Random => Method::Random,
+        MethodArg::L1 => Method::L1,
+        MethodArg::Thinet => Method::Thinet,
+        MethodArg::Dcp => Method::Dcp,
+        MethodArg::Profile => Method::Profile,
+    };
+    config.mode = match (args.mode, args.method) {
+        // The profile shares out a budget of the whole network; there is no other way to use it.
+        (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
+        (ModeArg::Paper, _) => Mode::Paper,
+    };
+    config.seed = args.seed;
+    config.validation_crop = args.validation_crop.or(config.validation_crop);
+    if let Some(path) = &args.widths {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let widths = parse_widths(&text, &model.description.architecture);
+        config.widths = Some(widths.with_context(|| path.display().to_string())?);
+    }
+    let (search, selection, finetune) = (&mut config.search, &mut config.selection, &mut config.finetune);
+    search.lambda = args.search_lambda.or(args.lambda).unwrap_or(search.lambda);
+    selection.lambda = args.selection_lambda.or(args.lambda).unwrap_or(selection.lambda);
+    selection.gamma = args.gamma.unwrap_or(selection.gamma);
+    finetune.lambda = args.finetune_lambda.unwrap_or(finetune.lambda);
+    search.steps = args.search_steps.or(args.steps).unwrap_or(search.steps);
+    search.validate_every = search.validate_every.min(search.steps);
+    search.second_order = args.second_order;
+    finetune.steps = args.finetune_steps.or(args.steps).unwrap_or(finetune.steps);
+    finetune.validate_every = finetune.validate_every.min(finetune.steps.max(1));
+    finetune.lr = args.lr.unwrap_or(finetune.lr);
+    selection.channels_per_step = args.channels_per_step.unwrap_or(selection.channels_per_step);
+    selection.fresh_patches = args.fresh_patches;
+    for patch in [&mut search.patch, &mut selection.patch, &mut config.profile.patch, &mut finetune.patch] {
+        *patch = args.patch.unwrap_or(*patch);
+    }
+    for batch in [&mut search.batch, &mut selection.batch, &mut config.profile.batch, &mut finetune.batch] {
+        *batch = args.batch.unwrap_or(*batch);
+    }
+    finetune.distillation = args.teacher.clone().map(|teacher| Distillation { teacher, weight: args.teacher_weight });
+    Ok(config)
+}
+
+fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let mut object = serde_json::to_value(facts)?;
+        object["out"] = json!(output);
+        object["run"] = json!(folder);
+        report::line(&object.to_string());
+        return Ok(());
+    }
+    report::line(&format!("{:22} {:>9} {:>9}", "unit", "channels", "of"));
+    for row in &facts.width_table {
+        report::line(&format!("{:22} {:>9} {:>9}", row.unit, row.width, row.full));
+    }
+    let side = dualres_compression::MAC_INPUT;
+    let change = |what: &str, before: String, after: String| report::line(&format!("{what:22} {before:>9} {after:>9}"));
+    change("", facts.original.clone(), facts.name.clone());
+    let kept = |share: f64| format!("{:.1} %", 100.0 * share);
+    let giga = |macs: u64| format!("{:.2} G", macs as f64 / 1e9);
+    change(&format!("MACs at {side}x{side}"), giga(facts.macs_before), giga(facts.macs_after));
+    change("", "kept".into(), kept(facts.kept_macs_ratio));
+    change("parameters", facts.params_before.to_string(), facts.params_after.to_string());
+    change("", "kept".into(), kept(facts.kept_params_ratio));
+    let decibels = |psnr: f64| format!("{psnr:.2} dB");
+    change("PSNR-Y", decibels(facts.psnr_before), decibels(facts.psnr_after));
+    change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
+    if let (Some(before), Some(after)) = (facts.loop_psnr_before, facts.loop_psnr_after) {
+        change("loop PSNR", decibels(before), decibels(after));
+    }
+    if let Some(entropy) = facts.alpha_entropy.filter(|entropy| *entropy > 0.9) {
+        report::line(&format!("the search was undecided (entropy {entropy:.2} of 1): more --search-steps may help"));
+    }
+    if let Some(teacher) = &facts.distilled_from {
+        report::line(&format!("learned from {teacher} as well"));
+    }
+    report::line(&facts.rule);
+    if let Some(output) = output {
+        report::line(&format!("written: {}", output.display()));
+    }
+    report::line(&format!("run: {}", folder.display()));
+    Ok(())
+}
+
+struct Display {
+    bar: indicatif::ProgressBar,
+    psnr: Option<f64>,
+    json: bool,
+}
+
+impl Display {
+    fn show(&mut self, event: &Event) -> ControlFlow<()> {
+        match event {
+            Event::Stage { stage, step, steps } => {
+                self.bar.set_length(*steps as u64);
+                self.bar.set_position(*step as u64);
+                self.bar.set_prefix(stage.to_string());
+                self.bar.set_message(if *stage == Stage::Cut { "measuring" } else { "" });
+            }
+            Event::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
+            Event::Step(progress) => {
+                self.psnr = progress.psnr_y.or(self.psnr);
+                self.bar.set_position(progress.step as u64);
+                self.bar.set_message(self.message(progress));
+            }
+            Event::Widths(widths) if !self.json => {
+                let widths: Vec<_> = widths.iter().map(ToString::to_string).collect();
+                self.bar.println(format!("widths: {}", widths.join(" ")));
+            }
+            Event::Tick | Event::Alpha { .. } | Event::Widths(_) | Event::Unit { .. } => {}
+        }
+        interrupt::flow()
+    }
+
+    fn message(&self, progress: &Progress) -> String {
+        let mut parts = Vec::new();
+        if let Some(losses) = progress.losses {
+            parts.push(format!("loss {:.3}, dual {:.3}", losses.total, losses.dual));
+        }
+        parts.extend(self.psnr.map(|psnr| format!("{psnr:.2} dB")));
+        parts.push(format!("{:.0} % of MACs", 100.0 * progress.kept_macs));
+        parts.extend(progress.entropy.map(|entropy| format!("entropy {entropy:.2}")));
+        if let Some(seconds) = progress.seconds_left.filter(|_| progress.step < progress.steps) {
+            let left = indicatif::HumanDuration(Duration::from_secs_f64(seconds));
+            parts.push(format!("{left:#} left"));
+        }
+        parts.join(", ")
+    }
+}

@@ -1,0 +1,141 @@
+//! Sharing a budget of multiply-accumulates among units: a knapsack with one choice a unit.
+
+use dualres_network::{Architecture, cost};
+
+use crate::{CompressionError, Result, report::MAC_INPUT};
+
+/// What widths cost; linear in each width.
+#[derive(Clone, Debug)]
+pub(crate) struct Costs {
+    /// Multiply-accumulates that no width changes.
+    fixed: f64,
+    /// Multiply-accumulates of one channel of each unit.
+    pub(crate) of_channel: Vec<f64>,
+    /// Those of the whole network.
+    pub(crate) total: f64,
+}
+
+impl Costs {
+    pub(crate) fn of(architecture: &Architecture) -> Self {
+        let total = cost::count(architecture, MAC_INPUT, MAC_INPUT).macs() as f64;
+        let of_channel: Vec<f64> = (0..architecture.widths.len())
+            .map(|unit| cost::of_channel(architecture, unit, MAC_INPUT, MAC_INPUT).1 as f64)
+            .collect();
+        let variable: f64 = of_channel.iter().zip(&architecture.widths).map(|(cost, &width)| cost * width as f64).sum();
+        Self { fixed: total - variable, of_channel, total }
+    }
+
+    /// Multiply-accumulates of a network with `widths`, which may be expectations, as a share of the original's.
+    pub(crate) fn share_of(&self, widths: impl IntoIterator<Item = f64>) -> f64 {
+        let variable: f64 = widths.into_iter().zip(&self.of_channel).map(|(width, cost)| width * cost).sum();
+        (self.fixed + variable) / self.total
+    }
+
+    pub(crate) fn share(&self, widths: &[usize]) -> f64 {
+        self.share_of(widths.iter().map(|&width| width as f64))
+    }
+}
+
+/// Steps that the budget is counted in.
+const STEPS: usize = 4096;
+
+/// For each unit one of its `candidates` (ascending), so that the sum of `penalties` is least among all choices whose
+/// multiply-accumulates are at most `share` of the original's, up to a rounding of 1/4096 a unit.
+///
+/// # Errors
+/// If the narrowest candidates are too much already.
+pub(crate) fn allocate(
+    costs: &Costs,
+    candidates: &[Vec<usize>],
+    penalties: &[Vec<f64>],
+    share: f64,
+) -> Result<Vec<usize>> {
+    let widths = |pick: &dyn Fn(usize) -> usize| -> Vec<usize> {
+        candidates.iter().enumerate().map(|(unit, of)| of[pick(unit)]).collect()
+    };
+    let best_alone = widths(&|unit| {
+        let penalties = &penalties[unit];
+        (0..penalties.len()).min_by(|&a, &b| penalties[a].total_cmp(&penalties[b])).unwrap_or_default()
+    });
+    if costs.share(&best_alone) <= share {
+        return Ok(best_alone);
+    }
+    let least = costs.share(&widths(&|_| 0));
+    if least > share {
+        return Err(CompressionError::Budget { wanted: share, least });
+    }
+    // What is above the narrowest choice, in steps of the budget that is left for it; rounded up, so that the sum
+    // never exceeds it.
+    let step = (share - least) * costs.total / STEPS as f64;
+    let steps = |unit: usize, width: usize| {
+        let above = (width - candidates[unit][0]) as f64 * costs.of_channel[unit];
+        if above == 0.0 { 0 } else { (above / step).ceil() as usize }
+    };
+    let mut best = vec![0.0; STEPS + 1];
+    let mut choices: Vec<Vec<u16>> = Vec::with_capacity(candidates.len());
+    for (unit, of) in candidates.iter().enumerate() {
+        let mut next = vec![f64::INFINITY; STEPS + 1];
+        let mut choice = vec![0_u16; STEPS + 1];
+        for (index, &width) in of.iter().enumerate() {
+            let price = steps(unit, width);
+            for budget in price..=STEPS {
+                let value = best[budget - price] + penalties[unit][index];
+                if value < next[budget] {
+                    next[budget] = value;
+                    choice[budget] = index as u16;
+                }
+            }
+        }
+        best = next;
+        choices.push(choice);
+    }
+    let mut left = STEPS;
+    let mut chosen = vec![0; candidates.len()];
+    for (unit, choice) in choices.iter().enumerate().rev() {
+        let index = usize::from(choice[left]);
+        chosen[unit] = candidates[unit][index];
+        left -= steps(unit, chosen[unit]);
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Against trying every choice.
+    #[test]
+    fn the_best_affordable_choice_is_found() {
+        let costs = Costs { fixed: 5.0, of_channel: vec![1.0, 3.0, 2.0], total: 5.0 + 8.0 + 24.0 + 16.0 };
+        let candidates = vec![vec![2, 4, 8]; 3];
+        let penalties = vec![vec![9.0, 4.0, 0.0], vec![5.0, 1.0, 0.0], vec![3.0, 2.9, 0.0]];
+        for percent in 33..=100 {
+            let share = f64::from(percent) / 100.0;
+            let mut best: Option<(f64, Vec<usize>)> = None;
+            for choice in 0..27 {
+                let picks = [choice / 9, choice / 3 % 3, choice % 3];
+                let widths: Vec<usize> = picks.iter().enumerate().map(|(unit, &pick)| candidates[unit][pick]).collect();
+                let value: f64 = picks.iter().enumerate().map(|(unit, &pick)| penalties[unit][pick]).sum();
+                if costs.share(&widths) <= share && best.as_ref().is_none_or(|(least, _)| value < *least) {
+                    best = Some((value, widths));
+                }
+            }
+            match best {
+                Some((_, expected)) => {
+                    assert_eq!(allocate(&costs, &candidates, &penalties, share).unwrap(), expected, "{percent} %");
+                }
+                None => assert!(allocate(&costs, &candidates, &penalties, share).is_err(), "{percent} %"),
+            }
+        }
+    }
+
+    #[test]
+    fn costs_are_those_of_the_counter() {
+        let full = Architecture::new(4, 8, 2).unwrap();
+        let costs = Costs::of(&full);
+        let widths: Vec<usize> = full.widths.iter().enumerate().map(|(unit, width)| width - unit % 5).collect();
+        let (expected, _) = crate::report::Kept::of(&full).shares(&widths);
+        assert!((costs.share(&widths) - expected).abs() < 1e-12);
+    }
+}

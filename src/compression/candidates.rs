@@ -1,0 +1,111 @@
+//! Widths that a search may choose from, and widths without a search.
+
+use dualres_network::Architecture;
+
+use crate::{CompressionError, Result, allocate::Costs};
+
+/// Shares of the budgeted width that the published search tries.
+const SHARES: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+
+/// Candidate widths of a unit of `full` channels at `ratio` (section 4.2): shares of the budgeted width in multiples of
+/// 4, the same width once, ascending. The largest is within a rounding of `(1 - ratio) * full`, which is how the
+/// published search meets its budget.
+pub fn paper_candidates(full: usize, ratio: f64) -> Vec<usize> {
+    let least = full.min(4);
+    let mut candidates: Vec<usize> = SHARES
+        .iter()
+        .map(|share| {
+            // A hair is added: 64 * 0.5 * 0.9 must not become 28 because it is 28.799999.
+            let width = (full as f64 * (1.0 - ratio) * share + 1e-9) as usize;
+            let rounded = width / 4 * 4 + if width % 4 > 2 { 4 } else { 0 };
+            rounded.clamp(least, full)
+        })
+        .collect();
+    candidates.dedup();
+    candidates
+}
+
+/// Candidate widths of a unit when the whole network has a budget: multiples of 4 up to the full width, and 1 and 2 for
+/// budgets that 4 channels everywhere would exceed.
+pub(crate) fn budget_candidates(full: usize) -> Vec<usize> {
+    let mut candidates: Vec<usize> = [1, 2].into_iter().chain((4..full).step_by(4)).filter(|&w| w < full).collect();
+    candidates.push(full);
+    candidates
+}
+
+/// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.
+pub fn uniform_widths(architecture: &Architecture, ratio: f64) -> Vec<usize> {
+    let kept = |&width: &usize| (((1.0 - ratio) * width as f64 - 1e-9).ceil() as usize).clamp(1, width);
+    architecture.widths.iter().map(kept).collect()
+}
+
+/// The same share of every unit, the largest whose multiply-accumulates stay within `1 - ratio` of the network's.
+///
+/// # Errors
+/// If one channel a unit is too much already.
+pub(crate) fn uniform_within(architecture: &Architecture, ratio: f64) -> Result<Vec<usize>> {
+    let costs = Costs::of(architecture);
+    let least = costs.share(&vec![1; architecture.widths.len()]);
+    if least > 1.0 - ratio {
+        return Err(CompressionError::Budget { wanted: 1.0 - ratio, least });
+    }
+    // Shares in thousandths: fine enough for 160 channels.
+    let within = (0..1000).map(|share| uniform_widths(architecture, f64::from(share) / 1000.0));
+    let found = within.into_iter().find(|widths| costs.share(widths) <= 1.0 - ratio);
+    Ok(found.unwrap_or_else(|| vec![1; architecture.widths.len()]))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use dualres_network::{Preset, cost};
+
+    use super::*;
+
+    /// The table of section 4.2, duplicates merged.
+    #[test]
+    fn candidates_are_the_published_ones() {
+        let of = |full, ratio| paper_candidates(full, ratio);
+        assert_eq!(of(64, 0.3), [20, 24, 32, 36, 40, 44]);
+        assert_eq!(of(64, 0.5), [16, 20, 24, 28, 32]);
+        assert_eq!(of(64, 0.7), [8, 12, 16, 20]);
+        assert_eq!(of(32, 0.3), [12, 16, 20]);
+        assert_eq!(of(32, 0.5), [8, 12, 16]);
+        assert_eq!(of(32, 0.7), [4, 8]);
+        assert_eq!(of(16, 0.3), [4, 8, 12]);
+        assert_eq!(of(16, 0.5), [4, 8]);
+        assert_eq!(of(16, 0.7), [4]);
+        assert_eq!(of(8, 0.3), [4]);
+        assert_eq!(of(2, 0.5), [2], "a unit narrower than the least width stays");
+    }
+
+    /// Section 5.3, without the 24 parameters of the published mean shifts.
+    #[test]
+    fn uniform_cuts_of_the_presets_have_the_published_counts() {
+        for (scale, ratio, parameters, giga_macs) in [
+            (4, 0.3, 3_391_525, 77.41),
+            (4, 0.5, 2_423_777, 55.15),
+            (4, 0.7, 1_531_169, 34.61),
+            (8, 0.3, 3_823_762, 140.82),
+            (8, 0.5, 2_726_264, 99.40),
+            (8, 0.7, 1_722_596, 62.46),
+        ] {
+            let full = Architecture::preset(Preset::S, scale).unwrap();
+            let cut = full.with_widths(uniform_widths(&full, ratio)).unwrap();
+            let cost = cost::count(&cut, 96, 96);
+            assert_eq!(cost.parameters(), parameters - 24, "x{scale} at {ratio}");
+            // The published figures count the mean shifts: 12 MACs a pixel, at input size once and for every picture.
+            assert!((cost.macs() as f64 / 1e9 - giga_macs).abs() < 0.02, "x{scale} at {ratio}: {}", cost.macs());
+        }
+    }
+
+    #[test]
+    fn a_uniform_network_uses_its_budget_and_not_more() {
+        let full = Architecture::preset(Preset::T, 2).unwrap();
+        for ratio in [0.3, 0.5, 0.7, 0.9] {
+            let share = Costs::of(&full).share(&uniform_within(&full, ratio).unwrap());
+            assert!(share <= 1.0 - ratio && share > 1.0 - ratio - 0.06, "{ratio}: {share}");
+        }
+        assert!(matches!(uniform_within(&full, 0.99), Err(CompressionError::Budget { .. })));
+    }
+}

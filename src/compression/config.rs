@@ -1,0 +1,275 @@
+//! The settings of a compression: one definition for command line, window and run folder.
+
+use std::path::PathBuf;
+
+use dualres_training::Distillation;
+use serde::{Deserialize, Serialize};
+
+use crate::{CompressionError, Result};
+
+/// What the ratio is a budget of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Each unit keeps at most `1 - ratio` of its channels: the published rule, where the budget is met by
+    /// construction of the candidates.
+    Paper,
+    /// The network keeps at most `1 - ratio` of its multiply-accumulates; units share them as they need.
+    Budget,
+}
+
+/// How widths and channels are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Channel-number search and greedy selection, both by the dual regression loss.
+    Drc,
+    /// The same share of every unit, channels as in [`Method::Drc`].
+    Uniform,
+    /// The same share of every unit, channels at random.
+    Random,
+    /// The same share of every unit, the channels whose consumers have the largest L1 norm.
+    L1,
+    /// The same share of every unit, the channels without which the next features change most, rescaled by least
+    /// squares (ThiNet, ICCV 2017).
+    Thinet,
+    /// The same share of every unit, greedy selection without the dual loss (after DCP, NeurIPS 2018, with the loss of
+    /// the pictures in place of auxiliary classifiers).
+    Dcp,
+    /// Widths from the sensitivity profile, channels by linear prediction from those that stay. No search.
+    Profile,
+}
+
+/// Settings of the channel-number search (section 4.2 of the method).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchConfig {
+    /// Steps, each one of the architecture and one of the weights.
+    pub steps: usize,
+    /// Patches a step.
+    pub batch: usize,
+    /// Side of patches in low-resolution pixels.
+    pub patch: usize,
+    /// Learning rate of the architecture parameters alpha.
+    pub alpha_lr: f64,
+    /// Weight decay of alpha.
+    pub alpha_decay: f64,
+    /// Learning rate of the weights.
+    pub lr: f64,
+    /// Largest norm of each network's gradient.
+    pub clip: f64,
+    /// Weight of the dual loss; 0 is the ablation without it.
+    pub lambda: f64,
+    /// Whether alpha's gradient looks through one step of the weights.
+    pub second_order: bool,
+    /// Steps between validations; the state is saved at each.
+    pub validate_every: usize,
+}
+
+/// Settings of the channel selection (section 4.3 of the method).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SelectionConfig {
+    /// Batches that channels are judged on.
+    pub batches: usize,
+    /// Patches a batch.
+    pub batch: usize,
+    /// Side of patches in low-resolution pixels.
+    pub patch: usize,
+    /// Channels taken between two looks at the gradient. The published procedure takes one; more are faster, and let
+    /// channels in that resemble each other.
+    pub channels_per_step: usize,
+    /// Learning rate of the layer while it is chosen for.
+    pub lr: f64,
+    /// Weight gamma of the dual regression loss beside the features' mean squared error.
+    pub gamma: f64,
+    /// Weight of the dual loss within the dual regression loss; 0 is the ablation without it.
+    pub lambda: f64,
+    /// Whether every step sees new patches. Otherwise patches stay and what lies before a unit is computed once: the
+    /// same gradients on fewer data, in about half the time.
+    pub fresh_patches: bool,
+}
+
+/// Settings of the sensitivity profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProfileConfig {
+    /// Batches that losses are measured on.
+    pub batches: usize,
+    /// Patches a batch.
+    pub batch: usize,
+    /// Side of patches in low-resolution pixels.
+    pub patch: usize,
+}
+
+/// Settings of fine-tuning (section 4.4 of the method); everything else is as in training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FinetuneConfig {
+    /// Steps; 0 leaves the network as it was cut.
+    pub steps: usize,
+    /// Patches a step.
+    pub batch: usize,
+    /// Side of patches in low-resolution pixels.
+    pub patch: usize,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Weight of the dual loss.
+    pub lambda: f64,
+    /// Steps between validations; the state is saved at each.
+    pub validate_every: usize,
+    /// A larger network to learn from as well.
+    pub distillation: Option<Distillation>,
+}
+
+/// Settings of a compression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompressConfig {
+    /// Name of the result.
+    pub name: String,
+    /// Share to be removed, above 0 and below 1.
+    pub ratio: f64,
+    /// What the share is of.
+    pub mode: Mode,
+    /// How widths and channels are found.
+    pub method: Method,
+    /// Folders of high-resolution pictures, or single files.
+    pub data: Vec<PathBuf>,
+    /// Folders of high-resolution validation pictures, or single files. Without any, every fifth picture of the data is
+    /// kept for validation.
+    pub validation: Vec<PathBuf>,
+    /// Side in high-resolution pixels that validation pictures are cut to; whole if not given.
+    pub validation_crop: Option<usize>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Widths that were decided elsewhere, in place of the search.
+    pub widths: Option<Vec<usize>>,
+    /// The sensitivity profile.
+    pub profile: ProfileConfig,
+    /// The search.
+    pub search: SearchConfig,
+    /// The selection.
+    pub selection: SelectionConfig,
+    /// Fine-tuning.
+    pub finetune: FinetuneConfig,
+}
+
+impl CompressConfig {
+    /// Usual settings.
+    pub fn new(name: impl Into<String>, ratio: f64) -> Self {
+        Self {
+            name: name.into(),
+            ratio,
+            mode: Mode::Paper,
+            method: Method::Drc,
+            data: Vec::new(),
+            validation: Vec::new(),
+            validation_crop: None,
+            seed: 1,
+            widths: None,
+            profile: ProfileConfig { batches: 4, batch: 8, patch: 32 },
+            search: SearchConfig {
+                steps: 200,
+                batch: 8,
+                patch: 32,
+                alpha_lr: 0.01,
+                alpha_decay: 1e-3,
+                lr: 1e-4,
+                clip: 50.0,
+                lambda: 0.1,
+                second_order: false,
+                validate_every: 20,
+            },
+            selection: SelectionConfig {
+                batches: 6,
+                batch: 8,
+                patch: 32,
+                channels_per_step: 4,
+                lr: 5e-5,
+                gamma: 1.0,
+                lambda: 0.1,
+                fresh_patches: false,
+            },
+            finetune: FinetuneConfig {
+                steps: 1000,
+                batch: 8,
+                patch: 32,
+                lr: 4e-4,
+                lambda: 0.1,
+                validate_every: 200,
+                distillation: None,
+            },
+        }
+    }
+
+    /// The whole path in few steps: a look at what happens, not a good network.
+    #[must_use]
+    pub fn quick(self) -> Self {
+        Self {
+            validation_crop: Some(192),
+            profile: ProfileConfig { batches: 1, batch: 4, patch: 24 },
+            search: SearchConfig { steps: 24, batch: 4, patch: 24, alpha_lr: 0.05, validate_every: 8, ..self.search },
+            selection: SelectionConfig { batches: 2, batch: 4, patch: 24, channels_per_step: 8, ..self.selection },
+            finetune: FinetuneConfig { steps: 60, batch: 4, patch: 24, validate_every: 30, ..self.finetune },
+            ..self
+        }
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If one makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |what: &str| Err(CompressionError::Setting(what.to_owned()));
+        if !self.ratio.is_finite() || self.ratio <= 0.0 || self.ratio >= 1.0 {
+            return wrong("the ratio must lie between 0 and 1, such as 0.5");
+        }
+        if self.data.is_empty() {
+            return wrong("compression needs at least one folder of pictures");
+        }
+        let (search, selection, profile, finetune) = (&self.search, &self.selection, &self.profile, &self.finetune);
+        if [search.patch, selection.patch, profile.patch, finetune.patch].iter().any(|&patch| patch < 8) {
+            return wrong("patches must have at least 8 pixels a side");
+        }
+        let counts = [search.batch, search.steps, search.validate_every, selection.batch, selection.batches];
+        let more = [selection.channels_per_step, profile.batch, profile.batches, finetune.batch];
+        if counts.iter().chain(&more).any(|&count| count == 0) || finetune.validate_every == 0 {
+            return wrong("batches, channels, intervals and the steps of the search must be at least 1");
+        }
+        let rates = [search.alpha_lr, search.lr, search.clip, selection.lr, finetune.lr];
+        if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {
+            return wrong("learning rates and thresholds must be positive numbers");
+        }
+        let weights = [search.lambda, search.alpha_decay, selection.lambda, selection.gamma, finetune.lambda];
+        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
+            return wrong("weights of losses must not be negative");
+        }
+        Ok(())
+    }
+
+    /// What differs between two settings in a way that would change a run, if anything.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let (a, b) = (flat(self), flat(other));
+        let name = a.keys().chain(b.keys()).find(|name| a.get(*name) != b.get(*name))?;
+        let shown = |settings: &std::collections::BTreeMap<String, serde_json::Value>| {
+            settings.get(name).map_or_else(|| "nothing".to_owned(), ToString::to_string)
+        };
+        Some(format!("{name}: {} there, {} here", shown(&b), shown(&a)))
+    }
+}
+
+/// Settings by dotted names.
+fn flat(config: &CompressConfig) -> std::collections::BTreeMap<String, serde_json::Value> {
+    fn add(prefix: &str, value: serde_json::Value, all: &mut std::collections::BTreeMap<String, serde_json::Value>) {
+        match value {
+            serde_json::Value::Object(parts) => {
+                for (name, value) in parts {
+                    let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+                    add(&name, value, all);
+                }
+            }
+            value => {
+                all.insert(prefix.to_owned(), value);
+            }
+        }
+    }
+    let mut all = std::collections::BTreeMap::new();
+    add("", serde_json::to_value(config).expect("settings are plain data"), &mut all);
+    all
+}

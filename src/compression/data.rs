@@ -1,0 +1,125 @@
+//! The pictures of a compression: those of the two halves of the search, all of them, and those kept for validation.
+
+use std::{fs::File, io::Read, path::PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use dualres_training::{PictureSet, patches};
+use sha2::{Digest, Sha256};
+
+use crate::{CompressConfig, CompressionError, Result, files::unusable};
+
+/// Every so manieth picture is kept for validation where no validation pictures are given.
+const KEPT_EVERY: usize = 5;
+
+/// What patches are drawn for; each draws its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Profile = 1,
+    Alpha,
+    Weights,
+    Validation,
+    Selection,
+    Proof,
+}
+
+/// The pictures of a compression.
+pub(crate) struct Data {
+    /// Pictures that weights and channels are found on.
+    pub(crate) training: Vec<PathBuf>,
+    /// Pictures that decisions are made on.
+    pub(crate) validation: Vec<PathBuf>,
+    /// Files that cannot be used, with the reason.
+    pub(crate) skipped: Vec<(PathBuf, String)>,
+    all: PictureSet,
+    halves: [PictureSet; 2],
+    held_out: PictureSet,
+    seed: u64,
+}
+
+impl Data {
+    /// Finds and divides the pictures.
+    ///
+    /// # Errors
+    /// If folders cannot be read or there are too few pictures to divide.
+    pub(crate) fn open(config: &CompressConfig, scale: usize) -> Result<Self> {
+        let patches = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
+        let patch = patches.into_iter().max().unwrap_or_default();
+        let found = PictureSet::scan(&config.data, scale, patch)?;
+        let mut skipped = found.skipped().to_vec();
+        let mut training = found.paths().to_vec();
+        let validation = if config.validation.is_empty() {
+            let kept = |index: usize| index % KEPT_EVERY == KEPT_EVERY - 1;
+            let held_out: Vec<PathBuf> = if training.len() < KEPT_EVERY {
+                training.pop().into_iter().collect()
+            } else {
+                let numbered = || training.iter().cloned().enumerate();
+                let held_out = numbered().filter(|(index, _)| kept(*index)).map(|(_, path)| path).collect();
+                training = numbered().filter(|(index, _)| !kept(*index)).map(|(_, path)| path).collect();
+                held_out
+            };
+            held_out
+        } else {
+            let set = PictureSet::scan(&config.validation, scale, patch)?;
+            skipped.extend(set.skipped().to_vec());
+            set.paths().to_vec()
+        };
+        if training.len() < 2 {
+            let needed = if config.validation.is_empty() { "three usable pictures" } else { "two usable pictures" };
+            let reason = format!("compression needs at least {needed}: the search works on two halves of them");
+            return Err(CompressionError::Setting(reason));
+        }
+        let half = |odd: usize| -> Vec<PathBuf> { training.iter().skip(odd).step_by(2).cloned().collect() };
+        Ok(Self {
+            all: PictureSet::scan(&training, scale, patch)?,
+            halves: [PictureSet::scan(&half(0), scale, patch)?, PictureSet::scan(&half(1), scale, patch)?],
+            held_out: PictureSet::scan(&validation, scale, patch)?,
+            training,
+            validation,
+            skipped,
+            seed: config.seed,
+        })
+    }
+
+    /// Patches of a purpose at every level, the network's input first.
+    ///
+    /// # Errors
+    /// If a picture cannot be read.
+    pub(crate) fn batch(
+        &self,
+        purpose: Purpose,
+        step: usize,
+        size: usize,
+        patch: usize,
+        device: &Device,
+    ) -> Result<Vec<Tensor<4>>> {
+        let set = match purpose {
+            Purpose::Profile | Purpose::Selection | Purpose::Proof => &self.all,
+            Purpose::Alpha => &self.halves[1],
+            Purpose::Weights => &self.halves[0],
+            Purpose::Validation => &self.held_out,
+        };
+        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose as u64);
+        Ok(patches(set, seed, step, size, patch, device)?)
+    }
+
+    /// SHA-256 of names and contents of all pictures in use.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub(crate) fn hash(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 1 << 20];
+        for path in self.training.iter().chain(&self.validation) {
+            hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+            let mut file = File::open(path).map_err(|error| unusable(path, error))?;
+            loop {
+                let count = file.read(&mut buffer).map_err(|error| unusable(path, error))?;
+                if count == 0 {
+                    break;
+                }
+                hash.update(&buffer[..count]);
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! The files of a run folder, each written whole or not at all.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Weights, tensors_from_bytes, tensors_to_bytes};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{CompressionError, Result};
+
+/// Settings and the hash of the pictures.
+pub const CONFIG_FILE: &str = "config.json";
+/// The network that is compressed.
+pub const ORIGINAL_FILE: &str = "original.safetensors";
+/// The curves of all stages.
+pub const EVENTS_FILE: &str = "events.csv";
+/// The sensitivity profile.
+pub const PROFILE_FILE: &str = "profile.safetensors";
+/// State of the channel-number search.
+pub const SEARCH_FILE: &str = "search.safetensors";
+/// The widths that were decided.
+pub const WIDTHS_FILE: &str = "widths.txt";
+/// The decision with what the search knew of it.
+pub(crate) const DECISION_FILE: &str = "decision.json";
+/// State of the channel selection: the masked network.
+pub const SELECTION_FILE: &str = "selection.safetensors";
+/// The network as it was cut, before fine-tuning.
+pub const CUT_FILE: &str = "cut.safetensors";
+/// What the cut did.
+pub(crate) const CUT_REPORT_FILE: &str = "cut.json";
+/// The training run of fine-tuning.
+pub const FINETUNE_FOLDER: &str = "finetune";
+/// The compressed network.
+pub const RESULT_FILE: &str = "result.safetensors";
+/// What came of it.
+pub const REPORT_FILE: &str = "report.json";
+
+/// Metadata entry of a state.
+const ENTRY: &str = "dualres-compression";
+
+/// Writes weights with what is to be known about them.
+pub(crate) fn save_state(path: &Path, weights: &Weights, state: &impl Serialize) -> Result<()> {
+    Ok(write_atomically(path, &state_bytes(weights, state))?)
+}
+
+/// The file of weights with what is to be known about them.
+pub(crate) fn state_bytes(weights: &Weights, state: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_string(state).expect("a state is plain data");
+    tensors_to_bytes(weights, HashMap::from([(ENTRY.to_owned(), json)]))
+}
+
+/// Reads what [`save_state`] wrote, if it is there.
+pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<(Weights, T)>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).map_err(|error| unusable(path, error))?;
+    state_from_bytes(&bytes, path).map(Some)
+}
+
+/// Reads what [`state_bytes`] made.
+pub(crate) fn state_from_bytes<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<(Weights, T)> {
+    let (weights, metadata) = tensors_from_bytes(bytes, &path.display().to_string())?;
+    let json = metadata.get(ENTRY).ok_or_else(|| unusable(path, "it is not the state of a compression"))?;
+    let state = serde_json::from_str(json).map_err(|error| unusable(path, error))?;
+    Ok((weights, state))
+}
+
+/// Writes a value as JSON.
+pub(crate) fn save_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut json = serde_json::to_vec_pretty(value).expect("reports are plain data");
+    json.push(b'\n');
+    Ok(write_atomically(path, &json)?)
+}
+
+/// Reads a JSON file, if it is there.
+pub(crate) fn load_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).map_err(|error| unusable(path, error))?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(path, error))
+}
+
+pub(crate) fn unusable(path: &Path, reason: impl ToString) -> CompressionError {
+    CompressionError::RunFile { path: path.to_owned(), reason: reason.to_string() }
+}

@@ -1,0 +1,108 @@
+//! Fine-tuning of the cut network (section 4.4): training by dual regression, in the folder of the run.
+
+use std::{ops::ControlFlow, path::Path};
+
+use dualres_network::{Architecture, device::ComputeDevice};
+use dualres_training::{BEST_FILE, LAST_FILE, TrainConfig, TrainEvent, train};
+
+use crate::{
+    CompressConfig, Event, Losses, Observer, Progress, Result, Stage,
+    data::Data,
+    events::{EventLog, Meter},
+    files::{CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER},
+};
+
+/// Trains, or goes on. Returns whether it came to its end.
+pub(crate) fn finetune(
+    config: &CompressConfig,
+    architecture: &Architecture,
+    (kept_macs, kept_parameters): (f64, f64),
+    data: &Data,
+    device: &ComputeDevice,
+    folder: &Path,
+    observe: Observer,
+) -> Result<bool> {
+    let settings = &config.finetune;
+    let training = TrainConfig {
+        data: data.training.clone(),
+        validation: data.validation.clone(),
+        validation_crop: config.validation_crop,
+        patch: settings.patch,
+        batch: settings.batch,
+        steps: settings.steps,
+        lr: settings.lr,
+        warmup: (settings.steps / 10).min(200),
+        lambda: settings.lambda,
+        seed: config.seed,
+        validate_every: settings.validate_every,
+        init: Some(folder.join(CUT_FILE)),
+        distillation: settings.distillation.clone(),
+        ..TrainConfig::new(&config.name, architecture.clone())
+    };
+    let events = folder.join(EVENTS_FILE);
+    let mut curve: Option<(EventLog, Meter)> = None;
+    // A step waits for its validation, which comes after it.
+    let mut waiting: Option<Progress> = None;
+    let mut failure = None;
+    let mut flow = ControlFlow::Continue(());
+    train(&training, device, &folder.join(FINETUNE_FOLDER), &mut |event| {
+        let mut tell = |waiting: &mut Option<Progress>, curve: &mut Option<(EventLog, Meter)>| {
+            let Some(progress) = waiting.take() else { return ControlFlow::Continue(()) };
+            if let Some((log, _)) = curve
+                && let Err(error) = log.push(&progress)
+            {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+            observe(&Event::Step(progress))
+        };
+        let told = match event {
+            TrainEvent::Started { step, .. } => match EventLog::open(&events, Stage::Finetune, *step) {
+                Ok(log) => {
+                    let mut meter = Meter::new(Stage::Finetune, *step, settings.steps);
+                    (meter.kept_macs, meter.kept_parameters) = (kept_macs, kept_parameters);
+                    curve = Some((log, meter));
+                    observe(&Event::Stage { stage: Stage::Finetune, step: *step, steps: settings.steps })
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+            TrainEvent::Warning(text) => observe(&Event::Warning(text.clone())),
+            TrainEvent::Step(step) => {
+                let told = tell(&mut waiting, &mut curve);
+                if let Some((_, meter)) = &curve {
+                    let losses = Losses { primal: step.primal, dual: step.dual, total: step.loss };
+                    waiting = Some(Progress { losses: Some(losses), ..meter.step(step.step) });
+                }
+                if step.step == settings.steps && told.is_continue() && training.validation.is_empty() {
+                    tell(&mut waiting, &mut curve)
+                } else {
+                    told
+                }
+            }
+            TrainEvent::Validated { validation, .. } => {
+                if let Some(progress) = &mut waiting {
+                    progress.psnr_y = Some(validation.psnr_y);
+                }
+                tell(&mut waiting, &mut curve)
+            }
+        };
+        if told.is_break() {
+            flow = told;
+        }
+        told
+    })?;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(flow.is_continue()),
+    }
+}
+
+/// The best network that fine-tuning came to.
+pub(crate) fn tuned(folder: &Path) -> std::path::PathBuf {
+    let run = folder.join(FINETUNE_FOLDER);
+    let best = run.join(BEST_FILE);
+    if best.exists() { best } else { run.join(LAST_FILE) }
+}

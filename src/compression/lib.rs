@@ -1,0 +1,45 @@
+//! Compression of dual regression networks, driven by the dual regression loss.
+//!
+//! A network has more channels than it needs, but not in every layer and not all channels alike. Dual regression
+//! compression (section 4 of the TPAMI paper) asks the closed loop: a *channel-number search* finds how many channels
+//! each unit needs, a *channel selection* which ones, both by what they do to the dual regression loss. The network is
+//! then cut for real and fine-tuned. [`compress`] runs the whole of it in a folder that survives being killed;
+//! the usual baselines run under the same budget and with the same fine-tuning, and a [`Profile`] answers at once what
+//! a network of any size would lose.
+//!
+//! A *unit* is an inner width between two convolutions ([`dualres_network::Unit`]). Everything reports and is stopped
+//! through one closure over [`Event`].
+
+mod allocate;
+mod candidates;
+mod config;
+mod data;
+mod error;
+mod events;
+mod files;
+mod finetune;
+mod mixture;
+mod objective;
+mod parameters;
+mod profile;
+mod report;
+mod run;
+mod search;
+mod selection;
+mod surgery;
+mod widths;
+
+pub use candidates::{paper_candidates, uniform_widths};
+pub use config::{CompressConfig, FinetuneConfig, Method, Mode, ProfileConfig, SearchConfig, SelectionConfig};
+pub use error::{CompressionError, Result};
+pub use events::{Event, Observer, Progress, Row, Stage};
+pub use files::{
+    CONFIG_FILE, CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE, RESULT_FILE,
+    SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE,
+};
+pub use objective::Losses;
+pub use profile::{Estimate, Profile, UnitProfile};
+pub use report::{MAC_INPUT, Report, WidthRow};
+pub use run::{compress, resume};
+pub use surgery::{cut, largest_difference, masked};
+pub use widths::{parse_widths, widths_text};

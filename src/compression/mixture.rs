@@ -1,0 +1,183 @@
+//! The super-network of the channel-number search: every candidate width of every unit at once.
+//!
+//! Channels of a unit are ranked by the L1 norm of their consumer's weights; candidate i keeps the first `c_i` of them.
+//! A convolution is linear, so that the mixture of all candidates with probabilities `pi = softmax(alpha)` is one
+//! convolution whose input channel j is scaled by `m_j = sum_i pi_i [rank(j) < c_i]` (section 4.2).
+
+use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+use dualres_network::{Architecture, Model};
+
+use crate::{
+    objective::values,
+    parameters::{Named, collect, replaced},
+};
+
+/// Candidate widths of all units, and where their alphas lie in one vector.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SearchSpace {
+    /// Candidate widths of each unit, ascending.
+    pub(crate) candidates: Vec<Vec<usize>>,
+    /// Names of the consumers' kernels.
+    kernels: Vec<String>,
+}
+
+impl SearchSpace {
+    pub(crate) fn new(architecture: &Architecture, candidates: Vec<Vec<usize>>) -> Self {
+        let name = |unit| format!("{}.weight", architecture.unit_layers(unit).consumer);
+        Self { kernels: (0..candidates.len()).map(name).collect(), candidates }
+    }
+
+    /// Length of the vector alpha.
+    pub(crate) fn len(&self) -> usize {
+        self.candidates.iter().map(Vec::len).sum()
+    }
+
+    /// Where the alphas of each unit begin.
+    fn starts(&self) -> impl Iterator<Item = usize> {
+        self.candidates.iter().scan(0, |start, of| {
+            let begin = *start;
+            *start += of.len();
+            Some(begin)
+        })
+    }
+
+    /// The values of a vector like alpha, unit by unit.
+    pub(crate) fn by_unit<'a>(&self, vector: &'a [f32]) -> Vec<&'a [f32]> {
+        self.starts().zip(&self.candidates).map(|(start, of)| &vector[start..start + of.len()]).collect()
+    }
+
+    /// Probabilities of the candidates.
+    pub(crate) fn probabilities(&self, alpha: &[f32]) -> Vec<Vec<f64>> {
+        self.by_unit(alpha).into_iter().map(softmax_of).collect()
+    }
+
+    /// The super-network: `model` with the kernels of all consumers scaled. Gradients flow to `alpha` and to the
+    /// model's own kernels, if these record them.
+    pub(crate) fn mixed(&self, model: &Model, alpha: &Tensor<1>) -> Model {
+        let scaled = |kernels: Named| {
+            let mut mixed = Named::default();
+            for ((name, start), widths) in self.kernels.iter().zip(self.starts()).zip(&self.candidates) {
+                let kernel = &kernels.kernels[name];
+                let pi = softmax(alpha.clone().narrow(0, start, widths.len()).reshape([1, widths.len()]), 1);
+                let members = members(&ranks(kernel), widths, &kernel.device());
+                let channels = kernel.dims()[1];
+                let scale = pi.matmul(members).reshape([1, channels, 1, 1]);
+                mixed.kernels.insert(name.clone(), kernel.clone() * scale);
+            }
+            mixed
+        };
+        replaced(model, &scaled(collect(model, |name| self.kernels.iter().any(|kernel| kernel == name))))
+    }
+}
+
+/// Softmax on the host.
+pub(crate) fn softmax_of(alpha: &[f32]) -> Vec<f64> {
+    let most = alpha.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = alpha.iter().map(|&a| f64::from(a - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+/// Mean over units of the entropy of their probabilities, as a share of the largest there can be. Units with a single
+/// candidate are decided.
+pub(crate) fn entropy(probabilities: &[Vec<f64>]) -> f64 {
+    let of = |pi: &Vec<f64>| {
+        let sum: f64 = pi.iter().filter(|&&p| p > 0.0).map(|p| -p * p.ln()).sum();
+        if pi.len() > 1 { sum / (pi.len() as f64).ln() } else { 0.0 }
+    };
+    probabilities.iter().map(of).sum::<f64>() / probabilities.len().max(1) as f64
+}
+
+/// The L1 norm of each input channel of a kernel [O, C, K, K].
+pub(crate) fn channel_norms(kernel: &Tensor<4>) -> Vec<f32> {
+    let kernel = if kernel.is_autodiff() { kernel.clone().inner() } else { kernel.clone() };
+    values(&kernel.abs().sum_dim(3).sum_dim(2).sum_dim(0))
+}
+
+/// The rank of each input channel by its norm, largest first; equal norms by position.
+fn ranks(kernel: &Tensor<4>) -> Vec<usize> {
+    let order = descending(&channel_norms(kernel));
+    let mut ranks = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(rank, channel)| ranks[channel] = rank);
+    ranks
+}
+
+/// Positions from the largest value to the smallest; what is no number comes last.
+pub(crate) fn descending(values: &[f32]) -> Vec<usize> {
+    let key = |index: usize| if values[index].is_nan() { f32::NEG_INFINITY } else { values[index] };
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+    order
+}
+
+/// [candidates, channels]: 1 where a candidate keeps a channel.
+fn members(ranks: &[usize], widths: &[usize], device: &Device) -> Tensor<2> {
+    let rows = widths.iter().flat_map(|&width| ranks.iter().map(move |&rank| if rank < width { 1.0_f32 } else { 0.0 }));
+    Tensor::from_data(TensorData::new(rows.collect::<Vec<_>>(), [widths.len(), ranks.len()]), device)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use dualres_network::{Description, Pooling};
+
+    use super::*;
+    use crate::surgery::masked;
+
+    /// With one unit undecided, the mixed features are the mean of the explicit branches' features, weighted by their
+    /// probabilities.
+    #[test]
+    fn the_mixture_equals_explicit_branches() {
+        let device = Device::flex();
+        let architecture = Architecture::new(4, 8, 2).unwrap();
+        let model = Model::init(Description::new("t", architecture.clone()), 3, &device).unwrap();
+        let x: Tensor<4> = Tensor::random([1, 3, 12, 10], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
+        for unit in [0, 1, 3, 4, 7] {
+            let mut candidates: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| vec![width]).collect();
+            let width = architecture.widths[unit];
+            candidates[unit] = vec![width / 4, width / 2, width];
+            let space = SearchSpace::new(&architecture, candidates.clone());
+            let mut alpha = vec![0.0_f32; space.len()];
+            alpha[unit..unit + 3].copy_from_slice(&[0.3, -0.4, 0.9]);
+            let probabilities = space.probabilities(&alpha);
+            let mixed = space.mixed(&model, &Tensor::from_data(alpha.as_slice(), &device));
+
+            let output = |model: &Model| {
+                let mut pass = model.primal.enter(x.clone(), Pooling::Global);
+                let mut output = None;
+                for index in 0..=unit {
+                    pass = model.primal.pass_unit(pass, index, &mut |_, y| output = Some(y.clone()));
+                }
+                output.unwrap()
+            };
+            let kernel = &collect(&model, |_| true).kernels[&space.kernels[unit]];
+            let order = descending(&channel_norms(kernel));
+            let mut expected: Option<Tensor<4>> = None;
+            for (candidate, &width) in candidates[unit].iter().enumerate() {
+                let mut kept: Vec<Vec<usize>> = architecture.widths.iter().map(|&w| (0..w).collect()).collect();
+                kept[unit] = order[..width].to_vec();
+                kept[unit].sort_unstable();
+                let branch = output(&masked(&model, &kept, &device).unwrap()) * probabilities[unit][candidate];
+                expected = Some(match expected {
+                    Some(sum) => sum + branch,
+                    None => branch,
+                });
+            }
+            let expected = values(&expected.unwrap());
+            let largest = expected.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+            let gap = values(&output(&mixed)).iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(gap < 1e-5 * largest, "unit {unit}: {gap} of {largest}");
+        }
+    }
+
+    #[test]
+    fn entropy_is_one_for_ignorance_and_nothing_for_certainty() {
+        assert!((entropy(&[vec![0.25; 4], vec![0.5; 2]]) - 1.0).abs() < 1e-12);
+        assert!(entropy(&[vec![1.0, 0.0], vec![1.0]]).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_no_number_ranks_last() {
+        assert_eq!(descending(&[1.0, f32::NAN, 3.0, 3.0]), [2, 3, 0, 1]);
+    }
+}

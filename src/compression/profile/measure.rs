@@ -1,0 +1,167 @@
+//! Measuring a sensitivity profile.
+
+use std::{ops::ControlFlow, path::Path};
+
+use burn::tensor::{Device, Tensor};
+use dualres_network::{Model, Pass, Pooling, Weight};
+
+use super::{Anchor, LAMBDA, Profile, UnitProfile, fold, write_table};
+use crate::{
+    CompressConfig, Event, Losses, Observer, Result, Stage,
+    allocate::Costs,
+    candidates::budget_candidates,
+    data::{Data, Purpose},
+    events::{EventLog, Meter},
+    objective::{self, values},
+    surgery::cut_weights,
+};
+
+/// Ratios that networks are really cut to.
+const ANCHORS: [f64; 10] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
+
+/// Measures the profile of `model`, or goes on with a measurement in `path`. Saved after each unit. `None` if the
+/// observer stopped it.
+pub(crate) fn measure(
+    config: &CompressConfig,
+    model: &Model,
+    data: &Data,
+    device: &Device,
+    path: &Path,
+    observe: Observer,
+) -> Result<Option<Profile>> {
+    let architecture = &model.description.architecture;
+    let mut profile = match Profile::read(path)? {
+        Some(profile) if profile.architecture == *architecture => profile,
+        _ => Profile::new(architecture),
+    };
+    if profile.is_complete() {
+        return Ok(Some(profile));
+    }
+    let (first, steps) = (profile.units.len(), architecture.widths.len() + 1);
+    let mut log = EventLog::open(&path.with_file_name(crate::EVENTS_FILE), Stage::Profile, first)?;
+    let mut flow = observe(&Event::Stage { stage: Stage::Profile, step: first, steps });
+    let meter = Meter::new(Stage::Profile, first, steps);
+    let settings = &config.profile;
+    let targets = (0..settings.batches)
+        .map(|step| data.batch(Purpose::Profile, step, settings.batch, settings.patch, device))
+        .collect::<Result<Vec<_>>>()?;
+    let mut passes: Vec<Pass> =
+        targets.iter().map(|targets| model.primal.enter(targets[0].clone(), Pooling::Global)).collect();
+    for unit in 0..architecture.widths.len() {
+        if flow.is_break() {
+            return Ok(None);
+        }
+        let measured = unit < profile.units.len();
+        if !measured {
+            let moments = moments(model, &passes, unit);
+            let measured = measure_unit(model, unit, &moments, &passes, &targets, device)?;
+            profile.moments.push(moments);
+            profile.units.push(measured);
+            profile.write(path)?;
+            let of = &profile.units[unit];
+            let losses = Losses::weighted(of.primal[0], of.dual[0], LAMBDA);
+            let progress = crate::Progress { losses: Some(losses), ..meter.step(unit + 1) };
+            log.push(&progress)?;
+            flow = observe(&Event::Step(progress));
+        }
+        passes = passes.into_iter().map(|pass| model.primal.pass_unit(pass, unit, &mut |_, _| {})).collect();
+    }
+    if flow.is_break() {
+        return Ok(None);
+    }
+    anchor(&mut profile, model, &targets, device)?;
+    profile.write(path)?;
+    write_table(&profile, &path.with_extension("csv"))?;
+    let progress = meter.step(steps);
+    log.push(&progress)?;
+    Ok(match observe(&Event::Step(progress)) {
+        ControlFlow::Continue(()) => Some(profile),
+        ControlFlow::Break(()) => None,
+    })
+}
+
+/// Second moments of the channels of a unit, [C, C], mean over batches and positions.
+fn moments(model: &Model, passes: &[Pass], unit: usize) -> Vec<f32> {
+    let mut sum: Option<Tensor<2>> = None;
+    for pass in passes {
+        let mut probe = |inner: &Tensor<4>, _: &Tensor<4>| {
+            let [n, c, h, w] = inner.dims();
+            let rows = inner.clone().swap_dims(0, 1).reshape([c, n * h * w]);
+            let moments = rows.clone().matmul(rows.transpose()) / (n * h * w * passes.len()) as f64;
+            sum = Some(match sum.take() {
+                Some(sum) => sum + moments,
+                None => moments,
+            });
+        };
+        let _ = model.primal.pass_unit(pass.clone(), unit, &mut probe);
+    }
+    sum.map_or_else(Vec::new, |sum| values(&sum))
+}
+
+fn measure_unit(
+    model: &Model,
+    unit: usize,
+    moments: &[f32],
+    passes: &[Pass],
+    targets: &[Vec<Tensor<4>>],
+    device: &Device,
+) -> Result<UnitProfile> {
+    let architecture = &model.description.architecture;
+    let weights = model.weights();
+    let name = format!("{}.weight", architecture.unit_layers(unit).consumer);
+    let kernel: &Weight = &weights.0[&name];
+    let order = fold::order(moments, kernel);
+    let widths = budget_candidates(architecture.widths[unit]);
+    let mut profile = UnitProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
+    for &width in &profile.widths {
+        let mut kept: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| (0..width).collect()).collect();
+        kept[unit] = profile.order[..width].to_vec();
+        kept[unit].sort_unstable();
+        let mut cut = weights.clone();
+        let folded = fold::folded(moments, kernel, &kept[unit]);
+        let narrow = cut_weights(architecture, &mut cut, &kept)?;
+        cut.0.insert(name.clone(), folded);
+        let mut description = model.description.clone();
+        description.architecture = narrow;
+        let small = Model::from_weights(description, &cut, device)?;
+        let (losses, psnr) = losses(&small, unit, passes, targets);
+        profile.primal.push(losses.primal);
+        profile.dual.push(losses.dual);
+        profile.psnr_y.push(psnr);
+    }
+    Ok(profile)
+}
+
+/// Mean losses and PSNR of a network from unit `from` on.
+fn losses(model: &Model, from: usize, passes: &[Pass], targets: &[Vec<Tensor<4>>]) -> (Losses, f64) {
+    let mut all = Vec::new();
+    let mut psnr = 0.0;
+    for (pass, targets) in passes.iter().zip(targets) {
+        let mut pass = pass.clone();
+        for unit in from..model.description.architecture.widths.len() {
+            pass = model.primal.pass_unit(pass, unit, &mut |_, _| {});
+        }
+        let (losses, db) = objective::measure(&pass.pictures(), targets, model, LAMBDA);
+        all.push(losses);
+        psnr += db / passes.len() as f64;
+    }
+    (Losses::mean(&all), psnr)
+}
+
+/// Cuts networks of several sizes for real, so that estimates know what losses add up to.
+fn anchor(profile: &mut Profile, model: &Model, targets: &[Vec<Tensor<4>>], device: &Device) -> Result<()> {
+    let least = Costs::of(&profile.architecture).share(&vec![1; profile.units.len()]);
+    for ratio in ANCHORS.into_iter().filter(|ratio| 1.0 - ratio >= least) {
+        let widths = profile.widths_for(ratio, LAMBDA)?;
+        let small = profile.one_shot(model, &widths, device)?;
+        let measured: Vec<(Losses, f64)> =
+            targets.iter().map(|targets| objective::measure_model(&small, targets, LAMBDA)).collect();
+        let losses = Losses::mean(&measured.iter().map(|(losses, _)| *losses).collect::<Vec<_>>());
+        let psnr_y = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
+        let sum = profile.sum(&widths);
+        profile.anchors.push(Anchor { sum, primal: losses.primal, dual: losses.dual, psnr_y });
+    }
+    profile.anchors.sort_by(|a, b| a.sum.total_cmp(&b.sum));
+    profile.anchors.dedup_by(|a, b| a.sum <= b.sum);
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! The sensitivity profile: what each unit loses with each width, measured once, and from it an instant answer for any
+//! ratio: an estimate, and a network that needs no training.
+
+mod fold;
+mod measure;
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Architecture, Model, Weight, Weights};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CompressionError, Losses, Result,
+    allocate::{Costs, allocate},
+    files::{load_state, save_state, state_bytes, state_from_bytes},
+    surgery::cut_weights,
+};
+
+pub(crate) use measure::measure;
+
+/// What a unit loses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnitProfile {
+    /// Channels from the most to the least needed; a network of width w keeps the first w.
+    pub order: Vec<usize>,
+    /// Widths that were measured, ascending; the last is the full width.
+    pub widths: Vec<usize>,
+    /// Mean primal loss with this unit alone cut to each width.
+    pub primal: Vec<f64>,
+    /// Mean dual loss, before weighting.
+    pub dual: Vec<f64>,
+    /// Y-PSNR in dB of the calibration patches.
+    pub psnr_y: Vec<f64>,
+}
+
+/// A network that was really cut and measured, to see what the sum over units is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Anchor {
+    /// Sum over units of the rise of the total loss (lambda 0.1).
+    sum: f64,
+    primal: f64,
+    dual: f64,
+    psnr_y: f64,
+}
+
+/// What a network is expected to give without training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Primal loss in gray levels.
+    pub primal: f64,
+    /// Dual loss in gray levels, before weighting.
+    pub dual: f64,
+    /// Y-PSNR in dB of the calibration patches; compare it with the estimate for the full widths.
+    pub psnr_y: f64,
+}
+
+/// The sensitivity profile of a network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The network that was measured.
+    pub architecture: Architecture,
+    /// Its units; fewer than it has while the measurement is under way.
+    pub units: Vec<UnitProfile>,
+    anchors: Vec<Anchor>,
+    /// Second moments of each unit's channels, [C, C].
+    #[serde(skip)]
+    moments: Vec<Vec<f32>>,
+}
+
+/// Weight of the dual loss where the profile weighs one network against another.
+const LAMBDA: f64 = 0.1;
+
+impl Profile {
+    fn new(architecture: &Architecture) -> Self {
+        let (units, anchors, moments) = (Vec::new(), Vec::new(), Vec::new());
+        Self { architecture: architecture.clone(), units, anchors, moments }
+    }
+
+    /// Whether everything was measured.
+    pub fn is_complete(&self) -> bool {
+        self.units.len() == self.architecture.widths.len() && !self.anchors.is_empty()
+    }
+
+    /// How much the total loss rises with unit `unit` alone cut to each of its measured widths. Never below zero, and
+    /// never rising with the width: what is measured the other way is noise.
+    pub(crate) fn rises(&self, unit: usize, lambda: f64) -> Vec<f64> {
+        let profile = &self.units[unit];
+        let total = |index: usize| profile.primal[index] + lambda * profile.dual[index];
+        let full = total(profile.widths.len() - 1);
+        let mut rises: Vec<f64> = (0..profile.widths.len()).map(|index| (total(index) - full).max(0.0)).collect();
+        for index in (0..rises.len().saturating_sub(1)).rev() {
+            rises[index] = rises[index].max(rises[index + 1]);
+        }
+        rises
+    }
+
+    /// Measured widths of all units.
+    pub(crate) fn candidates(&self) -> Vec<Vec<usize>> {
+        self.units.iter().map(|unit| unit.widths.clone()).collect()
+    }
+
+    /// The widths that lose least of all that keep at most `1 - ratio` of the multiply-accumulates. The dual loss is
+    /// weighted by `lambda`.
+    ///
+    /// # Errors
+    /// If no network is that small.
+    pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
+        let rises: Vec<Vec<f64>> = (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect();
+        allocate(&Costs::of(&self.architecture), &self.candidates(), &rises, 1.0 - ratio)
+    }
+
+    /// Sum over units of what the total loss rises by, linear between measured widths.
+    fn sum(&self, widths: &[usize]) -> f64 {
+        let rise = |(unit, &width): (usize, &usize)| {
+            let at: Vec<f64> = self.units[unit].widths.iter().map(|&width| width as f64).collect();
+            interpolate(&at, &self.rises(unit, LAMBDA), width as f64)
+        };
+        widths.iter().enumerate().map(rise).sum()
+    }
+
+    /// What the network of these widths gives without training: the sum over units, put right by networks that were
+    /// really measured.
+    ///
+    /// # Panics
+    /// If there is not one width a unit.
+    pub fn estimate(&self, widths: &[usize]) -> Estimate {
+        assert_eq!(widths.len(), self.units.len(), "one width a unit");
+        let sum = self.sum(widths);
+        let sums: Vec<f64> = self.anchors.iter().map(|anchor| anchor.sum).collect();
+        let of = |get: fn(&Anchor) -> f64| interpolate(&sums, &self.anchors.iter().map(get).collect::<Vec<_>>(), sum);
+        Estimate { primal: of(|a| a.primal), dual: of(|a| a.dual), psnr_y: of(|a| a.psnr_y) }
+    }
+
+    /// The channels that a network of these widths keeps, ascending.
+    ///
+    /// # Panics
+    /// If there is not one width a unit.
+    pub fn kept(&self, widths: &[usize]) -> Vec<Vec<usize>> {
+        assert_eq!(widths.len(), self.units.len(), "one width a unit");
+        let kept = |(unit, &width): (&UnitProfile, &usize)| {
+            let mut kept = unit.order[..width.min(unit.order.len())].to_vec();
+            kept.sort_unstable();
+            kept
+        };
+        self.units.iter().zip(widths).map(kept).collect()
+    }
+
+    /// A network of these widths without any training: `model`, the network that was measured, cut, with what goes
+    /// predicted from what stays.
+    ///
+    /// # Errors
+    /// If widths or model are not those of the network that was measured.
+    pub fn one_shot(&self, model: &Model, widths: &[usize], device: &Device) -> Result<Model> {
+        if model.description.architecture != self.architecture {
+            return Err(CompressionError::Setting("the profile is that of another network".into()));
+        }
+        crate::widths::fits(widths, &self.architecture)?;
+        let kept = self.kept(widths);
+        let mut weights = model.weights();
+        let folded: Vec<(String, Weight)> =
+            (0..kept.len()).map(|unit| self.consumer(&weights, unit, &kept[unit])).collect();
+        let architecture = cut_weights(&self.architecture, &mut weights, &kept)?;
+        weights.0.extend(folded);
+        let mut description = model.description.clone();
+        description.architecture = architecture;
+        Ok(Model::from_weights(description, &weights, device)?)
+    }
+
+    /// Name and kernel of the consumer of unit `unit` for the channels `kept`.
+    pub(crate) fn consumer(&self, weights: &Weights, unit: usize, kept: &[usize]) -> (String, Weight) {
+        let name = format!("{}.weight", self.architecture.unit_layers(unit).consumer);
+        let kernel = &weights.0[&name];
+        let kernel = if kept.len() == kernel.shape[1] {
+            kernel.clone()
+        } else {
+            fold::folded(&self.moments[unit], kernel, kept)
+        };
+        (name, kernel)
+    }
+
+    /// Reads a profile, if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no profile.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
+        let Some((weights, profile)) = load_state::<Self>(path)? else { return Ok(None) };
+        Ok(Some(profile.with_moments(&weights)))
+    }
+
+    /// Reads a profile from memory.
+    ///
+    /// # Errors
+    /// If the bytes are no profile.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (weights, profile): (_, Self) = state_from_bytes(bytes, Path::new("profile"))?;
+        Ok(profile.with_moments(&weights))
+    }
+
+    fn with_moments(mut self, weights: &Weights) -> Self {
+        let of = |unit: usize| weights.0.get(&unit.to_string()).map(|weight| weight.values.clone()).unwrap_or_default();
+        self.moments = (0..self.units.len()).map(of).collect();
+        self
+    }
+
+    fn stored_moments(&self) -> Weights {
+        let weight = |(unit, moments): (usize, &Vec<f32>)| {
+            let channels = self.architecture.widths[unit];
+            (unit.to_string(), Weight { shape: vec![channels, channels], values: moments.clone() })
+        };
+        Weights(self.moments.iter().enumerate().map(weight).collect())
+    }
+
+    /// Writes the profile.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        save_state(path, &self.stored_moments(), self)
+    }
+
+    /// The profile as a file in memory.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        state_bytes(&self.stored_moments(), self)
+    }
+
+    /// Losses of the network as it is.
+    pub fn full(&self) -> Losses {
+        let estimate = self.estimate(&self.architecture.widths);
+        Losses::weighted(estimate.primal, estimate.dual, LAMBDA)
+    }
+}
+
+/// Writes the table of a profile as CSV: a row a unit and width.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_table(profile: &Profile, path: &Path) -> Result<()> {
+    let mut text = String::from("unit,name,width,primal,dual,psnr_y\n");
+    for (index, unit) in profile.units.iter().enumerate() {
+        for (at, width) in unit.widths.iter().enumerate() {
+            text += &format!(
+                "{index},{},{width},{:.5},{:.5},{:.4}\n",
+                profile.architecture.unit_kind(index),
+                unit.primal[at],
+                unit.dual[at],
+                unit.psnr_y[at]
+            );
+        }
+    }
+    Ok(write_atomically(path, text.as_bytes())?)
+}
+
+/// Linear interpolation in `at` (ascending); beyond its ends the slope of the last piece goes on.
+fn interpolate(at: &[f64], values: &[f64], x: f64) -> f64 {
+    let Some(last) = at.len().checked_sub(1) else { return f64::NAN };
+    if last == 0 {
+        return values[0];
+    }
+    let right = at.partition_point(|&a| a < x).clamp(1, last);
+    let (x0, x1) = (at[right - 1], at[right]);
+    if x1 <= x0 {
+        return values[right];
+    }
+    values[right - 1] + (values[right] - values[right - 1]) * (x - x0) / (x1 - x0)
+}

@@ -1,0 +1,115 @@
+//! What came of a compression.
+
+use dualres_network::{Architecture, cost};
+use serde::{Deserialize, Serialize};
+
+use crate::{Losses, Method, Mode};
+
+/// Side of the low-resolution input that multiply-accumulates are counted for, as in the publications.
+pub const MAC_INPUT: usize = 96;
+
+/// One unit of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WidthRow {
+    /// Name of the unit.
+    pub unit: String,
+    /// Channels it has now.
+    pub width: usize,
+    /// Channels it had.
+    pub full: usize,
+}
+
+/// What came of a compression. PSNR is that of the benchmarks on the validation pictures, see `rule`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of the result.
+    pub name: String,
+    /// Name of the network that was compressed.
+    pub original: String,
+    /// How widths and channels were found.
+    pub method: Method,
+    /// What the ratio is of.
+    pub mode: Mode,
+    /// Share that was to be removed.
+    pub ratio: f64,
+    /// Weight of the dual loss in search and selection.
+    pub lambda: [f64; 2],
+    /// Seed.
+    pub seed: u64,
+    /// Multiply-accumulates of the original for an input of [`MAC_INPUT`] squared.
+    pub macs_before: u64,
+    /// Those of the result.
+    pub macs_after: u64,
+    /// Share that is left.
+    pub kept_macs_ratio: f64,
+    /// Parameters of the original, dual models not counted.
+    pub params_before: u64,
+    /// Those of the result.
+    pub params_after: u64,
+    /// Share that is left.
+    pub kept_params_ratio: f64,
+    /// Share of the channels in units that is left.
+    pub kept_width_ratio: f64,
+    /// Size of the original's file in bytes.
+    pub bytes_before: u64,
+    /// That of the result's.
+    pub bytes_after: u64,
+    /// Y-PSNR in dB of the original.
+    pub psnr_before: f64,
+    /// Of the network as it was cut, before fine-tuning.
+    pub psnr_cut: f64,
+    /// Of the result.
+    pub psnr_after: f64,
+    /// Loop PSNR in dB of the original.
+    pub loop_psnr_before: Option<f64>,
+    /// That of the result.
+    pub loop_psnr_after: Option<f64>,
+    /// Largest difference between masked and cut network, as a share of the range of samples.
+    pub cut_difference: f64,
+    /// Dual regression loss at the end of the selection, if the method measures it.
+    pub selection_losses: Option<Losses>,
+    /// Mean entropy of the choice of widths at the end of the search, 0 (decided) to 1 (nothing learned).
+    pub alpha_entropy: Option<f64>,
+    /// Whether the result learned from a larger network, and its file name.
+    pub distilled_from: Option<String>,
+    /// The units.
+    pub width_table: Vec<WidthRow>,
+    /// SHA-256 of names and contents of all pictures.
+    pub data_hash: String,
+    /// How PSNR was measured.
+    pub rule: String,
+    /// Seconds of the run, over all sessions.
+    pub seconds: f64,
+}
+
+/// Shares of a network that widths keep.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    architecture: Architecture,
+    macs: f64,
+    parameters: f64,
+}
+
+impl Kept {
+    pub(crate) fn of(architecture: &Architecture) -> Self {
+        let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
+        let (macs, parameters) = (cost.macs() as f64, cost.parameters() as f64);
+        Self { architecture: architecture.clone(), macs, parameters }
+    }
+
+    /// Shares of multiply-accumulates and parameters.
+    pub(crate) fn shares(&self, widths: &[usize]) -> (f64, f64) {
+        let changed = Architecture { widths: widths.to_vec(), ..self.architecture.clone() };
+        let cost = cost::count(&changed, MAC_INPUT, MAC_INPUT);
+        (cost.macs() as f64 / self.macs, cost.parameters() as f64 / self.parameters)
+    }
+}
+
+pub(crate) fn width_table(before: &Architecture, after: &Architecture) -> Vec<WidthRow> {
+    let row = |(unit, (&width, &full)): (usize, (&usize, &usize))| WidthRow {
+        unit: before.unit_kind(unit).to_string(),
+        width,
+        full,
+    };
+    after.widths.iter().zip(&before.widths).enumerate().map(row).collect()
+}

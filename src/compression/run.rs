@@ -1,0 +1,376 @@
+//! The whole of a compression, stage by stage, in a folder that it can be gone on with from.
+
+use std::{ops::ControlFlow, path::Path, time::Instant};
+
+use burn::tensor::Device;
+use dualres_engine::Upscaler;
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Metric, Model, Weights, device::ComputeDevice};
+use dualres_training::{Distillation, Evaluation, Measuring, Scores, TrainingError, evaluate};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    CompressConfig, CompressionError, Event, Method, Mode, Observer, Profile, Report, Result, Stage,
+    candidates::{uniform_widths, uniform_within},
+    data::{Data, Purpose},
+    events::{EventLog, Meter},
+    files::{
+        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE,
+        RESULT_FILE, WIDTHS_FILE, load_json, save_json, unusable,
+    },
+    finetune, profile,
+    report::{Kept, MAC_INPUT, width_table},
+    search, selection,
+    selection::Selected,
+    surgery::{check_smaller, cut, largest_difference, verify},
+    widths::{fits, widths_text},
+};
+
+/// Settings of a run with what they were applied to.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    config: CompressConfig,
+    data_hash: String,
+}
+
+/// The widths that were decided.
+#[derive(Serialize, Deserialize)]
+struct Decision {
+    widths: Vec<usize>,
+    alpha_entropy: Option<f64>,
+}
+
+/// What the cut did.
+#[derive(Serialize, Deserialize)]
+struct Cut {
+    difference: f64,
+    before: Scores,
+    cut: Scores,
+    rule: String,
+    set: String,
+}
+
+/// Compresses `original` in `folder`; a folder that holds a run with the same settings is gone on with. Returns the
+/// small network and the report, or `None` if the observer stopped the run, which then is saved.
+///
+/// # Errors
+/// If settings make no sense, pictures cannot be read, files cannot be written, the device fails, no network is small
+/// enough, or values are no numbers.
+pub fn compress(
+    config: &CompressConfig,
+    original: &Model,
+    device: &ComputeDevice,
+    folder: &Path,
+    observe: Observer,
+) -> Result<Option<(Model, Report)>> {
+    config.validate()?;
+    if original.duals.is_empty() {
+        return Err(CompressionError::Setting(
+            "the model has no dual models, which compression is driven by; train them first (`dualres train --init`)"
+                .into(),
+        ));
+    }
+    if let Some(widths) = &config.widths {
+        fits(widths, &original.description.architecture)?;
+    }
+    std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+    let scale = original.description.architecture.scale;
+    let data = Data::open(config, scale)?;
+    let begun = begin(config, original, &data, folder)?;
+    for (path, reason) in &data.skipped {
+        if observe(&Event::Warning(format!("not used: {} ({reason})", path.display()))).is_break() {
+            return Ok(None);
+        }
+    }
+    let plain = device.open()?;
+    let original = original.to_device(&plain)?;
+    Run { config, original, data, compute: device, device: plain, folder, data_hash: begun.data_hash }.run(observe)
+}
+
+/// Goes on with the run in `folder`.
+///
+/// # Errors
+/// As [`compress`], and if the folder holds no run.
+pub fn resume(folder: &Path, device: &ComputeDevice, observe: Observer) -> Result<Option<(Model, Report)>> {
+    let path = folder.join(CONFIG_FILE);
+    let Some(begun) = load_json::<Begun>(&path)? else {
+        return Err(unusable(&path, "there is no compression in this folder"));
+    };
+    let original = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?;
+    compress(&begun.config, &original, device, folder, observe)
+}
+
+/// Writes the settings of a new run, or checks that they are those of the run that is there.
+fn begin(config: &CompressConfig, original: &Model, data: &Data, folder: &Path) -> Result<Begun> {
+    let data_hash = data.hash()?;
+    let other = |difference| Err(CompressionError::OtherRun { path: folder.to_owned(), difference });
+    if let Some(begun) = load_json::<Begun>(&folder.join(CONFIG_FILE))? {
+        if let Some(difference) = config.difference(&begun.config) {
+            return other(difference);
+        }
+        let stored = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?;
+        if stored.weights() != original.weights() {
+            return other("another network".into());
+        }
+        if begun.data_hash != data_hash {
+            return Err(CompressionError::OtherData { path: folder.to_owned() });
+        }
+        return Ok(begun);
+    }
+    write_atomically(&folder.join(ORIGINAL_FILE), &original.to_bytes())?;
+    let begun = Begun { config: config.clone(), data_hash };
+    // Last: a folder with settings has everything that they speak of.
+    save_json(&folder.join(CONFIG_FILE), &begun)?;
+    Ok(begun)
+}
+
+struct Run<'a> {
+    config: &'a CompressConfig,
+    original: Model,
+    data: Data,
+    compute: &'a ComputeDevice,
+    device: Device,
+    folder: &'a Path,
+    data_hash: String,
+}
+
+impl Run<'_> {
+    fn run(&self, observe: Observer) -> Result<Option<(Model, Report)>> {
+        let (report, result) = (self.folder.join(REPORT_FILE), self.folder.join(RESULT_FILE));
+        if let Some(report) = load_json::<Report>(&report)? {
+            return Ok(Some((Model::read(&result, &self.device)?, report)));
+        }
+        let begun = Instant::now();
+        let Some(profile) = self.profile(observe)? else { return Ok(None) };
+        let Some(decision) = self.decide(profile.as_ref(), observe)? else { return Ok(None) };
+        let (config, original, folder) = (self.config, &self.original, self.folder);
+        if observe(&Event::Widths(&decision.widths)).is_break() {
+            return Ok(None);
+        }
+        let selected = selection::select(
+            config,
+            original,
+            &decision.widths,
+            profile.as_ref(),
+            &self.data,
+            &self.device,
+            folder,
+            observe,
+        )?;
+        let Some(selected) = selected else { return Ok(None) };
+        let Some((small, cut)) = self.cut(&selected, observe)? else { return Ok(None) };
+        let Some((tuned, after)) = self.finetune(small, &cut, observe)? else { return Ok(None) };
+        let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
+        let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
+        let (result, report) = self.report(tuned, &decision, &selected, &cut, after, seconds);
+        write_atomically(&folder.join(RESULT_FILE), &result.to_bytes())?;
+        // Last: a folder with a report is finished.
+        save_json(&folder.join(REPORT_FILE), &report)?;
+        Ok(Some((result, report)))
+    }
+
+    /// The sensitivity profile, if the method needs one. `None` if the observer stopped it.
+    fn profile(&self, observe: Observer) -> Result<Option<Option<Profile>>> {
+        let config = self.config;
+        let searched = config.method == Method::Drc && config.mode == Mode::Budget && config.widths.is_none();
+        if !searched && config.method != Method::Profile {
+            return Ok(Some(None));
+        }
+        let path = self.folder.join(PROFILE_FILE);
+        let profile = profile::measure(config, &self.original, &self.data, &self.device, &path, observe)?;
+        Ok(profile.map(Some))
+    }
+
+    /// How many channels each unit keeps.
+    fn decide(&self, profile: Option<&Profile>, observe: Observer) -> Result<Option<Decision>> {
+        let path = self.folder.join(DECISION_FILE);
+        if let Some(decision) = load_json(&path)? {
+            return Ok(Some(decision));
+        }
+        let (config, original) = (self.config, &self.original);
+        let architecture = &original.description.architecture;
+        let mut alpha_entropy = None;
+        let widths = match (&config.widths, config.method, profile) {
+            (Some(widths), ..) => widths.clone(),
+            (None, Method::Profile, Some(profile)) => profile.widths_for(config.ratio, config.search.lambda)?,
+            (None, Method::Drc, _) => {
+                let found = search::search(config, original, profile, &self.data, &self.device, self.folder, observe)?;
+                let Some((widths, entropy)) = found else { return Ok(None) };
+                alpha_entropy = Some(entropy);
+                widths
+            }
+            _ if config.mode == Mode::Paper => uniform_widths(architecture, config.ratio),
+            _ => uniform_within(architecture, config.ratio)?,
+        };
+        let narrow = architecture.with_widths(widths.clone())?;
+        write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&narrow).as_bytes())?;
+        let decision = Decision { widths, alpha_entropy };
+        save_json(&path, &decision)?;
+        Ok(Some(decision))
+    }
+
+    /// Cuts the network for real, and measures it and the original.
+    fn cut(&self, selected: &Selected, observe: Observer) -> Result<Option<(Model, Cut)>> {
+        let (path, report) = (self.folder.join(CUT_FILE), self.folder.join(CUT_REPORT_FILE));
+        if let Some(cut) = load_json::<Cut>(&report)? {
+            return Ok(Some((Model::read(&path, &self.device)?, cut)));
+        }
+        const STEPS: usize = 3;
+        if observe(&Event::Stage { stage: Stage::Cut, step: 0, steps: STEPS }).is_break() {
+            return Ok(None);
+        }
+        let mut log = EventLog::open(&self.folder.join(EVENTS_FILE), Stage::Cut, 0)?;
+        let mut meter = Meter::new(Stage::Cut, 0, STEPS);
+        let (small, difference) = self.small(&selected.masked, &selected.kept)?;
+        write_atomically(&path, &small.to_bytes())?;
+        let kept = Kept::of(&self.original.description.architecture);
+        (meter.kept_macs, meter.kept_parameters) = kept.shares(&small.description.architecture.widths);
+        let mut told = |progress: crate::Progress, observe: Observer| -> Result<ControlFlow<()>> {
+            log.push(&progress)?;
+            Ok(observe(&Event::Step(progress)))
+        };
+        if told(meter.step(1), observe)?.is_break() {
+            return Ok(None);
+        }
+        let Some(before) = self.evaluate(&self.original, observe)? else { return Ok(None) };
+        if told(meter.step(2), observe)?.is_break() {
+            return Ok(None);
+        }
+        let Some(after) = self.evaluate(&small, observe)? else { return Ok(None) };
+        let set = self.set_name();
+        let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
+        save_json(&report, &cut)?;
+        let progress = crate::Progress { psnr_y: Some(cut.cut.psnr_y), ..meter.step(STEPS) };
+        Ok(told(progress, observe)?.is_continue().then_some((small, cut)))
+    }
+
+    fn small(&self, masked: &Weights, kept: &[Vec<usize>]) -> Result<(Model, f64)> {
+        let masked = Model::from_weights(self.original.description.clone(), masked, &self.device)?;
+        let mut small = cut(&masked, kept, &self.device)?;
+        small.description.name.clone_from(&self.config.name);
+        let proof = self.data.batch(Purpose::Proof, 0, 2, self.config.selection.patch, &self.device)?;
+        verify(&masked, &small, &proof[0])?;
+        check_smaller(&self.original, &small)?;
+        Ok((small.clone(), largest_difference(&masked, &small, &proof[0])))
+    }
+
+    /// Fine-tunes, and measures what came of it.
+    fn finetune(&self, small: Model, cut: &Cut, observe: Observer) -> Result<Option<(Model, Scores)>> {
+        let config = self.config;
+        if config.finetune.steps == 0 {
+            return Ok(Some((small, cut.cut)));
+        }
+        let architecture = small.description.architecture.clone();
+        let shares = Kept::of(&self.original.description.architecture).shares(&architecture.widths);
+        let (data, compute) = (&self.data, self.compute);
+        if !finetune::finetune(config, &architecture, shares, data, compute, self.folder, observe)? {
+            return Ok(None);
+        }
+        let tuned = Model::read(&finetune::tuned(self.folder), &self.device)?;
+        let Some(after) = self.evaluate(&tuned, observe)? else { return Ok(None) };
+        if after.mean.psnr_y < cut.cut.psnr_y {
+            let (after, before) = (after.mean.psnr_y, cut.cut.psnr_y);
+            let text = format!("fine-tuning made it worse ({before:.2} to {after:.2} dB); the network stays as cut");
+            return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut)));
+        }
+        Ok(Some((tuned, after.mean)))
+    }
+
+    /// Measures on the validation pictures. `None` if the observer stops it.
+    fn evaluate(&self, model: &Model, observe: Observer) -> Result<Option<Evaluation>> {
+        let upscaler = Upscaler::new(model, self.compute)?;
+        let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
+        // An observer is asked between pictures by telling it nothing new.
+        let mut ask = |_: &_| observe(&Event::Tick);
+        match evaluate(&upscaler, &self.data.validation, measuring, &mut ask) {
+            Ok(evaluation) => Ok(Some(evaluation)),
+            Err(TrainingError::Cancelled) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_name(&self) -> String {
+        let named = self.data.validation.first().and_then(|path| path.parent()).and_then(Path::file_name);
+        named.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn report(
+        &self,
+        mut result: Model,
+        decision: &Decision,
+        selected: &Selected,
+        cut: &Cut,
+        after: Scores,
+        seconds: f64,
+    ) -> (Model, Report) {
+        let (config, original) = (self.config, &self.original);
+        let (before, small) = (&original.description, &result.description.architecture);
+        let count = |architecture| dualres_network::cost::count(architecture, MAC_INPUT, MAC_INPUT);
+        let (full_cost, small_cost) = (count(&before.architecture), count(small));
+        let (kept_macs_ratio, kept_params_ratio) = Kept::of(&before.architecture).shares(&small.widths);
+        let channels = |widths: &[usize]| widths.iter().sum::<usize>() as f64;
+        let name = |distillation: &Distillation| {
+            distillation.teacher.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let selection_lambda = if config.method == Method::Dcp { 0.0 } else { config.selection.lambda };
+        let mut report = Report {
+            name: config.name.clone(),
+            original: before.name.clone(),
+            method: config.method,
+            mode: config.mode,
+            ratio: config.ratio,
+            lambda: [config.search.lambda, selection_lambda],
+            seed: config.seed,
+            macs_before: full_cost.macs(),
+            macs_after: small_cost.macs(),
+            kept_macs_ratio,
+            params_before: full_cost.parameters(),
+            params_after: small_cost.parameters(),
+            kept_params_ratio,
+            kept_width_ratio: channels(&small.widths) / channels(&before.architecture.widths),
+            bytes_before: original.to_bytes().len() as u64,
+            bytes_after: 0,
+            psnr_before: cut.before.psnr_y,
+            psnr_cut: cut.cut.psnr_y,
+            psnr_after: after.psnr_y,
+            loop_psnr_before: cut.before.loop_psnr,
+            loop_psnr_after: after.loop_psnr,
+            cut_difference: cut.difference,
+            selection_losses: selected.losses,
+            alpha_entropy: decision.alpha_entropy,
+            distilled_from: config.finetune.distillation.as_ref().map(name),
+            width_table: width_table(&before.architecture, small),
+            data_hash: self.data_hash.clone(),
+            rule: cut.rule.clone(),
+            seconds,
+        };
+        let description = &mut result.description;
+        description.name.clone_from(&config.name);
+        let percent = (kept_macs_ratio * 100.0).round();
+        description.purpose = format!("{}; {percent} % of the multiply-accumulates of {}", before.purpose, before.name);
+        description.licence.clone_from(&before.licence);
+        let metric =
+            |name: &str, value: f64| Metric { name: name.into(), set: cut.set.clone(), value, rule: cut.rule.clone() };
+        description.metrics = vec![metric("psnr_y", after.psnr_y)];
+        description.metrics.extend(after.loop_psnr.map(|value| metric("loop_psnr", value)));
+        description.training = json!({
+            "original": before.training,
+            "compression": {
+                "original": before.name,
+                "method": config.method,
+                "mode": config.mode,
+                "ratio": config.ratio,
+                "seed": config.seed,
+                "search": config.search,
+                "selection": config.selection,
+                "kept_macs_ratio": kept_macs_ratio,
+                "psnr_before": cut.before.psnr_y,
+                "psnr_after": after.psnr_y,
+            },
+            "finetuning": description.training,
+        });
+        report.bytes_after = result.to_bytes().len() as u64;
+        (result, report)
+    }
+}

@@ -1,0 +1,251 @@
+//! Channel-number search (section 4.2): how many channels each unit needs.
+//!
+//! The choice of each unit's width is relaxed to probabilities; they and the weights are learned in turns, on two
+//! halves of the pictures, by the full dual regression loss.
+
+mod budget;
+mod gradient;
+mod state;
+
+use burn::tensor::Tensor;
+use dualres_network::{Model, Pooling, dual_regression_loss};
+use dualres_training::Optimizers;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+
+use crate::{
+    CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
+    allocate::{Costs, allocate},
+    candidates::{budget_candidates, paper_candidates},
+    data::{Data, Purpose},
+    events::{EventLog, Meter},
+    files::SEARCH_FILE,
+    mixture::{SearchSpace, entropy},
+    objective, parameters,
+    report::Kept,
+};
+use budget::Multiplier;
+use state::{AlphaAdam, State};
+
+/// Batches of the validation.
+const VALIDATION_BATCHES: usize = 4;
+
+/// Finds widths, or goes on with the search in `folder`. `None` if the observer stopped it.
+pub(crate) fn search(
+    config: &CompressConfig,
+    original: &Model,
+    profile: Option<&Profile>,
+    data: &Data,
+    device: &burn::tensor::Device,
+    folder: &std::path::Path,
+    observe: Observer,
+) -> Result<Option<(Vec<usize>, f64)>> {
+    Searcher::open(config, original, profile, data, device, folder)?.run(observe)
+}
+
+struct Searcher<'a> {
+    config: &'a SearchConfig,
+    data: &'a Data,
+    device: &'a burn::tensor::Device,
+    path: std::path::PathBuf,
+    space: SearchSpace,
+    costs: Costs,
+    /// Share of the multiply-accumulates that may be kept; none where candidates are the budget.
+    share: Option<f64>,
+    kept: Kept,
+    /// On the device that records gradients.
+    model: Model,
+    optimizers: Optimizers,
+    /// On the device without gradients.
+    alpha: Tensor<1>,
+    adam: AlphaAdam,
+    state: State,
+    validation: Vec<Vec<Tensor<4>>>,
+}
+
+impl<'a> Searcher<'a> {
+    fn open(
+        config: &'a CompressConfig,
+        original: &Model,
+        profile: Option<&Profile>,
+        data: &'a Data,
+        device: &'a burn::tensor::Device,
+        folder: &std::path::Path,
+    ) -> Result<Self> {
+        let architecture = &original.description.architecture;
+        let candidates = architecture.widths.iter().map(|&width| match config.mode {
+            Mode::Paper => paper_candidates(width, config.ratio),
+            Mode::Budget => budget_candidates(width),
+        });
+        let space = SearchSpace::new(architecture, candidates.collect());
+        let costs = Costs::of(architecture);
+        let share = (config.mode == Mode::Budget).then_some(1.0 - config.ratio);
+        let path = folder.join(SEARCH_FILE);
+        let mut model = parameters::leaves(original);
+        let mut optimizers = Optimizers::new(&mut model, 0.0);
+        let (alpha, adam, state) = match state::load(&path)? {
+            Some((weights, state)) => {
+                let autodiff = device.clone().autodiff();
+                model = Model::from_weights(original.description.clone(), &weights.under("weight."), &autodiff)?;
+                optimizers = Optimizers::new(&mut model, 0.0);
+                optimizers.restore(&weights, state.step, device)?;
+                let alpha = weights.tensor("alpha", [space.len()], device)?;
+                (alpha, AlphaAdam::restore(&weights, state.step, space.len(), device)?, state)
+            }
+            None => {
+                let (alpha, multiplier) = match (share, profile) {
+                    (Some(share), Some(profile)) => {
+                        budget::beginning(profile, &space, &costs, share, config.search.lambda)?
+                    }
+                    _ => (random_alpha(config.seed, space.len()), Multiplier::default()),
+                };
+                let alpha = Tensor::from_data(alpha.as_slice(), device);
+                (alpha, AlphaAdam::default(), State { step: 0, best: None, multiplier })
+            }
+        };
+        let settings = &config.search;
+        let validation = (0..VALIDATION_BATCHES)
+            .map(|step| data.batch(Purpose::Validation, step, settings.batch, settings.patch, device))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            config: settings,
+            data,
+            device,
+            path,
+            space,
+            costs,
+            share,
+            kept: Kept::of(architecture),
+            model,
+            optimizers,
+            alpha,
+            adam,
+            state,
+            validation,
+        })
+    }
+
+    fn run(&mut self, observe: Observer) -> Result<Option<(Vec<usize>, f64)>> {
+        let (first, steps) = (self.state.step, self.config.steps);
+        let mut log = EventLog::open(&self.path.with_file_name(crate::EVENTS_FILE), Stage::Search, first)?;
+        let mut meter = Meter::new(Stage::Search, first, steps);
+        let mut flow = observe(&Event::Stage { stage: Stage::Search, step: first, steps });
+        while flow.is_continue() && self.state.step < steps {
+            let losses = self.step()?;
+            let step = self.state.step;
+            let (probabilities, widths) = self.decision()?;
+            (meter.kept_macs, meter.kept_parameters) = self.kept.shares(&widths);
+            let mut progress = meter.step(step);
+            progress.losses = Some(losses);
+            progress.entropy = Some(entropy(&probabilities));
+            let validate = step.is_multiple_of(self.config.validate_every) || step == steps;
+            if validate {
+                let (loss, psnr) = self.validate();
+                progress.psnr_y = Some(psnr);
+                if loss.is_finite() && self.state.best.as_ref().is_none_or(|best| loss.total < best.0) {
+                    self.state.best = Some((loss.total, widths));
+                }
+            }
+            log.push(&progress)?;
+            flow = observe(&Event::Step(progress));
+            if validate && flow.is_continue() {
+                let alpha = Event::Alpha { candidates: &self.space.candidates, probabilities: &probabilities };
+                flow = observe(&alpha);
+            }
+            if validate || flow.is_break() {
+                self.save()?;
+            }
+        }
+        if flow.is_break() {
+            return Ok(None);
+        }
+        let entropy = entropy(&self.decision()?.0);
+        match self.state.best.clone() {
+            Some((_, widths)) => Ok(Some((widths, entropy))),
+            None => Err(CompressionError::NotFinite("the channel-number search".into())),
+        }
+    }
+
+    fn batch(&self, purpose: Purpose) -> Result<Vec<Tensor<4>>> {
+        self.data.batch(purpose, self.state.step, self.config.batch, self.config.patch, self.device)
+    }
+
+    /// One step of alpha on the one half of the pictures, one of the weights on the other. The losses are those of the
+    /// latter.
+    fn step(&mut self) -> Result<Losses> {
+        let (lambda, decay) = (self.config.lambda, cosine(self.state.step, self.config.steps));
+        let (alpha_batch, weight_batch) = (self.batch(Purpose::Alpha)?, self.batch(Purpose::Weights)?);
+        let plain = parameters::plain(&self.model);
+        let lr = self.config.lr * decay;
+        let mut gradient = if self.config.second_order {
+            gradient::second_order(&self.space, &plain, &self.alpha, &alpha_batch, &weight_batch, lambda, lr)
+        } else {
+            gradient::of_alpha(&self.space, &plain, &self.alpha, &alpha_batch, lambda).0
+        };
+        if let Some(share) = self.share {
+            let alpha = objective::values(&self.alpha);
+            let probabilities = self.space.probabilities(&alpha);
+            let penalty = self.state.multiplier.gradient(&self.space, &self.costs, &probabilities, share);
+            gradient = gradient + Tensor::from_data(penalty.as_slice(), self.device);
+        }
+        let gradient = gradient + self.alpha.clone() * self.config.alpha_decay;
+        self.alpha = self.adam.step(self.config.alpha_lr * decay, self.alpha.clone(), gradient);
+
+        let alpha = Tensor::from_inner(self.alpha.clone());
+        let mixed = self.space.mixed(&self.model, &alpha);
+        let targets: Vec<Tensor<4>> = weight_batch.into_iter().map(Tensor::from_inner).collect();
+        let pictures = mixed.primal.forward(targets[0].clone(), Pooling::Global);
+        let loss = dual_regression_loss(&pictures, &targets, &mixed.duals, lambda);
+        let losses = objective::read(&loss);
+        if !losses.is_finite() {
+            return Err(CompressionError::NotFinite("the channel-number search".into()));
+        }
+        let gradients = loss.total.backward();
+        self.optimizers.step(&mut self.model, &gradients, lr, self.config.clip);
+        self.state.step += 1;
+        Ok(losses)
+    }
+
+    /// Probabilities, and the widths that they decide for.
+    fn decision(&self) -> Result<(Vec<Vec<f64>>, Vec<usize>)> {
+        let probabilities = self.space.probabilities(&objective::values(&self.alpha));
+        let penalties: Vec<Vec<f64>> =
+            probabilities.iter().map(|pi| pi.iter().map(|p| -p.max(1e-300).ln()).collect()).collect();
+        // Without a budget every unit takes its most likely width.
+        let widths = allocate(&self.costs, &self.space.candidates, &penalties, self.share.unwrap_or(1.0))?;
+        Ok((probabilities, widths))
+    }
+
+    /// Losses and PSNR of the super-network on validation patches.
+    fn validate(&self) -> (Losses, f64) {
+        let mixed = self.space.mixed(&parameters::plain(&self.model), &self.alpha);
+        let measured: Vec<(Losses, f64)> = self
+            .validation
+            .iter()
+            .map(|targets| objective::measure_model(&mixed, targets, self.config.lambda))
+            .collect();
+        let psnr = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
+        (Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)
+    }
+
+    fn save(&self) -> Result<()> {
+        let mut weights = self.optimizers.export();
+        weights.extend_under("weight.", self.model.weights());
+        weights.insert("alpha", &self.alpha);
+        self.adam.export(&mut weights);
+        state::save(&self.path, &weights, &self.state)
+    }
+}
+
+/// Alphas near zero, as published: `1e-3 N(0, 1)`.
+fn random_alpha(seed: u64, count: usize) -> Vec<f32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let normal = Normal::new(0.0_f32, 1e-3).expect("a width above zero");
+    (0..count).map(|_| normal.sample(&mut random)).collect()
+}
+
+/// The published schedule of both learning rates.
+fn cosine(step: usize, steps: usize) -> f64 {
+    0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps.max(1) as f64).cos())
+}

@@ -1,0 +1,114 @@
+//! Selectors to compare with: random, by L1 norm, and ThiNet.
+
+use burn::tensor::Tensor;
+use dualres_network::{Model, Weight};
+use nalgebra::{DMatrix, DVector};
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Chosen, Site, unchanged};
+use crate::{
+    Result,
+    mixture::descending,
+    objective::values,
+    parameters::{Named, replaced},
+    surgery::columns_of,
+};
+
+/// Channels at random.
+pub(super) fn random(kernel: &Weight, count: usize, random: &mut ChaCha8Rng) -> Chosen {
+    unchanged(kernel, sample(random, kernel.shape[1], count).into_vec(), Vec::new())
+}
+
+/// The channels whose consumers have the largest L1 norm.
+pub(super) fn l1(kernel: &Weight, count: usize) -> Chosen {
+    let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
+    let mut norms = vec![0.0_f32; inputs];
+    for (index, value) in kernel.values.iter().enumerate() {
+        norms[index / taps % inputs] += value.abs();
+    }
+    let kept = descending(&norms)[..count].to_vec();
+    unchanged(kernel, kept, norms.into_iter().map(f64::from).collect())
+}
+
+/// ThiNet: channels leave one by one, each time the one with which the sum of all that left is smallest; then the
+/// channels that stay are scaled so that the features come as near to the original's as they can.
+pub(super) fn thinet(site: &Site) -> Result<Chosen> {
+    let kernel = site.kernel();
+    let channels = kernel.shape[1];
+    let products = products(site, &kernel)?;
+    let mut gone: Vec<usize> = Vec::new();
+    // For each channel the product with the sum of what left.
+    let mut with_gone = vec![0.0; channels];
+    let mut scores = vec![0.0; channels];
+    while gone.len() < channels - site.count {
+        // |z_gone + z_j|^2 without the part that is the same for all.
+        let cost = |channel: usize| products[(channel, channel)] + 2.0 * with_gone[channel];
+        let left = (0..channels).filter(|channel| !gone.contains(channel));
+        let Some(out) = left.min_by(|&a, &b| cost(a).total_cmp(&cost(b))) else { break };
+        scores[out] = gone.len() as f64;
+        gone.push(out);
+        (0..channels).for_each(|channel| with_gone[channel] += products[(channel, out)]);
+    }
+    let kept: Vec<usize> = (0..channels).filter(|channel| !gone.contains(channel)).collect();
+    kept.iter().for_each(|&channel| scores[channel] = channels as f64);
+    let scales = scales(&products, &kept);
+    let mut kernel = columns_of(&kernel, &kept);
+    let taps = kernel.shape[2] * kernel.shape[3];
+    for (index, value) in kernel.values.iter_mut().enumerate() {
+        *value *= scales[index / taps % kept.len()];
+    }
+    Ok(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() })
+}
+
+/// The factors that minimise `|sum of all z - sum of kept s_j z_j|^2`; ones where that has no answer.
+fn scales(products: &DMatrix<f64>, kept: &[usize]) -> Vec<f32> {
+    let count = kept.len();
+    let mut matrix = DMatrix::from_fn(count, count, |i, j| products[(kept[i], kept[j])]);
+    let ridge = 1e-6 * matrix.trace() / count.max(1) as f64 + 1e-12;
+    (0..count).for_each(|i| matrix[(i, i)] += ridge);
+    let all = DVector::from_fn(count, |i, _| products.row(kept[i]).sum());
+    match matrix.cholesky() {
+        Some(cholesky) => cholesky.solve(&all).iter().map(|&scale| scale as f32).collect(),
+        None => vec![1.0; count],
+    }
+}
+
+/// Scalar products of what each channel adds to the consumer's output, [C, C].
+fn products(site: &Site, kernel: &Weight) -> Result<DMatrix<f64>> {
+    let channels = kernel.shape[1];
+    let mut sum = DMatrix::zeros(channels, channels);
+    let name = format!("{}.weight", site.consumer());
+    for batch in site.batches {
+        let mut parts: Vec<Tensor<2>> = Vec::with_capacity(channels);
+        for channel in 0..channels {
+            let alone = only(site.work, &name, kernel, channel, site)?;
+            let mut probe = |_: &Tensor<4>, output: &Tensor<4>| {
+                let count = output.dims().iter().product();
+                parts.push(output.clone().reshape([1, count]));
+            };
+            let _ = alone.primal.pass_unit(batch.pass.clone(), site.unit, &mut probe);
+        }
+        let z = Tensor::cat(parts, 0);
+        let product = values(&z.clone().matmul(z.transpose()));
+        sum += DMatrix::from_fn(channels, channels, |i, j| f64::from(product[i * channels + j]));
+    }
+    Ok(sum)
+}
+
+/// The network whose consumer sees one channel alone, and has no bias.
+fn only(model: &Model, name: &str, kernel: &Weight, channel: usize, site: &Site) -> Result<Model> {
+    let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
+    let mut alone = kernel.clone();
+    for (index, value) in alone.values.iter_mut().enumerate() {
+        if index / taps % inputs != channel {
+            *value = 0.0;
+        }
+    }
+    let shape = [alone.shape[0], alone.shape[1], alone.shape[2], alone.shape[3]];
+    let mut named = Named::default();
+    let tensor = Tensor::from_data(burn::tensor::TensorData::new(alone.values, shape), site.device);
+    named.kernels.insert(name.to_owned(), tensor);
+    named.biases.insert(name.replace(".weight", ".bias"), Tensor::zeros([shape[0]], site.device));
+    Ok(replaced(model, &named))
+}
