@@ -55,7 +55,8 @@ pub(crate) fn allocate(
     };
     let best_alone = widths(&|unit| {
         let penalties = &penalties[unit];
-        (0..penalties.len()).min_by(|&a, &b| penalties[a].total_cmp(&penalties[b])).unwrap_or_default()
+        // Among equals the widest.
+        (0..penalties.len()).rev().min_by(|&a, &b| penalties[a].total_cmp(&penalties[b])).unwrap_or_default()
     });
     if costs.share(&best_alone) <= share {
         return Ok(best_alone);
@@ -80,7 +81,7 @@ pub(crate) fn allocate(
             let price = steps(unit, width);
             for budget in price..=STEPS {
                 let value = best[budget - price] + penalties[unit][index];
-                if value < next[budget] {
+                if value <= next[budget] {
                     next[budget] = value;
                     choice[budget] = index as u16;
                 }
@@ -109,7 +110,7 @@ mod tests {
     fn the_best_affordable_choice_is_found() {
         let costs = Costs { fixed: 5.0, of_channel: vec![1.0, 3.0, 2.0], total: 5.0 + 8.0 + 24.0 + 16.0 };
         let candidates = vec![vec![2, 4, 8]; 3];
-        let penalties = vec![vec![9.0, 4.0, 0.0], vec![5.0, 1.0, 0.0], vec![3.0, 2.9, 0.0]];
+        let penalties = vec![vec![9.0, 4.03, 0.0], vec![5.0, 1.0, 0.0], vec![3.1, 2.9, 0.0]];
         for percent in 33..=100 {
             let share = f64::from(percent) / 100.0;
             let mut best: Option<(f64, Vec<usize>)> = None;

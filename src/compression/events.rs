@@ -50,10 +50,10 @@ pub struct Progress {
     pub step: usize,
     /// Steps of the stage in all.
     pub steps: usize,
-    /// Losses of the step, where it has any.
+    /// Losses of the step; none where only something was measured.
     pub losses: Option<Losses>,
-    /// Y-PSNR in dB, where the step ended with a validation: of validation patches while searching, of the validation
-    /// pictures in fine-tuning.
+    /// Y-PSNR in dB, where something was validated: of validation patches while searching, of the validation pictures
+    /// in fine-tuning, there in a report of its own after that of the step.
     pub psnr_y: Option<f64>,
     /// Multiply-accumulates as a share of the original's, as far as decided.
     pub kept_macs: f64,

@@ -6,7 +6,7 @@ use dualres_network::{Architecture, device::ComputeDevice};
 use dualres_training::{BEST_FILE, LAST_FILE, TrainConfig, TrainEvent, train};
 
 use crate::{
-    CompressConfig, Event, Losses, Observer, Progress, Result, Stage,
+    CompressConfig, CompressionError, Event, Losses, Observer, Progress, Result, Stage,
     data::Data,
     events::{EventLog, Meter},
     files::{CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER},
@@ -41,21 +41,9 @@ pub(crate) fn finetune(
     };
     let events = folder.join(EVENTS_FILE);
     let mut curve: Option<(EventLog, Meter)> = None;
-    // A step waits for its validation, which comes after it.
-    let mut waiting: Option<Progress> = None;
     let mut failure = None;
     let mut flow = ControlFlow::Continue(());
     train(&training, device, &folder.join(FINETUNE_FOLDER), &mut |event| {
-        let mut tell = |waiting: &mut Option<Progress>, curve: &mut Option<(EventLog, Meter)>| {
-            let Some(progress) = waiting.take() else { return ControlFlow::Continue(()) };
-            if let Some((log, _)) = curve
-                && let Err(error) = log.push(&progress)
-            {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            observe(&Event::Step(progress))
-        };
         let told = match event {
             TrainEvent::Started { step, .. } => match EventLog::open(&events, Stage::Finetune, *step) {
                 Ok(log) => {
@@ -71,22 +59,12 @@ pub(crate) fn finetune(
             },
             TrainEvent::Warning(text) => observe(&Event::Warning(text.clone())),
             TrainEvent::Step(step) => {
-                let told = tell(&mut waiting, &mut curve);
-                if let Some((_, meter)) = &curve {
-                    let losses = Losses { primal: step.primal, dual: step.dual, total: step.loss };
-                    waiting = Some(Progress { losses: Some(losses), ..meter.step(step.step) });
-                }
-                if step.step == settings.steps && told.is_continue() && training.validation.is_empty() {
-                    tell(&mut waiting, &mut curve)
-                } else {
-                    told
-                }
+                let losses = Losses { primal: step.primal, dual: step.dual, total: step.loss };
+                tell(&mut curve, step.step, Some(losses), None, observe, &mut failure)
             }
+            // A row of its own: an interrupted run may come to it in its next session.
             TrainEvent::Validated { validation, .. } => {
-                if let Some(progress) = &mut waiting {
-                    progress.psnr_y = Some(validation.psnr_y);
-                }
-                tell(&mut waiting, &mut curve)
+                tell(&mut curve, validation.step, None, Some(validation.psnr_y), observe, &mut failure)
             }
         };
         if told.is_break() {
@@ -97,6 +75,26 @@ pub(crate) fn finetune(
     match failure {
         Some(error) => Err(error),
         None => Ok(flow.is_continue()),
+    }
+}
+
+/// Writes a row of the curves and reports it.
+fn tell(
+    curve: &mut Option<(EventLog, Meter)>,
+    step: usize,
+    losses: Option<Losses>,
+    psnr_y: Option<f64>,
+    observe: Observer,
+    failure: &mut Option<CompressionError>,
+) -> ControlFlow<()> {
+    let Some((log, meter)) = curve else { return ControlFlow::Continue(()) };
+    let progress = Progress { losses, psnr_y, ..meter.step(step) };
+    match log.push(&progress) {
+        Ok(()) => observe(&Event::Step(progress)),
+        Err(error) => {
+            *failure = Some(error);
+            ControlFlow::Break(())
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError};
+use crate::{Result, TrainingError, run::Validation};
 
 /// One row: means since the row before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,14 @@ impl Log {
 
     pub(crate) fn push(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Adds a validation that came after the row of its step was written.
+    pub(crate) fn validated(&mut self, step: usize, validation: Option<Validation>) {
+        if let Some(row) = self.rows.last_mut().filter(|row| row.step == step) {
+            row.validation_psnr_y = validation.map(|validation| validation.psnr_y);
+            row.validation_loop_psnr = validation.and_then(|validation| validation.loop_psnr);
+        }
     }
 
     pub(crate) fn write(&self) -> Result<()> {

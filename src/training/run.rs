@@ -111,6 +111,15 @@ pub fn train(
         flow = flow_and(flow, observe(&TrainEvent::Warning(format!("not used: {} ({reason})", path.display()))));
     }
 
+    if flow.is_continue() && session.owes_validation() {
+        let validation = session.validate(observe)?;
+        session.log.validated(session.position.step, validation.map(|(validation, _)| validation));
+        session.save()?;
+        if let Some((validation, best)) = validation {
+            flow = observe(&TrainEvent::Validated { validation, best });
+        }
+    }
+
     let first = session.position.step;
     let batches = Prefetcher::start(set, config.seed, first..config.steps, config.batch, config.patch)?;
     let clock = Instant::now();
@@ -200,6 +209,7 @@ impl<'a> Session<'a> {
                     step: 0,
                     optimizer_steps: 0,
                     mean_loss: None,
+                    validated: 0,
                     best: None,
                     seconds: 0.0,
                 };
@@ -210,6 +220,12 @@ impl<'a> Session<'a> {
         let teacher = config.distillation.as_ref().map(|d| teacher(&d.teacher, config, &device)).transpose()?;
         let means = Means::default();
         Ok(Self { config, compute, autodiff, folder, position, model, optimizers, teacher, log, means })
+    }
+
+    /// Whether the run was stopped between a step and its validation.
+    fn owes_validation(&self) -> bool {
+        let Position { step, validated, .. } = self.position;
+        step > validated && (step.is_multiple_of(self.config.validate_every) || step == self.config.steps)
     }
 
     /// Forward, backward and update for one batch of pyramids, the network's input first.
@@ -261,6 +277,7 @@ impl<'a> Session<'a> {
         &mut self,
         observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
     ) -> Result<Option<(Validation, bool)>> {
+        self.position.validated = self.position.step;
         if self.config.validation.is_empty() {
             return Ok(None);
         }

@@ -30,6 +30,9 @@ pub(crate) struct Position {
     pub(crate) optimizer_steps: usize,
     /// Mean loss that a blow-up is measured against.
     pub(crate) mean_loss: Option<f64>,
+    /// Step of the last validation.
+    #[serde(default)]
+    pub(crate) validated: usize,
     pub(crate) best: Option<Validation>,
     pub(crate) seconds: f64,
 }

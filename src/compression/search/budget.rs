@@ -18,9 +18,25 @@ const FOLLOW: f64 = 0.5;
 pub(super) struct Multiplier {
     price: f64,
     first: f64,
+    temperature: f64,
 }
 
 impl Multiplier {
+    /// What the probabilities say of the loss that each width means, up to a constant a unit: they are those of loss
+    /// plus price at a temperature. Never rising with the width: what is found the other way is noise.
+    pub(super) fn losses(&self, space: &SearchSpace, costs: &Costs, pi: &[Vec<f64>], share: f64) -> Vec<Vec<f64>> {
+        let of = |(unit, widths): (usize, &Vec<usize>)| {
+            let cost = |width: usize| self.price * width as f64 * costs.of_channel[unit] / costs.total / share;
+            let loss = |(&width, p): (&usize, &f64)| -self.temperature * p.max(1e-300).ln() - cost(width);
+            let mut losses: Vec<f64> = widths.iter().zip(&pi[unit]).map(loss).collect();
+            for index in (0..losses.len().saturating_sub(1)).rev() {
+                losses[index] = losses[index].max(losses[index + 1]);
+            }
+            losses
+        };
+        space.candidates.iter().enumerate().map(of).collect()
+    }
+
     /// The gradient of `price * (E[MACs] / budget - 1)` with respect to alpha; then the price follows the constraint
     /// (dual ascent).
     pub(super) fn gradient(
@@ -86,7 +102,7 @@ pub(super) fn beginning(
         |temperature: f64| FIRST_ENTROPY - entropy(&probabilities(&logits(price_at(temperature), temperature)));
     let temperature = bisect(1e-6, 1e4, lacking);
     let price = price_at(temperature);
-    Ok((logits(price, temperature).concat(), Multiplier { price, first: price }))
+    Ok((logits(price, temperature).concat(), Multiplier { price, first: price, temperature }))
 }
 
 /// Where `excess`, which falls, crosses zero, on a logarithmic scale.

@@ -210,9 +210,12 @@ impl<'a> Searcher<'a> {
     /// Probabilities, and the widths that they decide for.
     fn decision(&self) -> Result<(Vec<Vec<f64>>, Vec<usize>)> {
         let probabilities = self.space.probabilities(&objective::values(&self.alpha));
-        let penalties: Vec<Vec<f64>> =
-            probabilities.iter().map(|pi| pi.iter().map(|p| -p.max(1e-300).ln()).collect()).collect();
-        // Without a budget every unit takes its most likely width.
+        let penalties: Vec<Vec<f64>> = match self.share {
+            // All of the budget is for use: the price that held the expectation to it is taken away again.
+            Some(share) => self.state.multiplier.losses(&self.space, &self.costs, &probabilities, share),
+            // Without a budget every unit takes its most likely width.
+            None => probabilities.iter().map(|pi| pi.iter().map(|p| -p.max(1e-300).ln()).collect()).collect(),
+        };
         let widths = allocate(&self.costs, &self.space.candidates, &penalties, self.share.unwrap_or(1.0))?;
         Ok((probabilities, widths))
     }

@@ -150,12 +150,16 @@ impl<'a> Selection<'a> {
     fn run(&mut self, observe: Observer) -> Result<Option<Selected>> {
         let architecture = &self.original.description.architecture;
         let (first, steps) = (self.state.kept.len(), self.widths.len());
+        if first == steps {
+            // Opening the curves here would drop those of later stages.
+            return Ok(Some(self.selected()));
+        }
         let mut log = EventLog::open(&self.path.with_file_name(crate::EVENTS_FILE), Stage::Select, first)?;
         let mut meter = Meter::new(Stage::Select, first, steps);
         let kept = Kept::of(architecture);
         let mut flow = observe(&Event::Stage { stage: Stage::Select, step: first, steps });
         let judged = matches!(self.config.method, Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet);
-        let mut front = if judged && first < steps { Some(self.front()?) } else { None };
+        let mut front = if judged { Some(self.front()?) } else { None };
         for unit in first..steps {
             if flow.is_break() {
                 return Ok(None);
@@ -181,8 +185,11 @@ impl<'a> Selection<'a> {
         if flow.is_break() {
             return Ok(None);
         }
-        let (masked, kept, losses) = (self.masked.clone(), self.state.kept.clone(), self.state.losses);
-        Ok(Some(Selected { masked, kept, losses }))
+        Ok(Some(self.selected()))
+    }
+
+    fn selected(&self) -> Selected {
+        Selected { masked: self.masked.clone(), kept: self.state.kept.clone(), losses: self.state.losses }
     }
 
     /// The network with the units that are done cut, the others whole.

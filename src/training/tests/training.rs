@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use dualres_imaging::{EncodeOptions, Picture, Plane, write};
 use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
 use dualres_training::{
-    BEST_FILE, LAST_FILE, LOG_FILE, Progress, STATE_FILE, TrainConfig, TrainEvent, TrainingError, train,
+    BEST_FILE, Distillation, LAST_FILE, LOG_FILE, Progress, STATE_FILE, TrainConfig, TrainEvent, TrainingError, train,
 };
 
 struct Pictures {
@@ -89,6 +89,27 @@ fn a_resumed_run_has_the_losses_of_an_uninterrupted_one() {
     let log = std::fs::read_to_string(halves.join(LOG_FILE)).unwrap();
     assert!(log.starts_with("step,lr,loss,primal,dual,"));
     assert_eq!(log.lines().count(), 1 + 3, "a row at the stop and at each validation: {log}");
+}
+
+/// Stopped just before a validation, a run catches up on it.
+#[test]
+fn a_run_stopped_at_a_validation_has_it_when_it_goes_on() {
+    let data = pictures(3);
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, halves) = (folder.path().join("whole"), folder.path().join("halves"));
+    run(&config(&data.path), &whole, |_| false);
+    run(&config(&data.path), &halves, |progress| progress.step == 6);
+    run(&config(&data.path), &halves, |progress| progress.step == 12);
+    run(&config(&data.path), &halves, |_| false);
+    let curve = |folder: &Path| {
+        let mut rows = csv::Reader::from_path(folder.join(LOG_FILE)).unwrap();
+        let rows = rows.records().map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>());
+        // Without the columns of speed and time.
+        rows.map(|row| [&row[..6], &row[7..9]].concat()).collect::<Vec<_>>()
+    };
+    assert_eq!(curve(&halves), curve(&whole));
+    let best = |folder: &Path| Model::read(&folder.join(BEST_FILE), &Device::flex()).unwrap().weights();
+    assert_eq!(best(&halves), best(&whole));
 }
 
 #[test]
@@ -198,6 +219,37 @@ fn a_blow_up_is_skipped_and_then_reported() {
     .unwrap_err();
     assert!(matches!(error, TrainingError::BlewUp { .. }), "{error}");
     assert!(skipped >= 100);
+}
+
+/// A network that learns from itself has nothing to learn from that; one that learns from another does.
+#[test]
+fn distillation_pulls_towards_the_larger_network() {
+    let data = pictures(2);
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = |name: &str, seed: u64| {
+        let architecture = Architecture::new(2, 8, 2).unwrap();
+        let model = Model::init(Description::new(name, architecture), seed, &Device::flex()).unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, model.to_bytes()).unwrap();
+        path
+    };
+    let trained = |name: &str, distillation: Option<Distillation>| {
+        let config = TrainConfig { distillation, validation: Vec::new(), ..config(&data.path) };
+        run(&config, &folder.path().join(name), |_| false);
+        Model::read(&folder.path().join(name).join(LAST_FILE), &Device::flex()).unwrap().weights()
+    };
+    let alone = trained("alone", None);
+    let with = |seed| Some(Distillation { teacher: teacher(&format!("teacher{seed}"), seed), weight: 1.0 });
+    let (one, other) = (trained("one", with(7)), trained("other", with(8)));
+    assert_ne!(alone, one);
+    assert_ne!(one, other);
+
+    let wrong = folder.path().join("wrong");
+    let large = Model::init(Description::new("x4", Architecture::new(4, 8, 1).unwrap()), 1, &Device::flex()).unwrap();
+    std::fs::write(&wrong, large.to_bytes()).unwrap();
+    let config = TrainConfig { distillation: Some(Distillation { teacher: wrong, weight: 1.0 }), ..config(&data.path) };
+    let error = train(&config, &ComputeDevice::cpu(), &folder.path().join("scale"), &mut |_| ControlFlow::Continue(()));
+    assert!(error.unwrap_err().to_string().contains("another scale"));
 }
 
 #[test]

@@ -1,0 +1,261 @@
+//! The whole path on a small network: budgets, tables, methods, resuming, refusals.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{config, network, pictures, run, whole, widths, write_picture};
+use dualres_compression::{
+    CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Method, Mode, RESULT_FILE, Row, Stage,
+    WIDTHS_FILE, paper_candidates, parse_widths, resume, uniform_widths,
+};
+use dualres_network::{Model, cost, device::ComputeDevice};
+
+#[test]
+fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
+    let data = pictures(5);
+    let model = network(4);
+    let full = &model.description.architecture;
+    for mode in [Mode::Paper, Mode::Budget] {
+        for ratio in [0.3, 0.5, 0.7] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = CompressConfig { mode, ..config(&data.path, ratio) };
+            config.finetune.steps = 0;
+            let mut chosen = vec![0; full.widths.len()];
+            let (small, report) = run(&config, &model, folder.path(), |event| {
+                if let Event::Unit { unit, kept, .. } = event {
+                    chosen[*unit] = kept.len();
+                    assert!(kept.is_sorted_by(|a, b| a < b), "no channel twice");
+                }
+                false
+            })
+            .unwrap()
+            .unwrap();
+            assert_eq!(widths(&report), small.description.architecture.widths);
+            assert_eq!(chosen, widths(&report), "as many channels as the table says");
+            let text = std::fs::read_to_string(folder.path().join(WIDTHS_FILE)).unwrap();
+            assert_eq!(parse_widths(&text, full).unwrap(), widths(&report));
+            match mode {
+                Mode::Budget => assert!(report.kept_macs_ratio <= 1.0 - ratio, "{}", report.kept_macs_ratio),
+                Mode::Paper => {
+                    for (row, &most) in report.width_table.iter().zip(&full.widths) {
+                        assert!(paper_candidates(most, ratio).contains(&row.width), "{row:?}");
+                    }
+                }
+            }
+            assert!(report.params_after < report.params_before && report.bytes_after < report.bytes_before);
+            let cost = cost::count(&small.description.architecture, 96, 96);
+            assert_eq!((cost.macs(), cost.parameters()), (report.macs_after, report.params_after));
+            assert!(report.cut_difference <= 1e-4);
+        }
+    }
+}
+
+#[test]
+fn every_method_comes_to_its_end_with_the_same_fine_tuning() {
+    let data = pictures(5);
+    let model = network(2);
+    let full = &model.description.architecture;
+    for method in
+        [Method::Uniform, Method::Random, Method::L1, Method::Thinet, Method::Dcp, Method::Profile, Method::Drc]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = if method == Method::Profile { Mode::Budget } else { Mode::Paper };
+        let config = CompressConfig { method, mode, ..config(&data.path, 0.5) };
+        let mut steps = 0;
+        let (small, report) = run(&config, &model, folder.path(), |event| {
+            steps += usize::from(matches!(event, Event::Step(p) if p.stage == Stage::Finetune && p.losses.is_some()));
+            false
+        })
+        .unwrap()
+        .unwrap();
+        assert_eq!(steps, 6, "{method:?}");
+        if !matches!(method, Method::Drc | Method::Profile) {
+            assert_eq!(widths(&report), uniform_widths(full, 0.5), "{method:?}");
+        }
+        assert!(report.psnr_after.is_finite() && report.psnr_after >= report.psnr_cut, "{method:?}");
+        assert_eq!(report.alpha_entropy.is_some(), method == Method::Drc);
+        // What is on disk is what was returned, and a program finds everything it needs in it.
+        let stored = Model::read(&folder.path().join(RESULT_FILE), &burn::tensor::Device::flex()).unwrap();
+        assert_eq!(stored.weights(), small.weights());
+        assert_eq!(stored.description.name, "small");
+        assert!(stored.description.training["compression"]["method"].is_string());
+    }
+}
+
+fn curves(folder: &std::path::Path) -> Vec<Row> {
+    let reader = csv::Reader::from_path(folder.join(EVENTS_FILE)).unwrap();
+    reader.into_deserialize().map(|row| Row { seconds: 0.0, ..row.unwrap() }).collect()
+}
+
+/// Stopped again and again, in every stage, a run ends with the same network and the same curves.
+#[test]
+fn a_resumed_run_equals_an_uninterrupted_one() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let (through, pieces) = (folder.path().join("through"), folder.path().join("pieces"));
+    let config = CompressConfig { mode: Mode::Budget, ..config(&data.path, 0.5) };
+    let (expected, report) = whole(&config, &model, &through);
+    let mut stops = 0;
+    // At validations and between them.
+    for (stage, step) in [
+        (Stage::Profile, 2),
+        (Stage::Search, 3),
+        (Stage::Search, 5),
+        (Stage::Select, 3),
+        (Stage::Cut, 2),
+        (Stage::Finetune, 3),
+        (Stage::Finetune, 4),
+    ] {
+        let stopped = run(&config, &model, &pieces, |event| {
+            let losses = stage == Stage::Cut || !matches!(event, Event::Step(p) if p.losses.is_none());
+            let now = losses && matches!(event, Event::Step(p) if p.stage == stage && p.step == step);
+            stops += usize::from(now);
+            now
+        });
+        assert!(stopped.unwrap().is_none(), "{stage:?} {step}");
+    }
+    assert_eq!(stops, 7);
+    let device = ComputeDevice::cpu();
+    let (resumed, again) = resume(&pieces, &device, &mut |_| std::ops::ControlFlow::Continue(())).unwrap().unwrap();
+    assert_eq!(resumed.weights(), expected.weights());
+    assert_eq!(widths(&again), widths(&report));
+    assert_eq!((again.psnr_after, again.kept_macs_ratio), (report.psnr_after, report.kept_macs_ratio));
+    for (found, expected) in curves(&pieces).iter().zip(&curves(&through)) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(curves(&pieces).len(), curves(&through).len());
+    // A finished run is not done again.
+    let mut events = 0;
+    let (same, _) = run(&config, &model, &pieces, |_| {
+        events += 1;
+        false
+    })
+    .unwrap()
+    .unwrap();
+    assert_eq!((events, same.weights()), (0, expected.weights()));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_table_and_another_weight_of_the_dual_loss_another_search() {
+    let data = pictures(5);
+    let model = network(2);
+    let probabilities = |lambda: f64, seed: u64| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = CompressConfig { seed, ..config(&data.path, 0.3) };
+        config.search.lambda = lambda;
+        let mut last = Vec::new();
+        run(&config, &model, folder.path(), |event| {
+            if let Event::Alpha { probabilities, .. } = event {
+                last = probabilities.concat();
+            }
+            matches!(event, Event::Widths(_))
+        })
+        .unwrap();
+        last
+    };
+    let first = probabilities(0.1, 1);
+    assert!(!first.is_empty());
+    assert_eq!(first, probabilities(0.1, 1));
+    assert_ne!(first, probabilities(0.1, 2));
+    assert_ne!(first, probabilities(0.0, 1));
+}
+
+#[test]
+fn second_order_search_and_fresh_patches_come_to_their_end() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&data.path, 0.5);
+    config.search.second_order = true;
+    config.search.steps = 2;
+    config.selection.fresh_patches = true;
+    config.selection.channels_per_step = 4;
+    config.finetune.steps = 0;
+    let (_, report) = whole(&config, &model, folder.path());
+    assert!(report.kept_macs_ratio < 0.7);
+}
+
+#[test]
+fn a_width_table_from_elsewhere_is_followed() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = vec![4, 8, 3, 16];
+    let mut config = CompressConfig { widths: Some(wanted.clone()), ..config(&data.path, 0.5) };
+    config.finetune.steps = 0;
+    let (_, report) = whole(&config, &model, folder.path());
+    assert_eq!(widths(&report), wanted);
+
+    let full = &model.description.architecture;
+    for (text, what) in [("4\n8\n", "2 widths for 4 units"), ("4\n8\nx\n16", "no number"), ("4\n8\n17\n16", "of 16")] {
+        let message = parse_widths(text, full).unwrap_err().to_string();
+        assert!(message.contains(what), "{message}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_with_a_reason() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |config: &CompressConfig, model: &Model, part: &str| {
+        run(config, model, &folder.path().join(part), |_| false).unwrap_err().to_string()
+    };
+    for ratio in [0.0, 1.0, -0.3, f64::NAN] {
+        assert!(fails(&config(&data.path, ratio), &model, "ratio").contains("between 0 and 1"));
+    }
+    let impossible = CompressConfig { mode: Mode::Budget, method: Method::Uniform, ..config(&data.path, 0.97) };
+    assert!(fails(&impossible, &model, "budget").contains("choose a smaller ratio"));
+    let same = model.description.architecture.widths.clone();
+    let nothing = CompressConfig { widths: Some(same), ..config(&data.path, 0.5) };
+    assert!(fails(&nothing, &model, "same").contains("did not become smaller"));
+    let mut single = model.clone();
+    single.duals.clear();
+    assert!(fails(&config(&data.path, 0.5), &single, "dual").contains("no dual models"));
+    let few = pictures(2);
+    assert!(fails(&config(&few.path, 0.5), &model, "few").contains("at least three"));
+    let error = resume(folder.path(), &ComputeDevice::cpu(), &mut |_| std::ops::ControlFlow::Continue(()));
+    assert!(error.unwrap_err().to_string().contains("no compression"));
+}
+
+#[test]
+fn a_folder_with_another_run_is_not_touched() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let first = config(&data.path, 0.5);
+    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
+    assert!(run(&first, &model, folder.path(), stop).unwrap().is_none());
+    let before = std::fs::read(folder.path().join(CONFIG_FILE)).unwrap();
+
+    let mut other = first.clone();
+    other.selection.gamma = 2.0;
+    let error = run(&other, &model, folder.path(), |_| false).unwrap_err().to_string();
+    assert!(error.contains("selection.gamma: 1.0 there, 2.0 here"), "{error}");
+    let error = run(&first, &network(4), folder.path(), |_| false).unwrap_err().to_string();
+    assert!(error.contains("another network"), "{error}");
+    write_picture(&data.path.join("0.png"), 9);
+    let error = run(&first, &model, folder.path(), |_| false).unwrap_err();
+    assert!(matches!(error, CompressionError::OtherData { .. }), "{error}");
+    assert_eq!(std::fs::read(folder.path().join(CONFIG_FILE)).unwrap(), before);
+}
+
+#[test]
+fn unusable_pictures_are_named_and_the_rest_is_used() {
+    let data = pictures(5);
+    std::fs::write(data.path.join("broken.png"), b"no picture").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut warnings = Vec::new();
+    let mut config = CompressConfig { method: Method::L1, ..config(&data.path, 0.5) };
+    config.finetune.steps = 0;
+    run(&config, &network(2), folder.path(), |event| {
+        if let Event::Warning(text) = event {
+            warnings.push(text.clone());
+        }
+        false
+    })
+    .unwrap()
+    .unwrap();
+    assert!(warnings.iter().any(|text| text.contains("broken.png")), "{warnings:?}");
+}

@@ -1,0 +1,144 @@
+//! Cutting: the small network is the masked one; and the instant networks of a sensitivity profile.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use common::{config, network, pictures, run};
+use dualres_compression::{
+    CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, cut, largest_difference, masked,
+};
+use dualres_network::{Architecture, Description, Model, Preset, cost};
+use rand::{SeedableRng, seq::index::sample};
+use rand_chacha::ChaCha8Rng;
+
+/// Channels of every unit at random, at least one.
+fn some(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+    let kept = |&width: &usize| {
+        let count = 1 + sample(random, width, 1).index(0);
+        let mut kept = sample(random, width, count).into_vec();
+        kept.sort_unstable();
+        kept
+    };
+    architecture.widths.iter().map(kept).collect()
+}
+
+#[test]
+fn a_masked_network_equals_the_cut_one() {
+    let device = Device::flex();
+    let mut random = ChaCha8Rng::seed_from_u64(8);
+    for scale in [2, 4, 8] {
+        let architecture = Architecture::new(scale, 4, 2).unwrap();
+        let model = Model::init(Description::new("t", architecture.clone()), 1, &device).unwrap();
+        for _ in 0..4 {
+            let kept = some(&architecture, &mut random);
+            let (masked, small) = (masked(&model, &kept, &device).unwrap(), cut(&model, &kept, &device).unwrap());
+            let x = Tensor::random([1, 3, 17, 14], Distribution::Uniform(0.0, 255.0), &device);
+            let difference = largest_difference(&masked, &small, &x);
+            assert!(difference < 1e-6, "x{scale}: {difference}");
+            assert!(largest_difference(&model, &small, &x) > 1e-6, "the mask does something");
+            assert!(small.to_bytes().len() < model.to_bytes().len());
+            let widths = kept.iter().map(Vec::len).collect::<Vec<_>>();
+            assert_eq!(small.description.architecture.widths, widths);
+            // A cut network is a network like any other: it survives its file, and can be cut again.
+            let read = Model::from_bytes(&small.to_bytes(), "small", &device).unwrap();
+            let again = cut(&read, &widths.iter().map(|_| vec![0]).collect::<Vec<_>>(), &device).unwrap();
+            assert!(again.description.architecture.widths.iter().all(|&width| width == 1));
+        }
+    }
+}
+
+#[test]
+fn channels_that_are_not_there_are_refused() {
+    let device = Device::flex();
+    let model = network(2);
+    let all: Vec<Vec<usize>> = model.description.architecture.widths.iter().map(|&w| (0..w).collect()).collect();
+    for wrong in [vec![], vec![0, 0], vec![1, 0], vec![99]] {
+        let mut kept = all.clone();
+        kept[1] = wrong;
+        assert!(cut(&model, &kept, &device).is_err() && masked(&model, &kept, &device).is_err());
+    }
+    assert!(cut(&model, &all[1..], &device).is_err());
+}
+
+/// Section 4.1: K (B + 2) units.
+#[test]
+fn the_published_networks_have_the_published_units() {
+    for (scale, count) in [(4, 64), (8, 96)] {
+        let architecture = Architecture::preset(Preset::S, scale).unwrap();
+        assert_eq!(architecture.widths.len(), count);
+        let names: Vec<String> = architecture.units().iter().map(|unit| unit.kind.to_string()).collect();
+        assert!(names.contains(&"level 1 / block 07".to_owned()));
+        for unit in 0..count {
+            assert_eq!(architecture.unit_kind(unit).to_string(), names[unit]);
+            // Width times cost of a channel is what a width costs.
+            let (parameters, macs) = cost::of_channel(&architecture, unit, 96, 96);
+            let mut narrow = architecture.widths.clone();
+            narrow[unit] = 1;
+            let narrow = cost::count(&architecture.with_widths(narrow).unwrap(), 96, 96);
+            let full = cost::count(&architecture, 96, 96);
+            let gone = architecture.widths[unit] as u64 - 1;
+            assert_eq!(full.macs() - narrow.macs(), gone * macs);
+            assert_eq!(full.parameters() - narrow.parameters(), gone * parameters);
+        }
+    }
+}
+
+#[test]
+fn a_profile_answers_at_once_for_any_ratio() {
+    let data = pictures(5);
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    // Weights that have learned something: with random ones no width is worth more than another.
+    let model = network(2);
+    let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
+    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
+    assert!(run(&config, &model, folder.path(), stop).unwrap().is_none());
+    let profile = Profile::read(&folder.path().join(PROFILE_FILE)).unwrap().unwrap();
+    assert!(profile.is_complete());
+    let copy = Profile::from_bytes(&profile.to_bytes()).unwrap();
+    assert_eq!(copy, profile);
+
+    let full = &model.description.architecture;
+    let x = Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 255.0), &device);
+    let mut before = f64::NEG_INFINITY;
+    for percent in [0, 10, 25, 50, 75] {
+        let ratio = f64::from(percent) / 100.0;
+        let widths = profile.widths_for(ratio, 0.1).unwrap();
+        let small = profile.one_shot(&model, &widths, &device).unwrap();
+        let macs = |architecture| cost::count(architecture, 96, 96).macs() as f64;
+        assert!(macs(&small.description.architecture) <= (1.0 - ratio) * macs(full) * (1.0 + 1e-9), "{percent} %");
+        let estimate = profile.estimate(&widths);
+        let total = estimate.primal + 0.1 * estimate.dual;
+        assert!(total.is_finite() && estimate.psnr_y.is_finite());
+        assert!(total >= before - 0.05 * before.abs(), "{percent} %: {total} after {before}");
+        before = total;
+        if percent == 0 {
+            assert!(largest_difference(&model, &small, &x) < 1e-5);
+        }
+    }
+    assert!(profile.widths_for(0.995, 0.1).is_err());
+    assert!(profile.one_shot(&network(4), &[1; 8], &device).is_err());
+}
+
+/// What goes is predicted from what stays: an instant network is nearer to the original than one that just forgets.
+#[test]
+fn prediction_is_worth_something() {
+    let data = pictures(5);
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let model = network(2);
+    let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
+    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
+    run(&config, &model, folder.path(), stop).unwrap();
+    let profile = Profile::read(&folder.path().join(PROFILE_FILE)).unwrap().unwrap();
+    let widths: Vec<usize> = model.description.architecture.widths.iter().map(|width| width / 2).collect();
+    let predicted = profile.one_shot(&model, &widths, &device).unwrap();
+    let forgotten = cut(&model, &profile.kept(&widths), &device).unwrap();
+    let photo = dualres_imaging::read(&data.path.join("0.png")).unwrap();
+    let samples: Vec<f32> = photo.planes.iter().flat_map(|plane| plane.data.iter().copied()).collect();
+    let shape = [1, 3, photo.height(), photo.width()];
+    let x: Tensor<4> = Tensor::from_data(burn::tensor::TensorData::new(samples, shape), &device);
+    let (near, far) = (largest_difference(&model, &predicted, &x), largest_difference(&model, &forgotten, &x));
+    assert!(near < 0.8 * far, "{near} {far}");
+}
