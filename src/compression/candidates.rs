@@ -25,12 +25,26 @@ pub fn paper_candidates(full: usize, ratio: f64) -> Vec<usize> {
     candidates
 }
 
-/// Candidate widths of a unit when the whole network has a budget: multiples of 4 up to the full width, and 1 and 2 for
-/// budgets that 4 channels everywhere would exceed.
-pub(crate) fn budget_candidates(full: usize) -> Vec<usize> {
-    let mut candidates: Vec<usize> = [1, 2].into_iter().chain((4..full).step_by(4)).filter(|&w| w < full).collect();
-    candidates.push(full);
-    candidates
+/// Widths that a sensitivity profile measures of a unit: multiples of 4 up to the full width, and 1 and 2 for budgets that
+/// 4 channels everywhere would exceed.
+pub(crate) fn profile_widths(full: usize) -> Vec<usize> {
+    let mut widths: Vec<usize> = [1, 2].into_iter().chain((4..full).step_by(4)).filter(|&width| width < full).collect();
+    widths.push(full);
+    widths
+}
+
+/// Candidate widths of all units when the network as a whole has a budget: from the narrowest of the published
+/// candidates up to the full width. Units that keep a channel or two lose little before fine-tuning and cannot learn
+/// in it; they are candidates only of budgets that cannot be met without them.
+pub(crate) fn budget_candidates(architecture: &Architecture, ratio: f64) -> Vec<Vec<usize>> {
+    let costs = Costs::of(architecture);
+    let from = |least: &dyn Fn(usize) -> usize| -> Vec<Vec<usize>> {
+        let of = |&full: &usize| profile_widths(full).into_iter().filter(|&width| width >= least(full)).collect();
+        architecture.widths.iter().map(of).collect()
+    };
+    let narrow = from(&|full| paper_candidates(full, ratio)[0]);
+    let narrowest: Vec<usize> = narrow.iter().map(|widths| widths[0]).collect();
+    if costs.share(&narrowest) <= 1.0 - ratio { narrow } else { from(&|_| 1) }
 }
 
 /// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.

@@ -51,6 +51,12 @@ pub enum CompressionError {
         /// What differs.
         difference: String,
     },
+    /// Another process is at work on the run.
+    #[error("another program is at work on the run in {}; wait for it, or choose another folder with --run", path.display())]
+    Busy {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// The pictures are others than at the start of the run.
     #[error("the pictures changed since the run in {} began; start anew in another folder", path.display())]
     OtherData {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use dualres_imaging::file::write_atomically;
+use dualres_imaging::file::{remove_leftovers, write_atomically};
 use dualres_network::{Weights, tensors_from_bytes, tensors_to_bytes};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -35,8 +35,26 @@ pub const RESULT_FILE: &str = "result.safetensors";
 /// What came of it.
 pub const REPORT_FILE: &str = "report.json";
 
+/// Held by the process that is at work.
+const LOCK_FILE: &str = "lock";
 /// Metadata entry of a state.
 const ENTRY: &str = "dualres-compression";
+
+/// Takes a run folder for this process: nobody else writes to it for as long as the file lives. What a killed process
+/// left half written is removed.
+pub(crate) fn take(folder: &Path) -> Result<fs::File> {
+    let path = folder.join(LOCK_FILE);
+    let file = fs::File::create(&path).map_err(|error| unusable(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Err(CompressionError::Busy { path: folder.to_owned() }),
+        // A file system that knows no locks (some network folders) is trusted.
+        Err(fs::TryLockError::Error(_)) => {}
+    }
+    remove_leftovers(folder);
+    remove_leftovers(&folder.join(FINETUNE_FOLDER));
+    Ok(file)
+}
 
 /// Writes weights with what is to be known about them.
 pub(crate) fn save_state(path: &Path, weights: &Weights, state: &impl Serialize) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::{
     events::{EventLog, Meter},
     files::{
         CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE,
-        RESULT_FILE, WIDTHS_FILE, load_json, save_json, unusable,
+        RESULT_FILE, WIDTHS_FILE, load_json, save_json, take, unusable,
     },
     finetune, profile,
     report::{Kept, MAC_INPUT, width_table},
@@ -75,6 +75,7 @@ pub fn compress(
         fits(widths, &original.description.architecture)?;
     }
     std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+    let _held = take(folder)?;
     let scale = original.description.architecture.scale;
     let data = Data::open(config, scale)?;
     let begun = begin(config, original, &data, folder)?;

@@ -31,6 +31,22 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
     attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
 }
 
+/// How names of temporary files begin and end.
+const TEMPORARY: (&str, &str) = (".dualres-", ".tmp");
+
+/// Removes the temporary files that killed programs left in `folder`. Only for folders that no other program is writing
+/// to.
+pub fn remove_leftovers(folder: &Path) {
+    // What cannot be listed or removed does no harm.
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A temporary file beside `path` that holds `bytes`.
 fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = match path.parent() {
@@ -41,7 +57,7 @@ fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the folder does not exist"));
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".dualres-").suffix(".tmp");
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
     {
         // Temporary files are private by default; a picture is as readable as the umask says.

@@ -9,7 +9,7 @@ use super::{Anchor, LAMBDA, Profile, UnitProfile, fold, write_table};
 use crate::{
     CompressConfig, Event, Losses, Observer, Result, Stage,
     allocate::Costs,
-    candidates::budget_candidates,
+    candidates::profile_widths,
     data::{Data, Purpose},
     events::{EventLog, Meter},
     objective::{self, values},
@@ -111,7 +111,7 @@ fn measure_unit(
     let name = format!("{}.weight", architecture.unit_layers(unit).consumer);
     let kernel: &Weight = &weights.0[&name];
     let order = fold::order(moments, kernel);
-    let widths = budget_candidates(architecture.widths[unit]);
+    let widths = profile_widths(architecture.widths[unit]);
     let mut profile = UnitProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
     for &width in &profile.widths {
         let mut kept: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| (0..width).collect()).collect();

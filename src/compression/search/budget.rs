@@ -79,7 +79,13 @@ pub(super) fn beginning(
     if least > share {
         return Err(CompressionError::Budget { wanted: share, least });
     }
-    let rises: Vec<Vec<f64>> = (0..space.candidates.len()).map(|unit| profile.rises(unit, lambda)).collect();
+    let rises: Vec<Vec<f64>> = (0..space.candidates.len())
+        .map(|unit| {
+            let (measured, rises) = (&profile.units[unit].widths, profile.rises(unit, lambda));
+            let at = |width| measured.iter().position(|m| m == width).expect("every candidate was measured");
+            space.candidates[unit].iter().map(|width| rises[at(width)]).collect()
+        })
+        .collect();
     let logits = |price: f64, temperature: f64| -> Vec<Vec<f32>> {
         let of = |(unit, widths): (usize, &Vec<usize>)| {
             let cost = |width: usize| width as f64 * costs.of_channel[unit] / costs.total / share;

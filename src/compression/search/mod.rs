@@ -74,11 +74,11 @@ impl<'a> Searcher<'a> {
         folder: &std::path::Path,
     ) -> Result<Self> {
         let architecture = &original.description.architecture;
-        let candidates = architecture.widths.iter().map(|&width| match config.mode {
-            Mode::Paper => paper_candidates(width, config.ratio),
-            Mode::Budget => budget_candidates(width),
-        });
-        let space = SearchSpace::new(architecture, candidates.collect());
+        let candidates = match config.mode {
+            Mode::Paper => architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
+            Mode::Budget => budget_candidates(architecture, config.ratio),
+        };
+        let space = SearchSpace::new(architecture, candidates);
         let costs = Costs::of(architecture);
         let share = (config.mode == Mode::Budget).then_some(1.0 - config.ratio);
         let path = folder.join(SEARCH_FILE);

@@ -242,6 +242,27 @@ fn a_folder_with_another_run_is_not_touched() {
 }
 
 #[test]
+fn two_programs_do_not_work_on_one_run() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&data.path, 0.5);
+    let mut refused = 0;
+    let ended = run(&config, &model, folder.path(), |event| {
+        if matches!(event, Event::Stage { .. }) {
+            let error = run(&config, &model, folder.path(), |_| false).unwrap_err();
+            assert!(matches!(error, CompressionError::Busy { .. }), "{error}");
+            refused += 1;
+        }
+        refused > 0
+    });
+    assert!(ended.unwrap().is_none() && refused == 1);
+    std::fs::write(folder.path().join(".dualres-xyz.tmp"), b"half").unwrap();
+    whole(&config, &model, folder.path());
+    assert!(!folder.path().join(".dualres-xyz.tmp").exists());
+}
+
+#[test]
 fn unusable_pictures_are_named_and_the_rest_is_used() {
     let data = pictures(5);
     std::fs::write(data.path.join("broken.png"), b"no picture").unwrap();

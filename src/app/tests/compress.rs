@@ -1,0 +1,183 @@
+//! Compression as its users run it: on the command line, killed and gone on with.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use burn::tensor::Device;
+use dualres_imaging::{Picture, Plane};
+use dualres_network::{Architecture, Description, Model};
+use serde_json::Value;
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dualres"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn dualres(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Pictures and a small network with random weights.
+struct Setting {
+    folder: tempfile::TempDir,
+    data: PathBuf,
+    model: PathBuf,
+}
+
+fn setting() -> Setting {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for index in 0..5 {
+        let plane = |phase: f32| {
+            let sample = |i: usize| {
+                let (x, y) = ((i % 72) as f32, (i / 72) as f32);
+                (128.0 + 100.0 * (x * (0.2 + 0.05 * index as f32) + phase).sin() * (y * 0.23).cos()).round()
+            };
+            Plane::new(72, 64, (0..72 * 64).map(sample).collect())
+        };
+        let picture = Picture::from_planes(vec![plane(0.0), plane(1.0), plane(2.0)]);
+        dualres_imaging::write(&data.join(format!("{index}.png")), &picture, Default::default()).unwrap();
+    }
+    let architecture = Architecture::new(2, 8, 2).unwrap();
+    let network = Model::init(Description::new("tiny", architecture), 3, &Device::flex()).unwrap();
+    let model = folder.path().join("tiny.safetensors");
+    std::fs::write(&model, network.to_bytes()).unwrap();
+    Setting { folder, data, model }
+}
+
+impl Setting {
+    fn arguments<'a>(&'a self, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = vec!["compress", "--model", text(&self.model), "--ratio", "0.5", "--mode", "budget"];
+        arguments.extend(["--data", text(&self.data), "--out", text(out), "--quick", "--patch", "12", "--batch", "2"]);
+        arguments.extend(["--device", "cpu", "--json"]);
+        arguments.extend(more);
+        arguments
+    }
+}
+
+/// Kills without a chance to save anything.
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn wait_for(child: &mut Child, what: &str, seen: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !seen() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before {what}");
+        assert!(start.elapsed() < Duration::from_secs(120), "no {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn killed_in_every_stage_a_run_loses_nothing() {
+    let setting = setting();
+    let (through, pieces) =
+        (setting.folder.path().join("through.safetensors"), setting.folder.path().join("pieces.safetensors"));
+    // Long enough to be met in every stage.
+    let steps = ["--search-steps", "200", "--finetune-steps", "400", "--channels-per-step", "1", "--name", "small"];
+    let expected = json(&dualres(&setting.arguments(&through, &steps)));
+    let run = pieces.with_extension("run");
+    for stage in ["profile", "search", "select", "finetune"] {
+        let mut child = command(&setting.arguments(&pieces, &steps)).stdout(Stdio::null()).spawn().unwrap();
+        let begun = format!("\n{stage},");
+        let events = run.join("events.csv");
+        wait_for(&mut child, stage, || std::fs::read_to_string(&events).is_ok_and(|rows| rows.contains(&begun)));
+        kill(child);
+        assert!(!pieces.exists(), "nothing half done is written: {stage}");
+    }
+    let resumed =
+        json(&dualres(&["compress", "--resume", text(&run), "--out", text(&pieces), "--device", "cpu", "--json"]));
+    for fact in ["width_table", "kept_macs_ratio", "kept_params_ratio", "psnr_before", "psnr_cut", "psnr_after"] {
+        assert_eq!(resumed[fact], expected[fact], "{fact}");
+    }
+    let weights = |path: &Path| Model::read(path, &Device::flex()).unwrap().weights();
+    assert_eq!(weights(&pieces), weights(&through));
+    let left: Vec<_> = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("tmp")), "no rubbish: {left:?}");
+}
+
+#[test]
+fn the_report_says_what_became_of_the_network() {
+    let setting = setting();
+    let out = setting.folder.path().join("small.safetensors");
+    let report = json(&dualres(&setting.arguments(&out, &["--steps", "4"])));
+    let kept = report["kept_macs_ratio"].as_f64().unwrap();
+    assert!(kept > 0.0 && kept <= 0.5, "{kept}");
+    assert!(report["kept_params_ratio"].as_f64().unwrap() < 1.0);
+    assert!(report["psnr_before"].as_f64().unwrap() > 0.0 && report["psnr_after"].as_f64().unwrap() > 0.0);
+    let table = report["width_table"].as_array().unwrap();
+    assert_eq!(table.len(), 4);
+    assert_eq!(table[0]["unit"], "down 1");
+    assert!(table.iter().all(|row| row["width"].as_u64() <= row["full"].as_u64()));
+    // The result is a model for every other command.
+    let shown = json(&dualres(&["models", "show", text(&out), "--json"]));
+    assert_eq!(shown["description"]["name"], "small");
+    assert_eq!(shown["macs"]["total"], report["macs_after"]);
+
+    let compared = json(&dualres(&[
+        "benchmark",
+        "--model",
+        text(&setting.model),
+        "--model",
+        text(&out),
+        "--size",
+        "32x24",
+        "--runs",
+        "3",
+        "--device",
+        "cpu",
+        "--json",
+    ]));
+    let models = compared["models"].as_array().unwrap();
+    assert_eq!(models.len(), 2);
+    for model in models {
+        assert!(model["median_seconds"].as_f64().unwrap() > 0.0 && model["spread"].as_f64().unwrap() >= 0.0);
+        if cfg!(target_os = "linux") {
+            assert!(model["peak_memory_bytes"].as_u64().unwrap() > 1_000_000);
+        }
+    }
+    // Attention has one position whatever the size, so that the share is nearly that for 96x96.
+    let ratio = compared["comparisons"][0]["macs_ratio"].as_f64().unwrap();
+    assert!((ratio - kept).abs() < 1e-3, "{ratio} {kept}");
+}
+
+#[test]
+fn commands_that_make_no_sense_are_refused() {
+    let setting = setting();
+    let out = setting.folder.path().join("small.safetensors");
+    let nowhere = setting.folder.path().join("nowhere");
+    let (model, data) = (text(&setting.model), text(&setting.data));
+    for (arguments, code, what) in [
+        (vec!["--ratio", "0.5", "--data", data, "--out", text(&out)], 2, "--model"),
+        (vec!["--model", model, "--data", data, "--out", text(&out)], 2, "--ratio"),
+        (vec!["--model", model, "--ratio", "0.5", "--data", data], 2, "--out"),
+        (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&nowhere)], 2, ".safetensors"),
+        (vec!["--model", model, "--ratio", "1.5", "--data", data, "--out", text(&out)], 2, "between 0 and 1"),
+        (vec!["--model", model, "--ratio", "0.5", "--out", text(&out)], 2, "folder of pictures"),
+        (vec!["--model", model, "--ratio", "0.5", "--data", text(&nowhere), "--out", text(&out)], 1, "nowhere"),
+        (vec!["--resume", text(&nowhere)], 1, "no compression in this folder"),
+    ] {
+        let run = dualres(&[&["compress"], &arguments[..], &["--device", "cpu"]].concat());
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(what), "{arguments:?}: {said}");
+        assert!(!out.exists());
+    }
+}
