@@ -7,7 +7,8 @@ use crate::{Losses, mixture::SearchSpace, objective, parameters};
 
 /// Weight decay within the virtual step of the weights, as published.
 const VIRTUAL_DECAY: f64 = 3e-4;
-/// The published finite difference goes this far along the direction.
+/// How far the finite difference goes along its direction, as a share of the weights' norm. The published code goes
+/// 0.01 whatever the weights are, which for gradients of gray levels drowns in the rounding of 32-bit floats.
 const DIFFERENCE: f64 = 0.01;
 
 /// `d L / d alpha` of the super-network on a batch, and the losses. Everything is on the device without gradients.
@@ -59,8 +60,8 @@ pub(super) fn second_order(
     direct - hessian_vector_product(space, model, alpha, weight_batch, lambda, &direction, DIFFERENCE) * eta
 }
 
-/// `d^2 L / (d alpha d w) v` by a central difference of length `length` along `direction`:
-/// `(d L / d alpha (w + eps v) - d L / d alpha (w - eps v)) / (2 eps)` with `eps = length / ||v||`.
+/// `d^2 L / (d alpha d w) v` by a central difference along `direction`, `share` of the weights' norm long:
+/// `(d L / d alpha (w + eps v) - d L / d alpha (w - eps v)) / (2 eps)` with `eps = share ||w|| / ||v||`.
 fn hessian_vector_product(
     space: &SearchSpace,
     model: &Model,
@@ -68,13 +69,13 @@ fn hessian_vector_product(
     batch: &[Tensor<4>],
     lambda: f64,
     direction: &Model,
-    length: f64,
+    share: f64,
 ) -> Tensor<1> {
     let norm = parameters::norm(direction);
     if norm == 0.0 {
         return alpha.zeros_like();
     }
-    let eps = length / norm;
+    let eps = share * parameters::norm(model) / norm;
     let at = |factor: f64| of_alpha(space, &parameters::moved(model, direction, factor), alpha, batch, lambda).0;
     (at(eps) - at(-eps)) / (2.0 * eps)
 }
@@ -97,10 +98,11 @@ mod tests {
         let candidates = architecture.widths.iter().map(|&width| vec![width / 2, width]).collect();
         let space = SearchSpace::new(&architecture, candidates);
         let alpha = (0..space.len()).map(|i| 0.3 * (i as f32).sin()).collect::<Vec<_>>();
-        // The same pictures in every run: how near two differences come depends on the kinks between them.
-        let mut random = ChaCha8Rng::seed_from_u64(4);
+        // Nearly constant pictures far from what random weights give: no absolute value and hardly a rectifier is near
+        // its kink, at which second derivatives are not what differences show.
+        let mut random = ChaCha8Rng::seed_from_u64(6);
         let mut random = |side: usize| {
-            let samples: Vec<f32> = (0..6 * side * side).map(|_| random.random_range(0.0..255.0)).collect();
+            let samples: Vec<f32> = (0..6 * side * side).map(|_| random.random_range(-1100.0..-1000.0)).collect();
             Tensor::from_data(TensorData::new(samples, [2, 3, side, side]), &device)
         };
         (space.clone(), model, Tensor::from_data(alpha.as_slice(), &device), vec![random(12), random(24)])
@@ -136,8 +138,7 @@ mod tests {
         let largest = brute.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
         assert!(largest > 0.0);
         for (found, brute) in found.iter().zip(&brute) {
-            // L1 has kinks, which the two differences meet at different places.
-            assert!((f64::from(*found) - brute).abs() < 0.05 * largest, "{found} {brute} of {largest}");
+            assert!((f64::from(*found) - brute).abs() < 0.01 * largest, "{found} {brute} of {largest}");
         }
     }
 
