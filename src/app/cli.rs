@@ -334,6 +334,9 @@ pub(crate) struct CompressArgs {
     /// Widths decided elsewhere in place of a search: a file with a number a line
     #[arg(long, value_name = "FILE")]
     pub(crate) widths: Option<PathBuf>,
+    /// File of the sensitivity profile, measured if it is not there; runs of one model may share it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
     /// Model file of a larger network to learn from in fine-tuning
     #[arg(long, value_name = "FILE")]
     pub(crate) teacher: Option<PathBuf>,
@@ -347,7 +350,7 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
     /// Go on with the run in a folder, with its settings
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "run", "quick"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "run", "quick", "profile", "widths"])]
     pub(crate) resume: Option<PathBuf>,
     /// Name of the result [default: that of OUT]
     #[arg(long)]

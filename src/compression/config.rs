@@ -140,6 +140,9 @@ pub struct CompressConfig {
     pub seed: u64,
     /// Widths that were decided elsewhere, in place of the search.
     pub widths: Option<Vec<usize>>,
+    /// File of the sensitivity profile, measured if it is not there; within the run folder if not given. Runs of one
+    /// network may share it.
+    pub profile_file: Option<PathBuf>,
     /// The sensitivity profile.
     pub profile: ProfileConfig,
     /// The search.
@@ -163,6 +166,7 @@ impl CompressConfig {
             validation_crop: None,
             seed: 1,
             widths: None,
+            profile_file: None,
             profile: ProfileConfig { batches: 4, batch: 8, patch: 32 },
             search: SearchConfig {
                 steps: 200,

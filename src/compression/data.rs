@@ -46,35 +46,29 @@ impl Data {
         let patch = patches.into_iter().max().unwrap_or_default();
         let found = PictureSet::scan(&config.data, scale, patch)?;
         let mut skipped = found.skipped().to_vec();
-        let mut training = found.paths().to_vec();
-        let validation = if config.validation.is_empty() {
-            let kept = |index: usize| index % KEPT_EVERY == KEPT_EVERY - 1;
-            let held_out: Vec<PathBuf> = if training.len() < KEPT_EVERY {
-                training.pop().into_iter().collect()
-            } else {
-                let numbered = || training.iter().cloned().enumerate();
-                let held_out = numbered().filter(|(index, _)| kept(*index)).map(|(_, path)| path).collect();
-                training = numbered().filter(|(index, _)| !kept(*index)).map(|(_, path)| path).collect();
-                held_out
-            };
-            held_out
-        } else {
-            let set = PictureSet::scan(&config.validation, scale, patch)?;
-            skipped.extend(set.skipped().to_vec());
-            set.paths().to_vec()
-        };
-        if training.len() < 2 {
+        let few = || {
             let needed = if config.validation.is_empty() { "three usable pictures" } else { "two usable pictures" };
-            let reason = format!("compression needs at least {needed}: the search works on two halves of them");
-            return Err(CompressionError::Setting(reason));
-        }
-        let half = |odd: usize| -> Vec<PathBuf> { training.iter().skip(odd).step_by(2).cloned().collect() };
+            CompressionError::Setting(format!(
+                "compression needs at least {needed}: the search works on two halves of them"
+            ))
+        };
+        let (all, held_out) = if config.validation.is_empty() {
+            let count = found.len();
+            let kept = |index: usize| if count < KEPT_EVERY { index + 1 == count } else { index % KEPT_EVERY == 4 };
+            (found.part(|index| !kept(index)).ok_or_else(few)?, found.part(kept).ok_or_else(few)?)
+        } else {
+            let held_out = PictureSet::scan(&config.validation, scale, patch)?;
+            skipped.extend(held_out.skipped().to_vec());
+            (found, held_out)
+        };
+        let halves = [0, 1].map(|odd| all.part(|index| index % 2 == odd).ok_or_else(few));
+        let [even, odd] = halves;
         Ok(Self {
-            all: PictureSet::scan(&training, scale, patch)?,
-            halves: [PictureSet::scan(&half(0), scale, patch)?, PictureSet::scan(&half(1), scale, patch)?],
-            held_out: PictureSet::scan(&validation, scale, patch)?,
-            training,
-            validation,
+            training: all.paths(),
+            validation: held_out.paths(),
+            halves: [even?, odd?],
+            all,
+            held_out,
             skipped,
             seed: config.seed,
         })

@@ -40,6 +40,6 @@ pub use files::{
 pub use objective::Losses;
 pub use profile::{Estimate, Profile, UnitProfile};
 pub use report::{MAC_INPUT, Report, WidthRow};
-pub use run::{compress, resume};
+pub use run::{compress, measure_profile, resume};
 pub use surgery::{cut, largest_difference, masked};
 pub use widths::{parse_widths, widths_text};

@@ -102,6 +102,25 @@ pub fn resume(folder: &Path, device: &ComputeDevice, observe: Observer) -> Resul
     compress(&begun.config, &original, device, folder, observe)
 }
 
+/// Measures the sensitivity profile of `model` alone, or reads it if `path` holds it. `events` receives the curve.
+/// `None` if the observer stopped it; what was measured is kept.
+///
+/// # Errors
+/// As [`compress`], and if `path` holds the profile of another network.
+pub fn measure_profile(
+    config: &CompressConfig,
+    model: &Model,
+    device: &ComputeDevice,
+    path: &Path,
+    events: &Path,
+    observe: Observer,
+) -> Result<Option<Profile>> {
+    config.validate()?;
+    let data = Data::open(config, model.description.architecture.scale)?;
+    let plain = device.open()?;
+    profile::measure(config, &model.to_device(&plain)?, &data, &plain, path, events, observe)
+}
+
 /// Writes the settings of a new run, or checks that they are those of the run that is there.
 fn begin(config: &CompressConfig, original: &Model, data: &Data, folder: &Path) -> Result<Begun> {
     let data_hash = data.hash()?;
@@ -178,8 +197,9 @@ impl Run<'_> {
         if !searched && config.method != Method::Profile {
             return Ok(Some(None));
         }
-        let path = self.folder.join(PROFILE_FILE);
-        let profile = profile::measure(config, &self.original, &self.data, &self.device, &path, observe)?;
+        let path = config.profile_file.clone().unwrap_or_else(|| self.folder.join(PROFILE_FILE));
+        let events = self.folder.join(EVENTS_FILE);
+        let profile = profile::measure(config, &self.original, &self.data, &self.device, &path, &events, observe)?;
         Ok(profile.map(Some))
     }
 

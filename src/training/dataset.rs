@@ -78,15 +78,23 @@ pub(crate) fn listed(sources: &[PathBuf]) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// A set of training pictures.
+/// A set of training pictures. Parts of a set share what was decoded.
 pub struct PictureSet {
-    paths: Vec<PathBuf>,
+    store: Arc<Store>,
+    /// Pictures of the store that belong to the set.
+    members: Vec<usize>,
     /// Running sum of the pictures' areas, so that every patch of the set is equally likely.
+    areas: Vec<u64>,
+    skipped: Vec<(PathBuf, String)>,
+}
+
+struct Store {
+    paths: Vec<PathBuf>,
+    /// Area of each picture in pixels.
     areas: Vec<u64>,
     scale: usize,
     cache: Vec<Mutex<Option<Arc<Pyramid>>>>,
     cached_bytes: AtomicU64,
-    skipped: Vec<(PathBuf, String)>,
 }
 
 impl PictureSet {
@@ -98,12 +106,10 @@ impl PictureSet {
     pub fn scan(sources: &[PathBuf], scale: usize, patch: usize) -> Result<Self> {
         let side = patch * scale;
         let (mut paths, mut areas, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let mut total = 0;
         for path in pictures_of(sources)? {
             match dualres_imaging::dimensions(&path) {
                 Ok((width, height)) if width.min(height) >= side => {
-                    total += (width * height) as u64;
-                    areas.push(total);
+                    areas.push((width * height) as u64);
                     paths.push(path);
                 }
                 Ok((width, height)) => skipped.push((path, format!("{width}x{height} is smaller than a patch"))),
@@ -114,22 +120,39 @@ impl PictureSet {
             return Err(TrainingError::NoPictures { side, folders: listed(sources) });
         }
         let cache = paths.iter().map(|_| Mutex::new(None)).collect();
-        Ok(Self { paths, areas, scale, cache, cached_bytes: AtomicU64::new(0), skipped })
+        let members = (0..paths.len()).collect();
+        let store = Arc::new(Store { paths, areas, scale, cache, cached_bytes: AtomicU64::new(0) });
+        Ok(Self { skipped, ..Self::of(store, members) })
+    }
+
+    fn of(store: Arc<Store>, members: Vec<usize>) -> Self {
+        let areas = members.iter().scan(0, |sum, &member| {
+            *sum += store.areas[member];
+            Some(*sum)
+        });
+        Self { areas: areas.collect(), store: store.clone(), members, skipped: Vec::new() }
+    }
+
+    /// The pictures at the positions that `wanted` picks, if there is any.
+    pub fn part(&self, wanted: impl Fn(usize) -> bool) -> Option<Self> {
+        let members: Vec<usize> =
+            self.members.iter().enumerate().filter(|(index, _)| wanted(*index)).map(|(_, &member)| member).collect();
+        (!members.is_empty()).then(|| Self::of(self.store.clone(), members))
     }
 
     /// Number of usable pictures.
     pub fn len(&self) -> usize {
-        self.paths.len()
+        self.members.len()
     }
 
     /// Whether there is no usable picture; never true for a set that exists.
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.members.is_empty()
     }
 
     /// The usable pictures.
-    pub fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.members.iter().map(|&member| self.store.paths[member].clone()).collect()
     }
 
     /// Files that cannot be used, with the reason.
@@ -141,10 +164,16 @@ impl PictureSet {
     pub(crate) fn pick(&self, at: f64) -> usize {
         let total = *self.areas.last().expect("a set has pictures");
         let position = (at * total as f64) as u64;
-        self.areas.partition_point(|&area| area <= position).min(self.paths.len() - 1)
+        self.areas.partition_point(|&area| area <= position).min(self.members.len() - 1)
     }
 
     pub(crate) fn get(&self, index: usize) -> Result<Arc<Pyramid>> {
+        self.store.get(self.members[index])
+    }
+}
+
+impl Store {
+    fn get(&self, index: usize) -> Result<Arc<Pyramid>> {
         let mut slot = self.cache[index].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pyramid) = &*slot {
             return Ok(pyramid.clone());

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, Method, Mode, Progress, Report, Stage, compress, parse_widths, resume,
+    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, Report, Stage, compress, parse_widths, resume,
 };
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Model, device};
+use dualres_network::{Model, cost, device};
 use dualres_training::Distillation;
 use serde_json::json;
 
@@ -58,20 +58,38 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
 fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBuf)> {
     let needed = |what: &str| Misuse(format!("{what} is needed, or --resume RUN"));
     let name = args.model.as_deref().ok_or_else(|| needed("--model"))?;
-    let ratio = args.ratio.ok_or_else(|| needed("--ratio"))?;
+    if args.ratio.is_none() && args.widths.is_none() {
+        return Err(needed("--ratio").into());
+    }
     let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
     if output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
         return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
     }
     let model = library().choose(Some(name), None)?;
     let folder = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
-    let config = config(args, &model, ratio, output)?;
+    let config = config(args, &model, output)?;
     config.validate().map_err(|error| Misuse(error.to_string()))?;
     Ok((config, model, folder))
 }
 
-fn config(args: &CompressArgs, model: &Model, ratio: f64, output: &Path) -> anyhow::Result<CompressConfig> {
+fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<CompressConfig> {
     let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let architecture = &model.description.architecture;
+    let widths = match &args.widths {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Some(parse_widths(&text, architecture).with_context(|| path.display().to_string())?)
+        }
+        None => None,
+    };
+    let ratio = match (args.ratio, &widths) {
+        (Some(ratio), _) => ratio,
+        (None, Some(widths)) => {
+            let count = |architecture| cost::count(architecture, MAC_INPUT, MAC_INPUT).macs() as f64;
+            1.0 - count(&architecture.with_widths(widths.clone())?) / count(architecture)
+        }
+        (None, None) => return Err(Misuse("--ratio or --widths is needed".into()).into()),
+    };
     let mut config = CompressConfig::new(args.name.clone().unwrap_or(stem), ratio);
     if args.quick {
         config = config.quick();
@@ -93,12 +111,9 @@ fn config(args: &CompressArgs, model: &Model, ratio: f64, output: &Path) -> anyh
         (ModeArg::Paper, _) => Mode::Paper,
     };
     config.seed = args.seed;
+    config.profile_file.clone_from(&args.profile);
     config.validation_crop = args.validation_crop.or(config.validation_crop);
-    if let Some(path) = &args.widths {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let widths = parse_widths(&text, &model.description.architecture);
-        config.widths = Some(widths.with_context(|| path.display().to_string())?);
-    }
+    config.widths = widths;
     let (search, selection, finetune) = (&mut config.search, &mut config.selection, &mut config.finetune);
     search.lambda = args.search_lambda.or(args.lambda).unwrap_or(search.lambda);
     selection.lambda = args.selection_lambda.or(args.lambda).unwrap_or(selection.lambda);
@@ -134,7 +149,7 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     for row in &facts.width_table {
         report::line(&format!("{:22} {:>9} {:>9}", row.unit, row.width, row.full));
     }
-    let side = dualres_compression::MAC_INPUT;
+    let side = MAC_INPUT;
     let change = |what: &str, before: String, after: String| report::line(&format!("{what:22} {before:>9} {after:>9}"));
     change("", facts.original.clone(), facts.name.clone());
     let kept = |share: f64| format!("{:.1} %", 100.0 * share);

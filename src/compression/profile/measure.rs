@@ -12,6 +12,7 @@ use crate::{
     candidates::profile_widths,
     data::{Data, Purpose},
     events::{EventLog, Meter},
+    files::unusable,
     objective::{self, values},
     surgery::cut_weights,
 };
@@ -19,26 +20,28 @@ use crate::{
 /// Ratios that networks are really cut to.
 const ANCHORS: [f64; 10] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
-/// Measures the profile of `model`, or goes on with a measurement in `path`. Saved after each unit. `None` if the
-/// observer stopped it.
+/// Measures the profile of `model`, or goes on with a measurement in `path`, or takes the finished one that is there.
+/// Saved after each unit; the curves go to `events`. `None` if the observer stopped it.
 pub(crate) fn measure(
     config: &CompressConfig,
     model: &Model,
     data: &Data,
     device: &Device,
     path: &Path,
+    events: &Path,
     observe: Observer,
 ) -> Result<Option<Profile>> {
     let architecture = &model.description.architecture;
     let mut profile = match Profile::read(path)? {
-        Some(profile) if profile.architecture == *architecture => profile,
-        _ => Profile::new(architecture),
+        Some(profile) if profile.is_of(model) => profile,
+        Some(_) => return Err(unusable(path, "it is the profile of another network")),
+        None => Profile::new(model),
     };
     if profile.is_complete() {
         return Ok(Some(profile));
     }
     let (first, steps) = (profile.units.len(), architecture.widths.len() + 1);
-    let mut log = EventLog::open(&path.with_file_name(crate::EVENTS_FILE), Stage::Profile, first)?;
+    let mut log = EventLog::open(events, Stage::Profile, first)?;
     let mut flow = observe(&Event::Stage { stage: Stage::Profile, step: first, steps });
     let meter = Meter::new(Stage::Profile, first, steps);
     let settings = &config.profile;

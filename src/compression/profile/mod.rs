@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Architecture, Model, Weight, Weights};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     CompressionError, Losses, Result,
@@ -61,6 +62,8 @@ pub struct Estimate {
 pub struct Profile {
     /// The network that was measured.
     pub architecture: Architecture,
+    /// SHA-256 of its weights.
+    weights: String,
     /// Its units; fewer than it has while the measurement is under way.
     pub units: Vec<UnitProfile>,
     anchors: Vec<Anchor>,
@@ -73,9 +76,15 @@ pub struct Profile {
 const LAMBDA: f64 = 0.1;
 
 impl Profile {
-    fn new(architecture: &Architecture) -> Self {
+    fn new(model: &Model) -> Self {
         let (units, anchors, moments) = (Vec::new(), Vec::new(), Vec::new());
-        Self { architecture: architecture.clone(), units, anchors, moments }
+        let architecture = model.description.architecture.clone();
+        Self { architecture, weights: hash(&model.weights()), units, anchors, moments }
+    }
+
+    /// Whether this is the profile of `model`.
+    pub fn is_of(&self, model: &Model) -> bool {
+        self.architecture == model.description.architecture && self.weights == hash(&model.weights())
     }
 
     /// Whether everything was measured.
@@ -153,12 +162,12 @@ impl Profile {
     /// # Errors
     /// If widths or model are not those of the network that was measured.
     pub fn one_shot(&self, model: &Model, widths: &[usize], device: &Device) -> Result<Model> {
-        if model.description.architecture != self.architecture {
+        let mut weights = model.weights();
+        if model.description.architecture != self.architecture || hash(&weights) != self.weights {
             return Err(CompressionError::Setting("the profile is that of another network".into()));
         }
         crate::widths::fits(widths, &self.architecture)?;
         let kept = self.kept(widths);
-        let mut weights = model.weights();
         let folded: Vec<(String, Weight)> =
             (0..kept.len()).map(|unit| self.consumer(&weights, unit, &kept[unit])).collect();
         let architecture = cut_weights(&self.architecture, &mut weights, &kept)?;
@@ -230,6 +239,16 @@ impl Profile {
         let estimate = self.estimate(&self.architecture.widths);
         Losses::weighted(estimate.primal, estimate.dual, LAMBDA)
     }
+}
+
+/// SHA-256 of names and values.
+fn hash(weights: &Weights) -> String {
+    let mut hash = Sha256::new();
+    for (name, weight) in &weights.0 {
+        hash.update(name.as_bytes());
+        weight.values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes the table of a profile as CSV: a row a unit and width.

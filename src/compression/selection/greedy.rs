@@ -71,11 +71,10 @@ pub(super) fn greedy(site: &Site) -> Result<Chosen> {
             scores[channel] = f64::from(judged[channel]);
         }
         kept.extend(best);
-        let mask = mask(&kept, channels, site);
         // Warm start: what was optimised stays, what is new comes with its original weights.
-        let newcomers = original.clone() * self::mask(&kept[kept.len() - take..], channels, site);
-        layer.kernel =
-            layer.kernel.clone() * (mask.clone() - self::mask(&kept[kept.len() - take..], channels, site)) + newcomers;
+        let newcomers = mask(&kept[kept.len() - take..], channels, site);
+        layer.kernel = layer.kernel.clone() + original.clone() * newcomers;
+        let mask = mask(&kept, channels, site);
         losses = Some(optimise(site, &constant, &mut layer, &mask, batches, &mut lr)?);
     }
     kept.sort_unstable();

@@ -4,7 +4,7 @@
 mod common;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use common::{config, network, pictures, run};
+use common::{config, network, network_of_seed, pictures, run};
 use dualres_compression::{
     CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, cut, largest_difference, masked,
 };
@@ -119,6 +119,21 @@ fn a_profile_answers_at_once_for_any_ratio() {
     }
     assert!(profile.widths_for(0.995, 0.1).is_err());
     assert!(profile.one_shot(&network(4), &[1; 8], &device).is_err());
+    let mut other = model.clone();
+    other.primal = network_of_seed(9).primal;
+    assert!(profile.one_shot(&other, &full.widths, &device).is_err(), "the same numbers, other weights");
+
+    // A second run takes the profile that is there.
+    let shared = CompressConfig { profile_file: Some(folder.path().join(PROFILE_FILE)), seed: 2, ..config };
+    let second = folder.path().join("second");
+    let mut measured = 0;
+    run(&shared, &model, &second, |event| {
+        measured += usize::from(matches!(event, Event::Stage { stage: Stage::Profile, .. }));
+        stop(event)
+    })
+    .unwrap();
+    assert_eq!(measured, 0);
+    assert!(run(&shared, &other, &folder.path().join("third"), |_| false).is_err());
 }
 
 /// What goes is predicted from what stays: an instant network is nearer to the original than one that just forgets.

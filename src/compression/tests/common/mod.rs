@@ -46,6 +46,12 @@ pub(crate) fn network(scale: usize) -> Model {
     Model::init(Description::new("tiny", architecture), 3, &Device::flex()).unwrap()
 }
 
+/// [`network`] for twice the size with other weights.
+pub(crate) fn network_of_seed(seed: u64) -> Model {
+    let architecture = Architecture::new(2, 8, 2).unwrap();
+    Model::init(Description::new("tiny", architecture), seed, &Device::flex()).unwrap()
+}
+
 /// The whole path in a few steps a stage.
 pub(crate) fn config(data: &Path, ratio: f64) -> CompressConfig {
     let mut config = CompressConfig { data: vec![data.to_owned()], ..CompressConfig::new("small", ratio).quick() };
