@@ -226,7 +226,7 @@ pub(crate) struct TrainArgs {
 /// What the ratio is a budget of.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ModeArg {
-    /// Every unit keeps at most 1 - ratio of its channels, the published rule
+    /// Every unit keeps about 1 - ratio of its channels or fewer, in multiples of 4: the published rule
     Paper,
     /// The network keeps at most 1 - ratio of its multiply-accumulates; units share them as they need
     Budget,
@@ -350,7 +350,12 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
     /// Go on with the run in a folder, with its settings
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["model", "data", "run", "quick", "profile", "widths"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "model", "data", "validation", "validation_crop", "mode", "method", "lambda", "search_lambda",
+        "selection_lambda", "gamma", "finetune_lambda", "seed", "steps", "search_steps", "finetune_steps", "lr", "batch",
+        "patch", "second_order", "channels_per_step", "fresh_patches", "widths", "profile", "teacher", "teacher_weight",
+        "quick", "run", "name",
+    ])]
     pub(crate) resume: Option<PathBuf>,
     /// Name of the result [default: that of OUT]
     #[arg(long)]

@@ -103,6 +103,8 @@ pub(crate) fn allocate(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use dualres_network::Preset;
+
     use super::*;
 
     /// Against trying every choice.
@@ -127,6 +129,18 @@ mod tests {
                     assert_eq!(allocate(&costs, &candidates, &penalties, share).unwrap(), expected, "{percent} %");
                 }
                 None => assert!(allocate(&costs, &candidates, &penalties, share).is_err(), "{percent} %"),
+            }
+        }
+    }
+
+    /// What an instant network for any ratio up to 0.9 needs.
+    #[test]
+    fn every_preset_can_lose_nine_tenths() {
+        for preset in [Preset::T, Preset::S, Preset::L] {
+            for scale in [2, 4, 8] {
+                let full = Architecture::preset(preset, scale).unwrap();
+                let least = Costs::of(&full).share(&vec![1; full.widths.len()]);
+                assert!(least <= 0.1, "{preset:?} x{scale}: {least}");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use dualres_training::{PictureSet, patches};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::{CompressConfig, CompressionError, Result, files::unusable};
@@ -37,15 +38,23 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// Finds and divides the pictures.
+    /// Finds and divides the pictures, those of `broken` left out.
     ///
     /// # Errors
     /// If folders cannot be read or there are too few pictures to divide.
-    pub(crate) fn open(config: &CompressConfig, scale: usize) -> Result<Self> {
+    pub(crate) fn open(config: &CompressConfig, scale: usize, broken: &[(PathBuf, String)]) -> Result<Self> {
         let patches = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
         let patch = patches.into_iter().max().unwrap_or_default();
-        let found = PictureSet::scan(&config.data, scale, patch)?;
-        let mut skipped = found.skipped().to_vec();
+        let scan = |sources: &[PathBuf]| -> Result<(PictureSet, Vec<(PathBuf, String)>)> {
+            let set = PictureSet::scan(sources, scale, patch)?;
+            let skipped = set.skipped().to_vec();
+            let paths = set.paths();
+            let whole = set.part(|index| !broken.iter().any(|(path, _)| *path == paths[index]));
+            let whole = whole.ok_or_else(|| CompressionError::Setting("no picture can be decoded".into()))?;
+            Ok((whole, skipped))
+        };
+        let (found, mut skipped) = scan(&config.data)?;
+        skipped.extend_from_slice(broken);
         let few = || {
             let needed = if config.validation.is_empty() { "three usable pictures" } else { "two usable pictures" };
             CompressionError::Setting(format!(
@@ -57,8 +66,8 @@ impl Data {
             let kept = |index: usize| if count < KEPT_EVERY { index + 1 == count } else { index % KEPT_EVERY == 4 };
             (found.part(|index| !kept(index)).ok_or_else(few)?, found.part(kept).ok_or_else(few)?)
         } else {
-            let held_out = PictureSet::scan(&config.validation, scale, patch)?;
-            skipped.extend(held_out.skipped().to_vec());
+            let (held_out, unusable) = scan(&config.validation)?;
+            skipped.extend(unusable);
             (found, held_out)
         };
         let halves = [0, 1].map(|odd| all.part(|index| index % 2 == odd).ok_or_else(few));
@@ -94,6 +103,19 @@ impl Data {
         };
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose as u64);
         Ok(patches(set, seed, step, size, patch, device)?)
+    }
+
+    /// Pictures that cannot be decoded, with the reason: headers alone do not tell. Takes as long as reading them all.
+    pub(crate) fn broken(&self) -> Vec<(PathBuf, String)> {
+        let broken = |path: &PathBuf| Some((path.clone(), dualres_imaging::read(path).err()?.to_string()));
+        let all: Vec<&PathBuf> = self.training.iter().chain(&self.validation).collect();
+        all.into_par_iter().filter_map(broken).collect()
+    }
+
+    /// Frees the memory of decoded pictures.
+    pub(crate) fn forget(&self) {
+        self.all.forget();
+        self.held_out.forget();
     }
 
     /// SHA-256 of names and contents of all pictures in use.

@@ -41,7 +41,7 @@ pub enum CompressionError {
         most: f64,
     },
     /// Losses or weights are no numbers.
-    #[error("{0} gives values that are not numbers; lower its learning rate")]
+    #[error("{0} gives values that are not numbers; a smaller learning rate or ratio may help")]
     NotFinite(String),
     /// The run folder holds a run with other settings.
     #[error("the run in {} was started with other settings ({difference}); choose another folder with --run or the same settings", path.display())]

@@ -27,6 +27,14 @@ impl SearchSpace {
         Self { kernels: (0..candidates.len()).map(name).collect(), candidates }
     }
 
+    /// Alphas that are certain of one candidate a unit.
+    pub(crate) fn certain(&self, widths: &[usize]) -> Vec<f32> {
+        let alphas = self.candidates.iter().zip(widths).map(|(candidates, width)| {
+            candidates.iter().map(move |candidate| if candidate == width { 0.0 } else { -100.0 })
+        });
+        alphas.flatten().collect()
+    }
+
     /// Length of the vector alpha.
     pub(crate) fn len(&self) -> usize {
         self.candidates.iter().map(Vec::len).sum()
@@ -79,13 +87,14 @@ pub(crate) fn softmax_of(alpha: &[f32]) -> Vec<f64> {
 }
 
 /// Mean over units of the entropy of their probabilities, as a share of the largest there can be. Units with a single
-/// candidate are decided.
+/// candidate have no choice and do not count.
 pub(crate) fn entropy(probabilities: &[Vec<f64>]) -> f64 {
     let of = |pi: &Vec<f64>| {
         let sum: f64 = pi.iter().filter(|&&p| p > 0.0).map(|p| -p * p.ln()).sum();
-        if pi.len() > 1 { sum / (pi.len() as f64).ln() } else { 0.0 }
+        sum / (pi.len() as f64).ln()
     };
-    probabilities.iter().map(of).sum::<f64>() / probabilities.len().max(1) as f64
+    let open: Vec<f64> = probabilities.iter().filter(|pi| pi.len() > 1).map(of).collect();
+    open.iter().sum::<f64>() / open.len().max(1) as f64
 }
 
 /// The L1 norm of each input channel of a kernel [O, C, K, K].

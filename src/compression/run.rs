@@ -1,18 +1,23 @@
 //! The whole of a compression, stage by stage, in a folder that it can be gone on with from.
 
-use std::{ops::ControlFlow, path::Path, time::Instant};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Metric, Model, Weights, device::ComputeDevice};
-use dualres_training::{Distillation, Evaluation, Measuring, Scores, TrainingError, evaluate};
+use dualres_training::{Distillation, Evaluation, Measuring, Scores, TrainingError, evaluate, smallest_measurable};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     CompressConfig, CompressionError, Event, Method, Mode, Observer, Profile, Report, Result, Stage,
-    candidates::{uniform_widths, uniform_within},
+    allocate::Costs,
+    candidates::{budget_candidates, paper_candidates, uniform_widths, uniform_within},
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{
@@ -23,7 +28,7 @@ use crate::{
     report::{Kept, MAC_INPUT, width_table},
     search, selection,
     selection::Selected,
-    surgery::{check_smaller, cut, largest_difference, verify},
+    surgery::{check_smaller, cut, verify},
     widths::{fits, widths_text},
 };
 
@@ -32,6 +37,9 @@ use crate::{
 struct Begun {
     config: CompressConfig,
     data_hash: String,
+    /// Pictures that cannot be decoded, with the reason.
+    #[serde(default)]
+    broken: Vec<(PathBuf, String)>,
 }
 
 /// The widths that were decided.
@@ -64,21 +72,10 @@ pub fn compress(
     folder: &Path,
     observe: Observer,
 ) -> Result<Option<(Model, Report)>> {
-    config.validate()?;
-    if original.duals.is_empty() {
-        return Err(CompressionError::Setting(
-            "the model has no dual models, which compression is driven by; train them first (`dualres train --init`)"
-                .into(),
-        ));
-    }
-    if let Some(widths) = &config.widths {
-        fits(widths, &original.description.architecture)?;
-    }
+    check(config, original)?;
     std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
     let _held = take(folder)?;
-    let scale = original.description.architecture.scale;
-    let data = Data::open(config, scale)?;
-    let begun = begin(config, original, &data, folder)?;
+    let (data, data_hash) = begin(config, original, folder)?;
     for (path, reason) in &data.skipped {
         if observe(&Event::Warning(format!("not used: {} ({reason})", path.display()))).is_break() {
             return Ok(None);
@@ -86,7 +83,62 @@ pub fn compress(
     }
     let plain = device.open()?;
     let original = original.to_device(&plain)?;
-    Run { config, original, data, compute: device, device: plain, folder, data_hash: begun.data_hash }.run(observe)
+    Run { config, original, data, compute: device, device: plain, folder, data_hash }.run(observe)
+}
+
+/// Refuses at once what could only fail after hours.
+fn check(config: &CompressConfig, original: &Model) -> Result<()> {
+    config.validate()?;
+    let architecture = &original.description.architecture;
+    let wrong = |what: String| Err(CompressionError::Setting(what));
+    if original.duals.is_empty() {
+        return wrong(
+            "the model has no dual models, which compression is driven by; train them first (`dualres train --init`)"
+                .into(),
+        );
+    }
+    let least = smallest_measurable(architecture.scale);
+    if config.validation_crop.is_some_and(|side| side < least) {
+        return wrong(format!("validation pictures must keep at least {least} pixels a side"));
+    }
+    if let Some(Distillation { teacher, weight }) = &config.finetune.distillation {
+        if !weight.is_finite() || *weight <= 0.0 {
+            return wrong("the weight of what is learned from a larger network must be a positive number".into());
+        }
+        let taught_by = Model::read(teacher, &Device::flex())?.description.architecture;
+        if taught_by.scale != architecture.scale {
+            return wrong(format!(
+                "the network to learn from enlarges {} times: {}",
+                taught_by.scale,
+                teacher.display()
+            ));
+        }
+    }
+    if let Some(widths) = &config.widths {
+        fits(widths, architecture)?;
+    }
+    let narrowest = match (&config.widths, config.method, config.mode) {
+        (Some(widths), ..) => widths.clone(),
+        (_, Method::Profile, _) => vec![1; architecture.widths.len()],
+        (_, Method::Drc, Mode::Budget) => {
+            budget_candidates(architecture, config.ratio).iter().map(|candidates| candidates[0]).collect()
+        }
+        (_, Method::Drc, Mode::Paper) => {
+            architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
+        }
+        (_, _, Mode::Budget) => uniform_within(architecture, config.ratio)?,
+        (_, _, Mode::Paper) => uniform_widths(architecture, config.ratio),
+    };
+    let least = Costs::of(architecture).share(&narrowest);
+    let budgeted = config.widths.is_none() && (config.mode == Mode::Budget || config.method == Method::Profile);
+    if budgeted && least > 1.0 - config.ratio {
+        return Err(CompressionError::Budget { wanted: 1.0 - config.ratio, least });
+    }
+    if narrowest == architecture.widths {
+        let macs = dualres_network::cost::count(architecture, MAC_INPUT, MAC_INPUT).macs();
+        return Err(CompressionError::NotSmaller { what: "multiply-accumulates", before: macs, after: macs });
+    }
+    Ok(())
 }
 
 /// Goes on with the run in `folder`.
@@ -115,34 +167,41 @@ pub fn measure_profile(
     events: &Path,
     observe: Observer,
 ) -> Result<Option<Profile>> {
-    config.validate()?;
-    let data = Data::open(config, model.description.architecture.scale)?;
+    check(config, model)?;
+    let scale = model.description.architecture.scale;
+    let broken = Data::open(config, scale, &[])?.broken();
+    let data = Data::open(config, scale, &broken)?;
     let plain = device.open()?;
     profile::measure(config, &model.to_device(&plain)?, &data, &plain, path, events, observe)
 }
 
-/// Writes the settings of a new run, or checks that they are those of the run that is there.
-fn begin(config: &CompressConfig, original: &Model, data: &Data, folder: &Path) -> Result<Begun> {
-    let data_hash = data.hash()?;
+/// Writes the settings of a new run, or checks that they are those of the run that is there. Returns the pictures and
+/// their hash.
+fn begin(config: &CompressConfig, original: &Model, folder: &Path) -> Result<(Data, String)> {
+    let scale = original.description.architecture.scale;
     let other = |difference| Err(CompressionError::OtherRun { path: folder.to_owned(), difference });
-    if let Some(begun) = load_json::<Begun>(&folder.join(CONFIG_FILE))? {
-        if let Some(difference) = config.difference(&begun.config) {
+    if let Some(Begun { config: begun, data_hash, broken }) = load_json::<Begun>(&folder.join(CONFIG_FILE))? {
+        if let Some(difference) = config.difference(&begun) {
             return other(difference);
         }
         let stored = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?;
         if stored.weights() != original.weights() {
             return other("another network".into());
         }
-        if begun.data_hash != data_hash {
+        let data = Data::open(config, scale, &broken)?;
+        if data.hash()? != data_hash {
             return Err(CompressionError::OtherData { path: folder.to_owned() });
         }
-        return Ok(begun);
+        return Ok((data, data_hash));
     }
+    // Decoded once before anything is begun: a picture that breaks a run after hours would break it for good.
+    let broken = Data::open(config, scale, &[])?.broken();
+    let data = Data::open(config, scale, &broken)?;
+    let data_hash = data.hash()?;
     write_atomically(&folder.join(ORIGINAL_FILE), &original.to_bytes())?;
-    let begun = Begun { config: config.clone(), data_hash };
     // Last: a folder with settings has everything that they speak of.
-    save_json(&folder.join(CONFIG_FILE), &begun)?;
-    Ok(begun)
+    save_json(&folder.join(CONFIG_FILE), &Begun { config: config.clone(), data_hash: data_hash.clone(), broken })?;
+    Ok((data, data_hash))
 }
 
 struct Run<'a> {
@@ -180,10 +239,10 @@ impl Run<'_> {
         )?;
         let Some(selected) = selected else { return Ok(None) };
         let Some((small, cut)) = self.cut(&selected, observe)? else { return Ok(None) };
-        let Some((tuned, after)) = self.finetune(small, &cut, observe)? else { return Ok(None) };
+        let Some((tuned, after, finetuned)) = self.finetune(small, &cut, observe)? else { return Ok(None) };
         let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
-        let (result, report) = self.report(tuned, &decision, &selected, &cut, after, seconds);
+        let (result, report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
         write_atomically(&folder.join(RESULT_FILE), &result.to_bytes())?;
         // Last: a folder with a report is finished.
         save_json(&folder.join(REPORT_FILE), &report)?;
@@ -197,9 +256,17 @@ impl Run<'_> {
         if !searched && config.method != Method::Profile {
             return Ok(Some(None));
         }
-        let path = config.profile_file.clone().unwrap_or_else(|| self.folder.join(PROFILE_FILE));
+        // The run keeps a copy of a shared profile: what becomes of the other file is no matter then.
+        let own = self.folder.join(PROFILE_FILE);
+        if let Some(profile) = Profile::read(&own)?.filter(Profile::is_complete) {
+            return Ok(Some(Some(profile)));
+        }
+        let path = config.profile_file.as_ref().unwrap_or(&own);
         let events = self.folder.join(EVENTS_FILE);
-        let profile = profile::measure(config, &self.original, &self.data, &self.device, &path, &events, observe)?;
+        let profile = profile::measure(config, &self.original, &self.data, &self.device, path, &events, observe)?;
+        if let Some(profile) = &profile {
+            profile.write(&own)?;
+        }
         Ok(profile.map(Some))
     }
 
@@ -261,9 +328,10 @@ impl Run<'_> {
         let Some(after) = self.evaluate(&small, observe)? else { return Ok(None) };
         let set = self.set_name();
         let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
-        save_json(&report, &cut)?;
         let progress = crate::Progress { psnr_y: Some(cut.cut.psnr_y), ..meter.step(STEPS) };
-        Ok(told(progress, observe)?.is_continue().then_some((small, cut)))
+        let flow = told(progress, observe)?;
+        save_json(&report, &cut)?;
+        Ok(flow.is_continue().then_some((small, cut)))
     }
 
     fn small(&self, masked: &Weights, kept: &[Vec<usize>]) -> Result<(Model, f64)> {
@@ -271,31 +339,37 @@ impl Run<'_> {
         let mut small = cut(&masked, kept, &self.device)?;
         small.description.name.clone_from(&self.config.name);
         let proof = self.data.batch(Purpose::Proof, 0, 2, self.config.selection.patch, &self.device)?;
-        verify(&masked, &small, &proof[0])?;
+        let difference = verify(&masked, &small, &proof[0])?;
         check_smaller(&self.original, &small)?;
-        Ok((small.clone(), largest_difference(&masked, &small, &proof[0])))
+        Ok((small, difference))
     }
 
-    /// Fine-tunes, and measures what came of it.
-    fn finetune(&self, small: Model, cut: &Cut, observe: Observer) -> Result<Option<(Model, Scores)>> {
+    /// Fine-tunes, and measures what came of it; whether it is the tuned network comes with it.
+    fn finetune(&self, small: Model, cut: &Cut, observe: Observer) -> Result<Option<(Model, Scores, bool)>> {
         let config = self.config;
         if config.finetune.steps == 0 {
-            return Ok(Some((small, cut.cut)));
+            return Ok(Some((small, cut.cut, false)));
         }
+        // Training has pictures of its own.
+        self.data.forget();
         let architecture = small.description.architecture.clone();
         let shares = Kept::of(&self.original.description.architecture).shares(&architecture.widths);
         let (data, compute) = (&self.data, self.compute);
         if !finetune::finetune(config, &architecture, shares, data, compute, self.folder, observe)? {
             return Ok(None);
         }
-        let tuned = Model::read(&finetune::tuned(self.folder), &self.device)?;
+        let mut tuned = Model::read(&finetune::tuned(self.folder), &self.device)?;
+        if tuned.duals.is_empty() {
+            // Without dual loss they were not trained; those of the original still close the loop.
+            tuned.duals.clone_from(&small.duals);
+        }
         let Some(after) = self.evaluate(&tuned, observe)? else { return Ok(None) };
         if after.mean.psnr_y < cut.cut.psnr_y {
             let (after, before) = (after.mean.psnr_y, cut.cut.psnr_y);
             let text = format!("fine-tuning made it worse ({before:.2} to {after:.2} dB); the network stays as cut");
-            return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut)));
+            return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut, false)));
         }
-        Ok(Some((tuned, after.mean)))
+        Ok(Some((tuned, after.mean, true)))
     }
 
     /// Measures on the validation pictures. `None` if the observer stops it.
@@ -322,7 +396,7 @@ impl Run<'_> {
         decision: &Decision,
         selected: &Selected,
         cut: &Cut,
-        after: Scores,
+        (after, finetuned): (Scores, bool),
         seconds: f64,
     ) -> (Model, Report) {
         let (config, original) = (self.config, &self.original);
@@ -360,7 +434,8 @@ impl Run<'_> {
             cut_difference: cut.difference,
             selection_losses: selected.losses,
             alpha_entropy: decision.alpha_entropy,
-            distilled_from: config.finetune.distillation.as_ref().map(name),
+            finetuned,
+            distilled_from: config.finetune.distillation.as_ref().filter(|_| finetuned).map(name),
             width_table: width_table(&before.architecture, small),
             data_hash: self.data_hash.clone(),
             rule: cut.rule.clone(),
@@ -389,7 +464,7 @@ impl Run<'_> {
                 "psnr_before": cut.before.psnr_y,
                 "psnr_after": after.psnr_y,
             },
-            "finetuning": description.training,
+            "finetuning": if finetuned { description.training.clone() } else { serde_json::Value::Null },
         });
         report.bytes_after = result.to_bytes().len() as u64;
         (result, report)

@@ -116,11 +116,11 @@ pub fn largest_difference(a: &Model, b: &Model, x: &Tensor<4>) -> f64 {
     gaps.fold(0.0, |most: f64, gap| if gap.is_nan() || gap > most { gap } else { most }) / 255.0
 }
 
-/// Whether the cut network is the masked one, on the pictures `x`.
-pub(crate) fn verify(masked: &Model, cut: &Model, x: &Tensor<4>) -> Result<()> {
+/// Whether the cut network is the masked one, on the pictures `x`. Returns the largest difference.
+pub(crate) fn verify(masked: &Model, cut: &Model, x: &Tensor<4>) -> Result<f64> {
     let difference = largest_difference(masked, cut, x);
     if difference <= MOST_DIFFERENCE {
-        return Ok(());
+        return Ok(difference);
     }
     Err(CompressionError::Different { difference, most: MOST_DIFFERENCE })
 }
@@ -129,11 +129,11 @@ pub(crate) fn verify(masked: &Model, cut: &Model, x: &Tensor<4>) -> Result<()> {
 pub(crate) fn check_smaller(original: &Model, small: &Model) -> Result<()> {
     let count = |model: &Model| cost::count(&model.description.architecture, MAC_INPUT, MAC_INPUT);
     let (before, after) = (count(original), count(small));
-    let weights = |model: &Model| model.weights().0.values().map(|weight| 4 * weight.values.len() as u64).sum();
+    let bytes = |model: &Model| model.to_bytes().len() as u64;
     for (what, before, after) in [
         ("parameters", before.parameters(), after.parameters()),
         ("multiply-accumulates", before.macs(), after.macs()),
-        ("bytes of weights", weights(original), weights(small)),
+        ("bytes of the file", bytes(original), bytes(small)),
     ] {
         if after >= before {
             return Err(CompressionError::NotSmaller { what, before, after });

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dualres_network::Architecture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError};
+use crate::{Result, TrainingError, evaluate::smallest_measurable};
 
 /// Settings of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,8 +124,11 @@ impl TrainConfig {
         if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
             return wrong("the weight of the distillation must be a positive number");
         }
-        if self.validation_crop.is_some_and(|side| side < 4 * self.architecture.scale) {
-            return wrong("validation pictures must be cut to at least four low-resolution pixels");
+        let least = smallest_measurable(self.architecture.scale);
+        if self.validation_crop.is_some_and(|side| side < least) {
+            return Err(TrainingError::Setting(format!(
+                "validation pictures must keep at least {least} pixels a side"
+            )));
         }
         if self.ema >= 1.0 || self.skip_threshold <= 1.0 {
             return wrong("the decay of the average must be below 1 and the skip threshold above 1");
@@ -150,12 +153,21 @@ impl TrainConfig {
         let (Ok(serde_json::Value::Object(a)), Ok(serde_json::Value::Object(b))) = (a, b) else {
             return Some("unreadable settings".into());
         };
-        let different = a.keys().chain(b.keys()).find(|key| a.get(*key) != b.get(*key))?;
+        // Where the file to begin from lies does not matter to a run that has begun; folders are moved.
+        let same = |key: &str| match key {
+            "init" => file_name(&self.init) == file_name(&other.init),
+            _ => a.get(key) == b.get(key),
+        };
+        let different = a.keys().chain(b.keys()).find(|key| !same(key))?;
         let shown = |settings: &serde_json::Map<String, serde_json::Value>| {
             settings.get(different).map_or_else(|| "nothing".to_owned(), ToString::to_string)
         };
         Some(format!("{different}: {} there, {} here", shown(&b), shown(&a)))
     }
+}
+
+fn file_name(path: &Option<PathBuf>) -> Option<&std::ffi::OsStr> {
+    path.as_deref().and_then(std::path::Path::file_name)
 }
 
 #[cfg(test)]

@@ -155,6 +155,14 @@ impl PictureSet {
         self.members.iter().map(|&member| self.store.paths[member].clone()).collect()
     }
 
+    /// Drops what was decoded, here and in all parts; it is decoded again when it is needed.
+    pub fn forget(&self) {
+        for slot in &self.store.cache {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        self.store.cached_bytes.store(0, Ordering::Relaxed);
+    }
+
     /// Files that cannot be used, with the reason.
     pub fn skipped(&self) -> &[(PathBuf, String)] {
         &self.skipped

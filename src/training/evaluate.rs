@@ -94,6 +94,17 @@ pub fn evaluate(
     Ok(Evaluation { mean: mean(&images), images, rule: rule(scale) })
 }
 
+/// Smallest side in high-resolution pixels of a picture that can be measured: SSIM needs its window within what is left
+/// after shaving.
+pub fn smallest_measurable(scale: usize) -> usize {
+    (2 * scale + SSIM_WINDOW).next_multiple_of(scale)
+}
+
+/// Side of the window of SSIM.
+const SSIM_WINDOW: usize = 11;
+/// What a picture counts for at most in a mean of decibels: one that is met exactly must not make it infinite.
+const MOST_DECIBELS: f64 = 100.0;
+
 /// How [`evaluate`] measures.
 pub fn rule(scale: usize) -> String {
     format!(
@@ -130,12 +141,14 @@ fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Resu
 
 fn mean(images: &[ImageScore]) -> Scores {
     let count = images.len() as f64;
-    let of = |get: &dyn Fn(&Scores) -> f64| images.iter().map(|image| get(&image.scores)).sum::<f64>() / count;
+    let of = |get: &dyn Fn(&Scores) -> f64| {
+        images.iter().map(|image| get(&image.scores).min(MOST_DECIBELS)).sum::<f64>() / count
+    };
     let loops: Option<Vec<f64>> = images.iter().map(|image| image.scores.loop_psnr).collect();
     Scores {
         psnr_y: of(&|s| s.psnr_y),
         ssim_y: of(&|s| s.ssim_y),
-        loop_psnr: loops.map(|values| values.iter().sum::<f64>() / count),
+        loop_psnr: loops.map(|values| values.iter().map(|psnr| psnr.min(MOST_DECIBELS)).sum::<f64>() / count),
         bicubic_psnr_y: of(&|s| s.bicubic_psnr_y),
     }
 }

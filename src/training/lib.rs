@@ -19,7 +19,7 @@ pub use adam::Optimizers;
 pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, evaluate, rule};
+pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, evaluate, rule, smallest_measurable};
 pub use run::{Progress, TrainEvent, Validation, train};
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

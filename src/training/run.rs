@@ -114,10 +114,10 @@ pub fn train(
     if flow.is_continue() && session.owes_validation() {
         let validation = session.validate(observe)?;
         session.log.validated(session.position.step, validation.map(|(validation, _)| validation));
-        session.save()?;
         if let Some((validation, best)) = validation {
             flow = observe(&TrainEvent::Validated { validation, best });
         }
+        session.save()?;
     }
 
     let first = session.position.step;
@@ -145,11 +145,12 @@ pub fn train(
         if step.is_multiple_of(LOG_EVERY) || validation.is_some() || flow.is_break() {
             session.log(&progress, validation);
         }
-        if validate || flow.is_break() {
-            session.save()?;
-        }
+        // Told before it is saved: what an observer keeps may be ahead of the state, never behind it.
         if let Some((validation, best)) = validation {
             flow = flow_and(flow, observe(&TrainEvent::Validated { validation, best }));
+        }
+        if validate || flow.is_break() {
+            session.save()?;
         }
     }
     Ok(session.position.best)
@@ -234,22 +235,29 @@ impl<'a> Session<'a> {
         let lr = config.learning_rate(self.position.step);
         let (pictures, features) = self.model.primal.forward_with_features(targets[0].clone(), Pooling::Global);
         let loss = dual_regression_loss(&pictures, &targets, &self.model.duals, config.lambda);
+        let taught = match (&self.teacher, &config.distillation) {
+            (Some(teacher), Some(Distillation { weight, .. })) => {
+                let (_, taught) = teacher.forward_with_features(targets[0].clone().inner(), Pooling::Global);
+                let gap = features.mean_dim(1) - Tensor::from_inner(taught.mean_dim(1));
+                Some(gap.square().mean() * *weight)
+            }
+            _ => None,
+        };
         // One read for all numbers: each waits for the device.
-        let terms: Vec<Tensor<1>> = loss.primal.iter().chain(&loss.dual).cloned().map(Tensor::inner).collect();
-        let terms = Tensor::cat(terms, 0).into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32");
+        let terms = loss.primal.iter().chain(&loss.dual).chain(&taught).cloned().map(Tensor::inner);
+        let terms = Tensor::cat(terms.collect::<Vec<Tensor<1>>>(), 0).into_data();
+        let terms = terms.convert::<f32>().try_into_vec::<f32>().expect("converted to f32");
         let sum = |terms: &[f32]| terms.iter().map(|&term| f64::from(term)).sum::<f64>();
-        let (primal, dual) = (sum(&terms[..loss.primal.len()]), sum(&terms[loss.primal.len()..]));
-        let total = primal + config.lambda * dual;
+        let (primal, rest) = terms.split_at(loss.primal.len());
+        let (dual, distilled) = rest.split_at(loss.dual.len());
+        let (primal, dual) = (sum(primal), sum(dual));
+        let total = primal + config.lambda * dual + sum(distilled);
         let limit = self.position.mean_loss.map_or(f64::INFINITY, |mean| mean * config.skip_threshold);
         let skipped = !total.is_finite() || total > limit;
         if !skipped {
-            let objective = match (&self.teacher, &config.distillation) {
-                (Some(teacher), Some(Distillation { weight, .. })) => {
-                    let (_, taught) = teacher.forward_with_features(targets[0].clone().inner(), Pooling::Global);
-                    let gap = features.mean_dim(1) - Tensor::from_inner(taught.mean_dim(1));
-                    loss.total + gap.square().mean() * *weight
-                }
-                _ => loss.total,
+            let objective = match taught {
+                Some(taught) => loss.total + taught,
+                None => loss.total,
             };
             let gradients = objective.backward();
             let norm = self.optimizers.step(&mut self.model, &gradients, lr, config.clip);

@@ -30,7 +30,8 @@ struct Measured {
     max_seconds: f64,
     /// Interquartile range over the median.
     spread: f64,
-    /// Highest resident memory of a process that does nothing else; `None` where the system does not tell.
+    /// Highest resident memory of a process that does nothing else, not counting that of a GPU; `None` where the system
+    /// does not tell.
     peak_memory_bytes: Option<u64>,
 }
 

@@ -26,6 +26,11 @@ const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
+    if let Some(output) = &args.output
+        && output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
+    {
+        return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
+    }
     let device = device::choose(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
     let mut display = Display { bar: bar.clone(), psnr: None, json: args.json };
@@ -39,7 +44,13 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     };
     bar.finish_and_clear();
     let Some((result, facts)) = finished else {
-        let again = format!("dualres compress --resume {}", folder.display());
+        let mut again = format!("dualres compress --resume \"{}\"", folder.display());
+        if let Some(output) = &args.output {
+            again += &format!(" --out \"{}\"", output.display());
+        }
+        if args.device != "auto" {
+            again += &format!(" --device \"{}\"", args.device);
+        }
         if args.json {
             report::line(&json!({"stopped": true, "run": folder, "resume": again}).to_string());
         } else {
@@ -62,9 +73,6 @@ fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBu
         return Err(needed("--ratio").into());
     }
     let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
-    if output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
-        return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
-    }
     let model = library().choose(Some(name), None)?;
     let folder = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
     let config = config(args, &model, output)?;
@@ -86,7 +94,8 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         (Some(ratio), _) => ratio,
         (None, Some(widths)) => {
             let count = |architecture| cost::count(architecture, MAC_INPUT, MAC_INPUT).macs() as f64;
-            1.0 - count(&architecture.with_widths(widths.clone())?) / count(architecture)
+            // A short number: it is compared with itself after a way through JSON.
+            (1e4 * (1.0 - count(&architecture.with_widths(widths.clone())?) / count(architecture))).round() / 1e4
         }
         (None, None) => return Err(Misuse("--ratio or --widths is needed".into()).into()),
     };
@@ -94,8 +103,12 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     if args.quick {
         config = config.quick();
     }
-    config.data.clone_from(&args.data);
-    config.validation.clone_from(&args.validation);
+    // Absolute: a run is gone on with from other folders than it was begun in.
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).with_context(|| format!("cannot tell where {} lies", path.display()))
+    };
+    config.data = args.data.iter().map(absolute).collect::<anyhow::Result<_>>()?;
+    config.validation = args.validation.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     config.method = match args.method {
         MethodArg::Drc => Method::Drc,
         MethodArg::Uniform => Method::Uniform,
@@ -111,7 +124,12 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         (ModeArg::Paper, _) => Mode::Paper,
     };
     config.seed = args.seed;
-    config.profile_file.clone_from(&args.profile);
+    if let Some(path) = &args.profile {
+        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+            return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
+        }
+        config.profile_file = Some(absolute(path)?);
+    }
     config.validation_crop = args.validation_crop.or(config.validation_crop);
     config.widths = widths;
     let (search, selection, finetune) = (&mut config.search, &mut config.selection, &mut config.finetune);
@@ -133,7 +151,9 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     for batch in [&mut search.batch, &mut selection.batch, &mut config.profile.batch, &mut finetune.batch] {
         *batch = args.batch.unwrap_or(*batch);
     }
-    finetune.distillation = args.teacher.clone().map(|teacher| Distillation { teacher, weight: args.teacher_weight });
+    if let Some(teacher) = &args.teacher {
+        finetune.distillation = Some(Distillation { teacher: absolute(teacher)?, weight: args.teacher_weight });
+    }
     Ok(config)
 }
 

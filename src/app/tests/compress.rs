@@ -94,11 +94,21 @@ fn killed_in_every_stage_a_run_loses_nothing() {
     let steps = ["--search-steps", "200", "--finetune-steps", "400", "--channels-per-step", "1", "--name", "small"];
     let expected = json(&dualres(&setting.arguments(&through, &steps)));
     let run = pieces.with_extension("run");
-    for stage in ["profile", "search", "select", "finetune"] {
+    for (stage, beyond) in [
+        ("profile", None),
+        ("search", Some("search.safetensors")),
+        ("select", Some("selection.safetensors")),
+        ("cut", None),
+        ("finetune", None),
+        ("finetune", Some("finetune/state.safetensors")),
+    ] {
         let mut child = command(&setting.arguments(&pieces, &steps)).stdout(Stdio::null()).spawn().unwrap();
         let begun = format!("\n{stage},");
         let events = run.join("events.csv");
-        wait_for(&mut child, stage, || std::fs::read_to_string(&events).is_ok_and(|rows| rows.contains(&begun)));
+        wait_for(&mut child, stage, || {
+            let begun = std::fs::read_to_string(&events).is_ok_and(|rows| rows.contains(&begun));
+            begun && beyond.is_none_or(|state| run.join(state).exists())
+        });
         kill(child);
         assert!(!pieces.exists(), "nothing half done is written: {stage}");
     }
@@ -107,10 +117,56 @@ fn killed_in_every_stage_a_run_loses_nothing() {
     for fact in ["width_table", "kept_macs_ratio", "kept_params_ratio", "psnr_before", "psnr_cut", "psnr_after"] {
         assert_eq!(resumed[fact], expected[fact], "{fact}");
     }
+    // The curves as well, but for the last column, the time.
+    let curves = |path: &Path| {
+        let text = std::fs::read_to_string(path.with_extension("run").join("events.csv")).unwrap();
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(curves(&pieces), curves(&through));
     let weights = |path: &Path| Model::read(path, &Device::flex()).unwrap().weights();
     assert_eq!(weights(&pieces), weights(&through));
     let left: Vec<_> = std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("tmp")), "no rubbish: {left:?}");
+}
+
+/// Begun with relative paths, a run goes on from another folder, and says with which command.
+#[test]
+fn a_run_goes_on_from_another_working_directory() {
+    let setting = setting();
+    let arguments = ["compress", "--model", "tiny.safetensors", "--ratio", "0.5", "--data", "data", "--out"];
+    let more = ["small.safetensors", "--quick", "--patch", "12", "--batch", "2", "--finetune-steps", "4000"];
+    let arguments = [&arguments[..], &more, &["--device", "cpu", "--json"]].concat();
+    let mut child = command(&arguments).current_dir(setting.folder.path()).stdout(Stdio::null()).spawn().unwrap();
+    let run = setting.folder.path().join("small.run");
+    wait_for(&mut child, "fine-tuning", || run.join("finetune/state.safetensors").exists());
+    kill(child);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let resumed = command(&["compress", "--resume", text(&run), "--device", "cpu"])
+        .current_dir(elsewhere.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It is under way again when it is asked to stop: the file is written anew, then grows.
+    let rows = || std::fs::read_to_string(run.join("events.csv")).unwrap().lines().count();
+    let (before, start) = (rows(), Instant::now());
+    while rows() < before + 20 {
+        assert!(start.elapsed() < Duration::from_secs(60), "does not go on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let asked = Command::new("kill").args(["-INT", &resumed.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    let output = resumed.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("--resume"), "{said}");
+
+    let other = dualres(&["compress", "--resume", text(&run), "--finetune-steps", "9"]);
+    assert_eq!(other.status.code(), Some(2), "a run keeps its settings");
+    let picture = elsewhere.path().join("photo.png");
+    std::fs::write(&picture, b"a picture").unwrap();
+    let other = dualres(&["compress", "--resume", text(&run), "--out", text(&picture)]);
+    assert_eq!(other.status.code(), Some(2));
+    assert_eq!(std::fs::read(&picture).unwrap(), b"a picture");
 }
 
 #[test]

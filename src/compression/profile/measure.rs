@@ -7,7 +7,7 @@ use dualres_network::{Model, Pass, Pooling, Weight};
 
 use super::{Anchor, LAMBDA, Profile, UnitProfile, fold, write_table};
 use crate::{
-    CompressConfig, Event, Losses, Observer, Result, Stage,
+    CompressConfig, CompressionError, Event, Losses, Observer, Result, Stage,
     allocate::Costs,
     candidates::profile_widths,
     data::{Data, Purpose},
@@ -33,9 +33,19 @@ pub(crate) fn measure(
 ) -> Result<Option<Profile>> {
     let architecture = &model.description.architecture;
     let mut profile = match Profile::read(path)? {
-        Some(profile) if profile.is_of(model) => profile,
-        Some(_) => return Err(unusable(path, "it is the profile of another network")),
-        None => Profile::new(model),
+        Some(profile) if !profile.is_of(model) => {
+            return Err(unusable(path, "it is the profile of another network"));
+        }
+        Some(profile) if profile.is_complete() && profile.settings != config.profile => {
+            return Err(unusable(path, "the profile was measured with other batches or patches"));
+        }
+        // What is half measured goes on with the same patches only.
+        Some(profile)
+            if profile.is_complete() || (profile.settings == config.profile && profile.seed == config.seed) =>
+        {
+            profile
+        }
+        _ => Profile::new(model, &config.profile, config.seed),
     };
     if profile.is_complete() {
         return Ok(Some(profile));
@@ -58,13 +68,12 @@ pub(crate) fn measure(
         if !measured {
             let moments = moments(model, &passes, unit);
             let measured = measure_unit(model, unit, &moments, &passes, &targets, device)?;
+            let losses = Losses::weighted(measured.primal[0], measured.dual[0], LAMBDA);
             profile.moments.push(moments);
             profile.units.push(measured);
-            profile.write(path)?;
-            let of = &profile.units[unit];
-            let losses = Losses::weighted(of.primal[0], of.dual[0], LAMBDA);
             let progress = crate::Progress { losses: Some(losses), ..meter.step(unit + 1) };
             log.push(&progress)?;
+            profile.write(path)?;
             flow = observe(&Event::Step(progress));
         }
         passes = passes.into_iter().map(|pass| model.primal.pass_unit(pass, unit, &mut |_, _| {})).collect();
@@ -72,11 +81,13 @@ pub(crate) fn measure(
     if flow.is_break() {
         return Ok(None);
     }
-    anchor(&mut profile, model, &targets, device)?;
-    profile.write(path)?;
+    if anchor(&mut profile, model, &targets, device, observe)?.is_break() {
+        return Ok(None);
+    }
     write_table(&profile, &path.with_extension("csv"))?;
     let progress = meter.step(steps);
     log.push(&progress)?;
+    profile.write(path)?;
     Ok(match observe(&Event::Step(progress)) {
         ControlFlow::Continue(()) => Some(profile),
         ControlFlow::Break(()) => None,
@@ -128,6 +139,12 @@ fn measure_unit(
         description.architecture = narrow;
         let small = Model::from_weights(description, &cut, device)?;
         let (losses, psnr) = losses(&small, unit, passes, targets);
+        if !losses.is_finite() {
+            return Err(CompressionError::NotFinite(format!(
+                "the network without channels of {}",
+                architecture.unit_kind(unit)
+            )));
+        }
         profile.primal.push(losses.primal);
         profile.dual.push(losses.dual);
         profile.psnr_y.push(psnr);
@@ -152,9 +169,19 @@ fn losses(model: &Model, from: usize, passes: &[Pass], targets: &[Vec<Tensor<4>>
 }
 
 /// Cuts networks of several sizes for real, so that estimates know what losses add up to.
-fn anchor(profile: &mut Profile, model: &Model, targets: &[Vec<Tensor<4>>], device: &Device) -> Result<()> {
+fn anchor(
+    profile: &mut Profile,
+    model: &Model,
+    targets: &[Vec<Tensor<4>>],
+    device: &Device,
+    observe: Observer,
+) -> Result<ControlFlow<()>> {
+    let mut anchors = Vec::new();
     let least = Costs::of(&profile.architecture).share(&vec![1; profile.units.len()]);
     for ratio in ANCHORS.into_iter().filter(|ratio| 1.0 - ratio >= least) {
+        if observe(&Event::Tick).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
         let widths = profile.widths_for(ratio, LAMBDA)?;
         let small = profile.one_shot(model, &widths, device)?;
         let measured: Vec<(Losses, f64)> =
@@ -162,9 +189,10 @@ fn anchor(profile: &mut Profile, model: &Model, targets: &[Vec<Tensor<4>>], devi
         let losses = Losses::mean(&measured.iter().map(|(losses, _)| *losses).collect::<Vec<_>>());
         let psnr_y = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
         let sum = profile.sum(&widths);
-        profile.anchors.push(Anchor { sum, primal: losses.primal, dual: losses.dual, psnr_y });
+        anchors.push(Anchor { sum, primal: losses.primal, dual: losses.dual, psnr_y });
     }
-    profile.anchors.sort_by(|a, b| a.sum.total_cmp(&b.sum));
-    profile.anchors.dedup_by(|a, b| a.sum <= b.sum);
-    Ok(())
+    anchors.sort_by(|a: &Anchor, b| a.sum.total_cmp(&b.sum));
+    anchors.dedup_by(|a, b| a.sum <= b.sum);
+    profile.anchors = anchors;
+    Ok(ControlFlow::Continue(()))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    CompressionError, Losses, Result,
+    CompressionError, Losses, ProfileConfig, Result,
     allocate::{Costs, allocate},
     files::{load_state, save_state, state_bytes, state_from_bytes},
     surgery::cut_weights,
@@ -64,6 +64,9 @@ pub struct Profile {
     pub architecture: Architecture,
     /// SHA-256 of its weights.
     weights: String,
+    /// What it was measured with.
+    settings: ProfileConfig,
+    seed: u64,
     /// Its units; fewer than it has while the measurement is under way.
     pub units: Vec<UnitProfile>,
     anchors: Vec<Anchor>,
@@ -76,10 +79,11 @@ pub struct Profile {
 const LAMBDA: f64 = 0.1;
 
 impl Profile {
-    fn new(model: &Model) -> Self {
+    fn new(model: &Model, settings: &ProfileConfig, seed: u64) -> Self {
         let (units, anchors, moments) = (Vec::new(), Vec::new(), Vec::new());
         let architecture = model.description.architecture.clone();
-        Self { architecture, weights: hash(&model.weights()), units, anchors, moments }
+        let (weights, settings) = (hash(&model.weights()), settings.clone());
+        Self { architecture, weights, settings, seed, units, anchors, moments }
     }
 
     /// Whether this is the profile of `model`.

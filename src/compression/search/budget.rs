@@ -11,14 +11,14 @@ use crate::{
 /// Mean entropy that a search begins with: what the profile says is believed, but not for certain.
 const FIRST_ENTROPY: f64 = 0.7;
 /// How fast the multiplier follows the constraint, as a share of its first value a step.
-const FOLLOW: f64 = 0.5;
+const FOLLOW: f32 = 0.5;
 
 /// The price of multiply-accumulates: what one times the whole budget would cost in loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Multiplier {
-    price: f64,
-    first: f64,
-    temperature: f64,
+    price: f32,
+    first: f32,
+    temperature: f32,
 }
 
 impl Multiplier {
@@ -26,8 +26,9 @@ impl Multiplier {
     /// plus price at a temperature. Never rising with the width: what is found the other way is noise.
     pub(super) fn losses(&self, space: &SearchSpace, costs: &Costs, pi: &[Vec<f64>], share: f64) -> Vec<Vec<f64>> {
         let of = |(unit, widths): (usize, &Vec<usize>)| {
-            let cost = |width: usize| self.price * width as f64 * costs.of_channel[unit] / costs.total / share;
-            let loss = |(&width, p): (&usize, &f64)| -self.temperature * p.max(1e-300).ln() - cost(width);
+            let (price, temperature) = (f64::from(self.price), f64::from(self.temperature));
+            let cost = |width: usize| price * width as f64 * costs.of_channel[unit] / costs.total / share;
+            let loss = |(&width, p): (&usize, &f64)| -temperature * p.max(1e-300).ln() - cost(width);
             let mut losses: Vec<f64> = widths.iter().zip(&pi[unit]).map(loss).collect();
             for index in (0..losses.len().saturating_sub(1)).rev() {
                 losses[index] = losses[index].max(losses[index + 1]);
@@ -51,11 +52,11 @@ impl Multiplier {
         for (unit, (widths, pi)) in space.candidates.iter().zip(probabilities).enumerate() {
             let of_channel = costs.of_channel[unit] / costs.total / share;
             for (&width, p) in widths.iter().zip(pi) {
-                gradient.push((self.price * of_channel * p * (width as f64 - expected[unit])) as f32);
+                gradient.push((f64::from(self.price) * of_channel * p * (width as f64 - expected[unit])) as f32);
             }
         }
         let excess = costs.share_of(expected) / share - 1.0;
-        self.price = (self.price + FOLLOW * self.first * excess).max(0.0);
+        self.price = (self.price + FOLLOW * self.first * excess as f32).max(0.0);
         gradient
     }
 }
@@ -108,7 +109,10 @@ pub(super) fn beginning(
         |temperature: f64| FIRST_ENTROPY - entropy(&probabilities(&logits(price_at(temperature), temperature)));
     let temperature = bisect(1e-6, 1e4, lacking);
     let price = price_at(temperature);
-    Ok((logits(price, temperature).concat(), Multiplier { price, first: price, temperature }))
+    Ok((
+        logits(price, temperature).concat(),
+        Multiplier { price: price as f32, first: price as f32, temperature: temperature as f32 },
+    ))
 }
 
 /// Where `excess`, which falls, crosses zero, on a logarithmic scale.

@@ -41,7 +41,12 @@ pub(crate) fn search(
     folder: &std::path::Path,
     observe: Observer,
 ) -> Result<Option<(Vec<usize>, f64)>> {
-    Searcher::open(config, original, profile, data, device, folder)?.run(observe)
+    let mut searcher = Searcher::open(config, original, profile, data, device, folder)?;
+    if searcher.space.candidates.iter().all(|candidates| candidates.len() == 1) {
+        // Nothing to search for.
+        return Ok(Some((searcher.decision()?.1, 0.0)));
+    }
+    searcher.run(observe)
 }
 
 struct Searcher<'a> {
@@ -141,10 +146,10 @@ impl<'a> Searcher<'a> {
             progress.entropy = Some(entropy(&probabilities));
             let validate = step.is_multiple_of(self.config.validate_every) || step == steps;
             if validate {
-                let (loss, psnr) = self.validate();
+                let (loss, psnr) = self.validate(&widths);
                 progress.psnr_y = Some(psnr);
-                if loss.is_finite() && self.state.best.as_ref().is_none_or(|best| loss.total < best.0) {
-                    self.state.best = Some((loss.total, widths));
+                if loss.is_finite() && self.state.best.as_ref().is_none_or(|best| (loss.total as f32) < best.0) {
+                    self.state.best = Some((loss.total as f32, widths));
                 }
             }
             log.push(&progress)?;
@@ -220,9 +225,11 @@ impl<'a> Searcher<'a> {
         Ok((probabilities, widths))
     }
 
-    /// Losses and PSNR of the super-network on validation patches.
-    fn validate(&self) -> (Losses, f64) {
-        let mixed = self.space.mixed(&parameters::plain(&self.model), &self.alpha);
+    /// Losses and PSNR, on validation patches, of the super-network that is certain of `widths`: what is judged is what
+    /// would be chosen.
+    fn validate(&self, widths: &[usize]) -> (Losses, f64) {
+        let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.device);
+        let mixed = self.space.mixed(&parameters::plain(&self.model), &certain);
         let measured: Vec<(Losses, f64)> = self
             .validation
             .iter()

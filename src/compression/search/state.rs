@@ -20,8 +20,9 @@ use crate::{
 pub(super) struct State {
     /// Steps done.
     pub(super) step: usize,
-    /// Least validation loss so far and the widths decided for at it.
-    pub(super) best: Option<(f64, Vec<usize>)>,
+    /// Least validation loss so far and the widths decided for at it. In 32 bits, as all numbers of a state: those survive
+    /// JSON to the last bit.
+    pub(super) best: Option<(f32, Vec<usize>)>,
     pub(super) multiplier: Multiplier,
 }
 

@@ -31,7 +31,8 @@ struct Layer {
     bias: Option<Tensor<1>>,
 }
 
-pub(super) fn greedy(site: &Site) -> Result<Chosen> {
+/// `None` if `tick` said stop.
+pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
     let name = site.consumer();
     let named = parameters::collect(site.work, |parameter| {
         parameter.strip_suffix(".weight").or(parameter.strip_suffix(".bias")) == Some(&name)
@@ -52,6 +53,9 @@ pub(super) fn greedy(site: &Site) -> Result<Chosen> {
         step += 1;
         let mut gradient: Option<Tensor<4>> = None;
         for batch in batches {
+            if !tick() {
+                return Ok(None);
+            }
             let (_, kernel, _) = gradients(site, &constant, &layer, batch);
             gradient = Some(match gradient {
                 Some(sum) => sum + kernel,
@@ -67,8 +71,12 @@ pub(super) fn greedy(site: &Site) -> Result<Chosen> {
             warnings.push(format!("{name}: the gradient is no number, channels are taken by their norm"));
             best = next(&crate::mixture::channel_norms(&original), &kept, take);
         }
+        if best.is_empty() {
+            return Err(CompressionError::NotFinite(format!("the network at {name}")));
+        }
         for &channel in &best {
-            scores[channel] = f64::from(judged[channel]);
+            // A state is JSON, which has no numbers that are none.
+            scores[channel] = if judged[channel].is_finite() { f64::from(judged[channel]) } else { 0.0 };
         }
         kept.extend(best);
         // Warm start: what was optimised stays, what is new comes with its original weights.
@@ -84,7 +92,7 @@ pub(super) fn greedy(site: &Site) -> Result<Chosen> {
     }
     let kernel = columns_of(&kernel, &kept);
     let bias = layer.bias.as_ref().map(to_weight);
-    Ok(Chosen { kept, kernel, bias, scores, losses, warnings })
+    Ok(Some(Chosen { kept, kernel, bias, scores, losses, warnings }))
 }
 
 /// The best `take` channels that are not chosen yet. Never one that is, and never one without a number.

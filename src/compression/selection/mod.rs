@@ -4,7 +4,10 @@
 mod greedy;
 mod others;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use burn::tensor::{Device, Tensor};
 use dualres_network::{Model, Pass, Pooling, Weight, Weights};
@@ -164,12 +167,15 @@ impl<'a> Selection<'a> {
             if flow.is_break() {
                 return Ok(None);
             }
-            let chosen = self.choose(unit, front.as_ref())?;
-            for warning in &chosen.warnings {
-                flow = observe(&Event::Warning(warning.clone()));
-            }
+            let mut tick = || observe(&Event::Tick).is_continue();
+            let Some(chosen) = self.choose(unit, front.as_ref(), &mut tick)? else { return Ok(None) };
+            let mut tell = |event: Event| {
+                if observe(&event).is_break() {
+                    flow = ControlFlow::Break(());
+                }
+            };
+            chosen.warnings.iter().for_each(|warning| tell(Event::Warning(warning.clone())));
             self.apply(unit, &chosen);
-            save_state(&self.path, &self.masked, &self.state)?;
             if let Some(front) = &mut front {
                 self.advance(front, unit)?;
             }
@@ -177,10 +183,11 @@ impl<'a> Selection<'a> {
             so_far[..=unit].copy_from_slice(&self.widths[..=unit]);
             (meter.kept_macs, meter.kept_parameters) = kept.shares(&so_far);
             let progress = crate::Progress { losses: chosen.losses, ..meter.step(unit + 1) };
+            // The curve first: rows ahead of the saved state are dropped, rows behind it would be missing.
             log.push(&progress)?;
-            let scores = &self.state.scores[unit];
-            let told = observe(&Event::Unit { unit, kept: &chosen.kept, scores });
-            flow = if flow.is_break() || told.is_break() { told } else { observe(&Event::Step(progress)) };
+            save_state(&self.path, &self.masked, &self.state)?;
+            tell(Event::Unit { unit, kept: &chosen.kept, scores: &self.state.scores[unit] });
+            tell(Event::Step(progress));
         }
         if flow.is_break() {
             return Ok(None);
@@ -245,7 +252,8 @@ impl<'a> Selection<'a> {
         front.cut.iter().zip(&front.whole).zip(&front.targets).map(batch).collect()
     }
 
-    fn choose(&self, unit: usize, front: Option<&Front>) -> Result<Chosen> {
+    /// `None` if `tick` said stop.
+    fn choose(&self, unit: usize, front: Option<&Front>, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
         let count = self.widths[unit];
         let name = format!("{}.weight", self.original.description.architecture.unit_layers(unit).consumer);
         let kernel = &self.masked.0[&name];
@@ -262,12 +270,15 @@ impl<'a> Selection<'a> {
                 let fresh: Option<&dyn Fn(usize) -> Result<Vec<Batch>>> =
                     if settings.fresh_patches { Some(&fresh) } else { None };
                 let site = Site { unit, count, work, batches: &batches, device, settings, fresh };
-                if self.config.method == Method::Thinet { others::thinet(&site) } else { greedy::greedy(&site) }
+                match self.config.method {
+                    Method::Thinet => others::thinet(&site, tick),
+                    _ => greedy::greedy(&site, tick),
+                }
             }
             (Method::Random, _) => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
                 random.set_stream(unit as u64);
-                Ok(others::random(kernel, count, &mut random))
+                Ok(Some(others::random(kernel, count, &mut random)))
             }
             (Method::Profile, _) if self.profile.is_some() => {
                 let profile = self.profile.expect("seen to be there");
@@ -280,9 +291,9 @@ impl<'a> Selection<'a> {
                 for (place, &channel) in profile.units[unit].order.iter().enumerate() {
                     scores[channel] = (judged - place) as f64;
                 }
-                Ok(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() })
+                Ok(Some(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() }))
             }
-            _ => Ok(others::l1(kernel, count)),
+            _ => Ok(Some(others::l1(kernel, count))),
         }
     }
 

@@ -33,10 +33,11 @@ pub(super) fn l1(kernel: &Weight, count: usize) -> Chosen {
 
 /// ThiNet: channels leave one by one, each time the one with which the sum of all that left is smallest; then the
 /// channels that stay are scaled so that the features come as near to the original's as they can.
-pub(super) fn thinet(site: &Site) -> Result<Chosen> {
+/// `None` if `tick` said stop.
+pub(super) fn thinet(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
     let kernel = site.kernel();
     let channels = kernel.shape[1];
-    let products = products(site, &kernel)?;
+    let Some(products) = products(site, &kernel, tick)? else { return Ok(None) };
     let mut gone: Vec<usize> = Vec::new();
     // For each channel the product with the sum of what left.
     let mut with_gone = vec![0.0; channels];
@@ -58,7 +59,7 @@ pub(super) fn thinet(site: &Site) -> Result<Chosen> {
     for (index, value) in kernel.values.iter_mut().enumerate() {
         *value *= scales[index / taps % kept.len()];
     }
-    Ok(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() })
+    Ok(Some(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() }))
 }
 
 /// The factors that minimise `|sum of all z - sum of kept s_j z_j|^2`; ones where that has no answer.
@@ -74,26 +75,34 @@ fn scales(products: &DMatrix<f64>, kept: &[usize]) -> Vec<f32> {
     }
 }
 
-/// Scalar products of what each channel adds to the consumer's output, [C, C].
-fn products(site: &Site, kernel: &Weight) -> Result<DMatrix<f64>> {
+/// Scalar products of what each channel adds to the consumer's output, [C, C], summed over all positions and outputs.
+fn products(site: &Site, kernel: &Weight, tick: &mut dyn FnMut() -> bool) -> Result<Option<DMatrix<f64>>> {
     let channels = kernel.shape[1];
     let mut sum = DMatrix::zeros(channels, channels);
     let name = format!("{}.weight", site.consumer());
+    let alone: Vec<Model> =
+        (0..channels).map(|channel| only(site.work, &name, kernel, channel, site)).collect::<Result<_>>()?;
     for batch in site.batches {
-        let mut parts: Vec<Tensor<2>> = Vec::with_capacity(channels);
-        for channel in 0..channels {
-            let alone = only(site.work, &name, kernel, channel, site)?;
-            let mut probe = |_: &Tensor<4>, output: &Tensor<4>| {
-                let count = output.dims().iter().product();
-                parts.push(output.clone().reshape([1, count]));
-            };
-            let _ = alone.primal.pass_unit(batch.pass.clone(), site.unit, &mut probe);
+        // Patch by patch: all channels' parts of a whole batch would take gigabytes in the larger networks.
+        for patch in 0..batch.wanted.dims()[0] {
+            if !tick() {
+                return Ok(None);
+            }
+            let pass = batch.pass.clone().map(|tensor| tensor.narrow(0, patch, 1));
+            let mut parts: Vec<Tensor<2>> = Vec::with_capacity(channels);
+            for model in &alone {
+                let mut probe = |_: &Tensor<4>, output: &Tensor<4>| {
+                    let count = output.dims().iter().product();
+                    parts.push(output.clone().reshape([1, count]));
+                };
+                let _ = model.primal.pass_unit(pass.clone(), site.unit, &mut probe);
+            }
+            let z = Tensor::cat(parts, 0);
+            let product = values(&z.clone().matmul(z.transpose()));
+            sum += DMatrix::from_fn(channels, channels, |i, j| f64::from(product[i * channels + j]));
         }
-        let z = Tensor::cat(parts, 0);
-        let product = values(&z.clone().matmul(z.transpose()));
-        sum += DMatrix::from_fn(channels, channels, |i, j| f64::from(product[i * channels + j]));
     }
-    Ok(sum)
+    Ok(Some(sum))
 }
 
 /// The network whose consumer sees one channel alone, and has no bias.

@@ -89,7 +89,6 @@ fn a_profile_answers_at_once_for_any_ratio() {
     let data = pictures(5);
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
-    // Weights that have learned something: with random ones no width is worth more than another.
     let model = network(2);
     let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
     let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
@@ -102,7 +101,7 @@ fn a_profile_answers_at_once_for_any_ratio() {
     let full = &model.description.architecture;
     let x = Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 255.0), &device);
     let mut before = f64::NEG_INFINITY;
-    for percent in [0, 10, 25, 50, 75] {
+    for percent in [0, 10, 25, 50, 75, 80] {
         let ratio = f64::from(percent) / 100.0;
         let widths = profile.widths_for(ratio, 0.1).unwrap();
         let small = profile.one_shot(&model, &widths, &device).unwrap();
@@ -111,7 +110,7 @@ fn a_profile_answers_at_once_for_any_ratio() {
         let estimate = profile.estimate(&widths);
         let total = estimate.primal + 0.1 * estimate.dual;
         assert!(total.is_finite() && estimate.psnr_y.is_finite());
-        assert!(total >= before - 0.05 * before.abs(), "{percent} %: {total} after {before}");
+        assert!(total >= before - 0.01 * before.abs(), "{percent} %: {total} after {before}");
         before = total;
         if percent == 0 {
             assert!(largest_difference(&model, &small, &x) < 1e-5);
