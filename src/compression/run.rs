@@ -291,8 +291,7 @@ impl Run<'_> {
             _ if config.mode == Mode::Paper => uniform_widths(architecture, config.ratio),
             _ => uniform_within(architecture, config.ratio)?,
         };
-        let narrow = architecture.with_widths(widths.clone())?;
-        write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&narrow).as_bytes())?;
+        write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&widths, architecture).as_bytes())?;
         let decision = Decision { widths, alpha_entropy };
         save_json(&path, &decision)?;
         Ok(Some(decision))

@@ -4,11 +4,12 @@ use dualres_network::Architecture;
 
 use crate::{CompressionError, Result};
 
-/// The table of a network's widths, with the names of its units.
-pub fn widths_text(architecture: &Architecture) -> String {
-    let units = architecture.units();
-    let lines = units.iter().zip(&architecture.widths);
-    lines.map(|(unit, width)| format!("{width:4}  # {} (of {})\n", unit.kind, unit.full_width)).collect()
+/// The table of widths that `architecture` is to be cut to, with the names of its units.
+pub fn widths_text(widths: &[usize], architecture: &Architecture) -> String {
+    let line = |(unit, (width, of)): (usize, (&usize, &usize))| {
+        format!("{width:4}  # {} (of {of})\n", architecture.unit_kind(unit))
+    };
+    widths.iter().zip(&architecture.widths).enumerate().map(line).collect()
 }
 
 /// Reads a table for `architecture`, in the order of its units.
