@@ -237,7 +237,10 @@ impl CompressConfig {
         let counts = [search.batch, search.steps, search.validate_every, selection.batch, selection.batches];
         let more = [selection.channels_per_step, profile.batch, profile.batches, finetune.batch];
         if counts.iter().chain(&more).any(|&count| count == 0) || finetune.validate_every == 0 {
-            return wrong("batches, channels, intervals and the steps of the search must be at least 1");
+            return wrong(
+                "batches, channels a step and the steps of the search must be at least 1 (only fine-tuning can be left \
+                 out, by --finetune-steps 0)",
+            );
         }
         let rates = [search.alpha_lr, search.lr, search.clip, selection.lr, finetune.lr];
         if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {

@@ -64,7 +64,7 @@ pub enum CompressionError {
         path: PathBuf,
     },
     /// A file of the run could not be read or written.
-    #[error("cannot use the run's file ({reason}): {}", path.display())]
+    #[error("cannot use the run's file ({reason}): {}; if it is damaged, remove it to do its stage anew, or choose another folder with --run", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,

@@ -42,6 +42,10 @@ pub struct Report {
     pub macs_after: u64,
     /// Share that is left.
     pub kept_macs_ratio: f64,
+    /// Whether that is at most `1 - ratio`: held in budget mode; the published rule bounds widths instead.
+    pub macs_within_ratio: bool,
+    /// Whether the widths were given from elsewhere; method and mode then had no part in them.
+    pub widths_given: bool,
     /// Parameters of the original, dual models not counted.
     pub params_before: u64,
     /// Those of the result.
@@ -80,6 +84,10 @@ pub struct Report {
     pub data_hash: String,
     /// How PSNR was measured.
     pub rule: String,
+    /// Pictures it was measured on.
+    pub validation_pictures: usize,
+    /// Side that they were cut to.
+    pub validation_crop: Option<usize>,
     /// Seconds of the run, over all sessions.
     pub seconds: f64,
 }

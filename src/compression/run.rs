@@ -419,6 +419,8 @@ impl Run<'_> {
             macs_before: full_cost.macs(),
             macs_after: small_cost.macs(),
             kept_macs_ratio,
+            macs_within_ratio: kept_macs_ratio <= 1.0 - config.ratio + 1e-9,
+            widths_given: config.widths.is_some(),
             params_before: full_cost.parameters(),
             params_after: small_cost.parameters(),
             kept_params_ratio,
@@ -438,6 +440,8 @@ impl Run<'_> {
             width_table: width_table(&before.architecture, small),
             data_hash: self.data_hash.clone(),
             rule: cut.rule.clone(),
+            validation_pictures: self.data.validation.len(),
+            validation_crop: config.validation_crop,
             seconds,
         };
         let description = &mut result.description;

@@ -18,6 +18,9 @@ use crate::{cli::BenchmarkArgs, interrupt, report, report::Outcome};
 /// A network whose time falls by less than this share of what its multiply-accumulates fall by is warned of.
 const FAIR_SHARE: f64 = 0.5;
 
+/// Spread from which times are called noisy.
+const NOISY: f64 = 0.2;
+
 /// What a network costs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Measured {
@@ -76,15 +79,21 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
             model: name.clone(),
             macs: cost.macs(),
             parameters: cost.parameters(),
-            median_seconds: at(0.5),
+            median_seconds: median(&seconds),
             min_seconds: seconds[0],
             max_seconds: seconds[seconds.len() - 1],
-            spread: (at(0.75) - at(0.25)) / at(0.5),
+            spread: (at(0.75) - at(0.25)) / median(&seconds),
             peak_memory_bytes: memory_of(name, args)?,
         });
     }
     tell(&all, &device.name, args);
     Ok(Outcome::Done)
+}
+
+/// The median of ascending values.
+fn median(values: &[f64]) -> f64 {
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
 }
 
 fn once(upscaler: &Upscaler, picture: &Picture) -> anyhow::Result<()> {
@@ -196,6 +205,11 @@ fn tell(all: &[Measured], device: &str, args: &BenchmarkArgs) {
             measured.median_seconds / all[0].median_seconds
         ));
     }
+    if all.iter().any(|measured| measured.spread > NOISY) {
+        report::line(
+            "the machine is noisy: runs of one model differ much; more --runs or a larger --size will tell more",
+        );
+    }
     for warning in warnings {
         report::line(&format!("warning: {warning}"));
     }
@@ -233,6 +247,11 @@ mod tests {
         assert!(disappointment(&large, &measured(50, 1.2)).is_some());
         assert!(disappointment(&large, &measured(50, 0.6)).is_none());
         assert!(disappointment(&large, &measured(99, 1.0)).is_none(), "as good as the same network");
+    }
+
+    #[test]
+    fn medians_of_even_counts_lie_in_the_middle() {
+        assert_eq!((median(&[1.0, 2.0]), median(&[1.0, 2.0, 9.0])), (1.5, 2.0));
     }
 
     #[test]

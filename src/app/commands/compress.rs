@@ -1,6 +1,7 @@
 //! `dualres compress`
 
 use std::{
+    io::IsTerminal,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
@@ -8,7 +9,8 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, Report, Stage, compress, parse_widths, resume,
+    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
+    resume,
 };
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, cost, device};
@@ -31,6 +33,9 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     {
         return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
     }
+    if let Some(output) = &args.output {
+        check_output(output, args.model.as_deref())?;
+    }
     let device = device::choose(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
     let mut display = Display { bar: bar.clone(), psnr: None, json: args.json };
@@ -43,6 +48,7 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         }
     };
     bar.finish_and_clear();
+    let stored = folder.join(RESULT_FILE);
     let Some((result, facts)) = finished else {
         let mut again = format!("dualres compress --resume \"{}\"", folder.display());
         if let Some(output) = &args.output {
@@ -59,10 +65,28 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Failed);
     };
     if let Some(out) = &args.output {
-        write_atomically(out, &result.to_bytes())?;
+        write_atomically(out, &result.to_bytes())
+            .with_context(|| format!("the network is kept in {}", stored.display()))?;
     }
     tell(&facts, args.output.as_deref(), &folder, args.json)?;
     Ok(Outcome::Done)
+}
+
+/// Finds out before hours of work whether the result can be written.
+fn check_output(output: &Path, model: Option<&str>) -> anyhow::Result<()> {
+    let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if output.is_dir() || !folder.is_dir() {
+        let what = if output.is_dir() { "it is a folder" } else { "its folder does not exist" };
+        return Err(Misuse(format!("--out cannot be written ({what}): {}", output.display())).into());
+    }
+    let lies = |path: &Path| std::fs::canonicalize(path).ok();
+    if let Some(model) = model.map(Path::new)
+        && model.exists()
+        && lies(model) == lies(output)
+    {
+        return Err(Misuse(format!("--out would replace the model itself: {}", output.display())).into());
+    }
+    Ok(())
 }
 
 /// Settings, network and folder of a run from the command line.
@@ -128,6 +152,9 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
             return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
         }
+        if config.mode == Mode::Paper || !matches!(config.method, Method::Drc | Method::Profile) {
+            return Err(Misuse("--profile is for --mode budget and --method profile".into()).into());
+        }
         config.profile_file = Some(absolute(path)?);
     }
     config.validation_crop = args.validation_crop.or(config.validation_crop);
@@ -179,8 +206,14 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     change("parameters", facts.params_before.to_string(), facts.params_after.to_string());
     change("", "kept".into(), kept(facts.kept_params_ratio));
     let decibels = |psnr: f64| format!("{psnr:.2} dB");
+    let crop = facts.validation_crop.map_or(String::new(), |side| format!(", cut to {side}"));
+    report::line(&format!("on {} validation pictures{crop}:", facts.validation_pictures));
     change("PSNR-Y", decibels(facts.psnr_before), decibels(facts.psnr_after));
-    change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
+    if facts.finetuned {
+        change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
+    } else {
+        report::line("  not fine-tuned");
+    }
     if let (Some(before), Some(after)) = (facts.loop_psnr_before, facts.loop_psnr_after) {
         change("loop PSNR", decibels(before), decibels(after));
     }
@@ -190,11 +223,17 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     if let Some(teacher) = &facts.distilled_from {
         report::line(&format!("learned from {teacher} as well"));
     }
+    if !facts.macs_within_ratio && !facts.widths_given {
+        report::line(&format!(
+            "more than {:.1} % of the multiply-accumulates are left: this mode bounds widths; --mode budget bounds those",
+            100.0 * (1.0 - facts.ratio)
+        ));
+    }
     report::line(&facts.rule);
     if let Some(output) = output {
         report::line(&format!("written: {}", output.display()));
     }
-    report::line(&format!("run: {}", folder.display()));
+    report::line(&format!("run: {}, network: {}", folder.display(), folder.join(RESULT_FILE).display()));
     Ok(())
 }
 
@@ -208,6 +247,11 @@ impl Display {
     fn show(&mut self, event: &Event) -> ControlFlow<()> {
         match event {
             Event::Stage { stage, step, steps } => {
+                self.psnr = None;
+                if !self.json && !std::io::stderr().is_terminal() {
+                    // Where no bar is drawn, a line a stage.
+                    eprintln!("{stage}: {step} of {steps} steps done");
+                }
                 self.bar.set_length(*steps as u64);
                 self.bar.set_position(*step as u64);
                 self.bar.set_prefix(stage.to_string());

@@ -176,6 +176,7 @@ fn the_report_says_what_became_of_the_network() {
     let report = json(&dualres(&setting.arguments(&out, &["--steps", "4"])));
     let kept = report["kept_macs_ratio"].as_f64().unwrap();
     assert!(kept > 0.0 && kept <= 0.5, "{kept}");
+    assert_eq!((&report["macs_within_ratio"], &report["validation_pictures"]), (&Value::from(true), &Value::from(1)));
     assert!(report["kept_params_ratio"].as_f64().unwrap() < 1.0);
     assert!(report["psnr_before"].as_f64().unwrap() > 0.0 && report["psnr_after"].as_f64().unwrap() > 0.0);
     let table = report["width_table"].as_array().unwrap();
@@ -225,6 +226,12 @@ fn commands_that_make_no_sense_are_refused() {
         (vec!["--model", model, "--data", data, "--out", text(&out)], 2, "--ratio"),
         (vec!["--model", model, "--ratio", "0.5", "--data", data], 2, "--out"),
         (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&nowhere)], 2, ".safetensors"),
+        (
+            vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", "no/folder.safetensors"],
+            2,
+            "does not exist",
+        ),
+        (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", model], 2, "the model itself"),
         (vec!["--model", model, "--ratio", "1.5", "--data", data, "--out", text(&out)], 2, "between 0 and 1"),
         (vec!["--model", model, "--ratio", "0.5", "--out", text(&out)], 2, "folder of pictures"),
         (vec!["--model", model, "--ratio", "0.5", "--data", text(&nowhere), "--out", text(&out)], 1, "nowhere"),

@@ -34,10 +34,16 @@ pub(crate) fn measure(
     let architecture = &model.description.architecture;
     let mut profile = match Profile::read(path)? {
         Some(profile) if !profile.is_of(model) => {
-            return Err(unusable(path, "it is the profile of another network"));
+            return Err(unusable(
+                path,
+                "it is the profile of another network; choose another file or leave out --profile",
+            ));
         }
         Some(profile) if profile.is_complete() && profile.settings != config.profile => {
-            return Err(unusable(path, "the profile was measured with other batches or patches"));
+            return Err(unusable(
+                path,
+                "the profile was measured with other batches or patches; choose another file or leave out --profile",
+            ));
         }
         // What is half measured goes on with the same patches only.
         Some(profile)
