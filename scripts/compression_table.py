@@ -58,7 +58,7 @@ def timed(options, name, flags, ratio, seed):
     stored = options.runs / f"{slug}.time.json"
     if not stored.exists():
         result = call([options.dualres, "benchmark", "--model", options.model, "--model",
-                       options.runs / f"{slug}.safetensors", "--size", "256x256", "--runs", 7, "--device", "cpu",
+                       options.runs / f"{slug}.safetensors", "--size", "256x256", "--runs", 5, "--device", "cpu",
                        "--json"])
         stored.write_text(json.dumps(result))
     first, second = json.loads(stored.read_text())["models"]
