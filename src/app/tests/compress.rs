@@ -130,6 +130,7 @@ fn killed_in_every_stage_a_run_loses_nothing() {
 }
 
 /// Begun with relative paths, a run goes on from another folder, and says with which command.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_run_goes_on_from_another_working_directory() {
     let setting = setting();
@@ -153,8 +154,8 @@ fn a_run_goes_on_from_another_working_directory() {
         assert!(start.elapsed() < Duration::from_secs(60), "does not go on");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let asked = Command::new("kill").args(["-INT", &resumed.id().to_string()]).status().unwrap();
-    assert!(asked.success());
+    let process = rustix::process::Pid::from_child(&resumed);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     let output = resumed.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
