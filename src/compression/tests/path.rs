@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{config, network, pictures, run, whole, widths, write_picture};
+use common::{config, network, pictures, run, warnings_of, whole, widths, write_picture};
 use dualres_compression::{
     CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Method, Mode, RESULT_FILE, Row, Stage,
     WIDTHS_FILE, parse_widths, resume, uniform_widths,
@@ -259,17 +259,9 @@ fn a_picture_cut_short_does_not_break_a_run() {
     std::fs::write(data.path.join("short.png"), &whole_file[..whole_file.len() / 2]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = CompressConfig { method: Method::L1, ..config(&data.path, 0.5) };
-    let mut warnings = Vec::new();
     let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Cut, .. });
     assert!(run(&config, &network(2), folder.path(), stop).unwrap().is_none());
-    run(&config, &network(2), folder.path(), |event| {
-        if let Event::Warning(text) = event {
-            warnings.push(text.clone());
-        }
-        false
-    })
-    .unwrap()
-    .unwrap();
+    let warnings = warnings_of(&config, &network(2), folder.path());
     assert!(warnings.iter().any(|text| text.contains("short.png")), "{warnings:?}");
 }
 
@@ -326,16 +318,8 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
     let data = pictures(5);
     std::fs::write(data.path.join("broken.png"), b"no picture").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut warnings = Vec::new();
     let mut config = CompressConfig { method: Method::L1, ..config(&data.path, 0.5) };
     config.finetune.steps = 0;
-    run(&config, &network(2), folder.path(), |event| {
-        if let Event::Warning(text) = event {
-            warnings.push(text.clone());
-        }
-        false
-    })
-    .unwrap()
-    .unwrap();
+    let warnings = warnings_of(&config, &network(2), folder.path());
     assert!(warnings.iter().any(|text| text.contains("broken.png")), "{warnings:?}");
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use common::{config, network, network_of_seed, pictures, run};
+use common::{config, network, network_of_seed, pictures, profile_of, run};
 use dualres_compression::{
     CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, cut, largest_difference, masked,
 };
@@ -91,9 +91,7 @@ fn a_profile_answers_at_once_for_any_ratio() {
     let folder = tempfile::tempdir().unwrap();
     let model = network(2);
     let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
-    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
-    assert!(run(&config, &model, folder.path(), stop).unwrap().is_none());
-    let profile = Profile::read(&folder.path().join(PROFILE_FILE)).unwrap().unwrap();
+    let profile = profile_of(&config, &model, folder.path());
     assert!(profile.is_complete());
     let copy = Profile::from_bytes(&profile.to_bytes()).unwrap();
     assert_eq!(copy, profile);
@@ -128,7 +126,7 @@ fn a_profile_answers_at_once_for_any_ratio() {
     let mut measured = 0;
     run(&shared, &model, &second, |event| {
         measured += usize::from(matches!(event, Event::Stage { stage: Stage::Profile, .. }));
-        stop(event)
+        matches!(event, Event::Widths(_))
     })
     .unwrap();
     assert_eq!(measured, 0);
@@ -143,9 +141,7 @@ fn prediction_is_worth_something() {
     let folder = tempfile::tempdir().unwrap();
     let model = network(2);
     let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
-    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
-    run(&config, &model, folder.path(), stop).unwrap();
-    let profile = Profile::read(&folder.path().join(PROFILE_FILE)).unwrap().unwrap();
+    let profile = profile_of(&config, &model, folder.path());
     let widths: Vec<usize> = model.description.architecture.widths.iter().map(|width| width / 2).collect();
     let predicted = profile.one_shot(&model, &widths, &device).unwrap();
     let forgotten = cut(&model, &profile.kept(&widths), &device).unwrap();

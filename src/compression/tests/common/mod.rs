@@ -7,7 +7,7 @@ use std::{
 };
 
 use burn::tensor::Device;
-use dualres_compression::{CompressConfig, CompressionError, Event, Report, compress};
+use dualres_compression::{CompressConfig, CompressionError, Event, PROFILE_FILE, Profile, Report, Stage, compress};
 use dualres_imaging::{EncodeOptions, Picture, Plane, write};
 use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
 
@@ -87,6 +87,26 @@ pub(crate) fn run(
 
 pub(crate) fn whole(config: &CompressConfig, model: &Model, folder: &Path) -> (Model, Report) {
     run(config, model, folder, |_| false).unwrap().unwrap()
+}
+
+/// Runs to the end; what the user is warned of.
+pub(crate) fn warnings_of(config: &CompressConfig, model: &Model, folder: &Path) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let finished = run(config, model, folder, |event| {
+        if let Event::Warning(text) = event {
+            warnings.push(text.clone());
+        }
+        false
+    });
+    assert!(finished.unwrap().is_some());
+    warnings
+}
+
+/// The sensitivity profile of a network.
+pub(crate) fn profile_of(config: &CompressConfig, model: &Model, folder: &Path) -> Profile {
+    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Select, .. });
+    assert!(run(config, model, folder, stop).unwrap().is_none());
+    Profile::read(&folder.join(PROFILE_FILE)).unwrap().unwrap()
 }
 
 pub(crate) fn widths(report: &Report) -> Vec<usize> {

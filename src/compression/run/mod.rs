@@ -1,5 +1,8 @@
 //! The whole of a compression, stage by stage, in a folder that it can be gone on with from.
 
+mod check;
+mod conclude;
+
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -9,15 +12,15 @@ use std::{
 use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Metric, Model, Weights, device::ComputeDevice};
-use dualres_training::{Distillation, Evaluation, Measuring, Scores, TrainingError, evaluate, smallest_measurable};
+use dualres_network::{Model, Weights, device::ComputeDevice};
+use dualres_training::{Evaluation, Measuring, Scores, TrainingError, evaluate};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+
+use check::check;
 
 use crate::{
     CompressConfig, CompressionError, Event, Method, Mode, Observer, Profile, Report, Result, Stage,
-    allocate::Costs,
-    candidates::{budget_candidates, paper_candidates, uniform_widths, uniform_within},
+    candidates::{uniform_widths, uniform_within},
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{
@@ -25,11 +28,11 @@ use crate::{
         RESULT_FILE, WIDTHS_FILE, load_json, save_json, take, unusable,
     },
     finetune, profile,
-    report::{Kept, MAC_INPUT, width_table},
+    report::Kept,
     search, selection,
     selection::Selected,
     surgery::{check_smaller, cut, verify},
-    widths::{fits, widths_text},
+    widths::widths_text,
 };
 
 /// Settings of a run with what they were applied to.
@@ -84,61 +87,6 @@ pub fn compress(
     let plain = device.open()?;
     let original = original.to_device(&plain)?;
     Run { config, original, data, compute: device, device: plain, folder, data_hash }.run(observe)
-}
-
-/// Refuses at once what could only fail after hours.
-fn check(config: &CompressConfig, original: &Model) -> Result<()> {
-    config.validate()?;
-    let architecture = &original.description.architecture;
-    let wrong = |what: String| Err(CompressionError::Setting(what));
-    if original.duals.is_empty() {
-        return wrong(
-            "the model has no dual models, which compression is driven by; train them first (`dualres train --init`)"
-                .into(),
-        );
-    }
-    let least = smallest_measurable(architecture.scale);
-    if config.validation_crop.is_some_and(|side| side < least) {
-        return wrong(format!("validation pictures must keep at least {least} pixels a side"));
-    }
-    if let Some(Distillation { teacher, weight }) = &config.finetune.distillation {
-        if !weight.is_finite() || *weight <= 0.0 {
-            return wrong("the weight of what is learned from a larger network must be a positive number".into());
-        }
-        let taught_by = Model::read(teacher, &Device::flex())?.description.architecture;
-        if taught_by.scale != architecture.scale {
-            return wrong(format!(
-                "the network to learn from enlarges {} times: {}",
-                taught_by.scale,
-                teacher.display()
-            ));
-        }
-    }
-    if let Some(widths) = &config.widths {
-        fits(widths, architecture)?;
-    }
-    let narrowest = match (&config.widths, config.method, config.mode) {
-        (Some(widths), ..) => widths.clone(),
-        (_, Method::Profile, _) => vec![1; architecture.widths.len()],
-        (_, Method::Drc, Mode::Budget) => {
-            budget_candidates(architecture, config.ratio).iter().map(|candidates| candidates[0]).collect()
-        }
-        (_, Method::Drc, Mode::Paper) => {
-            architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
-        }
-        (_, _, Mode::Budget) => uniform_within(architecture, config.ratio)?,
-        (_, _, Mode::Paper) => uniform_widths(architecture, config.ratio),
-    };
-    let least = Costs::of(architecture).share(&narrowest);
-    let budgeted = config.widths.is_none() && (config.mode == Mode::Budget || config.method == Method::Profile);
-    if budgeted && least > 1.0 - config.ratio {
-        return Err(CompressionError::Budget { wanted: 1.0 - config.ratio, least });
-    }
-    if narrowest == architecture.widths {
-        let macs = dualres_network::cost::count(architecture, MAC_INPUT, MAC_INPUT).macs();
-        return Err(CompressionError::NotSmaller { what: "multiply-accumulates", before: macs, after: macs });
-    }
-    Ok(())
 }
 
 /// Goes on with the run in `folder`.
@@ -387,89 +335,5 @@ impl Run<'_> {
     fn set_name(&self) -> String {
         let named = self.data.validation.first().and_then(|path| path.parent()).and_then(Path::file_name);
         named.unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    fn report(
-        &self,
-        mut result: Model,
-        decision: &Decision,
-        selected: &Selected,
-        cut: &Cut,
-        (after, finetuned): (Scores, bool),
-        seconds: f64,
-    ) -> (Model, Report) {
-        let (config, original) = (self.config, &self.original);
-        let (before, small) = (&original.description, &result.description.architecture);
-        let count = |architecture| dualres_network::cost::count(architecture, MAC_INPUT, MAC_INPUT);
-        let (full_cost, small_cost) = (count(&before.architecture), count(small));
-        let (kept_macs_ratio, kept_params_ratio) = Kept::of(&before.architecture).shares(&small.widths);
-        let channels = |widths: &[usize]| widths.iter().sum::<usize>() as f64;
-        let name = |distillation: &Distillation| {
-            distillation.teacher.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        };
-        let selection_lambda = if config.method == Method::Dcp { 0.0 } else { config.selection.lambda };
-        let mut report = Report {
-            name: config.name.clone(),
-            original: before.name.clone(),
-            method: config.method,
-            mode: config.mode,
-            ratio: config.ratio,
-            lambda: [config.search.lambda, selection_lambda],
-            seed: config.seed,
-            macs_before: full_cost.macs(),
-            macs_after: small_cost.macs(),
-            kept_macs_ratio,
-            macs_within_ratio: kept_macs_ratio <= 1.0 - config.ratio + 1e-9,
-            widths_given: config.widths.is_some(),
-            params_before: full_cost.parameters(),
-            params_after: small_cost.parameters(),
-            kept_params_ratio,
-            kept_width_ratio: channels(&small.widths) / channels(&before.architecture.widths),
-            bytes_before: original.to_bytes().len() as u64,
-            bytes_after: 0,
-            psnr_before: cut.before.psnr_y,
-            psnr_cut: cut.cut.psnr_y,
-            psnr_after: after.psnr_y,
-            loop_psnr_before: cut.before.loop_psnr,
-            loop_psnr_after: after.loop_psnr,
-            cut_difference: cut.difference,
-            selection_losses: selected.losses,
-            alpha_entropy: decision.alpha_entropy,
-            finetuned,
-            distilled_from: config.finetune.distillation.as_ref().filter(|_| finetuned).map(name),
-            width_table: width_table(&before.architecture, small),
-            data_hash: self.data_hash.clone(),
-            rule: cut.rule.clone(),
-            validation_pictures: self.data.validation.len(),
-            validation_crop: config.validation_crop,
-            seconds,
-        };
-        let description = &mut result.description;
-        description.name.clone_from(&config.name);
-        let percent = (kept_macs_ratio * 100.0).round();
-        description.purpose = format!("{}; {percent} % of the multiply-accumulates of {}", before.purpose, before.name);
-        description.licence.clone_from(&before.licence);
-        let metric =
-            |name: &str, value: f64| Metric { name: name.into(), set: cut.set.clone(), value, rule: cut.rule.clone() };
-        description.metrics = vec![metric("psnr_y", after.psnr_y)];
-        description.metrics.extend(after.loop_psnr.map(|value| metric("loop_psnr", value)));
-        description.training = json!({
-            "original": before.training,
-            "compression": {
-                "original": before.name,
-                "method": config.method,
-                "mode": config.mode,
-                "ratio": config.ratio,
-                "seed": config.seed,
-                "search": config.search,
-                "selection": config.selection,
-                "kept_macs_ratio": kept_macs_ratio,
-                "psnr_before": cut.before.psnr_y,
-                "psnr_after": after.psnr_y,
-            },
-            "finetuning": if finetuned { description.training.clone() } else { serde_json::Value::Null },
-        });
-        report.bytes_after = result.to_bytes().len() as u64;
-        (result, report)
     }
 }
