@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
+use dualres_compression::{REPORT_FILE, RESULT_FILE};
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Description, Model, import};
 
@@ -173,6 +174,12 @@ impl Library {
         let wanted: String =
             wanted.chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' }).collect();
         let wanted = if wanted.trim().is_empty() { "model".to_owned() } else { wanted };
+        let bytes = model.to_bytes();
+        // The same network once more is not another network.
+        let same = |path: &PathBuf| std::fs::read(path).is_ok_and(|there| there == bytes);
+        if let Some(there) = self.files().into_iter().find(|path| same(path)) {
+            return Ok(stem(&there));
+        }
         let taken = |name: &str| {
             EMBEDDED.iter().any(|(known, _)| *known == name) || self.files().iter().any(|path| stem(path) == name)
         };
@@ -184,8 +191,27 @@ impl Library {
         }
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the folder of models {}", self.folder.display()))?;
-        write_atomically(&self.folder.join(format!("{name}.safetensors")), &model.to_bytes())?;
+        write_atomically(&self.folder.join(format!("{name}.safetensors")), &bytes)?;
         Ok(name)
+    }
+
+    /// Takes the network of a finished compression run into the library, with its report beside it, and returns its name
+    /// there.
+    ///
+    /// # Errors
+    /// If the run is not finished, or the library's folder cannot be written.
+    pub fn adopt(&self, run: &Path) -> anyhow::Result<String> {
+        let (result, report) = (run.join(RESULT_FILE), run.join(REPORT_FILE));
+        let report = std::fs::read(&report)
+            .with_context(|| format!("the run is not finished: cannot read {}", report.display()))?;
+        let name = self.import(&result)?;
+        write_atomically(&self.report_of(&name), &report)?;
+        Ok(name)
+    }
+
+    /// Where the report of a network that was compressed here lies.
+    fn report_of(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.report.json"))
     }
 
     /// Removes an imported model.
@@ -196,7 +222,10 @@ impl Library {
         let Some(path) = self.files().into_iter().find(|path| stem(path) == name) else {
             bail!("the model {name} is part of the program and stays");
         };
-        std::fs::remove_file(&path).with_context(|| format!("cannot remove the model {}", path.display()))
+        std::fs::remove_file(&path).with_context(|| format!("cannot remove the model {}", path.display()))?;
+        // Most models have none.
+        let _ = std::fs::remove_file(self.report_of(name));
+        Ok(())
     }
 
     /// Writes the model file of a name.

@@ -184,13 +184,18 @@ impl EventLog {
 const HEADER: &str = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds\n";
 
 fn kept_rows(path: &Path, stage: Stage, step: usize) -> Result<Vec<Row>> {
+    let mut rows = read_rows(path)?;
+    rows.retain(|row| row.stage < stage || row.stage == stage && row.step <= step);
+    Ok(rows)
+}
+
+/// All whole rows of the curves; a killed run may leave half a line.
+pub(crate) fn read_rows(path: &Path) -> Result<Vec<Row>> {
     if !path.exists() {
         return Ok(Vec::new());
     }
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|error| unusable(path, error))?;
-    // A killed run may leave half a line; whatever follows the saved state is done anew.
-    let rows = reader.deserialize::<Row>().map_while(std::result::Result::ok);
-    Ok(rows.filter(|row| row.stage < stage || row.stage == stage && row.step <= step).collect())
+    Ok(reader.deserialize::<Row>().map_while(std::result::Result::ok).collect())
 }
 
 /// Steps of a stage with the time they take.

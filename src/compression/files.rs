@@ -56,6 +56,43 @@ pub(crate) fn take(folder: &Path) -> Result<fs::File> {
     Ok(file)
 }
 
+/// Deletes the run in `folder`: its files, and the folder if nothing else lies in it.
+///
+/// # Errors
+/// If a process is at work on the run, or a file cannot be deleted.
+pub fn remove_run(folder: &Path) -> Result<()> {
+    let held = take(folder)?;
+    let profile_table = Path::new(PROFILE_FILE).with_extension("csv");
+    // The settings first: a folder without them is no run any more, whatever is left of it.
+    let files = [
+        CONFIG_FILE,
+        REPORT_FILE,
+        RESULT_FILE,
+        EVENTS_FILE,
+        PROFILE_FILE,
+        SEARCH_FILE,
+        WIDTHS_FILE,
+        DECISION_FILE,
+        SELECTION_FILE,
+        CUT_FILE,
+        CUT_REPORT_FILE,
+        ORIGINAL_FILE,
+    ];
+    let paths = files.iter().map(Path::new).chain([profile_table.as_path()]).map(|name| folder.join(name));
+    for path in paths.filter(|path| path.exists()) {
+        fs::remove_file(&path).map_err(|error| unusable(&path, error))?;
+    }
+    let finetune = folder.join(FINETUNE_FOLDER);
+    if finetune.exists() {
+        fs::remove_dir_all(&finetune).map_err(|error| unusable(&finetune, error))?;
+    }
+    drop(held);
+    // What others have put there stays, and the folder with it.
+    let _ = fs::remove_file(folder.join(LOCK_FILE));
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
 /// Writes weights with what is to be known about them.
 pub(crate) fn save_state(path: &Path, weights: &Weights, state: &impl Serialize) -> Result<()> {
     Ok(write_atomically(path, &state_bytes(weights, state))?)

@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod files;
 mod finetune;
+mod history;
 mod mixture;
 mod objective;
 mod parameters;
@@ -35,10 +36,11 @@ pub use error::{CompressionError, Result};
 pub use events::{Event, Observer, Progress, Row, Stage};
 pub use files::{
     CONFIG_FILE, CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE, RESULT_FILE,
-    SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE,
+    SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE, remove_run,
 };
+pub use history::{Alpha, History};
 pub use objective::Losses;
-pub use profile::{Estimate, Profile, UnitProfile};
+pub use profile::{Constraints, Estimate, Profile, UnitProfile};
 pub use report::{MAC_INPUT, Report, WidthRow};
 pub use run::{compress, measure_profile, resume};
 pub use surgery::{cut, largest_difference, masked};

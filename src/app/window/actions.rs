@@ -2,7 +2,7 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::{queue::ItemId, settings::ViewMode};
+use super::{compress::perform::Deed, queue::ItemId, settings::ViewMode};
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,8 @@ pub(crate) enum Action {
     Gain(f32),
     Fidelity(f32),
     NextModel,
+    Compress(Deed),
+    Flip,
     RestartEngine,
     Escape,
     Quit,
@@ -60,6 +62,7 @@ pub(crate) enum Action {
 pub(crate) enum Tab {
     #[default]
     Upscale,
+    Compress,
     Models,
 }
 
@@ -128,6 +131,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::Num3)], Action::SetView(ViewMode::Result), "Result"),
     binding("Canvas", &[plain(Key::Num4)], Action::SetView(ViewMode::Difference), "Difference"),
     binding("Canvas", &[plain(Key::Num5)], Action::SetView(ViewMode::Overlay), "Overlay"),
+    binding("Canvas", &[plain(Key::B)], Action::Flip, "Compress: results or ways back"),
     binding("Canvas", &[plain(Key::F)], Action::Fit, "Fit the picture"),
     binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "1:1"),
     binding("Canvas", &[plain(Key::Plus), plain(Key::Equals)], Action::Zoom(2.0), "Zoom in"),
@@ -137,7 +141,8 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::ArrowUp)], Action::Pan([0.0, 80.0]), "Look up"),
     binding("Canvas", &[plain(Key::ArrowDown)], Action::Pan([0.0, -80.0]), "Look down"),
     binding("Window", &[command(Key::Num1)], Action::SetTab(Tab::Upscale), "Upscale"),
-    binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Models), "Models"),
+    binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Compress), "Compress"),
+    binding("Window", &[command(Key::Num3)], Action::SetTab(Tab::Models), "Models"),
     binding("Window", &[command(Key::I)], Action::ImportModel, "Import a model…"),
     binding("Window", &[command(Key::T)], Action::ToggleTheme, "Dark or light"),
     binding("Window", &[plain(Key::F11)], Action::ToggleFullScreen, "Full screen"),
@@ -154,7 +159,12 @@ pub(crate) fn pressed(ctx: &Context, tab: Tab) -> Vec<Action> {
     // A control that has the keyboard moves by arrows.
     let focused = ctx.egui_wants_keyboard_input();
     let mut actions = Vec::new();
-    for binding in BINDINGS.iter().filter(|b| tab == Tab::Upscale || matches!(b.group, "Pictures" | "Window")) {
+    let counts = |binding: &&Binding| match binding.group {
+        "Pictures" | "Window" => true,
+        "Canvas" => tab != Tab::Models,
+        _ => tab == Tab::Upscale,
+    };
+    for binding in BINDINGS.iter().filter(counts) {
         for shortcut in binding.keys {
             let key = shortcut.logical_key;
             let everywhere = matches!(key, Key::F1 | Key::F2 | Key::F11 | Key::Escape);

@@ -13,6 +13,7 @@ use poll_promise::Promise;
 use super::{
     actions::{self, Action, Tab},
     canvas::{gpu::Gpu, view::View},
+    compress::{self, Compress},
     dialogs::Dialogs,
     loader::Loader,
     open_documents::OpenDocuments,
@@ -109,6 +110,7 @@ pub struct Window {
     remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
+    pub(super) compress: Compress,
     pub(super) tab: Tab,
     pub(super) shown_model: Option<String>,
     pub(super) help: bool,
@@ -200,6 +202,7 @@ impl Window {
             library_tasks: Vec::new(),
             remembering: None,
             typing: None,
+            compress: Compress::default(),
             tab: Tab::Upscale,
             shown_model: None,
             help: false,
@@ -221,6 +224,10 @@ impl Window {
             if let Some(&first) = recalled.first() {
                 window.select(first);
             }
+            let (remembered, complaint): (compress::remember::Remembered, _) =
+                settings::read(&compress::remember::file(&window.paths));
+            complaint.into_iter().for_each(|text| window.toasts.warning(text));
+            window.recall_all_runs(remembered);
         } else {
             window.toasts.warning("Another window is open: this one begins anew and remembers nothing.");
         }
@@ -230,6 +237,11 @@ impl Window {
         // The chosen model is measured when it is known what the device stands for.
         window.send(Command::Devices);
         Ok(window)
+    }
+
+    /// The Compress tab.
+    pub fn compress(&self) -> &Compress {
+        &self.compress
     }
 
     /// The queue.
@@ -309,7 +321,8 @@ impl Window {
         if self.lock.is_none() {
             return;
         }
-        if self.settings != self.saved || self.queue_changed || self.remembering.is_some() {
+        let runs_changed = compress::remember::of(&self.compress.runs, &self.paths) != self.compress.saved;
+        if self.settings != self.saved || self.queue_changed || runs_changed || self.remembering.is_some() {
             ctx.request_repaint_after(Duration::from_secs(1));
         }
         if self.remembered_at.elapsed() < Duration::from_secs(1) {
@@ -331,10 +344,15 @@ impl Window {
     fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
         let settings = (self.settings != self.saved).then(|| self.settings.clone());
         let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
-        if settings.is_none() && queue.is_none() {
+        let runs = compress::remember::of(&self.compress.runs, &self.paths);
+        let runs = (runs != self.compress.saved).then_some(runs);
+        if settings.is_none() && queue.is_none() && runs.is_none() {
             return None;
         }
         self.saved = self.settings.clone();
+        if let Some(runs) = &runs {
+            self.compress.saved.clone_from(runs);
+        }
         let paths = self.paths.clone();
         Some(move || {
             let settings = settings.and_then(|s| settings::write(&settings_file(&paths), &s).err());
@@ -342,7 +360,9 @@ impl Window {
             let tell = |what: &str, error: Option<anyhow::Error>| {
                 error.map(|error| format!("the {what} could not be remembered: {error}"))
             };
-            tell("settings", settings).into_iter().chain(tell("queue", queue)).collect()
+            let runs = runs.and_then(|r| settings::write(&compress::remember::file(&paths), &r).err());
+            let all = [tell("settings", settings), tell("queue", queue), tell("list of runs", runs)];
+            all.into_iter().flatten().collect()
         })
     }
 }
@@ -356,6 +376,7 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.drain(ctx);
         self.schedule();
+        self.drain_compress(ctx);
         self.remember(ctx);
     }
 
@@ -390,6 +411,9 @@ impl eframe::App for Window {
                 }
                 CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui));
             }
+            Tab::Compress => {
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::compress::ui(self, ui));
+            }
             Tab::Models => {
                 CentralPanel::default().show(ui, |ui| views::models::ui(self, ui));
             }
@@ -406,6 +430,9 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(running) = self.queue.running() {
             self.link.control.cancel(running.id);
+        }
+        if let Some(threads) = &self.compress.threads {
+            threads.runner.end();
         }
         // What is being written is older than what is written now.
         if let Some(writing) = self.remembering.take() {

@@ -18,8 +18,24 @@ pub(crate) enum Purpose {
     Folder,
     Model,
     OutputFolder,
-    SaveAs { item: ItemId, name: String, folder: Option<PathBuf> },
-    ExportModel { name: String },
+    SaveAs {
+        item: ItemId,
+        name: String,
+        folder: Option<PathBuf>,
+    },
+    ExportModel {
+        name: String,
+    },
+    /// A run of compression.
+    RunFolder,
+    /// Pictures to compress with.
+    CompressData,
+    /// Pictures to validate compression on.
+    CompressValidation,
+    /// The picture that networks are compared on.
+    ComparedPicture,
+    CurvesCsv,
+    PlotsPng,
 }
 
 impl Purpose {
@@ -32,6 +48,12 @@ impl Purpose {
             Self::OutputFolder => "Folder for results",
             Self::SaveAs { .. } => "Save the result as",
             Self::ExportModel { .. } => "Export the model as",
+            Self::RunFolder => "Open a run of compression",
+            Self::CompressData => "Pictures to compress with",
+            Self::CompressValidation => "Pictures to validate on",
+            Self::ComparedPicture => "Picture to compare on",
+            Self::CurvesCsv => "Export the curves as",
+            Self::PlotsPng => "Export the plots as",
         }
     }
 }
@@ -97,7 +119,20 @@ impl Dialogs {
                 let future = dialog.pick_folders();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
-            Purpose::OutputFolder => {
+            Purpose::ComparedPicture => {
+                let future = dialog.add_filter("Pictures", &pictures).add_filter("All files", &["*"]).pick_file();
+                Box::pin(async { future.await.into_iter().collect() })
+            }
+            Purpose::CompressData => {
+                let future = dialog.pick_folders();
+                Box::pin(async { future.await.unwrap_or_default() })
+            }
+            Purpose::CurvesCsv | Purpose::PlotsPng => {
+                let name = if purpose == Purpose::CurvesCsv { "curves.csv" } else { "curves.png" };
+                let future = dialog.set_file_name(name).save_file();
+                Box::pin(async { future.await.into_iter().collect() })
+            }
+            Purpose::RunFolder | Purpose::CompressValidation | Purpose::OutputFolder => {
                 let future = dialog.pick_folder();
                 Box::pin(async { future.await.into_iter().collect() })
             }

@@ -10,8 +10,9 @@ use poll_promise::Promise;
 
 use super::{
     Window,
-    actions::Action,
+    actions::{Action, Tab},
     app::speed_key,
+    compress::{perform::Deed, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
     library_tasks::Change,
@@ -220,7 +221,7 @@ impl Window {
                     self.toasts.warning("In the queue already; \"Upscale again\" runs a picture once more.");
                 }
                 if let Some(id) = first {
-                    self.tab = super::actions::Tab::Upscale;
+                    self.tab = Tab::Upscale;
                     self.note_queue_change();
                     self.scroll_to = Some(id);
                     if self.queue.running().is_none() || self.selected.is_none() {
@@ -304,6 +305,12 @@ impl Window {
         let Some(first) = paths.first().cloned() else { return };
         match purpose {
             Purpose::Pictures | Purpose::Folder | Purpose::Model => self.loader.scan(paths),
+            Purpose::RunFolder => self.recall_runs(vec![first], true),
+            Purpose::CompressData => self.settings.compress.data = paths,
+            Purpose::CompressValidation => self.settings.compress.validation = Some(first),
+            Purpose::ComparedPicture => self.read_compared(Some(first)),
+            Purpose::CurvesCsv => self.export_csv(with_extension(first, "csv")),
+            Purpose::PlotsPng => self.compress.picturing = Some(Picturing::Wanted(with_extension(first, "png"))),
             Purpose::OutputFolder => self.settings.choices.folder = Some(first),
             Purpose::SaveAs { item, .. } => self.save_as(*item, first, false),
             Purpose::ExportModel { name } => {
@@ -319,7 +326,7 @@ impl Window {
         // No dialog of the desktop has asked whether a file may be replaced.
         match purpose {
             Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
-            Purpose::ExportModel { .. } if path.exists() => {
+            Purpose::ExportModel { .. } | Purpose::CurvesCsv | Purpose::PlotsPng if path.exists() => {
                 self.toasts.error(format!("There is a file {} already: choose another name.", path.display()));
                 self.type_path(purpose.clone());
             }
@@ -332,7 +339,7 @@ impl Window {
         let dropped: Vec<_> =
             ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
         if !dropped.is_empty() {
-            self.actions.push(Action::AddPaths(dropped));
+            self.take_dropped(dropped);
         }
         let typing = ctx.text_edit_focused();
         let pasted: Vec<egui::Event> = ctx.input(|input| {
@@ -353,6 +360,22 @@ impl Window {
                 egui::Event::PasteImage(image) => self.take_pasted(&image),
                 _ => {}
             }
+        }
+    }
+
+    /// Drops mean what the tab in sight is about.
+    fn take_dropped(&mut self, paths: Vec<PathBuf>) {
+        let model = |path: &std::path::Path| super::loader::is_model(path);
+        match paths.as_slice() {
+            [path] if self.tab == Tab::Compress && path.is_dir() => {
+                if path.join(dualres_compression::CONFIG_FILE).exists() {
+                    self.deed(Deed::RunFolder(path.clone()));
+                } else {
+                    self.settings.compress.data = vec![path.clone()];
+                }
+            }
+            [path] if self.tab == Tab::Compress && !model(path) => self.deed(Deed::Picture(path.clone())),
+            _ => self.actions.push(Action::AddPaths(paths)),
         }
     }
 
@@ -436,6 +459,11 @@ impl Window {
         self.link.control.allow(id);
         self.send(Command::Upscale(Job { item: id, input, choices }));
     }
+}
+
+/// A path with an extension where it has none.
+fn with_extension(path: PathBuf, extension: &str) -> PathBuf {
+    if path.extension().is_none() { path.with_extension(extension) } else { path }
 }
 
 /// The path that a person or another program wrote: as it is, in quotes, as an address, or from the home folder on.

@@ -8,7 +8,7 @@ use std::{
 use anyhow::anyhow;
 use poll_promise::Promise;
 
-use super::{Window, actions::Tab, settings::Choices, worker::Command};
+use super::{Window, actions::Tab, compress::prober::Question, settings::Choices, worker::Command};
 use crate::{library::Entry, report};
 
 /// Something to do with the library.
@@ -16,6 +16,8 @@ pub(super) enum Change {
     Import(PathBuf),
     Remove(String),
     Export(String, PathBuf),
+    /// The network of a finished compression run with its report.
+    Adopt(PathBuf),
 }
 
 /// What came of a change.
@@ -29,6 +31,7 @@ enum Done {
     Imported(String),
     Removed(String),
     Exported(PathBuf),
+    Adopted(String),
 }
 
 impl Window {
@@ -44,6 +47,7 @@ impl Window {
             let attempt = AssertUnwindSafe(|| match change {
                 Change::Import(path) => library.import(&path).map(Done::Imported),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
+                Change::Adopt(folder) => library.adopt(&folder).map(Done::Adopted),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
             });
             let done = catch_unwind(attempt).unwrap_or_else(|_| Err(told()));
@@ -64,6 +68,9 @@ impl Window {
         let Some(Ok(all)) = self.library_tasks.pop().map(Promise::try_take) else { return };
         // The worker may hold a model whose name now stands for another.
         self.send(Command::Forget);
+        if let Some(threads) = &self.compress.threads {
+            threads.prober.ask(Question::Forget);
+        }
         for News { done, entries } in all {
             match entries {
                 Ok((entries, complaints)) => {
@@ -83,6 +90,11 @@ impl Window {
                         self.use_model(&Choices::default().model);
                     }
                     self.toasts.good(format!("Removed the model {name}."));
+                }
+                Ok(Done::Adopted(name)) => {
+                    self.toasts.good(format!("{name} is in the library, and chosen here."));
+                    self.use_model(&name);
+                    self.tab = Tab::Upscale;
                 }
                 Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
                 Err(error) => self.toasts.error(report::message(&error)),

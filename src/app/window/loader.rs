@@ -180,7 +180,7 @@ fn answer(request: &Request) -> Option<Loaded> {
 /// Extensions of files that are models, in lower case.
 pub(crate) const MODEL_EXTENSIONS: [&str; 3] = ["safetensors", "pt", "pth"];
 
-fn is_model(path: &Path) -> bool {
+pub(crate) fn is_model(path: &Path) -> bool {
     path.extension().is_some_and(|e| MODEL_EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }
 

@@ -6,6 +6,7 @@
 mod actions;
 mod app;
 pub mod canvas;
+pub mod compress;
 mod dialogs;
 pub mod document;
 mod events;

@@ -8,7 +8,7 @@ use eframe::egui::{Context, ViewportCommand};
 use super::{
     Window,
     actions::{Action, Tab},
-    canvas::view::reduced,
+    canvas::view::{View, reduced},
     dialogs::Purpose,
     document::Document,
     library_tasks::Change,
@@ -99,18 +99,21 @@ impl Window {
                 self.queue.place(id, place);
                 self.note_queue_change();
             }
+            Action::Preview if self.tab == Tab::Compress => {}
             Action::Preview => self.preview(),
             Action::Refine(fidelity) => self.refine(fidelity),
             Action::SaveAs => self.ask_save_as(),
             Action::ShowInFolder(id) => self.show_in_folder(id),
+            Action::SetView(view) if self.tab == Tab::Compress => self.compress.mode = view,
             Action::SetView(view) => self.settings.view = view,
-            Action::Fit => self.view.fits = true,
+            Action::Fit => self.view_in_sight().fits = true,
             Action::ActualSize => {
-                let factor = 1.0 / self.view.zoom;
-                self.view.zoom_at(factor, [0.0; 2]);
+                let view = self.view_in_sight();
+                view.zoom_at(1.0 / view.zoom, [0.0; 2]);
             }
-            Action::Zoom(factor) => self.view.zoom_at(factor, [0.0; 2]),
-            Action::Pan(by) => self.view.pan(by),
+            Action::Zoom(factor) => self.view_in_sight().zoom_at(factor, [0.0; 2]),
+            Action::Pan(by) => self.view_in_sight().pan(by),
+            Action::SetTab(Tab::Compress) => self.show_compress(),
             Action::SetTab(tab) => self.tab = tab,
             Action::ToggleTheme => {
                 let dark = ctx.theme() == eframe::egui::Theme::Dark;
@@ -127,6 +130,8 @@ impl Window {
                 self.use_model(&name);
                 self.tab = Tab::Upscale;
             }
+            Action::Compress(deed) => self.perform_compress(deed),
+            Action::Flip => self.flip(),
             Action::RestartEngine => self.restart_engine(),
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {
@@ -134,7 +139,10 @@ impl Window {
                     self.perform(ctx, Action::Retry(id));
                 }
             }
-            Action::MoveSplit(by) => self.split = (self.split + by).clamp(0.0, 1.0),
+            Action::MoveSplit(by) => {
+                let split = if self.tab == Tab::Compress { &mut self.compress.split } else { &mut self.split };
+                *split = (*split + by).clamp(0.0, 1.0);
+            }
             Action::Gain(factor) => self.settings.gain = (self.settings.gain * factor).clamp(0.7, 16.0),
             Action::Fidelity(by) => {
                 let fidelity = (self.settings.choices.fidelity + by).clamp(0.0, 1.0);
@@ -161,6 +169,7 @@ impl Window {
         if self.help || self.about {
             (self.help, self.about) = (false, false);
         } else if self.replacing.take().is_some()
+            || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
             || self.dialogs.abandon().is_some()
             || self.toasts.dismiss()
@@ -172,10 +181,25 @@ impl Window {
 
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
-        self.help || self.about || self.typing.is_some() || self.replacing.is_some() || self.crashed.is_some()
+        let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
+        self.help || self.about || asks || self.crashed.is_some()
     }
 
-    fn ask(&mut self, purpose: Purpose) {
+    /// The view of the canvas in sight.
+    fn view_in_sight(&mut self) -> &mut View {
+        if self.tab == Tab::Compress { &mut self.compress.view } else { &mut self.view }
+    }
+
+    /// Shows the ways back in place of the results, or the other way round.
+    fn flip(&mut self) {
+        if self.tab == Tab::Compress {
+            let scale = self.compress.shown.scale.max(1) as f64;
+            self.compress.ways_back = !self.compress.ways_back;
+            self.compress.view.rescale(if self.compress.ways_back { 1.0 / scale } else { scale });
+        }
+    }
+
+    pub(super) fn ask(&mut self, purpose: Purpose) {
         if self.dialogs.is_open() {
             self.toasts.warning("A file dialog is open already. It may be behind the window; Esc gives it up.");
             return;
@@ -198,6 +222,8 @@ impl Window {
             Purpose::ExportModel { name } => {
                 self.paths.pictures.join(format!("{name}.safetensors")).display().to_string()
             }
+            Purpose::CurvesCsv => self.paths.pictures.join("curves.csv").display().to_string(),
+            Purpose::PlotsPng => self.paths.pictures.join("curves.png").display().to_string(),
             _ => String::new(),
         };
         self.typing = Some((purpose, text));

@@ -8,6 +8,7 @@ use std::{
 use dualres_imaging::{Format, file::write_atomically};
 use serde::{Deserialize, Serialize};
 
+use super::compress::choices::CompressChoices;
 use crate::naming;
 
 /// Everything that survives a restart, but for the queue.
@@ -26,6 +27,10 @@ pub struct Settings {
     pub window: [f32; 2],
     /// Measured speed in output pixels a second, by model and device.
     pub speeds: BTreeMap<String, f64>,
+    /// What is chosen in the Compress tab.
+    pub compress: CompressChoices,
+    /// Multiply-accumulates a second that stages of compression come to, by stage and device.
+    pub stage_speeds: BTreeMap<String, f64>,
 }
 
 impl Default for Settings {
@@ -38,6 +43,8 @@ impl Default for Settings {
             gain: 4.0,
             window: [1280.0, 800.0],
             speeds: BTreeMap::new(),
+            compress: CompressChoices::default(),
+            stage_speeds: BTreeMap::new(),
         }
     }
 }

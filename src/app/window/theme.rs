@@ -150,6 +150,20 @@ fn apply(style: &mut Style, colours: Palette, dark: bool) {
     style.visuals = visuals;
 }
 
+/// Colours that many things of a kind are told apart by, the same for the same number.
+pub(crate) fn of_many(number: u64, colours: Palette) -> Color32 {
+    // After Okabe and Ito, without the accent: told apart by people who see fewer colours as well.
+    let many = [
+        colours.warning,
+        colours.good,
+        Color32::from_rgb(204, 121, 167),
+        Color32::from_rgb(213, 94, 0),
+        Color32::from_rgb(160, 140, 240),
+        colours.weak,
+    ];
+    many[(number % many.len() as u64) as usize]
+}
+
 /// A colour of the heat map, `amount` in `[0, 1]`.
 pub(crate) fn heat(amount: f32) -> Color32 {
     let [r, g, b] = dualres_engine::heat_colour(amount).map(|sample| sample.round() as u8);

@@ -75,6 +75,17 @@ pub struct Profile {
     moments: Vec<Vec<f32>>,
 }
 
+/// What widths are bound to beside their budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Constraints {
+    /// Widths of units that are not to change; none elsewhere. May be shorter than the list of units.
+    pub fixed: Vec<Option<usize>>,
+    /// Fewest channels of each unit that is not fixed, 1 where nothing is said; units that never had as many stay whole.
+    pub least: Vec<usize>,
+    /// Widths are multiples of this, or the full width; 0 and 1 allow any width.
+    pub multiple: usize,
+}
+
 /// Weight of the dual loss where the profile weighs one network against another.
 const LAMBDA: f64 = 0.1;
 
@@ -122,6 +133,39 @@ impl Profile {
     pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
         let rises: Vec<Vec<f64>> = (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect();
         allocate(&Costs::of(&self.architecture), &self.candidates(), &rises, 1.0 - ratio)
+    }
+
+    /// As [`Profile::widths_for`], with widths that are bound to more than the budget. Losses between measured widths are
+    /// interpolated.
+    ///
+    /// # Errors
+    /// If no network with these constraints is that small.
+    pub fn widths_within(&self, ratio: f64, lambda: f64, constraints: &Constraints) -> Result<Vec<usize>> {
+        let candidates = self.candidates_within(constraints);
+        let penalties = (0..candidates.len()).map(|unit| {
+            let at: Vec<f64> = self.units[unit].widths.iter().map(|&width| width as f64).collect();
+            let rises = self.rises(unit, lambda);
+            candidates[unit].iter().map(|&width| interpolate(&at, &rises, width as f64)).collect()
+        });
+        let penalties: Vec<Vec<f64>> = penalties.collect();
+        allocate(&Costs::of(&self.architecture), &candidates, &penalties, 1.0 - ratio)
+    }
+
+    /// The smallest network with these constraints.
+    pub fn narrowest(&self, constraints: &Constraints) -> Vec<usize> {
+        self.candidates_within(constraints).iter().map(|widths| widths[0]).collect()
+    }
+
+    fn candidates_within(&self, constraints: &Constraints) -> Vec<Vec<usize>> {
+        let of = |(unit, &full): (usize, &usize)| match constraints.fixed.get(unit).copied().flatten() {
+            Some(width) => vec![width.clamp(1, full)],
+            None => {
+                let least = constraints.least.get(unit).map_or(1, |&least| least.clamp(1, full));
+                let multiple = constraints.multiple.max(1);
+                (least..full).filter(|width| width.is_multiple_of(multiple)).chain([full]).collect()
+            }
+        };
+        self.architecture.widths.iter().enumerate().map(of).collect()
     }
 
     /// Sum over units of what the total loss rises by, linear between measured widths.

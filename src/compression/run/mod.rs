@@ -37,8 +37,8 @@ use crate::{
 
 /// Settings of a run with what they were applied to.
 #[derive(Serialize, Deserialize)]
-struct Begun {
-    config: CompressConfig,
+pub(crate) struct Begun {
+    pub(crate) config: CompressConfig,
     data_hash: String,
     /// Pictures that cannot be decoded, with the reason.
     #[serde(default)]
@@ -50,6 +50,11 @@ struct Begun {
 struct Decision {
     widths: Vec<usize>,
     alpha_entropy: Option<f64>,
+}
+
+/// The widths that the run in `folder` decided for, if it has come so far.
+pub(crate) fn decided_widths(folder: &Path) -> Result<Option<Vec<usize>>> {
+    Ok(load_json::<Decision>(&folder.join(DECISION_FILE))?.map(|decision| decision.widths))
 }
 
 /// What the cut did.

@@ -8,14 +8,14 @@ mod gradient;
 mod state;
 
 use burn::tensor::Tensor;
-use dualres_network::{Model, Pooling, dual_regression_loss};
+use dualres_network::{Architecture, Model, Pooling, dual_regression_loss};
 use dualres_training::Optimizers;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::{
-    CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
+    Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
     allocate::{Costs, allocate},
     candidates::{budget_candidates, paper_candidates},
     data::{Data, Purpose},
@@ -49,6 +49,30 @@ pub(crate) fn search(
     searcher.run(observe)
 }
 
+/// What is searched.
+fn space_of(config: &CompressConfig, architecture: &Architecture) -> SearchSpace {
+    let candidates = match config.mode {
+        Mode::Paper => architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
+        Mode::Budget => budget_candidates(architecture, config.ratio),
+    };
+    SearchSpace::new(architecture, candidates)
+}
+
+/// How likely each width is in the state of the search in `folder`, if there is one.
+pub(crate) fn read_alpha(
+    folder: &std::path::Path,
+    config: &CompressConfig,
+    architecture: &Architecture,
+) -> Result<Option<Alpha>> {
+    let Some((weights, _)) = state::load(&folder.join(SEARCH_FILE))? else { return Ok(None) };
+    let space = space_of(config, architecture);
+    let alpha = weights.0.get("alpha").filter(|alpha| alpha.values.len() == space.len());
+    Ok(alpha.map(|alpha| {
+        let probabilities = space.probabilities(&alpha.values);
+        Alpha { candidates: space.candidates, probabilities }
+    }))
+}
+
 struct Searcher<'a> {
     config: &'a SearchConfig,
     data: &'a Data,
@@ -79,11 +103,7 @@ impl<'a> Searcher<'a> {
         folder: &std::path::Path,
     ) -> Result<Self> {
         let architecture = &original.description.architecture;
-        let candidates = match config.mode {
-            Mode::Paper => architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
-            Mode::Budget => budget_candidates(architecture, config.ratio),
-        };
-        let space = SearchSpace::new(architecture, candidates);
+        let space = space_of(config, architecture);
         let costs = Costs::of(architecture);
         let share = (config.mode == Mode::Budget).then_some(1.0 - config.ratio);
         let path = folder.join(SEARCH_FILE);

@@ -114,6 +114,12 @@ pub(crate) fn select(
     Selection::open(config, original, widths, profile, data, device, folder)?.run(observe)
 }
 
+/// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
+pub(crate) fn read_choice(folder: &Path) -> Result<(Vec<Vec<usize>>, Vec<Vec<f64>>)> {
+    let state: Option<(Weights, State)> = load_state(&folder.join(SELECTION_FILE))?;
+    Ok(state.map(|(_, state)| (state.kept, state.scores)).unwrap_or_default())
+}
+
 struct Selection<'a> {
     config: &'a CompressConfig,
     original: &'a Model,

@@ -84,7 +84,7 @@ fn purpose(text: &str) -> &str {
     if text.is_empty() { "anything; its author said nothing more" } else { text.trim_end_matches('.') }
 }
 
-fn device(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Device");
     let chosen = window.settings.choices.device.clone();
     let automatic = format!("Automatic ({})", window.automatic);
@@ -335,7 +335,7 @@ fn estimate(window: &mut Window) -> Option<String> {
 }
 
 /// Gives a control the name that screen readers say.
-fn named(response: &Response, name: &str) {
+pub(crate) fn named(response: &Response, name: &str) {
     let name = name.to_owned();
     response.ctx.accesskit_node_builder(response.id, |node| node.set_label(name));
 }

@@ -1,5 +1,7 @@
 //! One file a part of the window. Views read the state and push actions.
 
+pub(crate) mod canvas;
+pub(crate) mod compress;
 pub(crate) mod drop_zone;
 pub(crate) mod inspector;
 pub(crate) mod models;

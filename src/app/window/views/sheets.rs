@@ -21,6 +21,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         sheet(ctx, "about", 560.0, &mut window.about, about);
     } else if window.replacing.is_some() {
         replace(window, ctx);
+    } else if window.compress.deleting.is_some() {
+        super::compress::sheet(window, ctx);
     } else if window.typing.is_some() {
         type_path(window, ctx);
     } else {

@@ -17,7 +17,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.add_space(14.0);
         for (tab, label, hint) in [
             (Tab::Upscale, "Upscale", "Enlarge pictures (Ctrl+1)"),
-            (Tab::Models, "Models", "The networks there are (Ctrl+2)"),
+            (Tab::Compress, "Compress", "Make networks smaller and watch it (Ctrl+2)"),
+            (Tab::Models, "Models", "The networks there are (Ctrl+3)"),
         ] {
             if ui.selectable_label(window.tab == tab, label).on_hover_text(hint).clicked() {
                 window.actions.push(Action::SetTab(tab));

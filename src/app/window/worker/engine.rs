@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::Context;
-use dualres_engine::{Area, EngineError, Event, HALO, Options, Upscaled, Upscaler, luma_difference};
+use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference};
 use dualres_imaging::{EncodeOptions, Picture, Plane};
 use dualres_network::{NetworkError, device};
 
-use super::{Attempt, Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job};
+use super::{Attempt, Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job, part::Part};
 use crate::{
     library::Library,
     paths::Paths,
@@ -400,31 +400,11 @@ impl Engine {
 
     fn preview_with(&self, upscaler: &Upscaler, preview: &Preview) -> anyhow::Result<()> {
         let start = Instant::now();
-        let (input, area) = (&preview.input, preview.area);
-        let scale = upscaler.model().description.architecture.scale;
-        // The part with what the network sees around it, on the grid of the whole picture, so that it comes out as in
-        // the whole picture.
-        let from = [area.x, area.y].map(|start| start.saturating_sub(HALO) / 8 * 8);
-        let end = |start: usize, length: usize, limit: usize| (start + length + HALO).next_multiple_of(8).min(limit);
-        let to = [end(area.x, area.width, input.width()), end(area.y, area.height, input.height())];
-        let part = input.crop(from[0], from[1], to[0] - from[0], to[1] - from[1]);
         let options = Options { fidelity: preview.choices.fidelity, ..Options::default() };
-        let result = upscaler.upscale(&part, &options, &mut |_| self.until_the_end())?;
-
-        let inside = Area { x: area.x - from[0], y: area.y - from[1], ..area };
-        let large = |area: Area| Area {
-            x: area.x * scale,
-            y: area.y * scale,
-            width: area.width * scale,
-            height: area.height * scale,
-        };
-        let mut patch = Patch::of(&result.picture, large(inside));
-        patch.area = large(area);
-        let item = preview.item;
-        self.tell(Report::Pixels { item, scale, patch });
-        if let (Some(back), Some(absolute)) = (result.reconstructions.last(), &result.consistency) {
-            let luma = luma_difference(&part, back);
-            let patch = proof_patch(back, absolute, &luma, inside, from);
+        let (item, area) = (preview.item, preview.area);
+        let part = Part::of(upscaler, &preview.input, area, &options, &mut |_| self.until_the_end())?;
+        self.tell(Report::Pixels { item, scale: part.scale, patch: part.patch() });
+        if let Some(patch) = part.proof() {
             self.tell(Report::Proof { item, patch: Box::new(patch) });
         }
         self.tell(Report::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });

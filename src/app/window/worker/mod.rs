@@ -5,6 +5,7 @@
 
 mod engine;
 mod job;
+pub(crate) mod part;
 
 pub(crate) use job::{folder as result_folder, most_bytes};
 
@@ -319,7 +320,7 @@ pub struct Link {
 }
 
 /// Longest time that the end of the program waits for the worker.
-const LONGEST_END: Duration = Duration::from_secs(3);
+pub(crate) const LONGEST_END: Duration = Duration::from_secs(3);
 
 impl Drop for Link {
     /// Ends the worker. A program that ends while a thread of it is inside a graphics driver may crash.

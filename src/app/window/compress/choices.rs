@@ -1,0 +1,228 @@
+//! What is chosen in the Compress tab, and what it means for a run.
+
+use std::path::PathBuf;
+
+use dualres_compression::{CompressConfig, Method, Mode, Stage};
+use serde::{Deserialize, Serialize};
+
+/// How much work a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// The whole path in few steps.
+    Quick,
+    /// What the shipped networks were made with.
+    Standard,
+    /// Several times that.
+    Thorough,
+}
+
+impl Preset {
+    /// All of them, the shortest first.
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Thorough];
+
+    /// What to call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Quick => "Quick look",
+            Self::Standard => "Standard",
+            Self::Thorough => "Thorough",
+        }
+    }
+
+    /// What it is for.
+    pub fn explanation(self) -> &'static str {
+        match self {
+            Self::Quick => "The whole path in few steps: a look at what happens, not a good network",
+            Self::Standard => "Enough steps for a network worth keeping",
+            Self::Thorough => "Channels one at a time and five times the fine-tuning: for a night",
+        }
+    }
+
+    fn apply(self, config: CompressConfig) -> CompressConfig {
+        match self {
+            Self::Quick => config.quick(),
+            Self::Standard => config,
+            Self::Thorough => {
+                let mut config = config;
+                config.search.steps *= 3;
+                config.selection.channels_per_step = 1;
+                config.selection.batches = 10;
+                config.finetune.steps *= 5;
+                config
+            }
+        }
+    }
+}
+
+/// What the points of the Pareto plot stand over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostAxis {
+    /// Multiply-accumulates.
+    Macs,
+    /// Parameters.
+    Parameters,
+    /// Measured time.
+    Milliseconds,
+}
+
+/// How curves are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlotChoices {
+    /// Whether losses have a logarithmic axis.
+    pub log: bool,
+    /// Weight of what came before in the exponential mean that is drawn, in `[0, 1)`; 0 draws what was measured.
+    pub smoothing: f64,
+    /// Whether curves lie over seconds in place of steps.
+    pub over_time: bool,
+    /// What points of the Pareto plot lie over.
+    pub cost: CostAxis,
+}
+
+impl Default for PlotChoices {
+    fn default() -> Self {
+        Self { log: false, smoothing: 0.6, over_time: false, cost: CostAxis::Macs }
+    }
+}
+
+/// Everything that is chosen in the Compress tab.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CompressChoices {
+    /// Name of the model to compress.
+    pub model: String,
+    /// Folders of pictures; those inside the program if none is given.
+    pub data: Vec<PathBuf>,
+    /// Folder of validation pictures; every fifth picture of the data if not given.
+    pub validation: Option<PathBuf>,
+    /// Share to remove, in `(0, 1)`.
+    pub ratio: f64,
+    /// What it is a share of.
+    pub mode: Mode,
+    /// How widths and channels are found.
+    pub method: Method,
+    /// Whether the widths are those set by hand, without a search.
+    pub own_widths: bool,
+    /// How much work.
+    pub preset: Preset,
+    /// Steps of the search, if not those of the preset.
+    pub search_steps: Option<usize>,
+    /// Steps of fine-tuning, if not those of the preset.
+    pub finetune_steps: Option<usize>,
+    /// Weight of the dual loss in search and selection.
+    pub lambda: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Methods to run with the same settings, to compare with.
+    pub baselines: Vec<Method>,
+    /// Fewest channels of a unit in networks made by the slider.
+    pub least: usize,
+    /// What widths made by the slider are multiples of.
+    pub multiple: usize,
+    /// Stage after which runs stop.
+    pub stop_after: Option<Stage>,
+    /// How curves are drawn.
+    pub plots: PlotChoices,
+}
+
+impl Default for CompressChoices {
+    fn default() -> Self {
+        Self {
+            model: "x2".into(),
+            data: Vec::new(),
+            validation: None,
+            ratio: 0.5,
+            mode: Mode::Budget,
+            method: Method::Drc,
+            own_widths: false,
+            preset: Preset::Quick,
+            search_steps: None,
+            finetune_steps: None,
+            lambda: 0.1,
+            seed: 1,
+            baselines: Vec::new(),
+            least: 4,
+            multiple: 4,
+            stop_after: None,
+            plots: PlotChoices::default(),
+        }
+    }
+}
+
+/// Methods in the order they are offered as baselines.
+pub(crate) const BASELINES: [Method; 6] =
+    [Method::Uniform, Method::L1, Method::Random, Method::Thinet, Method::Dcp, Method::Profile];
+
+/// What to call a method.
+pub(crate) fn method_label(method: Method) -> &'static str {
+    match method {
+        Method::Drc => "DRC",
+        Method::Uniform => "Uniform",
+        Method::Random => "Random",
+        Method::L1 => "L1 norm",
+        Method::Thinet => "ThiNet",
+        Method::Dcp => "DCP style",
+        Method::Profile => "Profile",
+    }
+}
+
+/// What a method does.
+pub(crate) fn method_explanation(method: Method) -> &'static str {
+    match method {
+        Method::Drc => "Channel-number search and selection, both by the dual regression loss",
+        Method::Uniform => "The same share of every layer, channels selected by the dual regression loss",
+        Method::Random => "The same share of every layer, channels at random",
+        Method::L1 => "The same share of every layer, channels with the largest L1 norm",
+        Method::Thinet => "The same share of every layer, channels without which features change most",
+        Method::Dcp => "The same share of every layer, channels selected without the dual loss",
+        Method::Profile => "Widths from the sensitivity profile, channels predicted from those that stay",
+    }
+}
+
+/// What to call a method in names of files.
+pub(crate) fn method_word(method: Method) -> &'static str {
+    match method {
+        Method::Drc => "drc",
+        Method::Uniform => "uniform",
+        Method::Random => "random",
+        Method::L1 => "l1",
+        Method::Thinet => "thinet",
+        Method::Dcp => "dcp",
+        Method::Profile => "profile",
+    }
+}
+
+impl CompressChoices {
+    /// The settings of a run of `method`; `data` are the pictures, `widths` those set by hand.
+    pub(crate) fn config(
+        &self,
+        method: Method,
+        name: &str,
+        data: Vec<PathBuf>,
+        widths: Option<&[usize]>,
+    ) -> CompressConfig {
+        let mut config = self.preset.apply(CompressConfig::new(name, self.ratio));
+        config.mode = self.mode;
+        config.method = method;
+        config.data = data;
+        config.validation = self.validation.iter().cloned().collect();
+        config.seed = self.seed;
+        (config.search.lambda, config.selection.lambda) = (self.lambda, self.lambda);
+        if let Some(steps) = self.search_steps {
+            config.search.steps = steps.max(1);
+            config.search.validate_every = config.search.validate_every.min(config.search.steps);
+        }
+        if let Some(steps) = self.finetune_steps {
+            config.finetune.steps = steps;
+            config.finetune.validate_every = config.finetune.validate_every.min(steps.max(1));
+        }
+        if method == Method::Profile {
+            // It is a budget of the whole network by nature.
+            config.mode = Mode::Budget;
+        }
+        config.widths = widths.filter(|_| self.own_widths).map(<[usize]>::to_vec);
+        config
+    }
+}

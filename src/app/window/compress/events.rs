@@ -1,0 +1,495 @@
+//! What the threads of the Compress tab tell, and the wishes for pixels that follow from what is chosen.
+
+use std::{
+    sync::mpsc::{TryRecvError, channel},
+    time::Instant,
+};
+
+use dualres_compression::{Alpha, ORIGINAL_FILE, Stage};
+use dualres_engine::Area;
+use eframe::egui::Context;
+
+use super::{
+    judge::{PairPatch, worst},
+    prober::{Answer, Look, Original, Pair, Question, Small},
+    runner::{Ended, Job, News},
+    runs::{Run, RunId, RunState, keep_latency},
+    state::{Found, Picturing, ProfileState, Side},
+};
+use crate::window::{
+    Window,
+    actions::Tab,
+    canvas::view::reduced,
+    document::{Document, ProofPatch},
+};
+
+/// Longest time that news are taken in for in one frame.
+const LONGEST: std::time::Duration = std::time::Duration::from_millis(4);
+/// Seconds that a part of a picture may take to follow the slider.
+const PROMPT: f64 = 0.3;
+/// Sides of such parts in pixels of the input.
+const SIDES: std::ops::RangeInclusive<f64> = 48.0..=512.0;
+/// Pixels of input up to which the whole picture is judged unasked.
+const SMALL: usize = 400_000;
+/// Pixels of results up to which a whole picture can be judged: three pyramids of it are in memory.
+const MOST_PIXELS: usize = 120_000_000;
+
+impl Window {
+    /// Takes in what the threads of the tab have to say, and asks for what is to be seen.
+    pub(in crate::window) fn drain_compress(&mut self, ctx: &Context) {
+        let start = Instant::now();
+        while let Some((id, news)) = self.compress.threads.as_ref().and_then(|threads| threads.runner.next()) {
+            self.take_news(id, news);
+            if start.elapsed() > LONGEST {
+                ctx.request_repaint();
+                break;
+            }
+        }
+        while let Some(answer) = self.compress.threads.as_ref().and_then(|threads| threads.prober.next()) {
+            self.take_answer(answer);
+            if start.elapsed() > 2 * LONGEST {
+                ctx.request_repaint();
+                break;
+            }
+        }
+        self.take_promises();
+        self.take_screenshot(ctx);
+        self.schedule_run();
+        if self.tab == Tab::Compress {
+            self.open_compress();
+            self.ask_for_pixels();
+        }
+        if self.compress.awaits() {
+            // Promises say that they are ready a moment before they can be taken.
+            ctx.request_repaint_after(std::time::Duration::from_millis(100));
+        }
+    }
+
+    fn take_news(&mut self, id: RunId, news: News) {
+        let Some(run) = self.compress.runs.get_mut(id) else { return };
+        match news {
+            News::Stage { stage, step, steps } => {
+                run.curves.enter(stage, step, steps);
+                run.left = None;
+                if stage == Stage::Search && step == 0 {
+                    run.alpha = None;
+                }
+                if stage == Stage::Select {
+                    run.kept.truncate(step);
+                    run.scores.truncate(step);
+                }
+                self.note_time(id);
+                self.compress.clock = Some((stage, Instant::now(), step));
+            }
+            News::Step { row, left } => {
+                run.push(&row);
+                run.left = left;
+            }
+            News::Alpha(alpha) => run.alpha = Some(alpha),
+            News::Widths(widths) => run.widths = Some(widths),
+            News::Unit { unit, kept, scores } => {
+                run.kept.truncate(unit);
+                run.scores.truncate(unit);
+                run.kept.push(kept);
+                run.scores.push(scores);
+            }
+            News::Warning(text) => {
+                if !run.warnings.contains(&text) {
+                    let name = run.name().to_owned();
+                    run.warnings.push(text.clone());
+                    self.toasts.warning(format!("{name}: {text}"));
+                }
+            }
+            News::Ended(ended) => self.take_end(id, ended),
+        }
+    }
+
+    /// Learns from the stage that has just ended how fast it is here.
+    fn note_time(&mut self, id: RunId) {
+        let Some((stage, since, first)) = self.compress.clock.take() else { return };
+        let paused = self.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_paused());
+        let Some(run) = self.compress.runs.get(id) else { return };
+        let Some(band) = run.curves.bands.iter().find(|band| band.stage == stage) else { return };
+        let part = band.done.saturating_sub(first) as f64 / band.steps.max(1) as f64;
+        if part > 0.3 && !paused {
+            self.learn_speed(id, stage, part, since.elapsed().as_secs_f64());
+        }
+    }
+
+    fn take_end(&mut self, id: RunId, ended: Ended) {
+        if matches!(ended, Ended::Done(_)) {
+            self.note_time(id);
+        }
+        self.compress.clock = None;
+        let Some(run) = self.compress.runs.get_mut(id) else { return };
+        run.left = None;
+        let name = run.name().to_owned();
+        match ended {
+            Ended::Done(report) => {
+                let text = format!(
+                    "{name} is done: {:.0} % of the MACs, {:.2} dB in place of {:.2} dB.",
+                    100.0 * report.kept_macs_ratio,
+                    report.psnr_after,
+                    report.psnr_before
+                );
+                run.report = Some(*report);
+                run.state = RunState::Done;
+                let folder = run.folder.clone();
+                self.toasts.good(text);
+                // What the folder says is what a restart would show.
+                self.recall_runs(vec![folder], false);
+                if self.compress.chosen == Some(id) {
+                    self.choose_run(id);
+                }
+            }
+            Ended::Stopped => run.state = RunState::Stopped,
+            Ended::Failed(reason) => {
+                run.state = RunState::Failed(reason.clone());
+                self.toasts.error(format!("{name}: {reason}"));
+            }
+        }
+    }
+
+    fn schedule_run(&mut self) {
+        if self.compress.runs.running().is_some() {
+            return;
+        }
+        let Some(id) = self.compress.runs.next_waiting() else { return };
+        let device = self.settings.choices.device.clone();
+        if self.threads().is_none() {
+            return;
+        }
+        let Some(run) = self.compress.runs.get_mut(id) else { return };
+        run.state = RunState::Running;
+        let job = Job {
+            run: id,
+            folder: run.folder.clone(),
+            model: run.model.clone(),
+            config: run.config.clone(),
+            device,
+            seconds: run.curves.seconds,
+        };
+        if self.compress.chosen.is_none() {
+            self.compress.chosen = Some(id);
+        }
+        if self.compress.threads.as_ref().is_some_and(|threads| !threads.runner.run(job))
+            && let Some(run) = self.compress.runs.get_mut(id)
+        {
+            run.state = RunState::Failed("the thread that does runs has ended: start the program anew".into());
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Profiling { model, done, of } => {
+                if model == self.compress.model && !self.compress.is_ready() {
+                    self.compress.profile = ProfileState::Measuring(done, of);
+                }
+            }
+            Answer::Profile { model, profile } => {
+                if model != self.compress.model {
+                    return;
+                }
+                self.compress.profile = match profile {
+                    Ok(profile) => ProfileState::Ready(profile),
+                    Err(reason) => ProfileState::Failed(reason),
+                };
+                let side = self.compress.side;
+                self.share();
+                self.compress.side = side;
+            }
+            Answer::Part { ticket, area, patch, seconds } => {
+                let pixels = (area.width * area.height) as f64;
+                self.compress.looking.speed = pixels / seconds.max(1e-3);
+                self.compress.looking.complaint = None;
+                self.paste_pair(ticket, &patch);
+            }
+            Answer::Cell { ticket, patch, done, of } => {
+                if self.compress.looking.whole != Some(ticket) {
+                    return;
+                }
+                self.paste_pair(ticket, &patch);
+                let shown = &mut self.compress.shown;
+                shown.sums.add(&patch.sums);
+                shown.cells = Some((done, of));
+                if done == of {
+                    shown.numbers = shown.sums.numbers();
+                    if let Some(document) = &shown.results {
+                        let mean = |area: Area| document.proof.as_ref()?.absolute.mean(area);
+                        shown.worst = worst(document.result_size(), mean);
+                    }
+                }
+            }
+            Answer::Blind { ticket, reason } => {
+                self.compress.looking.out.retain(|(other, _)| *other != ticket);
+                self.compress.looking.complaint = Some(reason);
+            }
+            Answer::Latency { run, latency } => {
+                if let Some(run) = self.compress.runs.get_mut(run) {
+                    // It can be measured again: a folder that cannot be written costs nothing more.
+                    let _ = keep_latency(&run.folder, &latency);
+                    run.latency = Some(latency);
+                }
+            }
+            Answer::Trouble(reason) => self.toasts.error(reason),
+        }
+    }
+
+    /// Puts pixels of two networks on the canvas.
+    fn paste_pair(&mut self, ticket: u64, patch: &PairPatch) {
+        let looking = &mut self.compress.looking;
+        let Some(pair) = looking.out.iter().find(|(other, _)| *other == ticket).map(|(_, pair)| pair.clone()) else {
+            return;
+        };
+        // What was asked for before this is of no interest any more.
+        looking.out.retain(|(other, _)| *other >= ticket);
+        let shown = &mut self.compress.shown;
+        let same_original = shown.pair.as_ref().is_some_and(|p| p.original == pair.original && p.device == pair.device);
+        if shown.pair.is_some() && !same_original {
+            self.compress.clear_documents();
+        }
+        let shown = &mut self.compress.shown;
+        if shown.pair.as_ref() != Some(&pair) {
+            // The original's own pixels stay as they are.
+            for document in [&mut shown.results, &mut shown.backs].into_iter().flatten() {
+                document.clear_result(1);
+            }
+            shown.pair = Some(pair);
+        }
+        if let Some(results) = &mut shown.results {
+            paste(results, &patch.results);
+        }
+        if let (Some(backs), Some(two)) = (&mut shown.backs, &patch.backs) {
+            paste(backs, two);
+        }
+    }
+
+    /// The networks of a run.
+    pub(in crate::window) fn pair_of(&self, run: &Run) -> Pair {
+        Pair {
+            original: Original::File(run.folder.join(ORIGINAL_FILE)),
+            small: Small::File(Self::result_file(run)),
+            device: self.settings.choices.device.clone(),
+        }
+    }
+
+    /// The networks that are to be seen.
+    fn wanted_pair(&self) -> Option<Pair> {
+        match self.compress.side {
+            Side::Run(id) => {
+                let run = self.compress.runs.get(id).filter(|run| run.report.is_some())?;
+                Some(self.pair_of(run))
+            }
+            Side::Instant => {
+                let ProfileState::Ready(profile) = &self.compress.profile else { return None };
+                Some(Pair {
+                    original: Original::Named(self.compress.model.clone()),
+                    small: Small::Instant(profile.clone(), self.compress.steer.widths.clone()),
+                    device: self.settings.choices.device.clone(),
+                })
+            }
+        }
+    }
+
+    /// Asks for the visible part by the networks that are to be seen, and for the whole of a small picture when there is
+    /// nothing else to do.
+    fn ask_for_pixels(&mut self) {
+        if self.compress.page != super::state::Page::Picture {
+            return;
+        }
+        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
+        if self.compress.shown.reading.is_some() || self.compress.shown.scale != self.compared_scale() {
+            return;
+        }
+        let area = self.visible_part([subject.input.width(), subject.input.height()]);
+        let asked = &self.compress.looking.asked;
+        let changed = asked.as_ref().is_none_or(|(other, _)| *other != pair);
+        if changed {
+            self.compress.clear_numbers();
+            if self.compress.looking.whole.take().is_some()
+                && let Some(threads) = &self.compress.threads
+            {
+                threads.prober.ask(Question::Leave);
+            }
+        }
+        let moved = asked_area_differs(&self.compress.looking.asked, &area);
+        let looking = &mut self.compress.looking;
+        // The whole picture brings every part of it.
+        if (changed || (moved && looking.whole.is_none())) && area.width > 0 && area.height > 0 {
+            looking.ticket += 1;
+            let ticket = looking.ticket;
+            looking.out.push((ticket, pair.clone()));
+            looking.asked = Some((pair.clone(), area));
+            let look = Look { ticket, pair, subject, area };
+            if let Some(threads) = self.threads() {
+                threads.prober.look(look);
+            }
+        } else if !changed
+            && looking.whole.is_none()
+            && self.compress.shown.pair.as_ref() == Some(&pair)
+            && subject.input.width() * subject.input.height() <= SMALL
+        {
+            self.judge_whole();
+        }
+    }
+
+    /// Has the whole picture compared by the networks in sight.
+    pub(in crate::window) fn judge_whole(&mut self) {
+        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
+        let (width, height) = (subject.input.width(), subject.input.height());
+        let scale = self.compress.shown.scale;
+        if width * height * scale * scale > MOST_PIXELS {
+            self.toasts.warning("This picture is too large to be compared as a whole: look at parts of it.");
+            return;
+        }
+        self.compress.clear_numbers();
+        let looking = &mut self.compress.looking;
+        looking.ticket += 1;
+        let ticket = looking.ticket;
+        looking.out.push((ticket, pair.clone()));
+        looking.whole = Some(ticket);
+        self.compress.shown.cells = Some((0, 1));
+        let look = Look { ticket, pair, subject, area: Area { x: 0, y: 0, width, height } };
+        if let Some(threads) = self.threads() {
+            threads.prober.ask(Question::Whole(Box::new(look)));
+        }
+    }
+
+    /// The middle of what is visible, as much as is prompt, in pixels of the input.
+    fn visible_part(&self, size: [usize; 2]) -> Area {
+        let scale = self.compress.shown.scale;
+        let (shown, factor) = if self.compress.ways_back { (size, 1) } else { (size.map(|side| side * scale), scale) };
+        let visible = reduced(self.compress.view.visible(shown, self.compress.pane), factor);
+        let side = (self.compress.looking.speed * PROMPT).sqrt().clamp(*SIDES.start(), *SIDES.end());
+        // Whole eights: a part should not change by what a window is moved by, nor with every answer's time.
+        let side = 1_usize << (side as usize).ilog2();
+        let [width, height] = [visible.width.min(side), visible.height.min(side)];
+        Area { x: visible.x + (visible.width - width) / 2, y: visible.y + (visible.height - height) / 2, width, height }
+    }
+
+    fn take_promises(&mut self) {
+        let mut rest = Vec::new();
+        for promise in std::mem::take(&mut self.compress.recalling) {
+            match promise.try_take() {
+                Ok(found) => self.take_found(found),
+                Err(unfinished) => rest.push(unfinished),
+            }
+        }
+        self.compress.recalling.append(&mut rest);
+        let mut rest = Vec::new();
+        for promise in std::mem::take(&mut self.compress.exporting) {
+            match promise.try_take() {
+                Ok(Ok(path)) => self.toasts.good(format!("Exported {}", path.display())),
+                Ok(Err(reason)) => self.toasts.error(reason),
+                Err(unfinished) => rest.push(unfinished),
+            }
+        }
+        self.compress.exporting.append(&mut rest);
+        if let Some(promise) = self.compress.data.scanning.take() {
+            match promise.try_take() {
+                Ok(found) => self.compress.data.found = Some(found),
+                Err(unfinished) => self.compress.data.scanning = Some(unfinished),
+            }
+        }
+        if let Some(promise) = self.compress.shown.reading.take() {
+            match promise.try_take() {
+                Ok(Ok((name, subject))) => {
+                    self.compress.shown.name = name;
+                    self.compress.shown.subject = Some(subject);
+                    self.compress.clear_pixels();
+                    self.compress.view.fits = true;
+                }
+                Ok(Err(reason)) => {
+                    self.toasts.error(format!("The picture cannot be compared on: {reason}"));
+                    if self.compress.shown.path.take().is_some() && self.compress.shown.subject.is_none() {
+                        self.read_compared(None);
+                    }
+                    if self.compress.shown.name.is_empty() {
+                        self.compress.shown.name = "no picture".into();
+                    }
+                }
+                Err(unfinished) => self.compress.shown.reading = Some(unfinished),
+            }
+        }
+    }
+
+    fn take_found(&mut self, found: Found) {
+        for (folder, asked, recalled) in found {
+            match recalled {
+                Ok(Some(recalled)) => {
+                    let known = self.compress.runs.of_folder(&folder);
+                    let id = known.unwrap_or_else(|| self.compress.runs.number());
+                    if known.is_none() {
+                        let (config, original) = (recalled.history.config.clone(), recalled.history.original.clone());
+                        let mut run = Run::new(id, folder, original.name.clone(), config, original);
+                        run.state = RunState::Stopped;
+                        self.compress.runs.add(run);
+                    }
+                    if let Some(run) = self.compress.runs.get_mut(id)
+                        && run.state != RunState::Running
+                    {
+                        let measured = run.latency.take();
+                        run.recall(recalled);
+                        run.latency = run.latency.take().or(measured);
+                    }
+                    if asked {
+                        self.tab = Tab::Compress;
+                        self.choose_run(id);
+                    }
+                }
+                Ok(None) if asked => {
+                    self.toasts.error(format!("There is no compression run in the folder {}", folder.display()));
+                }
+                Ok(None) => {}
+                Err(reason) => self.toasts.warning(reason),
+            }
+        }
+    }
+
+    /// Has a picture of the window taken for an export of plots, and takes it in.
+    fn take_screenshot(&mut self, ctx: &Context) {
+        match self.compress.picturing.take() {
+            Some(Picturing::Wanted(path)) => {
+                let (sender, receiver) = channel();
+                ctx.request_screenshot(move |image| {
+                    // The window may be gone by then.
+                    let _ = sender.send(image);
+                });
+                ctx.request_repaint();
+                self.compress.picturing = Some(Picturing::Asked(path, receiver));
+            }
+            Some(Picturing::Asked(path, receiver)) => match receiver.try_recv() {
+                Ok(image) => {
+                    let (part, points) = (self.compress.plots, ctx.pixels_per_point());
+                    self.export(path, move |path| super::export::png(&image, part, points, path));
+                }
+                Err(TryRecvError::Empty) => {
+                    ctx.request_repaint();
+                    self.compress.picturing = Some(Picturing::Asked(path, receiver));
+                }
+                Err(TryRecvError::Disconnected) => self.toasts.error("this system gives no pictures of the window"),
+            },
+            None => {}
+        }
+    }
+
+    /// How likely the widths of a unit are in the chosen run.
+    pub(in crate::window) fn alpha_of(&self, unit: usize) -> Option<(&[usize], &[f64])> {
+        let Alpha { candidates, probabilities } = self.compress.run()?.alpha.as_ref()?;
+        Some((candidates.get(unit)?, probabilities.get(unit)?))
+    }
+}
+
+fn asked_area_differs(asked: &Option<(Pair, Area)>, area: &Area) -> bool {
+    asked.as_ref().is_none_or(|(_, other)| other != area)
+}
+
+fn paste(document: &mut Document, two: &super::judge::Two) {
+    document.input.paste(&two.large);
+    document.paste_result(&two.small);
+    document.paste_proof(&ProofPatch {
+        dual: two.small.clone(),
+        absolute: two.absolute.clone(),
+        luma: two.luma.clone(),
+    });
+}

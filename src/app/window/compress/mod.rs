@@ -1,0 +1,25 @@
+//! The Compress tab: compression runs that can be watched and steered, and networks of any size on a picture at once.
+//!
+//! Two threads work for it, each owning its tensors: the [`runner`] does the runs, one after the other; the [`prober`]
+//! answers questions that a user waits for: what a network of these widths would make of this part of a picture, how two
+//! networks differ, how fast they are. Both tell the window by channels that it drains once a frame; curves are drawn
+//! from what the runs report, never from tensors.
+
+pub mod choices;
+pub(crate) mod curves;
+pub(crate) mod estimate;
+mod events;
+pub(crate) mod export;
+pub(crate) mod judge;
+pub mod latency;
+pub(crate) mod perform;
+pub(crate) mod prober;
+pub(crate) mod profiles;
+pub(crate) mod remember;
+pub(crate) mod runner;
+pub mod runs;
+pub(crate) mod samples;
+pub(crate) mod state;
+pub(crate) mod steer;
+
+pub use state::Compress;

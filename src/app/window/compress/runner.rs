@@ -1,0 +1,247 @@
+//! The thread that does compression runs, one after the other. It owns their tensors; the window hears of every step and can
+//! halt and stop between steps. What is stopped is saved.
+
+use std::{
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Progress, Report, Row, Stage, compress, resume};
+use dualres_network::device;
+
+use super::{runs::RunId, samples};
+use crate::{
+    library::Library,
+    paths::Paths,
+    report,
+    window::worker::{LONGEST_END, Wake},
+};
+
+/// A run to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) run: RunId,
+    pub(crate) folder: PathBuf,
+    /// Model of the library, for a run that has not begun.
+    pub(crate) model: String,
+    pub(crate) config: CompressConfig,
+    /// Device by name or `auto`.
+    pub(crate) device: String,
+    /// Seconds of work in earlier sessions.
+    pub(crate) seconds: f64,
+}
+
+/// What the runner tells of a run.
+#[derive(Debug)]
+pub(crate) enum News {
+    Stage { stage: Stage, step: usize, steps: usize },
+    Step { row: Row, left: Option<f64> },
+    Alpha(Alpha),
+    Widths(Vec<usize>),
+    Unit { unit: usize, kept: Vec<usize>, scores: Vec<f64> },
+    Warning(String),
+    Ended(Ended),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Done(Box<Report>),
+    Stopped,
+    Failed(String),
+}
+
+/// What goes past the jobs.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    paused: AtomicBool,
+    stops: AtomicBool,
+    ends: AtomicBool,
+    /// Stage after which the run stops, plus one; 0 for none.
+    stop_after: AtomicU8,
+}
+
+impl Control {
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Stops the run at its next step; it is saved.
+    pub(crate) fn stop(&self) {
+        self.stops.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stops.load(Ordering::Relaxed)
+    }
+
+    /// Has runs stop when a stage is done.
+    pub(crate) fn stop_after(&self, stage: Option<Stage>) {
+        self.stop_after.store(stage.map_or(0, |stage| stage as u8 + 1), Ordering::Relaxed);
+    }
+
+    fn begin(&self) {
+        self.stops.store(false, Ordering::Relaxed);
+        self.pause(false);
+    }
+
+    /// Whether a run is not to go into `stage`.
+    fn stops_before(&self, stage: Stage) -> bool {
+        let after = self.stop_after.load(Ordering::Relaxed);
+        after > 0 && stage as u8 >= after
+    }
+
+    fn flow(&self) -> ControlFlow<()> {
+        loop {
+            if self.ends.load(Ordering::Relaxed) || self.is_stopping() {
+                return ControlFlow::Break(());
+            }
+            if !self.is_paused() {
+                return ControlFlow::Continue(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The window's end of the runner.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    jobs: Sender<Job>,
+    news: Receiver<(RunId, News)>,
+    pub(crate) control: Arc<Control>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Runner {
+    /// Starts the thread. It ends when the runner is dropped.
+    pub(crate) fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Self> {
+        let (jobs, far_jobs) = channel::<Job>();
+        let (far_news, news) = channel();
+        let control = Arc::new(Control::default());
+        let theirs = control.clone();
+        let thread = std::thread::Builder::new().name("compression".into()).spawn(move || {
+            for job in far_jobs {
+                if theirs.ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                let run = job.run;
+                // Nobody listens when the window is gone; the run is stopped by `ends` then.
+                let mut tell = |news: News| {
+                    let _ = far_news.send((run, news));
+                    wake();
+                };
+                let attempt = AssertUnwindSafe(|| work(&job, &library, &paths, &theirs, &mut tell));
+                let ended = match catch_unwind(attempt) {
+                    Ok(Ok(Some(report))) => Ended::Done(Box::new(report)),
+                    Ok(Ok(None)) => Ended::Stopped,
+                    Ok(Err(error)) => Ended::Failed(report::message(&error)),
+                    Err(_) => Ended::Failed(
+                        "the run ended by an error in the program or a device that failed; what it saved is kept, go \
+                         on with it"
+                            .into(),
+                    ),
+                };
+                tell(News::Ended(ended));
+            }
+        })?;
+        Ok(Self { jobs, news, control, thread: Some(thread) })
+    }
+
+    pub(crate) fn run(&self, job: Job) -> bool {
+        self.control.begin();
+        self.jobs.send(job).is_ok()
+    }
+
+    pub(crate) fn next(&self) -> Option<(RunId, News)> {
+        self.news.try_recv().ok()
+    }
+
+    pub(crate) fn end(&self) {
+        self.control.ends.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.end();
+        self.jobs = channel().0;
+        let Some(thread) = self.thread.take() else { return };
+        let start = Instant::now();
+        while !thread.is_finished() && start.elapsed() < LONGEST_END {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn work(
+    job: &Job,
+    library: &Library,
+    paths: &Paths,
+    control: &Control,
+    tell: &mut dyn FnMut(News),
+) -> anyhow::Result<Option<Report>> {
+    let device = device::choose(&job.device)?;
+    if job.config.data.contains(&samples::folder(paths)) {
+        samples::unpack(paths)?;
+    }
+    let begun = Instant::now();
+    let mut observe = |event: &Event<'_>| {
+        match event {
+            Event::Stage { stage, step, steps } => {
+                if control.stops_before(*stage) {
+                    return ControlFlow::Break(());
+                }
+                tell(News::Stage { stage: *stage, step: *step, steps: *steps });
+            }
+            Event::Step(progress) => {
+                let row = row_of(progress, job.seconds + begun.elapsed().as_secs_f64());
+                tell(News::Step { row, left: progress.seconds_left });
+            }
+            Event::Alpha { candidates, probabilities } => {
+                let (candidates, probabilities) = (candidates.to_vec(), probabilities.to_vec());
+                tell(News::Alpha(Alpha { candidates, probabilities }));
+            }
+            Event::Widths(widths) => tell(News::Widths(widths.to_vec())),
+            Event::Unit { unit, kept, scores } => {
+                tell(News::Unit { unit: *unit, kept: kept.to_vec(), scores: scores.to_vec() });
+            }
+            Event::Warning(text) => tell(News::Warning(text.clone())),
+            Event::Tick => {}
+        }
+        control.flow()
+    };
+    let finished = if job.folder.join(CONFIG_FILE).exists() {
+        resume(&job.folder, &device, &mut observe)?
+    } else {
+        compress(&job.config, &library.load(&job.model)?, &device, &job.folder, &mut observe)?
+    };
+    Ok(finished.map(|(_, report)| report))
+}
+
+fn row_of(progress: &Progress, seconds: f64) -> Row {
+    Row {
+        stage: progress.stage,
+        step: progress.step,
+        primal: progress.losses.map(|losses| losses.primal),
+        dual: progress.losses.map(|losses| losses.dual),
+        total: progress.losses.map(|losses| losses.total),
+        psnr_y: progress.psnr_y,
+        kept_macs: progress.kept_macs,
+        kept_parameters: progress.kept_parameters,
+        entropy: progress.entropy,
+        seconds,
+    }
+}

@@ -1,0 +1,351 @@
+//! The runs there are: waiting, under way, stopped and done.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use dualres_compression::{Alpha, CompressConfig, History, Report, Row, Stage};
+use dualres_network::Description;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    curves::{Curves, Metric},
+    latency::Latency,
+};
+
+/// A run in the list, for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub u64);
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// It has its turn later.
+    Waiting,
+    /// It is under way.
+    Running,
+    /// It was stopped and can be gone on with.
+    Stopped,
+    /// It is finished.
+    Done,
+    /// It could not go on.
+    Failed(String),
+}
+
+impl RunState {
+    /// A word for it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A compression run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What to call it in jobs and reports.
+    pub id: RunId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Name of the model in the library that it begins from; only needed until it has begun.
+    pub(crate) model: String,
+    /// Settings.
+    pub config: CompressConfig,
+    /// The network that is compressed.
+    pub original: Description,
+    /// How far it is.
+    pub state: RunState,
+    pub(crate) curves: Curves,
+    pub(crate) alpha: Option<Alpha>,
+    /// Widths that were decided.
+    pub(crate) widths: Option<Vec<usize>>,
+    /// Channels that stay, of the units that are selected.
+    pub(crate) kept: Vec<Vec<usize>>,
+    /// What the channels of those units were judged by.
+    pub(crate) scores: Vec<Vec<f64>>,
+    /// What came of it.
+    pub report: Option<Report>,
+    pub(crate) latency: Option<Latency>,
+    /// Estimate of the seconds that the stage still takes.
+    pub(crate) left: Option<f64>,
+    /// What it had to say, the newest last.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) changed: SystemTime,
+}
+
+/// File of a run folder with what the window measured.
+const LATENCY_FILE: &str = "latency.json";
+
+impl Run {
+    /// A run that has not begun.
+    pub(crate) fn new(
+        id: RunId,
+        folder: PathBuf,
+        model: String,
+        config: CompressConfig,
+        original: Description,
+    ) -> Self {
+        Self {
+            id,
+            folder,
+            model,
+            config,
+            original,
+            state: RunState::Waiting,
+            curves: Curves::default(),
+            alpha: None,
+            widths: None,
+            kept: Vec::new(),
+            scores: Vec::new(),
+            report: None,
+            latency: None,
+            left: None,
+            warnings: Vec::new(),
+            changed: SystemTime::now(),
+        }
+    }
+
+    /// Takes over what the folder says.
+    pub(crate) fn recall(&mut self, recalled: Recalled) {
+        let Recalled { history, latency, changed } = recalled;
+        let units = history.original.architecture.widths.len();
+        self.curves = Curves::of(&history.rows, &history.config, units);
+        self.config = history.config;
+        self.original = history.original;
+        self.alpha = history.alpha;
+        self.widths = history.widths;
+        (self.kept, self.scores) = (history.kept, history.scores);
+        self.report = history.report;
+        (self.latency, self.changed) = (latency, changed);
+        if !matches!(self.state, RunState::Running | RunState::Waiting | RunState::Failed(_)) || self.report.is_some() {
+            self.state = if self.report.is_some() { RunState::Done } else { RunState::Stopped };
+        }
+    }
+
+    /// What to call it.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The stage that is under way or was last.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        self.curves.bands.last().map(|band| band.stage)
+    }
+
+    /// Widths of the result, as far as decided: the report's, else those that were decided.
+    pub(crate) fn result_widths(&self) -> Option<Vec<usize>> {
+        let reported = self.report.as_ref().map(|report| report.width_table.iter().map(|row| row.width).collect());
+        reported.or_else(|| self.widths.clone())
+    }
+
+    pub(crate) fn push(&mut self, row: &Row) {
+        self.curves.push(row);
+        self.changed = SystemTime::now();
+    }
+
+    /// Share of multiply-accumulates that is kept, as far as known.
+    pub(crate) fn kept_macs(&self) -> Option<f64> {
+        let reported = self.report.as_ref().map(|report| report.kept_macs_ratio);
+        reported.or_else(|| Some(self.curves.get(Metric::Macs).last()?.value / 100.0))
+    }
+}
+
+/// What a run folder says.
+#[derive(Debug)]
+pub(crate) struct Recalled {
+    pub(crate) history: History,
+    pub(crate) latency: Option<Latency>,
+    pub(crate) changed: SystemTime,
+}
+
+/// Reads a run folder; `None` if there is no run in it.
+pub(crate) fn recall(folder: &Path) -> anyhow::Result<Option<Recalled>> {
+    let Some(history) = History::read(folder)? else { return Ok(None) };
+    // Of no importance: it can be measured again.
+    let latency = std::fs::read(folder.join(LATENCY_FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let dated = |name: &str| std::fs::metadata(folder.join(name)).and_then(|facts| facts.modified()).ok();
+    let changed = dated(dualres_compression::EVENTS_FILE).or_else(|| dated(dualres_compression::CONFIG_FILE));
+    Ok(Some(Recalled { history, latency, changed: changed.unwrap_or(SystemTime::UNIX_EPOCH) }))
+}
+
+/// Keeps what was measured with the run.
+pub(crate) fn keep_latency(folder: &Path, latency: &Latency) -> anyhow::Result<()> {
+    crate::window::settings::write(&folder.join(LATENCY_FILE), latency)
+}
+
+/// Deletes what [`keep_latency`] wrote.
+pub(crate) fn forget_latency(folder: &Path) {
+    // It need not be there, and what cannot be deleted keeps the folder, no more.
+    let _ = std::fs::remove_file(folder.join(LATENCY_FILE));
+}
+
+/// All runs.
+#[derive(Debug, Default)]
+pub struct Runs {
+    runs: BTreeMap<RunId, Run>,
+    next: u64,
+}
+
+impl Runs {
+    /// A number for a new run.
+    pub(crate) fn number(&mut self) -> RunId {
+        self.next += 1;
+        RunId(self.next)
+    }
+
+    pub(crate) fn add(&mut self, run: Run) {
+        self.runs.insert(run.id, run);
+    }
+
+    /// The run.
+    pub fn get(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: RunId) -> Option<&mut Run> {
+        self.runs.get_mut(&id)
+    }
+
+    pub(crate) fn remove(&mut self, id: RunId) -> Option<Run> {
+        self.runs.remove(&id)
+    }
+
+    /// All runs, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.runs.values()
+    }
+
+    /// The run of a folder.
+    pub(crate) fn of_folder(&self, folder: &Path) -> Option<RunId> {
+        let same = |run: &&Run| {
+            run.folder == folder
+                || matches!((run.folder.canonicalize(), folder.canonicalize()), (Ok(a), Ok(b)) if a == b)
+        };
+        self.runs.values().find(same).map(|run| run.id)
+    }
+
+    /// The run that is under way.
+    pub fn running(&self) -> Option<&Run> {
+        self.runs.values().find(|run| run.state == RunState::Running)
+    }
+
+    /// The run whose turn is next.
+    pub(crate) fn next_waiting(&self) -> Option<RunId> {
+        self.runs.values().find(|run| run.state == RunState::Waiting).map(|run| run.id)
+    }
+}
+
+/// What the table is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    Name,
+    Method,
+    Macs,
+    Parameters,
+    Psnr,
+    Change,
+    Loop,
+    Milliseconds,
+    State,
+    Date,
+}
+
+impl Column {
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 10] = [
+        (Self::Name, "Run", "Name of the run and of its network"),
+        (Self::Method, "Method", "How widths and channels were found"),
+        (Self::Macs, "MACs", "Multiply-accumulates that are left"),
+        (Self::Parameters, "Params", "Parameters that are left"),
+        (Self::Psnr, "PSNR", "Y-PSNR on the validation pictures, in dB"),
+        (Self::Change, "Change", "PSNR minus that of the original on the same pictures, in dB"),
+        (Self::Loop, "Loop", "Loop PSNR on the validation pictures, in dB"),
+        (
+            Self::Milliseconds,
+            "Time",
+            "Milliseconds for an input of 96 x 96, and how many times as fast as the original",
+        ),
+        (Self::State, "State", "How far the run is"),
+        (Self::Date, "Changed", "When the run went on last"),
+    ];
+}
+
+/// The runs whose name, model or method has all words of `filter`, in the order of a column.
+pub(crate) fn listed(runs: &Runs, filter: &str, column: Column, descending: bool) -> Vec<RunId> {
+    let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
+    let matches = |run: &&Run| {
+        let text = format!(
+            "{} {} {} {} seed {}",
+            run.name(),
+            run.original.name,
+            super::choices::method_label(run.config.method),
+            run.state.word(),
+            run.config.seed
+        );
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word.as_str()))
+    };
+    let number = |run: &Run| -> Option<f64> {
+        let report = run.report.as_ref();
+        match column {
+            Column::Macs => run.kept_macs(),
+            Column::Parameters => report.map(|report| report.kept_params_ratio),
+            Column::Psnr => report.map(|report| report.psnr_after),
+            Column::Change => report.map(|report| report.psnr_after - report.psnr_before),
+            Column::Loop => report.and_then(|report| report.loop_psnr_after),
+            Column::Milliseconds => run.latency.as_ref().map(|latency| latency.compressed),
+            Column::Date => {
+                run.changed.duration_since(SystemTime::UNIX_EPOCH).ok().map(|duration| duration.as_secs_f64())
+            }
+            Column::Name | Column::Method | Column::State => None,
+        }
+    };
+    let word = |run: &Run| match column {
+        Column::Method => super::choices::method_label(run.config.method).to_owned(),
+        Column::State => run.state.word().to_owned(),
+        _ => run.name().to_lowercase(),
+    };
+    let mut found: Vec<&Run> = runs.iter().filter(matches).collect();
+    found.sort_by(|a, b| {
+        let order = match (number(a), number(b)) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            // What is not known comes last, whichever way.
+            (Some(_), None) => return std::cmp::Ordering::Less,
+            (None, Some(_)) => return std::cmp::Ordering::Greater,
+            (None, None) => word(a).cmp(&word(b)),
+        };
+        if descending { order.reverse() } else { order }
+    });
+    found.into_iter().map(|run| run.id).collect()
+}
+
+/// Of points `(cost, quality)` those that no other point is better than in both, by cost.
+pub(crate) fn pareto(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut sorted: Vec<(f64, f64)> = points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    let mut front: Vec<(f64, f64)> = Vec::new();
+    for point in sorted {
+        if front.last().is_none_or(|last| point.1 > last.1) {
+            front.push(point);
+        }
+    }
+    front
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_is_what_nothing_beats() {
+        let points = [(50.0, 31.0), (30.0, 30.0), (50.0, 30.9), (70.0, 30.5), (90.0, 31.5), (f64::NAN, 99.0)];
+        assert_eq!(pareto(&points), [(30.0, 30.0), (50.0, 31.0), (90.0, 31.5)]);
+        assert!(pareto(&[]).is_empty());
+    }
+}

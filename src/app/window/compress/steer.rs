@@ -1,0 +1,73 @@
+//! Widths set by a slider for the whole network and by one for each layer.
+
+use dualres_compression::{Constraints, Profile};
+use dualres_network::{Architecture, cost};
+
+/// The widths of a network that is being shaped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Steer {
+    /// Widths now.
+    pub(crate) widths: Vec<usize>,
+    /// Widths of the network as it is.
+    pub(crate) full: Vec<usize>,
+    /// Units that the slider for the whole network leaves alone.
+    pub(crate) locked: Vec<bool>,
+    /// Fewest channels of a unit, where it has more than the common one.
+    pub(crate) least: Vec<usize>,
+    /// Why the wish cannot be met.
+    pub(crate) complaint: Option<String>,
+}
+
+impl Steer {
+    /// Begins with a network as it is.
+    pub(crate) fn of(architecture: &Architecture) -> Self {
+        let full = architecture.widths.clone();
+        let units = full.len();
+        Self { widths: full.clone(), full, locked: vec![false; units], least: vec![1; units], complaint: None }
+    }
+
+    /// Shares `1 - ratio` of the multiply-accumulates among the units that are not locked, as the sensitivity profile
+    /// says. Widths keep to `least` channels and multiples of `multiple`.
+    pub(crate) fn share(&mut self, profile: &Profile, ratio: f64, lambda: f64, least: usize, multiple: usize) {
+        let fixed = self.widths.iter().zip(&self.locked).map(|(&width, &locked)| locked.then_some(width)).collect();
+        let least = self.least.iter().map(|&own| own.max(least)).collect();
+        let constraints = Constraints { fixed, least, multiple };
+        match profile.widths_within(ratio, lambda, &constraints) {
+            Ok(widths) => (self.widths, self.complaint) = (widths, None),
+            Err(error) => {
+                self.widths = profile.narrowest(&constraints);
+                let locked = self.locked.iter().filter(|&&locked| locked).count();
+                self.complaint = Some(match locked {
+                    0 => "This is the smallest network with so many channels a layer.".to_owned(),
+                    1 => "The locked layer and the least widths leave no more to remove.".to_owned(),
+                    n => format!("The {n} locked layers and the least widths leave no more to remove."),
+                });
+                debug_assert!(matches!(error, dualres_compression::CompressionError::Budget { .. }), "{error}");
+            }
+        }
+    }
+
+    /// Sets the width of a unit by hand, and locks it: the slider for the whole network leaves it alone from now on.
+    pub(crate) fn set(&mut self, unit: usize, width: usize, multiple: usize) {
+        let full = self.full[unit];
+        let multiple = multiple.max(1);
+        let rounded = ((width as f64 / multiple as f64).round() as usize * multiple).max(1);
+        // The full width need not be a multiple.
+        let nearest = if width >= full || rounded > full { full } else { rounded };
+        self.widths[unit] = nearest.clamp(1, full);
+        self.locked[unit] = true;
+    }
+
+    /// Multiply-accumulates and parameters as shares of the original's.
+    pub(crate) fn kept(&self, original: &Architecture) -> (f64, f64) {
+        kept(original, &self.widths)
+    }
+}
+
+/// Multiply-accumulates and parameters of a network of `widths` as shares of the original's.
+pub(crate) fn kept(original: &Architecture, widths: &[usize]) -> (f64, f64) {
+    let side = dualres_compression::MAC_INPUT;
+    let small = Architecture { widths: widths.to_vec(), ..original.clone() };
+    let (full, small) = (cost::count(original, side, side), cost::count(&small, side, side));
+    (small.macs() as f64 / full.macs() as f64, small.parameters() as f64 / full.parameters() as f64)
+}

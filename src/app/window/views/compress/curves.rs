@@ -1,0 +1,208 @@
+//! The curves of runs, drawn from what they reported.
+
+use dualres_compression::Stage;
+use eframe::egui::{
+    Align, Color32, FontId, Id, Layout, Rect, RichText, Slider, Stroke, TextStyle, Ui, UiBuilder, pos2, vec2,
+};
+use egui_plot::{
+    GridMark, HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, Span,
+};
+
+use crate::window::{
+    Window,
+    compress::{
+        choices::PlotChoices,
+        curves::{Band, Metric, Point, smoothed},
+        perform::Deed,
+        runs::{Run, RunId},
+    },
+    theme::{self, Palette, palette},
+    views::{canvas::centred_text, inspector},
+};
+
+/// The plots: what they are called, what they draw, and whether they are losses.
+const PLOTS: [(&str, &[Metric], bool); 4] = [
+    ("Loss", &[Metric::Primal, Metric::Dual, Metric::Total], true),
+    ("Validation PSNR, dB", &[Metric::Psnr], false),
+    ("Kept, %", &[Metric::Macs, Metric::Parameters], false),
+    ("Alpha entropy", &[Metric::Entropy], false),
+];
+
+pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+    let plots = &mut window.settings.compress.plots;
+    ui.checkbox(&mut plots.log, "Log").on_hover_text("Logarithmic axis for losses");
+    ui.selectable_value(&mut plots.over_time, false, "Steps").on_hover_text("Curves over steps of all stages");
+    ui.selectable_value(&mut plots.over_time, true, "Time").on_hover_text("Curves over seconds of work");
+    ui.spacing_mut().slider_width = 70.0;
+    let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
+    inspector::named(&slider, "Smoothing");
+    slider.on_hover_text(format!("Smoothing of losses: {:.2}. 0 draws what was measured.", plots.smoothing));
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        if ui.button("PNG…").on_hover_text("The plots as a picture").clicked() {
+            window.deed(Deed::ExportPng);
+        }
+        if ui.button("CSV…").on_hover_text("Every step of the drawn runs as a table").clicked() {
+            window.deed(Deed::ExportCsv);
+        }
+    });
+}
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    let ids = window.drawn_runs();
+    let area = ui.max_rect().shrink(6.0);
+    window.compress.plots = area;
+    if ids.is_empty() {
+        centred_text(ui, area, "Curves appear here when a run begins, or when you choose one under Runs.");
+        return;
+    }
+    ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
+    let runs: Vec<&Run> = ids.iter().filter_map(|&id| window.compress.runs.get(id)).collect();
+    // In a small window one below the other would leave nothing of each.
+    let half = (area.size() - vec2(6.0, 6.0)) / 2.0;
+    for (index, plot) in PLOTS.iter().enumerate() {
+        let corner = area.min + vec2((half.x + 6.0) * (index % 2) as f32, (half.y + 6.0) * (index / 2) as f32);
+        let place = Rect::from_min_size(corner, half);
+        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| one(window, ui, &runs, plot));
+    }
+}
+
+/// Colours of runs beside the chosen one.
+pub(super) fn colour(id: RunId, chosen: Option<RunId>, colours: Palette) -> Color32 {
+    if Some(id) == chosen { colours.accent } else { theme::of_many(id.0, colours) }
+}
+
+fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &(&str, &[Metric], bool)) {
+    let colours = palette(ui);
+    let choices = &window.settings.compress.plots;
+    let logarithmic = choices.log && *is_loss;
+    ui.label(RichText::new(*title).small().strong());
+    let number = move |value: f64| {
+        let value = if logarithmic { 10_f64.powf(value) } else { value };
+        match value.abs() {
+            v if v >= 100.0 => format!("{value:.0}"),
+            v if v >= 10.0 => format!("{value:.1}"),
+            _ => format!("{value:.2}"),
+        }
+    };
+    let over_time = choices.over_time;
+    let group = Id::unique("curves");
+    let mut plot = Plot::new(Id::unique(("plot", *title)))
+        .link_axis(group, [true, false])
+        .link_cursor(group, [true, false])
+        .grid_color(colours.line)
+        .show_background(false)
+        .y_axis_min_width(34.0)
+        .y_axis_formatter(move |mark: GridMark, _| number(mark.value))
+        .x_axis_formatter(
+            move |mark: GridMark, _| {
+                if over_time { format!("{:.0} s", mark.value) } else { format!("{:.0}", mark.value) }
+            },
+        )
+        .label_formatter(move |hover| {
+            let (name, value) = match hover {
+                HoverPosition::NearDataPoint { plot_name, position, .. } => (*plot_name, position),
+                HoverPosition::Elsewhere { .. } => return None,
+            };
+            let x = if over_time { format!("{:.0} s", value.x) } else { format!("step {:.0}", value.x) };
+            Some(format!("{name}\n{x}: {}", number(value.y)))
+        });
+    // The same steps in all plots, whatever each has of them.
+    let end = |run: &&Run| {
+        let last = extents(run, over_time).last().map_or(1.0, |(.., to)| *to);
+        if over_time { last.max(run.curves.seconds) } else { last }
+    };
+    plot = plot.include_x(0.0).include_x(runs.iter().map(end).fold(1.0, f64::max));
+    if metrics.len() > 1 || runs.len() > 1 {
+        plot = plot.legend(Legend::default().background_alpha(0.7).text_style(TextStyle::Small));
+    }
+    let main = *runs.last().expect("there is a run to draw");
+    let response = plot.show(ui, |plot| {
+        bands(plot, main, over_time, colours);
+        for run in runs {
+            let colour = colour(run.id, window.compress.chosen, colours);
+            for (place, &metric) in metrics.iter().enumerate() {
+                draw(plot, run, metric, STYLES[place], colour, choices, logarithmic, runs.len() > 1);
+            }
+        }
+    });
+    stage_names(ui, &response.transform, main, over_time);
+}
+
+/// The loss that counts is drawn whole, its parts are not.
+const STYLES: [LineStyle; 3] =
+    [LineStyle::Dotted { spacing: 4.0 }, LineStyle::Dashed { length: 6.0 }, LineStyle::Solid];
+
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+fn draw(
+    plot: &mut PlotUi<'_>,
+    run: &Run,
+    metric: Metric,
+    style: LineStyle,
+    colour: Color32,
+    choices: &PlotChoices,
+    logarithmic: bool,
+    named: bool,
+) {
+    let is_loss = matches!(metric, Metric::Primal | Metric::Dual | Metric::Total);
+    let at = |point: Point| {
+        let x = if choices.over_time { point.seconds } else { point.step };
+        [x, if logarithmic { point.value.max(1e-9).log10() } else { point.value }]
+    };
+    let name = if named { format!("{}: {}", run.name(), metric.label()) } else { metric.label().to_owned() };
+    let style = match metric {
+        Metric::Psnr | Metric::Macs | Metric::Entropy => LineStyle::Solid,
+        _ => style,
+    };
+    let amount = if is_loss { choices.smoothing } else { 0.0 };
+    for stage in run.curves.by_stage(metric) {
+        if amount > 0.0 && metric == Metric::Total {
+            // What was measured shines through.
+            let raw: PlotPoints<'_> = stage.iter().map(|&point| at(point)).collect();
+            plot.line(Line::new("", raw).color(colour.gamma_multiply(0.25)).width(1.0).allow_hover(false));
+        }
+        let points: Vec<[f64; 2]> = smoothed(stage, amount).into_iter().map(at).collect();
+        if metric == Metric::Psnr || points.len() == 1 {
+            plot.points(Points::new(name.clone(), PlotPoints::from(points.clone())).color(colour).radius(2.5));
+        }
+        plot.line(Line::new(name.clone(), PlotPoints::from(points)).color(colour).style(style).width(1.6));
+    }
+}
+
+/// Stages of a run with where they begin and end.
+fn extents(run: &Run, over_time: bool) -> Vec<(Stage, f64, f64)> {
+    let all = &run.curves.bands;
+    let extent = |(index, band): (usize, &Band)| {
+        let next = all.get(index + 1);
+        let (from, to) = if over_time {
+            (band.from_seconds, next.map_or(run.curves.seconds, |next| next.from_seconds))
+        } else {
+            (band.from, next.map_or(band.from + band.done.max(1) as f64, |next| next.from))
+        };
+        (band.stage, from, to)
+    };
+    all.iter().enumerate().map(extent).filter(|(_, from, to)| to > from).collect()
+}
+
+/// Shades every other stage of a run.
+fn bands(plot: &mut PlotUi<'_>, run: &Run, over_time: bool, colours: Palette) {
+    for (index, (_, from, to)) in extents(run, over_time).into_iter().enumerate() {
+        if index % 2 == 0 {
+            let span = Span::new("", from..=to).fill(colours.raised.gamma_multiply(0.5));
+            plot.span(span.border(Stroke::NONE));
+        }
+    }
+}
+
+/// Names of the stages along the upper edge. No item of the plot, which would widen it and be in its legend.
+fn stage_names(ui: &Ui, transform: &PlotTransform, run: &Run, over_time: bool) {
+    let frame = transform.frame();
+    let painter = ui.painter().with_clip_rect(*frame);
+    for (stage, from, to) in extents(run, over_time) {
+        let at = |x: f64| transform.position_from_point(&[x, 0.0].into()).x.clamp(frame.left(), frame.right());
+        let (left, right) = (at(from), at(to));
+        let galley = painter.layout_no_wrap(stage.to_string(), FontId::proportional(10.0), palette(ui).weak);
+        if right - left > galley.size().x + 4.0 {
+            painter.galley(pos2((left + right - galley.size().x) / 2.0, frame.top() + 2.0), galley, palette(ui).weak);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The Compress tab: settings on the left, layers on the right, and between them a picture, curves, or all runs.
+
+mod curves;
+mod layers;
+mod pareto;
+mod picture;
+mod runs;
+mod setup;
+mod sheet;
+mod stages;
+mod unit;
+
+pub(crate) use sheet::ui as sheet;
+
+use eframe::egui::{CentralPanel, Frame, Panel, Ui};
+
+use crate::window::{Window, compress::state::Page};
+
+pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+    let width = ui.available_width();
+    let side = if width < 1100.0 { 250.0 } else { 290.0 };
+    Panel::left("compress settings").resizable(false).exact_size(side).show(ui, |ui| setup::ui(window, ui));
+    if window.compress.page != Page::Runs {
+        Panel::right("layers").resizable(false).exact_size(side).show(ui, |ui| layers::ui(window, ui));
+    }
+    CentralPanel::default().frame(Frame::NONE).show(ui, |ui| {
+        Panel::top("compress pages").show(ui, |ui| pages(window, ui));
+        CentralPanel::default().frame(Frame::NONE).show(ui, |ui| match window.compress.page {
+            Page::Picture => picture::ui(window, ui),
+            Page::Curves => curves::ui(window, ui),
+            Page::Runs => runs::ui(window, ui),
+        });
+    });
+}
+
+fn pages(window: &mut Window, ui: &mut Ui) {
+    ui.add_space(2.0);
+    ui.horizontal(|ui| {
+        for (page, label, hint) in [
+            (Page::Picture, "Picture", "Original and compressed network on a picture"),
+            (Page::Curves, "Curves", "Losses, PSNR and what is kept, step by step"),
+            (Page::Runs, "Runs", "All runs, in a table and over their costs"),
+        ] {
+            if ui.selectable_label(window.compress.page == page, label).on_hover_text(hint).clicked() {
+                window.compress.page = page;
+            }
+        }
+        ui.separator();
+        match window.compress.page {
+            Page::Picture => picture::tools(window, ui),
+            Page::Curves => curves::tools(window, ui),
+            Page::Runs => runs::tools(window, ui),
+        }
+    });
+    ui.add_space(2.0);
+}

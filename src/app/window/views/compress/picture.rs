@@ -1,0 +1,351 @@
+//! Original and compressed network on a picture: results, ways back, and what lies between them.
+
+use dualres_engine::Area;
+use eframe::egui::{Align, Align2, Color32, FontId, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
+
+use crate::window::{
+    Window,
+    canvas::gpu::Mode,
+    compress::{
+        perform::Deed,
+        runs::RunId,
+        state::{ProfileState, Side},
+    },
+    document::Document,
+    settings::ViewMode,
+    theme::palette,
+    views::{
+        canvas::{Canvas, Part, centred_text, inside, zoom_buttons},
+        decibels, inspector, weak,
+    },
+};
+
+/// Height of the numbers below the picture in points.
+const NUMBERS: f32 = 86.0;
+
+/// What a view is called here: the same views as in the Upscale tab over other pictures.
+fn label(mode: ViewMode) -> (&'static str, &'static str) {
+    match mode {
+        ViewMode::Panes => ("Side by side", "Original network, compressed network, and their difference (1)"),
+        ViewMode::Split => ("Split", "Original and compressed network with a line between them to drag (2)"),
+        ViewMode::Result => ("Compressed", "The compressed network alone (3)"),
+        ViewMode::Difference => ("Difference", "How far the two are apart, black where they agree (4)"),
+        ViewMode::Overlay => ("Overlay", "The compressed network, marked where it differs (5)"),
+    }
+}
+
+pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+    for mode in ViewMode::ALL {
+        let (text, hint) = label(mode);
+        if ui.selectable_label(window.compress.mode == mode, text).on_hover_text(hint).clicked() {
+            window.compress.mode = mode;
+        }
+    }
+}
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    let colours = palette(ui);
+    let rect = ui.max_rect();
+    ui.painter().rect_filled(rect, 0.0, colours.canvas);
+    let bar = Rect::from_min_size(rect.min, vec2(rect.width(), 32.0));
+    let numbers = Rect::from_min_max(pos2(rect.left(), rect.bottom() - NUMBERS), rect.max);
+    let canvas = Rect::from_min_max(pos2(rect.left(), bar.bottom()), pos2(rect.right(), numbers.top()));
+    for place in [bar, numbers] {
+        ui.painter().rect_filled(place, 0.0, colours.panel);
+    }
+    ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(8.0, 3.0))), |ui| sides(window, ui));
+    if let Some(position) = canvas_ui(window, ui, canvas) {
+        note(ui, canvas, &read_out(window, position));
+    }
+    ui.scope_builder(UiBuilder::new().max_rect(numbers.shrink2(vec2(8.0, 4.0))), |ui| numbers_ui(window, ui));
+}
+
+/// Which networks, which pictures.
+fn sides(window: &mut Window, ui: &mut Ui) {
+    ui.horizontal_centered(|ui| {
+        let side = window.compress.side;
+        let instant = ui.selectable_label(side == Side::Instant, "As set, untrained");
+        if instant.on_hover_text("The network of the widths on the right, at once and without training").clicked() {
+            window.deed(Deed::Look(Side::Instant));
+        }
+        let done = window.compress.run().filter(|run| run.report.is_some()).map(|run| (run.id, run.name().to_owned()));
+        if let Some((id, name)) = done {
+            let hint = "The result of the chosen run";
+            if ui.selectable_label(side == Side::Run(id), name).on_hover_text(hint).clicked() {
+                window.deed(Deed::Look(Side::Run(id)));
+            }
+        }
+        ui.separator();
+        let scale = window.compress.shown.scale.max(1) as f64;
+        for (back, text, hint) in [
+            (false, "Results", "What the networks make of the picture"),
+            (true, "Ways back", "The results taken back to the original's size by each network's dual model (B)"),
+        ] {
+            if ui.selectable_label(window.compress.ways_back == back, text).on_hover_text(hint).clicked()
+                && window.compress.ways_back != back
+            {
+                window.compress.ways_back = back;
+                window.compress.view.rescale(if back { 1.0 / scale } else { scale });
+            }
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.button("Picture…").on_hover_text("Compare on another picture; or drop one here").clicked() {
+                window.deed(Deed::ChoosePicture);
+            }
+            let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
+            if let Some(path) = selected
+                && window.compress.shown.path.as_ref() != Some(&path)
+                && ui.button("That of Upscale").on_hover_text(path.display().to_string()).clicked()
+            {
+                window.deed(Deed::Picture(path));
+            }
+            let mut shrinks = window.compress.shown.shrinks;
+            let check = ui.checkbox(&mut shrinks, "shrink first");
+            let hint = "Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it";
+            if check.on_hover_text(hint).changed() {
+                window.compress.shown.shrinks = shrinks;
+                let path = window.compress.shown.path.clone();
+                window.read_compared(path);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(Label::new(RichText::new(&window.compress.shown.name).small().weak()).truncate());
+            });
+        });
+    });
+}
+
+fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
+    let name = match window.compress.side {
+        Side::Instant => "As set, untrained".to_owned(),
+        Side::Run(id) => name_of(window, id),
+    };
+    let back = window.compress.ways_back;
+    let missing = missing(window);
+    let compress = &mut window.compress;
+    let document = if back { compress.shown.backs.as_mut() } else { compress.shown.results.as_mut() };
+    let Some(document) = document else {
+        centred_text(ui, canvas, &missing);
+        return None;
+    };
+    let parts = parts(document, compress.mode, &name, back);
+    let waits = document.result.is_none();
+    let shared = Canvas {
+        salt: "compressed pane",
+        gpu: window.gpu.as_mut(),
+        document,
+        view: &mut compress.view,
+        split: &mut compress.split,
+        pane: &mut compress.pane,
+        gain: window.settings.gain,
+    };
+    let pointed = shared.show(ui, canvas, &parts);
+    if waits {
+        centred_text(ui, canvas, &missing);
+    }
+    pointed
+}
+
+/// Why there is no picture yet.
+fn missing(window: &Window) -> String {
+    let compress = &window.compress;
+    if let Some(reason) = &compress.looking.complaint {
+        return reason.clone();
+    }
+    match (&compress.profile, compress.side) {
+        _ if compress.shown.reading.is_some() => "Reading the picture…".into(),
+        (ProfileState::Failed(reason), Side::Instant) => {
+            format!("{} cannot be compressed: {reason}", compress.model)
+        }
+        (ProfileState::Measuring(done, of), Side::Instant) => {
+            format!("Measuring what each layer of {} is worth, once: {done} of {of}", compress.model)
+        }
+        _ if compress.ways_back && compress.shown.results.is_some() => "These networks have no dual models".into(),
+        _ => "Making the picture…".into(),
+    }
+}
+
+fn name_of(window: &Window, id: RunId) -> String {
+    window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned())
+}
+
+fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Part> {
+    let (suffix, of) = if back { (": way back", "ways back") } else { ("", "results") };
+    let differs = |mode: Mode, text: String| Part { legend: true, ..Part::new(mode, text) };
+    let difference = format!("Difference of the {of}");
+    let known = if document.result.is_some() { "" } else { ": not made yet" };
+    let original = || Part::new(Mode::Input, format!("Original{suffix}"));
+    let small = || Part::new(Mode::Result, format!("{name}{suffix}{known}"));
+    match mode {
+        ViewMode::Panes => vec![original(), small(), differs(Mode::Difference, difference)],
+        ViewMode::Split => {
+            let mut split = Part::new(Mode::Split, format!("Original{suffix}"));
+            split.name = "Original and compressed".into();
+            split.caption_right = format!("{name}{suffix}{known}");
+            vec![split]
+        }
+        ViewMode::Result => vec![small()],
+        ViewMode::Difference => vec![differs(Mode::Difference, difference)],
+        ViewMode::Overlay => vec![differs(Mode::Overlay, format!("{name}, marked where it differs"))],
+    }
+}
+
+fn numbers_ui(window: &mut Window, ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.y = 3.0;
+    ui.add(Label::new(RichText::new(summary(window)).small()).truncate());
+    ui.add(Label::new(RichText::new(costs(window)).small()).truncate()).on_hover_text(
+        "Milliseconds for an input of 96 × 96 without the way back, both networks in turns; multiply-accumulates are no \
+         promise of time: narrow layers use devices less well",
+    );
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().slider_width = 80.0;
+            let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
+            ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
+            ui.separator();
+            zoom_buttons(ui, &mut window.compress.view);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| places(window, ui));
+        });
+    });
+}
+
+/// Where the two differ most, or how to find out.
+fn places(window: &mut Window, ui: &mut Ui) {
+    let worst = window.compress.shown.worst.clone();
+    if !worst.is_empty() {
+        ui.label(RichText::new("Worst places").small().weak())
+            .on_hover_text("Where the two differ most: mean difference in gray levels. Click to look at a place.");
+        for (index, one) in worst.iter().enumerate() {
+            let button = ui.small_button(format!("{:.1}", one.mean));
+            inspector::named(&button, &format!("Worst place {}", index + 1));
+            if button.on_hover_text("Mean difference in gray levels; shows the place").clicked() {
+                show_place(window, one.area);
+            }
+        }
+        return;
+    }
+    match window.compress.shown.cells {
+        Some((done, of)) if done < of => {
+            ui.spinner();
+            weak(ui, format!("comparing the whole picture: part {} of {of}", done + 1));
+        }
+        _ => {
+            let ready = window.compress.shown.pair.is_some();
+            let button = ui.add_enabled(ready, eframe::egui::Button::new("Compare the whole picture"));
+            if button.on_hover_text("Finds where the two differ most").clicked() {
+                window.judge_whole();
+            }
+        }
+    }
+}
+
+/// Brings a place of the results to the middle.
+fn show_place(window: &mut Window, area: Area) {
+    let scale = if window.compress.ways_back { window.compress.shown.scale.max(1) as f64 } else { 1.0 };
+    let view = &mut window.compress.view;
+    view.fits = false;
+    view.center =
+        [area.x as f64 + area.width as f64 / 2.0, area.y as f64 + area.height as f64 / 2.0].map(|at| at / scale);
+    let pane = window.compress.pane;
+    let side = area.width.max(area.height) as f64 / scale;
+    // Some of its surroundings with it.
+    view.zoom = (pane[0].min(pane[1]) / (side * 2.5)).clamp(0.5, 8.0);
+}
+
+/// How the results differ: of the whole picture if it is done, else of what is visible.
+fn summary(window: &Window) -> String {
+    let compress = &window.compress;
+    let Some(document) = compress.document() else { return String::new() };
+    let Some(numbers) = compress.shown.numbers else {
+        let visible = compress.view.visible(document.result_size(), compress.pane);
+        return match document.proof.as_ref().and_then(|proof| proof.of(visible)) {
+            Some((mean, psnr)) => {
+                format!("In sight: {mean:.2} levels apart, {} between them", decibels(psnr))
+            }
+            None => String::new(),
+        };
+    };
+    let mut text = format!("{:.2} levels apart, {} between them", numbers.absolute, decibels(numbers.between));
+    let two = |values: [f64; 2]| format!("{} → {}", decibels(values[0]), decibels(values[1]));
+    if let Some(truth) = numbers.truth {
+        text += &format!("   PSNR {}", two(truth));
+    }
+    if let Some(loops) = numbers.loops {
+        text += &format!("   loop PSNR {}", two(loops));
+    }
+    if let Some([large, small]) = numbers.duals {
+        text += &format!("   dual loss {large:.2} → {small:.2}");
+    }
+    text
+}
+
+fn costs(window: &Window) -> String {
+    let compress = &window.compress;
+    match compress.side {
+        Side::Run(id) => {
+            let Some(run) = compress.runs.get(id) else { return String::new() };
+            let Some(report) = &run.report else { return String::new() };
+            let time = match &run.latency {
+                Some(latency) => format!(
+                    "{:.0} → {:.0} ms on {}: {:.2} times as fast (± {:.0} %)",
+                    latency.original,
+                    latency.compressed,
+                    latency.device,
+                    latency.speed_up(),
+                    100.0 * latency.spread
+                ),
+                None => "being timed".to_owned(),
+            };
+            format!(
+                "{:.1} % of MACs, {:.1} % of parameters; {time}; validation {:.2} → {:.2} dB",
+                100.0 * report.kept_macs_ratio,
+                100.0 * report.kept_params_ratio,
+                report.psnr_before,
+                report.psnr_after
+            )
+        }
+        Side::Instant => {
+            let Some(entry) = window.compressed_model() else { return String::new() };
+            if compress.steer.full != entry.description.architecture.widths {
+                return String::new();
+            }
+            let (macs, parameters) = compress.steer.kept(&entry.description.architecture);
+            format!(
+                "{:.1} % of MACs, {:.1} % of parameters; not trained: a run wins most of the loss back",
+                100.0 * macs,
+                100.0 * parameters
+            )
+        }
+    }
+}
+
+/// Text in the lower right corner of the canvas.
+fn note(ui: &Ui, canvas: Rect, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let galley = ui.painter().layout_no_wrap(text.to_owned(), FontId::monospace(11.0), Color32::WHITE);
+    let place = Align2::RIGHT_BOTTOM.anchor_size(canvas.right_bottom() - vec2(10.0, 8.0), galley.size());
+    ui.painter().rect_filled(place.expand2(vec2(6.0, 3.0)), 5.0, Color32::from_black_alpha(170));
+    ui.painter().galley(place.min, galley, Color32::WHITE);
+}
+
+/// Colours of both networks at a position, and how far they are apart.
+fn read_out(window: &Window, position: [f64; 2]) -> String {
+    let Some(document) = window.compress.document() else { return String::new() };
+    if !inside(document, position) {
+        return String::new();
+    }
+    let [x, y] = position.map(|p| p as usize);
+    let value = |pyramid: &crate::window::document::Pyramid| {
+        let [r, g, b, a] = pyramid.levels[0].pixel(x, y);
+        if a > 0 { format!("{r:3} {g:3} {b:3}") } else { "-".to_owned() }
+    };
+    let mut text = format!("({x}, {y}) {}", value(&document.input));
+    if let Some(small) = &document.result {
+        text += &format!(" | {}", value(small));
+    }
+    if let Some(apart) = document.proof.as_ref().and_then(|proof| proof.absolute.at(x, y)) {
+        text += &format!(" | {apart:.1}");
+    }
+    text
+}

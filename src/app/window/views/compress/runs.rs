@@ -1,0 +1,213 @@
+//! All runs in a table, and what can be done with each.
+
+use std::time::SystemTime;
+
+use eframe::egui::{Align, Layout, Panel, RichText, Sense, TextEdit, Ui};
+use egui_extras::{Column as Width, TableBuilder};
+
+use super::pareto;
+use crate::window::{
+    Window,
+    compress::{
+        choices::{CostAxis, method_label},
+        perform::Deed,
+        remember,
+        runs::{Column, Run, RunId, RunState, listed},
+        state::Page,
+    },
+    theme::palette,
+    views::{canvas::centred_text, duration, icon_button, weak},
+};
+
+const WIDTHS: [f32; 10] = [130.0, 66.0, 56.0, 58.0, 62.0, 60.0, 62.0, 96.0, 60.0, 72.0];
+
+pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+    let plots = &mut window.settings.compress.plots;
+    for (axis, label) in
+        [(CostAxis::Macs, "MACs"), (CostAxis::Parameters, "Parameters"), (CostAxis::Milliseconds, "Time")]
+    {
+        ui.selectable_value(&mut plots.cost, axis, label).on_hover_text("What the points lie over");
+    }
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        if ui.button("Open a run…").on_hover_text("A run folder from elsewhere, such as of the command line").clicked()
+        {
+            window.deed(Deed::OpenRun);
+        }
+        let filter = TextEdit::singleline(&mut window.compress.table.filter).hint_text("Filter").desired_width(150.0);
+        ui.add(filter).on_hover_text("Words in name, network, method, state or \"seed 1\"");
+    });
+}
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    if window.compress.runs.iter().next().is_none() {
+        centred_text(
+            ui,
+            ui.max_rect(),
+            "Runs are listed here, finished or not. Press \"Compress\" to begin the first.",
+        );
+        return;
+    }
+    let height = (ui.available_height() * 0.46).max(150.0);
+    Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui));
+    if window.compress.run().is_some() {
+        Panel::bottom("chosen run").show(ui, |ui| deeds(window, ui));
+    }
+    eframe::egui::CentralPanel::default().show(ui, |ui| table(window, ui));
+}
+
+fn table(window: &mut Window, ui: &mut Ui) {
+    let state = &window.compress.table;
+    let rows = listed(&window.compress.runs, &state.filter, state.column, state.descending);
+    if rows.is_empty() {
+        weak(ui, "No run matches the filter.");
+        return;
+    }
+    eframe::egui::ScrollArea::horizontal().auto_shrink(false).show(ui, |ui| {
+        let mut builder = TableBuilder::new(ui).striped(true).sense(Sense::click()).resizable(true);
+        for width in WIDTHS {
+            builder = builder.column(Width::initial(width).at_least(40.0).clip(true));
+        }
+        builder
+            .column(Width::exact(22.0))
+            .header(22.0, |mut header| {
+                for (column, label, hint) in Column::ALL {
+                    header.col(|ui| head(window, ui, column, label, hint));
+                }
+                header.col(|_| {});
+            })
+            .body(|body| {
+                body.rows(22.0, rows.len(), |mut row| {
+                    let id = rows[row.index()];
+                    let Some(run) = window.compress.runs.get(id).cloned() else { return };
+                    row.set_selected(window.compress.chosen == Some(id));
+                    for (index, text) in cells(&run).into_iter().enumerate() {
+                        row.col(|ui| {
+                            let colour = match (&run.state, index) {
+                                (RunState::Failed(_), 8) => palette(ui).error,
+                                (RunState::Done, 8) => palette(ui).good,
+                                _ => palette(ui).text,
+                            };
+                            ui.label(RichText::new(text).small().color(colour));
+                        });
+                    }
+                    row.col(|ui| overlay(window, ui, id));
+                    let name = run.name().to_owned();
+                    let response = row.response();
+                    response.widget_info(|| {
+                        let selected = window.compress.chosen == Some(id);
+                        eframe::egui::WidgetInfo::selected(eframe::egui::Role::Row, true, selected, &name)
+                    });
+                    if response.double_clicked() {
+                        window.deed(Deed::Choose(id));
+                        window.compress.page = if run.report.is_some() { Page::Picture } else { Page::Curves };
+                    } else if response.clicked() {
+                        window.deed(Deed::Choose(id));
+                    }
+                });
+            });
+    });
+}
+
+fn head(window: &mut Window, ui: &mut Ui, column: Column, label: &str, hint: &str) {
+    let table = &mut window.compress.table;
+    let sign = match (table.column == column, table.descending) {
+        (true, true) => " ⏷",
+        (true, false) => " ⏶",
+        _ => "",
+    };
+    let text = RichText::new(format!("{label}{sign}")).small().strong();
+    let button = ui.add(eframe::egui::Button::new(text).frame_when_inactive(false));
+    if button.on_hover_text(format!("{hint}. Click to order by it.")).clicked() {
+        table.descending = if table.column == column { !table.descending } else { column != Column::Name };
+        table.column = column;
+    }
+}
+
+/// Whether the run's curves are drawn beside the chosen one's.
+fn overlay(window: &mut Window, ui: &mut Ui, id: RunId) {
+    let mut on = window.compress.overlaid.contains(&id);
+    let check = ui.checkbox(&mut on, "");
+    let name = window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned());
+    crate::window::views::inspector::named(&check, &format!("Draw the curves of {name}"));
+    if check.on_hover_text("Draw its curves beside those of the chosen run").changed() {
+        if on {
+            window.compress.overlaid.insert(id);
+        } else {
+            window.compress.overlaid.remove(&id);
+        }
+    }
+}
+
+fn cells(run: &Run) -> [String; 10] {
+    let report = run.report.as_ref();
+    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
+    let number = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
+    let time = run
+        .latency
+        .as_ref()
+        .map_or("–".into(), |latency| format!("{:.0} ms, {:.2}×", latency.compressed, latency.speed_up()));
+    let age =
+        SystemTime::now().duration_since(run.changed).map_or("now".into(), |age| format!("{} ago", duration(age)));
+    [
+        run.name().to_owned(),
+        method_label(run.config.method).to_owned(),
+        percent(run.kept_macs()),
+        percent(report.map(|report| report.kept_params_ratio)),
+        number(report.map(|report| report.psnr_after), |psnr| format!("{psnr:.2}")),
+        number(report.map(|report| report.psnr_after - report.psnr_before), |change| format!("{change:+.2}")),
+        number(report.and_then(|report| report.loop_psnr_after), |psnr| format!("{psnr:.2}")),
+        time,
+        run.state.word().to_owned(),
+        age,
+    ]
+}
+
+/// What can be done with the chosen run.
+fn deeds(window: &mut Window, ui: &mut Ui) {
+    let Some(run) = window.compress.run().cloned() else { return };
+    let own = remember::is_own(&run.folder, &window.paths);
+    ui.add_space(3.0);
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(run.name()).strong());
+        weak(ui, facts(&run));
+    });
+    ui.horizontal(|ui| {
+        if ui.button("Curves").clicked() {
+            window.compress.page = Page::Curves;
+        }
+        if ui.add_enabled(run.report.is_some(), eframe::egui::Button::new("Picture")).clicked() {
+            window.deed(Deed::Choose(run.id));
+            window.compress.page = Page::Picture;
+        }
+        if ui.button("Take its settings").on_hover_text("Chooses its settings on the left, for another run").clicked() {
+            window.deed(Deed::TakeSettings(run.id));
+        }
+        if !own && ui.button("Take out of the list").on_hover_text("The folder stays as it is").clicked() {
+            window.deed(Deed::Leave(run.id));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let busy = run.state == RunState::Running;
+            ui.add_enabled_ui(!busy, |ui| {
+                if icon_button(ui, "🗑", "Delete the run", "Delete the run and its folder…").clicked() {
+                    window.deed(Deed::AskDelete(run.id));
+                }
+            });
+        });
+    });
+    ui.add_space(2.0);
+}
+
+fn facts(run: &Run) -> String {
+    let config = &run.config;
+    let mode = if config.mode == dualres_compression::Mode::Budget { "network" } else { "each layer" };
+    let widths = if config.widths.is_some() { ", widths by hand" } else { "" };
+    format!(
+        "{} of {}, {:.0} % of {mode}{widths}, lambda {}, seed {}, {} of work",
+        method_label(config.method),
+        run.original.name,
+        100.0 * config.ratio,
+        config.search.lambda,
+        config.seed,
+        duration(std::time::Duration::from_secs_f64(run.curves.seconds))
+    )
+}

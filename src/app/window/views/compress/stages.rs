@@ -1,0 +1,137 @@
+//! How far the chosen run is, stage by stage, and what can be done with it.
+
+use std::time::Duration;
+
+use dualres_compression::Stage;
+use eframe::egui::{ComboBox, Label, ProgressBar, RichText, Ui};
+
+use crate::window::{
+    Window,
+    compress::{
+        curves::steps_of,
+        perform::Deed,
+        runs::{Run, RunState},
+    },
+    theme::palette,
+    views::{duration, inspector, weak},
+};
+
+const STAGES: [(Stage, &str); 5] = [
+    (Stage::Profile, "Profile"),
+    (Stage::Search, "Search"),
+    (Stage::Select, "Select"),
+    (Stage::Cut, "Cut"),
+    (Stage::Finetune, "Fine-tune"),
+];
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    let Some(run) = window.compress.run().cloned() else { return };
+    let colours = palette(ui);
+    let paused = run.state == RunState::Running
+        && window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_paused());
+    let state = if paused { "paused" } else { run.state.word() };
+    ui.horizontal(|ui| {
+        ui.add(Label::new(RichText::new(run.name()).strong()).truncate())
+            .on_hover_text(run.folder.display().to_string());
+        let colour = match run.state {
+            RunState::Failed(_) => colours.error,
+            RunState::Done => colours.good,
+            _ => colours.weak,
+        };
+        ui.label(RichText::new(state).small().color(colour));
+    });
+    for (stage, label) in STAGES {
+        row(ui, &run, stage, label);
+    }
+    if let RunState::Failed(reason) = &run.state {
+        ui.label(RichText::new(reason).small().color(colours.error));
+    }
+    buttons(window, ui, &run, paused);
+    if run.state == RunState::Running {
+        ui.ctx().request_repaint_after(Duration::from_millis(250));
+    }
+}
+
+fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str) {
+    let band = run.curves.bands.iter().find(|band| band.stage == stage);
+    let later = run.curves.bands.iter().any(|band| band.stage > stage) || run.report.is_some();
+    ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = 14.0;
+        ui.add_sized([62.0, 14.0], Label::new(RichText::new(label).small()));
+        let (done, text) = match band {
+            Some(band) => {
+                let part = if later { 1.0 } else { band.done as f32 / band.steps.max(1) as f32 };
+                let left =
+                    run.left.filter(|_| run.state == RunState::Running && run.stage() == Some(stage) && part < 1.0);
+                let left =
+                    left.map_or(String::new(), |left| format!(", {} left", duration(Duration::from_secs_f64(left))));
+                (part, format!("{} of {}{left}", band.done, band.steps))
+            }
+            None if later => (1.0, "not needed".to_owned()),
+            None => {
+                let steps = steps_of(stage, &run.config, run.original.architecture.widths.len());
+                (0.0, if steps == 0 { "left out".to_owned() } else { String::new() })
+            }
+        };
+        ui.add(ProgressBar::new(done).desired_width(70.0).desired_height(7.0));
+        ui.add(Label::new(RichText::new(text).small().weak()).truncate());
+    });
+}
+
+fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
+    ui.horizontal(|ui| match run.state {
+        RunState::Running => {
+            if ui.button(if paused { "Go on" } else { "Pause" }).clicked() {
+                window.deed(Deed::PauseOrGoOn);
+            }
+            let stopping = window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_stopping());
+            let stop =
+                ui.add_enabled(!stopping, eframe::egui::Button::new(if stopping { "Stopping…" } else { "Stop" }));
+            if stop.on_hover_text("Saves the run; it can be gone on with at any time").clicked() {
+                window.deed(Deed::Stop);
+            }
+            stop_after(window, ui);
+        }
+        RunState::Waiting => {
+            weak(ui, "It begins when the run before it ends.");
+        }
+        RunState::Stopped | RunState::Failed(_) => {
+            if ui.button("Go on").on_hover_text("From the last saved state").clicked() {
+                window.deed(Deed::GoOn(run.id));
+            }
+            stop_after(window, ui);
+        }
+        RunState::Done => {
+            let hand_over =
+                ui.button("Use in Upscale").on_hover_text("Puts the network and its report into the library");
+            if hand_over.clicked() {
+                window.deed(Deed::UseInUpscale(run.id));
+            }
+            if ui.button("Show folder").clicked() {
+                window.deed(Deed::ShowFolder(run.id));
+            }
+        }
+    });
+}
+
+fn stop_after(window: &mut Window, ui: &mut Ui) {
+    let chosen = window.settings.compress.stop_after;
+    let label = |stage: Option<Stage>| match stage {
+        Some(Stage::Profile) => "after profile",
+        Some(Stage::Search) => "after search",
+        Some(Stage::Select) => "after select",
+        Some(Stage::Cut) => "after cut",
+        _ => "at the end",
+    };
+    let mut picked = chosen;
+    let combo = ComboBox::from_id_salt("stop after").width(92.0).selected_text(label(chosen)).show_ui(ui, |ui| {
+        for stage in [None, Some(Stage::Profile), Some(Stage::Search), Some(Stage::Select), Some(Stage::Cut)] {
+            ui.selectable_value(&mut picked, stage, label(stage));
+        }
+    });
+    inspector::named(&combo.response, "Stop after a stage");
+    combo.response.on_hover_text("Where runs stop; they can be gone on with");
+    if picked != chosen {
+        window.deed(Deed::StopAfter(picked));
+    }
+}
