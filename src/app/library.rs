@@ -42,6 +42,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Name of the network that this one was compressed from, if it was.
+    pub fn compressed_from(&self) -> Option<&str> {
+        self.description.training.get("compression")?.get("original")?.as_str()
+    }
+
     fn new(name: String, bytes: &[u8], shown: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
         let model = Model::from_bytes(bytes, shown, &Device::flex())?;
         let has_duals = !model.duals.is_empty();

@@ -52,6 +52,7 @@ pub(crate) enum Action {
     NextModel,
     Compress(Deed),
     Flip,
+    NextPage,
     RestartEngine,
     Escape,
     Quit,
@@ -131,7 +132,6 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::Num3)], Action::SetView(ViewMode::Result), "Result"),
     binding("Canvas", &[plain(Key::Num4)], Action::SetView(ViewMode::Difference), "Difference"),
     binding("Canvas", &[plain(Key::Num5)], Action::SetView(ViewMode::Overlay), "Overlay"),
-    binding("Canvas", &[plain(Key::B)], Action::Flip, "Compress: results or ways back"),
     binding("Canvas", &[plain(Key::F)], Action::Fit, "Fit the picture"),
     binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "1:1"),
     binding("Canvas", &[plain(Key::Plus), plain(Key::Equals)], Action::Zoom(2.0), "Zoom in"),
@@ -140,6 +140,8 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::ArrowRight)], Action::Pan([-80.0, 0.0]), "Look right"),
     binding("Canvas", &[plain(Key::ArrowUp)], Action::Pan([0.0, 80.0]), "Look up"),
     binding("Canvas", &[plain(Key::ArrowDown)], Action::Pan([0.0, -80.0]), "Look down"),
+    binding("Compress", &[plain(Key::N)], Action::NextPage, "Next page: picture, curves, runs"),
+    binding("Compress", &[plain(Key::B)], Action::Flip, "Results or ways back"),
     binding("Window", &[command(Key::Num1)], Action::SetTab(Tab::Upscale), "Upscale"),
     binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Compress), "Compress"),
     binding("Window", &[command(Key::Num3)], Action::SetTab(Tab::Models), "Models"),
@@ -162,6 +164,11 @@ pub(crate) fn pressed(ctx: &Context, tab: Tab) -> Vec<Action> {
     let counts = |binding: &&Binding| match binding.group {
         "Pictures" | "Window" => true,
         "Canvas" => tab != Tab::Models,
+        "Compress" => tab == Tab::Compress,
+        // Runs are begun, halted and stopped by the keys that pictures are.
+        "Queue" if tab == Tab::Compress => {
+            matches!(binding.action, Action::Start | Action::PauseOrGoOn | Action::CancelRunning)
+        }
         _ => tab == Tab::Upscale,
     };
     for binding in BINDINGS.iter().filter(counts) {

@@ -32,6 +32,16 @@ use crate::{
 /// Starts a worker for the window.
 type StartWorker = Box<dyn Fn(Wake) -> std::io::Result<Link>>;
 
+/// A compressed model beside the one it was made from, on a part of a picture.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    /// The model it was made from, and itself.
+    pub(super) models: [String; 2],
+    pub(super) seconds: [f64; 2],
+    /// In dB.
+    pub(super) loop_psnr: [f64; 2],
+}
+
 /// What a window is made from.
 pub struct Setup {
     /// Where it keeps what it remembers.
@@ -85,6 +95,8 @@ pub struct Window {
     pub(super) refine_next: Option<(ItemId, f32)>,
     /// Choices whose model could not be measured, so that it is not tried again and again.
     pub(super) unmeasurable: Option<settings::Choices>,
+    /// What compressed models cost on pictures, against the models they were made from.
+    pub(super) beside: HashMap<ItemId, Beside>,
     /// Pictures that could not be read for the canvas, and why.
     pub(super) unreadable: HashMap<ItemId, String>,
     /// Files that are being made for the queue.
@@ -187,6 +199,7 @@ impl Window {
             refining: false,
             refine_next: None,
             unmeasurable: None,
+            beside: HashMap::new(),
             unreadable: HashMap::new(),
             brought: Vec::new(),
             paused_since: None,
@@ -283,11 +296,15 @@ impl Window {
         }) {
             return;
         }
-        if !self.measuring && self.speed(&self.settings.choices.model).is_none() {
+        let chosen = self.settings.choices.model.clone();
+        // The model that a compressed one was made from as well: how much faster it is, is what it is for.
+        let original = self.model().and_then(Entry::compressed_from).map(str::to_owned);
+        let original = original.filter(|name| self.entries.iter().any(|entry| entry.name == *name));
+        let unknown = [Some(chosen), original].into_iter().flatten().find(|model| self.speed(model).is_none());
+        if let Some(model) = unknown.filter(|_| !self.measuring) {
             self.measuring = true;
-            let choices = &self.settings.choices;
-            let command = Command::Measure { model: choices.model.clone(), device: choices.device.clone() };
-            self.send(command);
+            let device = self.settings.choices.device.clone();
+            self.send(Command::Measure { model, device });
         }
     }
 

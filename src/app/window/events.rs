@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use std::path::PathBuf;
 
+use dualres_engine::Area;
 use dualres_imaging::{EncodeOptions, Format, Picture, Plane, file::write_new};
 use eframe::egui::{self, Context, TextureOptions};
 use poll_promise::Promise;
@@ -11,7 +12,7 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::{Action, Tab},
-    app::speed_key,
+    app::{Beside, speed_key},
     compress::{perform::Deed, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
@@ -19,7 +20,7 @@ use super::{
     loader::Loaded,
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
-    worker::{Attempt, Command, Job, Report},
+    worker::{Attempt, Command, Comparison, Job, Report},
 };
 
 /// Longest time that reports are taken in for in one frame.
@@ -102,6 +103,7 @@ impl Window {
                 self.documents.shrink(self.selected);
                 if self.selected == Some(item) {
                     self.show_saved(item);
+                    self.set_beside(item);
                 }
                 self.note_queue_change();
                 self.done_in_run += 1;
@@ -128,6 +130,9 @@ impl Window {
                 }
             }
             Report::Previewed { .. } => self.previewing = None,
+            Report::Compared { item, models, seconds, loop_psnr } => {
+                self.beside.insert(item, Beside { models, seconds, loop_psnr });
+            }
             Report::Saved { item, path } => {
                 let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
                 if let (Some(numbers), Some(State::Done(finished))) =
@@ -187,6 +192,25 @@ impl Window {
         }
     }
 
+    /// Has the middle of a finished picture upscaled by the model that its own was compressed from as well.
+    fn set_beside(&mut self, item: ItemId) {
+        const SIDE: usize = 160;
+        let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) else { return };
+        let Some(entry) = self.entries.iter().find(|entry| entry.name == finished.model) else { return };
+        let Some(original) = entry.compressed_from().map(str::to_owned) else { return };
+        let models = [original, entry.name.clone()];
+        let known = self.beside.get(&item).is_some_and(|beside| beside.models == models);
+        let both = self.entries.iter().any(|other| other.name == models[0] && other.has_duals) && entry.has_duals;
+        // Other pictures wait for their turn: they go first.
+        let waits = self.runs && self.queue.next_waiting().is_some();
+        let Some(open) = self.documents.get(item).filter(|_| both && !known && !waits) else { return };
+        let input = open.picture.clone();
+        let [width, height] = [input.width(), input.height()].map(|side| side.min(SIDE));
+        let [x, y] = [(input.width() - width) / 2, (input.height() - height) / 2];
+        let (area, device) = (Area { x, y, width, height }, self.settings.choices.device.clone());
+        self.send(Command::Compare(Box::new(Comparison { item, input, area, models, device })));
+    }
+
     fn end_run_if_done(&mut self) {
         if !self.runs || self.queue.next_waiting().is_some() {
             return;
@@ -240,6 +264,7 @@ impl Window {
                     self.documents.add(OpenDocument { document, picture, asked: false, whole: false, refined: None });
                     self.documents.shrink(self.selected);
                     self.show_saved(item);
+                    self.set_beside(item);
                 }
             }
             Loaded::Result { item, pyramid } => {

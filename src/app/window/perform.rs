@@ -9,6 +9,7 @@ use super::{
     Window,
     actions::{Action, Tab},
     canvas::view::{View, reduced},
+    compress::perform::Deed,
     dialogs::Purpose,
     document::Document,
     library_tasks::Change,
@@ -39,6 +40,9 @@ impl Window {
             Action::TypePath => self.type_path(Purpose::Pictures),
             Action::AddPaths(paths) => self.loader.scan(paths),
             Action::TrySample => self.try_samples(),
+            Action::Start if self.tab == Tab::Compress => self.perform_compress(Deed::Start),
+            Action::PauseOrGoOn if self.tab == Tab::Compress => self.perform_compress(Deed::PauseOrGoOn),
+            Action::CancelRunning if self.tab == Tab::Compress => self.perform_compress(Deed::Stop),
             Action::Start => self.start(),
             Action::PauseOrGoOn => {
                 if self.queue.running().is_some() {
@@ -132,6 +136,7 @@ impl Window {
             }
             Action::Compress(deed) => self.perform_compress(deed),
             Action::Flip => self.flip(),
+            Action::NextPage => self.compress.page = self.compress.page.next(),
             Action::RestartEngine => self.restart_engine(),
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {

@@ -51,6 +51,7 @@ pub(crate) fn home_with_tiny_model(home: &Path) -> Paths {
     let mut settings = Settings::default();
     settings.choices.model = "tiny".into();
     settings.choices.device = "CPU".into();
+    settings.compress.model = "tiny".into();
     let text = serde_json::to_string(&settings).unwrap();
     std::fs::write(paths.config.join("settings.json"), text).unwrap();
     paths
@@ -150,6 +151,11 @@ impl Deeds for Harness<'static, Window> {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The field of a slider.
+pub(crate) fn slider<'h>(harness: &'h Harness<'static, Window>, label: &'h str) -> egui_kittest::Node<'h> {
+    harness.get_by_role_and_label(egui::accesskit::Role::SpinButton, label)
 }
 
 /// The fidelity slider's field.

@@ -272,7 +272,7 @@ impl Column {
             "Milliseconds for an input of 96 x 96, and how many times as fast as the original",
         ),
         (Self::State, "State", "How far the run is"),
-        (Self::Date, "Changed", "When the run went on last"),
+        (Self::Date, "Age", "When the run went on last"),
     ];
 }
 

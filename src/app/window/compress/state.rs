@@ -42,6 +42,16 @@ pub(crate) enum Page {
     Runs,
 }
 
+impl Page {
+    pub(crate) fn next(self) -> Self {
+        match self {
+            Self::Picture => Self::Curves,
+            Self::Curves => Self::Runs,
+            Self::Runs => Self::Picture,
+        }
+    }
+}
+
 /// The threads that work for the tab.
 pub(crate) struct Threads {
     pub(crate) runner: Runner,

@@ -77,6 +77,11 @@ fn model(window: &mut Window, ui: &mut Ui) {
         };
         weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
         weak(ui, format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes)));
+        if let Some(original) = entry.compressed_from() {
+            let speeds = window.speed(&entry.name).zip(window.speed(original));
+            let faster = speeds.map(|(small, large)| format!(": {:.1} times as fast here", small / large));
+            weak(ui, format!("Compressed from {original}{}.", faster.unwrap_or_default()));
+        }
     }
 }
 
@@ -226,6 +231,16 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         rows.push(("Device", finished.device.clone(), "What the network ran on"));
         rows.push(("Model", finished.model.clone(), "What made the result"));
         note = Some(finished.output.display().to_string());
+        if let Some(beside) = window.beside.get(&item.id).filter(|beside| beside.models[1] == finished.model) {
+            let [large, small] = beside.seconds;
+            let hint = "The middle of this picture by both models in turns, the best of three";
+            rows.push(("Beside", beside.models[0].clone(), "The model that this one was compressed from"));
+            rows.push(("  speed", format!("{:.2} times as fast", large / small), hint));
+            if beside.loop_psnr.iter().all(|psnr| !psnr.is_nan()) {
+                let [large, small] = beside.loop_psnr.map(decibels);
+                rows.push(("  loop PSNR", format!("{small}, was {large}"), hint));
+            }
+        }
     }
     if let Some(document) = window.shown()
         && let Some(proof) = &document.proof

@@ -152,12 +152,29 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         weak(ui, rule);
     }
 
+    compression(ui, entry);
     ui.add_space(12.0);
     ui.label(RichText::new("Channels of each unit").strong());
     weak(ui, "Filled: kept. The whole bar is the width before compression.");
     ui.add_space(4.0);
     widths(ui, entry);
     ui.add_space(12.0);
+}
+
+/// What a compressed network says of how it came to be.
+fn compression(ui: &mut Ui, entry: &Entry) {
+    let (Some(original), Some(facts)) = (entry.compressed_from(), entry.description.training.get("compression")) else {
+        return;
+    };
+    let text = |name: &str| facts.get(name).and_then(|value| value.as_str()).unwrap_or("an unknown").to_owned();
+    let number = |name: &str| facts.get(name).and_then(serde_json::Value::as_f64);
+    ui.add_space(12.0);
+    ui.label(RichText::new("Compressed").strong());
+    let kept = number("kept_macs_ratio").map_or(String::new(), |kept| format!(", {:.1} % of its MACs", 100.0 * kept));
+    ui.label(format!("From {original}{kept}, by method {} in {} mode", text("method"), text("mode")));
+    if let (Some(before), Some(after)) = (number("psnr_before"), number("psnr_after")) {
+        ui.label(format!("Validation PSNR {after:.2} dB, {before:.2} dB before"));
+    }
 }
 
 fn widths(ui: &mut Ui, entry: &Entry) {

@@ -50,7 +50,7 @@ fn help(ui: &mut Ui) {
     ScrollArea::vertical().max_height(height).show(ui, |ui| {
         ui.columns(2, |columns| {
             for (column, groups) in
-                columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas", "Choices"][..]])
+                columns.iter_mut().zip([&["Pictures", "Queue", "Window"][..], &["Canvas", "Choices", "Compress"][..]])
             {
                 for group in groups {
                     key_group(column, group);

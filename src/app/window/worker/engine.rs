@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::Context;
-use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference};
+use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference};
 use dualres_imaging::{EncodeOptions, Picture, Plane};
 use dualres_network::{NetworkError, device};
 
-use super::{Attempt, Command, Control, DeviceInfo, Job, Preview, Report, Reporter, job, part::Part};
+use super::{Attempt, Command, Comparison, Control, DeviceInfo, Job, Preview, Report, Reporter, job, part::Part};
 use crate::{
     library::Library,
     paths::Paths,
@@ -97,6 +97,11 @@ impl Engine {
             Command::Preview => {
                 if let Some(preview) = self.control.take_preview() {
                     self.preview(&preview);
+                }
+            }
+            Command::Compare(comparison) => {
+                if let Err(error) = self.compare(&comparison) {
+                    self.trouble(Attempt::Other, &error);
                 }
             }
             Command::Devices => self.list_devices(),
@@ -374,6 +379,28 @@ impl Engine {
         let seconds = run()?;
         let pixels_a_second = (96 * scale * 96 * scale) as f64 / seconds;
         self.tell(Report::Speed { model: model.to_owned(), device, pixels_a_second });
+        Ok(())
+    }
+
+    fn compare(&mut self, comparison: &Comparison) -> anyhow::Result<()> {
+        const RUNS: usize = 3;
+        let Comparison { item, input, area, models, device } = comparison;
+        let device = device::choose(device)?;
+        let load = |name: &String| anyhow::Ok(Upscaler::new(&self.library.load(name)?, &device)?);
+        let upscalers = [load(&models[0])?, load(&models[1])?];
+        let (mut seconds, mut loop_psnr) = ([f64::INFINITY; 2], [f64::NAN; 2]);
+        // In turns, and the best of each: the first runs tune, and other programs disturb.
+        for _ in 0..RUNS {
+            for (index, upscaler) in upscalers.iter().enumerate() {
+                let start = Instant::now();
+                let part = Part::of(upscaler, input, *area, &Options::default(), &mut |_| self.until_the_end())?;
+                seconds[index] = seconds[index].min(start.elapsed().as_secs_f64());
+                if let Some(proof) = part.proof() {
+                    loop_psnr[index] = psnr_of_difference(proof.luma.data.iter().copied());
+                }
+            }
+        }
+        self.tell(Report::Compared { item: *item, models: models.clone(), seconds, loop_psnr });
         Ok(())
     }
 

@@ -70,6 +70,8 @@ pub enum Command {
         /// Device to use.
         device: String,
     },
+    /// Upscale a part by two models, to see what the smaller one costs.
+    Compare(Box<Comparison>),
     /// Do the preview that was left at [`Control::preview`], if a running picture has not seen to it.
     Preview,
     /// Forget the model in use: the library has changed.
@@ -94,6 +96,21 @@ pub struct Job {
     pub input: PathBuf,
     /// How.
     pub choices: Choices,
+}
+
+/// A part of a picture to upscale by a compressed model and by the one it was made from.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// The picture.
+    pub item: ItemId,
+    /// The original.
+    pub input: Arc<Picture>,
+    /// The part, in pixels of the original.
+    pub area: Area,
+    /// The model it was made from, and the compressed one.
+    pub models: [String; 2],
+    /// Device to use.
+    pub device: String,
 }
 
 /// A part of a picture to upscale at once.
@@ -175,6 +192,17 @@ pub enum Report {
         area: Area,
         /// Seconds that it took.
         seconds: f64,
+    },
+    /// A part was upscaled by two models.
+    Compared {
+        /// The picture.
+        item: ItemId,
+        /// The model it was made from, and the compressed one.
+        models: [String; 2],
+        /// Seconds that each took.
+        seconds: [f64; 2],
+        /// Loop PSNR of the part by each, in dB; infinite for a perfect loop.
+        loop_psnr: [f64; 2],
     },
     /// A file was saved on request.
     Saved {

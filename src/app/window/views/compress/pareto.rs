@@ -1,7 +1,7 @@
 //! Runs as points over what they cost: which are worth keeping.
 
 use eframe::egui::{Id, RichText, Ui};
-use egui_plot::{HLine, HoverPosition, Legend, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points, Text};
+use egui_plot::{HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points, Text};
 
 use super::curves::colour;
 use crate::window::{
@@ -61,7 +61,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let front = pareto(&finished.iter().map(|(.., x, y)| (*x, *y)).collect::<Vec<_>>());
     let chosen = window.compress.chosen;
     let plot = Plot::new(Id::unique("pareto"))
-        .legend(Legend::default().background_alpha(0.6))
+        .grid_color(colours.line)
+        .show_background(false)
         .include_x(0.0)
         .include_x(100.0)
         .include_y(0.05)
@@ -92,7 +93,10 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         for (id, name, x, y) in &finished {
             let is_chosen = Some(*id) == chosen;
             let points = Points::new(name.clone(), vec![[*x, *y]]).color(colour(*id, chosen, colours));
-            plot.points(points.radius(if is_chosen { 7.0 } else { 5.0 }).highlight(is_chosen));
+            plot.points(points.radius(if is_chosen { 6.0 } else { 4.5 }));
+            let named = window.compress.runs.get(*id).map_or("", Run::name);
+            let text = RichText::new(format!(" {named}")).small().color(colours.text);
+            plot.text(Text::new("", [*x, *y].into(), text).anchor(eframe::egui::Align2::LEFT_CENTER));
         }
         let at = |x: f64, y: f64| plot.screen_from_plot([x, y].into());
         finished.iter().map(|(id, _, x, y)| (*id, at(*x, *y))).collect::<Vec<_>>()

@@ -62,8 +62,14 @@ fn table(window: &mut Window, ui: &mut Ui) {
         weak(ui, "No run matches the filter.");
         return;
     }
+    let colours = palette(ui);
     eframe::egui::ScrollArea::horizontal().auto_shrink(false).show(ui, |ui| {
-        let mut builder = TableBuilder::new(ui).striped(true).sense(Sense::click()).resizable(true);
+        // The accent would drown the words of a whole row.
+        ui.visuals_mut().selection.bg_fill = colours.hovered;
+        ui.visuals_mut().selection.stroke.color = colours.text;
+        ui.visuals_mut().faint_bg_color = colours.panel;
+        let centred = Layout::left_to_right(Align::Center);
+        let mut builder = TableBuilder::new(ui).sense(Sense::click()).resizable(true).cell_layout(centred);
         for width in WIDTHS {
             builder = builder.column(Width::initial(width).at_least(40.0).clip(true));
         }
@@ -172,10 +178,10 @@ fn deeds(window: &mut Window, ui: &mut Ui) {
         weak(ui, facts(&run));
     });
     ui.horizontal(|ui| {
-        if ui.button("Curves").clicked() {
+        if ui.button("Show curves").clicked() {
             window.compress.page = Page::Curves;
         }
-        if ui.add_enabled(run.report.is_some(), eframe::egui::Button::new("Picture")).clicked() {
+        if ui.add_enabled(run.report.is_some(), eframe::egui::Button::new("Show on the picture")).clicked() {
             window.deed(Deed::Choose(run.id));
             window.compress.page = Page::Picture;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dualres_compression::Stage;
-use eframe::egui::{ComboBox, Label, ProgressBar, RichText, Ui};
+use eframe::egui::{Align, ComboBox, Label, Layout, ProgressBar, RichText, Ui, vec2};
 
 use crate::window::{
     Window,
@@ -40,9 +40,13 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         };
         ui.label(RichText::new(state).small().color(colour));
     });
-    for (stage, label) in STAGES {
-        row(ui, &run, stage, label);
-    }
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = 15.0;
+        ui.spacing_mut().item_spacing.y = 2.0;
+        for (stage, label) in STAGES {
+            row(ui, &run, stage, label);
+        }
+    });
     if let RunState::Failed(reason) = &run.state {
         ui.label(RichText::new(reason).small().color(colours.error));
     }
@@ -56,8 +60,11 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str) {
     let band = run.curves.bands.iter().find(|band| band.stage == stage);
     let later = run.curves.bands.iter().any(|band| band.stage > stage) || run.report.is_some();
     ui.horizontal(|ui| {
-        ui.spacing_mut().interact_size.y = 14.0;
-        ui.add_sized([62.0, 14.0], Label::new(RichText::new(label).small()));
+        let place = vec2(58.0, 14.0);
+        ui.allocate_ui_with_layout(place, Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_width(place.x);
+            ui.label(RichText::new(label).small());
+        });
         let (done, text) = match band {
             Some(band) => {
                 let part = if later { 1.0 } else { band.done as f32 / band.steps.max(1) as f32 };
