@@ -1,7 +1,7 @@
 //! What a frame of the window costs the thread that draws it, drawing itself left out: 60 frames a second leave 16.7 ms.
 //!
-//! `cargo bench -p dualres --bench frame` prints the time of a frame at rest, while a picture is upscaled on the CPU, and
-//! with thousands of pictures in the queue.
+//! `cargo bench -p dualres --bench frame` prints the time of a frame at rest, while a picture is upscaled on the CPU,
+//! with thousands of pictures in the queue, and on the Compress tab while a run computes.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark fails by panicking and has no users")]
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -78,7 +78,50 @@ fn frames(criterion: &mut Criterion) {
     let mut harness = window(&home.path().join("many"), &many);
     harness.run_steps(20);
     group.bench_function("with 5,000 pictures in the queue", |b| b.iter(|| harness.step()));
+    drop(harness);
+
+    // A run of a hundred thousand steps, its curves and those of another one drawn over it, while a third computes.
+    let home = home.path().join("compress");
+    let runs = home.join("data/compress/runs");
+    for name in ["long", "longer"] {
+        long_run(&runs.join(name), name, 100_000);
+    }
+    let mut harness = window(&home, &[]);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    let wait = |harness: &mut Harness<'static, Window>, what: fn(&Window) -> bool| {
+        while !what(harness.state()) {
+            harness.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        harness.run_steps(20);
+    };
+    wait(&mut harness, |window| window.compress().runs().iter().count() == 2 && window.compress().is_ready());
+    group.bench_function("on the Compress tab at rest", |b| b.iter(|| harness.step()));
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    wait(&mut harness, |window| window.compress().runs().running().is_some());
+    let ids: Vec<_> = harness.state().compress().runs().iter().map(|run| run.id).collect();
+    ids.into_iter().for_each(|id| harness.state_mut().overlay(id));
+    group.bench_function("with curves of 100,000 steps while a run computes", |b| b.iter(|| harness.step()));
+    eframe::App::on_exit(harness.state_mut());
     group.finish();
+}
+
+/// The folder of a run with curves as long as those of a night.
+fn long_run(folder: &std::path::Path, name: &str, steps: usize) {
+    let model = dualres_app::library::Library::new(folder.to_owned()).load("x2").unwrap();
+    let mut config = dualres_compression::CompressConfig::new(name, 0.5);
+    config.data = vec![folder.to_owned()];
+    config.finetune.steps = steps;
+    std::fs::create_dir_all(folder).unwrap();
+    let begun = serde_json::json!({"config": config, "data_hash": ""});
+    std::fs::write(folder.join(dualres_compression::CONFIG_FILE), begun.to_string()).unwrap();
+    std::fs::write(folder.join(dualres_compression::ORIGINAL_FILE), model.to_bytes()).unwrap();
+    let mut rows = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds\n".to_owned();
+    for step in 1..=steps {
+        let loss = 5.0 + 30.0 / (step as f64).sqrt() + (step as f64 * 0.37).sin();
+        rows += &format!("finetune,{step},{loss},1.0,{},,0.5,0.5,,{step}\n", loss + 0.1);
+    }
+    std::fs::write(folder.join(dualres_compression::EVENTS_FILE), rows).unwrap();
 }
 
 criterion_group!(benches, frames);

@@ -249,7 +249,8 @@ fn baselines_run_beside_and_a_run_is_deleted_only_when_the_user_says_so() {
     let mut harness = ready(&paths);
     harness.get_by_label("Method and details").click();
     harness.run_steps(30);
-    harness.get_by_role_and_label(Role::CheckBox, "L1 norm").click();
+    // It may lie below what the panel shows.
+    harness.get_by_role_and_label(Role::CheckBox, "L1 norm").click_accesskit();
     harness.run_steps(3);
     harness.press("Compress, and 1 baseline");
     await_state(&mut harness, "tiny-50-l1", &RunState::Done);

@@ -69,7 +69,7 @@ fn the_models_in_the_light() {
     let home = tempfile::tempdir().unwrap();
     let (mut harness, _far) = drawn(home.path(), [1100.0, 700.0], 1.0);
     harness.key(COMMAND, Key::T);
-    harness.key(COMMAND, Key::Num2);
+    harness.key(COMMAND, Key::Num3);
     take(&mut harness, "models");
 }
 

@@ -252,6 +252,11 @@ impl Window {
         Ok(window)
     }
 
+    /// Draws the curves of a run of the Compress tab beside those of the chosen one.
+    pub fn overlay(&mut self, run: compress::runs::RunId) {
+        self.compress.overlaid.insert(run);
+    }
+
     /// The Compress tab.
     pub fn compress(&self) -> &Compress {
         &self.compress

@@ -39,7 +39,12 @@ pub(crate) fn write_picture(path: &Path, width: usize, height: usize) {
 
 /// A model of twice the size with random weights, small enough to be quick.
 pub(crate) fn tiny() -> Model {
-    Model::init(Description::new("tiny", Architecture::new(2, 8, 1).unwrap()), 5, &Device::flex()).unwrap()
+    tiny_of_seed(5)
+}
+
+/// [`tiny`] with other weights.
+pub(crate) fn tiny_of_seed(seed: u64) -> Model {
+    Model::init(Description::new("tiny", Architecture::new(2, 8, 1).unwrap()), seed, &Device::flex()).unwrap()
 }
 
 /// A home with the tiny model in its library, chosen.

@@ -94,7 +94,7 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
         }
     }
     user.keys(&["1"]);
-    user.keys(&["Control_L", "2"]);
+    user.keys(&["Control_L", "3"]);
     user.settle();
     user.screenshot("models");
     user.keys(&["F1"]);
@@ -123,4 +123,61 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
     user.focus();
     user.keys(&["Control_L", "q"]);
     wait_for("the end of the program", || program.has_ended());
+}
+
+#[test]
+fn a_researcher_compresses_a_network_and_watches_it() {
+    let Some(server) = Server::start("1440x900x24") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let mut program = Program::start(&server, &home, &[]);
+    let mut user = User::at(&server, "Dualres");
+    user.resize(1440, 900);
+    user.settle();
+    user.keys(&["Control_L", "2"]);
+    // The sensitivity profile, then the network for half the budget on the picture.
+    let profiles = home.join("data/compress/profiles");
+    let is_table = |path: &Path| {
+        let name = path.to_string_lossy();
+        name.ends_with(".csv") && !name.ends_with(".events.csv")
+    };
+    wait_for("the table of the sensitivity profile", || {
+        std::fs::read_dir(&profiles).is_ok_and(|list| list.flatten().any(|entry| is_table(&entry.path())))
+    });
+    user.settle();
+    let steered = user.screenshot("compress-picture");
+    assert!(user::colours(&steered) > 500, "the picture is there");
+
+    // A quick look, to the end.
+    user.focus();
+    user.keys(&["Control_L", "Return"]);
+    let run = home.join("data/compress/runs/x2-50-drc");
+    wait_for("the search", || file_says(&run.join("events.csv"), "search,12,"));
+    user.screenshot("compress-running");
+    wait_for("the end of the run", || run.join("report.json").exists());
+    wait_for("its times", || run.join("latency.json").exists());
+    user.settle();
+    let curves = user.screenshot("compress-curves");
+    assert!(curves != steered && user::colours(&curves) > 50);
+
+    // The plots as a picture. No file portal answers here, so the path is typed; the name that is offered will do.
+    user.click(1118, 58);
+    let picture = home.join("pictures/curves.png");
+    std::fs::create_dir_all(home.join("pictures")).unwrap();
+    user.settle();
+    user.keys(&["Return"]);
+    wait_for("the picture of the plots", || picture.exists());
+    let plots = dualres_imaging::read(&picture).unwrap();
+    assert!(plots.width() > 500 && plots.height() > 500, "{} x {}", plots.width(), plots.height());
+
+    user.keys(&["n"]);
+    user.settle();
+    let runs = user.screenshot("compress-runs");
+    assert!(runs != curves);
+    user.keys(&["n"]);
+    user.settle();
+    user.screenshot("compress-judge");
+    user.keys(&["Control_L", "q"]);
+    wait_for("the end of the program", || program.has_ended());
+    assert!(program.succeeded(), "the program ends well");
 }

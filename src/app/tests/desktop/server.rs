@@ -17,7 +17,7 @@ impl Server {
     /// graphics.
     pub(crate) fn start(size: &str) -> Option<Self> {
         let started = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();

@@ -12,9 +12,9 @@ use x11rb::{
     protocol::{
         Event,
         xproto::{
-            Atom, AtomEnum, ClientMessageEvent, ConfigureWindowAux, ConnectionExt, CreateWindowAux, EventMask,
-            ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MapState, PropMode, SELECTION_NOTIFY_EVENT,
-            SelectionNotifyEvent, Window, WindowClass,
+            Atom, AtomEnum, BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConfigureWindowAux,
+            ConnectionExt, CreateWindowAux, EventMask, ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+            MOTION_NOTIFY_EVENT, MapState, PropMode, SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, Window, WindowClass,
         },
         xtest::ConnectionExt as _,
     },
@@ -82,6 +82,19 @@ impl User {
         };
         codes.iter().for_each(|&code| press(KEY_PRESS_EVENT, code));
         codes.iter().rev().for_each(|&code| press(KEY_RELEASE_EVENT, code));
+        std::thread::sleep(Duration::from_millis(150));
+    }
+
+    /// Clicks at a place of the window.
+    pub(crate) fn click(&mut self, x: i16, y: i16) {
+        let fake = |kind, detail| {
+            self.x.xtest_fake_input(kind, detail, CURRENT_TIME, self.root, x, y, 0).unwrap();
+            self.x.sync().unwrap();
+            std::thread::sleep(Duration::from_millis(60));
+        };
+        fake(MOTION_NOTIFY_EVENT, 0);
+        fake(BUTTON_PRESS_EVENT, 1);
+        fake(BUTTON_RELEASE_EVENT, 1);
         std::thread::sleep(Duration::from_millis(150));
     }
 

@@ -111,6 +111,10 @@ pub struct CompressChoices {
     pub search_steps: Option<usize>,
     /// Steps of fine-tuning, if not those of the preset.
     pub finetune_steps: Option<usize>,
+    /// Channels that the selection takes between two looks at the gradient, if not as many as the preset does.
+    pub channels_per_step: Option<usize>,
+    /// Whether alpha's gradient looks through one step of the weights.
+    pub second_order: bool,
     /// Weight of the dual loss in search and selection.
     pub lambda: f64,
     /// Seed of everything random.
@@ -140,6 +144,8 @@ impl Default for CompressChoices {
             preset: Preset::Quick,
             search_steps: None,
             finetune_steps: None,
+            channels_per_step: None,
+            second_order: false,
             lambda: 0.1,
             seed: 1,
             baselines: Vec::new(),
@@ -217,6 +223,10 @@ impl CompressChoices {
         if let Some(steps) = self.finetune_steps {
             config.finetune.steps = steps;
             config.finetune.validate_every = config.finetune.validate_every.min(steps.max(1));
+        }
+        config.search.second_order = self.second_order;
+        if let Some(channels) = self.channels_per_step {
+            config.selection.channels_per_step = channels.max(1);
         }
         if method == Method::Profile {
             // It is a budget of the whole network by nature.

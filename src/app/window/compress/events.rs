@@ -214,9 +214,16 @@ impl Window {
                 shown.cells = Some((done, of));
                 if done == of {
                     shown.numbers = shown.sums.numbers();
+                    let pair = shown.pair.clone().map(Box::new);
                     if let Some(document) = &shown.results {
                         let mean = |area: Area| document.proof.as_ref()?.absolute.mean(area);
                         shown.worst = worst(document.result_size(), mean);
+                    }
+                    // A network made by the slider is timed as well, when there is nothing better to do.
+                    if let (Side::Instant, Some(pair), Some(threads)) =
+                        (self.compress.side, pair, &self.compress.threads)
+                    {
+                        threads.prober.ask(Question::Latency { run: None, pair });
                     }
                 }
             }
@@ -224,7 +231,12 @@ impl Window {
                 self.compress.looking.out.retain(|(other, _)| *other != ticket);
                 self.compress.looking.complaint = Some(reason);
             }
-            Answer::Latency { run, latency } => {
+            Answer::Latency { run: None, pair, latency } => {
+                if self.compress.shown.pair.as_ref() == Some(&pair) {
+                    self.compress.shown.latency = Some(latency);
+                }
+            }
+            Answer::Latency { run: Some(run), latency, .. } => {
                 if let Some(run) = self.compress.runs.get_mut(run) {
                     // It can be measured again: a folder that cannot be written costs nothing more.
                     let _ = keep_latency(&run.folder, &latency);

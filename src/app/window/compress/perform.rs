@@ -385,7 +385,7 @@ impl Window {
         }
         let pair = Box::new(self.pair_of(run));
         if let Some(threads) = self.threads() {
-            threads.prober.ask(Question::Latency { run: id, pair });
+            threads.prober.ask(Question::Latency { run: Some(id), pair });
         }
     }
 
@@ -474,6 +474,8 @@ impl Window {
         choices.validation = config.validation.first().cloned();
         choices.search_steps = Some(config.search.steps);
         choices.finetune_steps = Some(config.finetune.steps);
+        choices.channels_per_step = Some(config.selection.channels_per_step);
+        choices.second_order = config.search.second_order;
         choices.own_widths = config.widths.is_some();
         self.toasts.good("The settings of the run are chosen on the left.");
         self.open_compress();

@@ -106,8 +106,8 @@ pub(crate) enum Question {
     Whole(Box<Look>),
     /// Nothing more of the picture that is being done.
     Leave,
-    /// How fast the result of a run is beside its original.
-    Latency { run: RunId, pair: Box<Pair> },
+    /// How fast a network is beside its original; the result of a run, or the one in sight.
+    Latency { run: Option<RunId>, pair: Box<Pair> },
     /// Something lies in the slot of [`Prober::look`].
     Look,
     /// Models have changed.
@@ -146,7 +146,8 @@ pub(crate) enum Answer {
         reason: String,
     },
     Latency {
-        run: RunId,
+        run: Option<RunId>,
+        pair: Box<Pair>,
         latency: Latency,
     },
     Trouble(String),
@@ -163,6 +164,10 @@ struct Shared {
 impl Shared {
     fn flow(&self) -> ControlFlow<()> {
         if self.ends.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.look.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     fn take(&self) -> Option<Look> {
@@ -315,8 +320,8 @@ impl Probe {
                 self.whole = Some(Whole { look: *look, cells, done: 0 });
             }
             Question::Leave => self.whole = None,
-            Question::Latency { run, pair } => match self.latency(&pair) {
-                Ok(Some(latency)) => self.teller.tell(Answer::Latency { run, latency }),
+            Question::Latency { run, pair } => match self.latency(&pair, run.is_none()) {
+                Ok(Some(latency)) => self.teller.tell(Answer::Latency { run, pair, latency }),
                 Ok(None) => {}
                 Err(error) => self.teller.tell(Answer::Trouble(report::message(&error))),
             },
@@ -414,7 +419,8 @@ impl Probe {
         }
     }
 
-    fn latency(&mut self, pair: &Pair) -> anyhow::Result<Option<Latency>> {
+    /// `None` if the window is gone, or if it `gives_way` and there is a wish for pixels.
+    fn latency(&mut self, pair: &Pair, gives_way: bool) -> anyhow::Result<Option<Latency>> {
         let (original, small, device) = self.ready(pair)?;
         // The way back is no part of what a user waits for in every program; without it both are timed alike.
         let without = |upscaler: &Upscaler| -> anyhow::Result<Upscaler> {
@@ -424,7 +430,8 @@ impl Probe {
         };
         let (original, small) = (without(&original)?, without(&small)?);
         let shared = self.shared.clone();
-        match latency::measure(&original, &small, &device, &mut || shared.flow()) {
+        let mut goes_on = || if gives_way && shared.is_wanted() { ControlFlow::Break(()) } else { shared.flow() };
+        match latency::measure(&original, &small, &device, &mut goes_on) {
             Ok(latency) => Ok(Some(latency)),
             Err(dualres_engine::EngineError::Cancelled) => Ok(None),
             Err(error) => Err(error.into()),

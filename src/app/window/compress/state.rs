@@ -14,6 +14,7 @@ use poll_promise::Promise;
 
 use super::{
     judge::{Numbers, Sums, Worst},
+    latency::Latency,
     prober::{Pair, Prober, Subject},
     remember::Remembered,
     runner::Runner,
@@ -106,6 +107,8 @@ pub(crate) struct Shown {
     /// The whole picture's numbers, once done.
     pub(crate) numbers: Option<Numbers>,
     pub(crate) worst: Vec<Worst>,
+    /// How fast the networks in sight are, if the compressed one is no result of a run.
+    pub(crate) latency: Option<Latency>,
 }
 
 /// Wishes for pixels that are out.
@@ -303,6 +306,7 @@ impl Compress {
         let shown = &mut self.shown;
         (shown.sums, shown.cells, shown.numbers) = (Sums::default(), None, None);
         shown.worst.clear();
+        shown.latency = None;
     }
 }
 

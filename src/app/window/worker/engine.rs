@@ -10,7 +10,10 @@ use std::{
 use anyhow::Context;
 use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference};
 use dualres_imaging::{EncodeOptions, Picture, Plane};
-use dualres_network::{NetworkError, device};
+use dualres_network::{
+    NetworkError,
+    device::{self, DeviceClass},
+};
 
 use super::{Attempt, Command, Comparison, Control, DeviceInfo, Job, Preview, Report, Reporter, job, part::Part};
 use crate::{
@@ -142,7 +145,8 @@ impl Engine {
     fn list_devices(&self) {
         let info = |d: device::ComputeDevice| {
             let buffer = d.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
-            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail) }
+            let is_software = d.class == DeviceClass::SoftwareGpu;
+            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail), is_software }
         };
         let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
         self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });

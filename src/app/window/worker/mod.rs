@@ -268,6 +268,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// What it is: its class, driver, memory.
     pub detail: String,
+    /// Whether it is a graphics driver that computes on the CPU, many times slower than the CPU by itself.
+    pub is_software: bool,
 }
 
 /// Tells the window that there is something to see.

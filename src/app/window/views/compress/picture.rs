@@ -7,6 +7,7 @@ use crate::window::{
     Window,
     canvas::gpu::Mode,
     compress::{
+        latency::Latency,
         perform::Deed,
         runs::RunId,
         state::{ProfileState, Side},
@@ -280,25 +281,28 @@ fn summary(window: &Window) -> String {
 
 fn costs(window: &Window) -> String {
     let compress = &window.compress;
+    let timed = |latency: Option<&Latency>| match latency {
+        Some(latency) => format!(
+            "{:.0} → {:.0} ms on {}: {:.2} times as fast (± {:.0} %)",
+            latency.original,
+            latency.compressed,
+            latency.device,
+            latency.speed_up(),
+            100.0 * latency.spread
+        ),
+        None => "not timed yet".to_owned(),
+    };
+    let shares = |(macs, parameters): (f64, f64)| {
+        format!("{:.1} % of MACs, {:.1} % of parameters", 100.0 * macs, 100.0 * parameters)
+    };
     match compress.side {
         Side::Run(id) => {
             let Some(run) = compress.runs.get(id) else { return String::new() };
             let Some(report) = &run.report else { return String::new() };
-            let time = match &run.latency {
-                Some(latency) => format!(
-                    "{:.0} → {:.0} ms on {}: {:.2} times as fast (± {:.0} %)",
-                    latency.original,
-                    latency.compressed,
-                    latency.device,
-                    latency.speed_up(),
-                    100.0 * latency.spread
-                ),
-                None => "being timed".to_owned(),
-            };
             format!(
-                "{:.1} % of MACs, {:.1} % of parameters; {time}; validation {:.2} → {:.2} dB",
-                100.0 * report.kept_macs_ratio,
-                100.0 * report.kept_params_ratio,
+                "{}; {}; validation {:.2} → {:.2} dB",
+                shares((report.kept_macs_ratio, report.kept_params_ratio)),
+                timed(run.latency.as_ref()),
                 report.psnr_before,
                 report.psnr_after
             )
@@ -308,12 +312,8 @@ fn costs(window: &Window) -> String {
             if compress.steer.full != entry.description.architecture.widths {
                 return String::new();
             }
-            let (macs, parameters) = compress.steer.kept(&entry.description.architecture);
-            format!(
-                "{:.1} % of MACs, {:.1} % of parameters; not trained: a run wins most of the loss back",
-                100.0 * macs,
-                100.0 * parameters
-            )
+            let kept = shares(compress.steer.kept(&entry.description.architecture));
+            format!("{kept}; {}; not trained: a run wins most of the loss back", timed(compress.shown.latency.as_ref()))
         }
     }
 }

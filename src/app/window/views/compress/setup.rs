@@ -32,6 +32,11 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             effort(window, ui);
             more(window, ui);
             inspector::device(window, ui);
+            let device = window.device();
+            if window.devices.iter().any(|known| known.name == device && known.is_software) {
+                let text = "A software GPU: a run that takes minutes on the CPU takes hours on it.";
+                ui.label(RichText::new(text).small().color(palette(ui).warning));
+            }
             ui.add_space(8.0);
         });
     });
@@ -194,7 +199,7 @@ fn effort(window: &mut Window, ui: &mut Ui) {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
             if label.on_hover_text(preset.explanation()).clicked() {
                 choices.preset = preset;
-                (choices.search_steps, choices.finetune_steps) = (None, None);
+                (choices.search_steps, choices.finetune_steps, choices.channels_per_step) = (None, None, None);
             }
         }
     });
@@ -236,6 +241,19 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 }
                 field
             });
+            let mut channels = defaults.selection.channels_per_step;
+            number(
+                ui,
+                "Channels at once",
+                "That the selection takes between two looks at the gradient; 1 as published",
+                |ui| {
+                    let field = ui.add(DragValue::new(&mut channels).range(1..=64));
+                    if field.changed() {
+                        choices.channels_per_step = Some(channels);
+                    }
+                    field
+                },
+            );
             number(ui, "Fine-tuning steps", "0 leaves the network as it was cut", |ui| {
                 let field = ui.add(DragValue::new(&mut finetune).range(0..=10_000_000).speed(10.0));
                 if field.changed() {
@@ -253,6 +271,9 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 ui.add(DragValue::new(&mut choices.seed))
             });
         });
+        let second =
+            ui.add_enabled(choices.method == Method::Drc, Checkbox::new(&mut choices.second_order, "Second order"));
+        second.on_hover_text("The search looks through one step of the weights: half as long again");
         ui.label("Also run, to compare with");
         ui.horizontal_wrapped(|ui| {
             for method in BASELINES {
