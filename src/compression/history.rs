@@ -10,7 +10,8 @@ use crate::{
     events::read_rows,
     files::{CONFIG_FILE, CUT_REPORT_FILE, EVENTS_FILE, ORIGINAL_FILE, REPORT_FILE, load_json},
     run::{Begun, decided_widths},
-    search, selection,
+    search,
+    selection::{self, Choice},
 };
 
 /// How likely candidate widths are.
@@ -57,7 +58,7 @@ impl History {
         let original = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?.description;
         let rows = read_rows(&folder.join(EVENTS_FILE))?;
         let alpha = search::read_alpha(folder, &config, &original.architecture)?;
-        let (kept, scores) = selection::read_choice(folder)?;
+        let Choice { kept, scores } = selection::read_choice(folder)?;
         Ok(Some(Self {
             folder: folder.to_owned(),
             widths: decided_widths(folder)?,

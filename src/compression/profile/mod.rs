@@ -82,9 +82,13 @@ pub struct Constraints {
     pub fixed: Vec<Option<usize>>,
     /// Fewest channels of each unit that is not fixed, 1 where nothing is said; units that never had as many stay whole.
     pub least: Vec<usize>,
-    /// Widths are multiples of this, or the full width; 0 and 1 allow any width.
+    /// Widths are multiples of this, or the full width; 0 and 1 allow any width, in units of more than 16 channels every
+    /// so manieth.
     pub multiple: usize,
 }
+
+/// Most widths of a unit that are weighed against each other where they are bound to more than a budget.
+const MOST_CANDIDATES: usize = 16;
 
 /// Weight of the dual loss where the profile weighs one network against another.
 const LAMBDA: f64 = 0.1;
@@ -161,8 +165,9 @@ impl Profile {
             Some(width) => vec![width.clamp(1, full)],
             None => {
                 let least = constraints.least.get(unit).map_or(1, |&least| least.clamp(1, full));
-                let multiple = constraints.multiple.max(1);
-                (least..full).filter(|width| width.is_multiple_of(multiple)).chain([full]).collect()
+                // As many as a slider can follow without a pause in networks of any width.
+                let step = constraints.multiple.max(1) * full.div_ceil(MOST_CANDIDATES * constraints.multiple.max(1));
+                (least..full).filter(|width| width.is_multiple_of(step)).chain([full]).collect()
             }
         };
         self.architecture.widths.iter().enumerate().map(of).collect()

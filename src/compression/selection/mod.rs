@@ -115,9 +115,16 @@ pub(crate) fn select(
 }
 
 /// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
-pub(crate) fn read_choice(folder: &Path) -> Result<(Vec<Vec<usize>>, Vec<Vec<f64>>)> {
+pub(crate) fn read_choice(folder: &Path) -> Result<Choice> {
     let state: Option<(Weights, State)> = load_state(&folder.join(SELECTION_FILE))?;
-    Ok(state.map(|(_, state)| (state.kept, state.scores)).unwrap_or_default())
+    Ok(state.map(|(_, state)| Choice { kept: state.kept, scores: state.scores }).unwrap_or_default())
+}
+
+/// What a selection has chosen so far, a list a unit.
+#[derive(Default)]
+pub(crate) struct Choice {
+    pub(crate) kept: Vec<Vec<usize>>,
+    pub(crate) scores: Vec<Vec<f64>>,
 }
 
 struct Selection<'a> {

@@ -130,7 +130,8 @@ impl User {
         }
     }
 
-    fn look(&self) -> Picture {
+    /// What is on the window now.
+    pub(crate) fn look(&self) -> Picture {
         let size = self.x.get_geometry(self.window).unwrap().reply().unwrap();
         let get = self.x.get_image(ImageFormat::Z_PIXMAP, self.window, 0, 0, size.width, size.height, !0).unwrap();
         get.reply().unwrap().data.chunks_exact(4).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]).collect()

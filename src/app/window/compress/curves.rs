@@ -48,7 +48,7 @@ impl Series {
             self.points.extend(mean);
         }
         if self.points.len() >= MOST {
-            self.points = self.points.chunks(2).map(|pair| mean_of(pair)).collect();
+            self.points = self.points.chunks(2).map(mean_of).collect();
             self.stride *= 2;
         }
     }

@@ -60,14 +60,24 @@ pub(crate) fn work(config: &CompressConfig, original: &Architecture, validation:
     STAGES.into_iter().map(|stage| (stage, of(stage))).collect()
 }
 
+/// Seconds that each stage of a run takes.
+pub(crate) fn by_stage(work: &[(Stage, f64)], speeds: &Speeds, device: &str) -> Vec<(Stage, f64)> {
+    work.iter().map(|stage| (stage.0, seconds_of(stage, work, speeds, device))).collect()
+}
+
 /// Seconds that a run takes, and whether all of it is known from runs on this device.
 pub(crate) fn seconds(work: &[(Stage, f64)], speeds: &Speeds, device: &str) -> (f64, bool) {
+    let known = |stage: Stage| speeds.contains_key(&key(stage, device));
+    let sum = work.iter().map(|stage| seconds_of(stage, work, speeds, device)).sum();
+    (sum, work.iter().all(|&(stage, macs)| macs == 0.0 || known(stage)))
+}
+
+fn seconds_of(&(stage, macs): &(Stage, f64), work: &[(Stage, f64)], speeds: &Speeds, device: &str) -> f64 {
     let known = |stage: Stage| speeds.get(&key(stage, device)).copied().filter(|speed| *speed > 0.0);
     let all: Vec<f64> = work.iter().filter_map(|(stage, _)| known(*stage)).collect();
     // What is not known yet is taken to be as fast as what is.
     let typical = if all.is_empty() { FIRST } else { geometric_mean(&all) };
-    let of = |&(stage, macs): &(Stage, f64)| macs / known(stage).unwrap_or(typical);
-    (work.iter().map(of).sum(), work.iter().all(|&(stage, macs)| macs == 0.0 || known(stage).is_some()))
+    macs / known(stage).unwrap_or(typical)
 }
 
 fn geometric_mean(values: &[f64]) -> f64 {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use dualres_compression::{CompressConfig, Method, RESULT_FILE, Stage};
+use dualres_network::Architecture;
 use dualres_training::PictureSet;
 use poll_promise::Promise;
 
@@ -275,28 +276,33 @@ impl Window {
         for method in self.wanted_methods() {
             let widths = Some(self.compress.steer.widths.as_slice());
             let config = choices.config(method, "", Vec::new(), widths);
-            let work = self.work_of(&config, entry, scanned);
+            let work = self.work_of(&config, &entry.description.architecture, scanned);
             let (seconds, known) = estimate::seconds(&work, &self.settings.stage_speeds, self.device());
             all = (all.0 + seconds, all.1 && known);
         }
         Some(all)
     }
 
-    fn work_of(&self, config: &CompressConfig, entry: &Entry, scanned: &Scanned) -> Vec<(Stage, f64)> {
-        let architecture = &entry.description.architecture;
+    /// Seconds that each stage of a run is expected to take here.
+    pub(in crate::window) fn stage_seconds(&self, run: &Run) -> Vec<(Stage, f64)> {
+        let Some(Ok(scanned)) = &self.compress.data.found else { return Vec::new() };
+        let work = self.work_of(&run.config, &run.original.architecture, scanned);
+        estimate::by_stage(&work, &self.settings.stage_speeds, self.device())
+    }
+
+    fn work_of(&self, config: &CompressConfig, original: &Architecture, scanned: &Scanned) -> Vec<(Stage, f64)> {
         let pixels = match config.validation_crop {
             Some(side) => scanned.validation_pixels.min((scanned.validation * side * side) as f64),
             None => scanned.validation_pixels,
         };
-        estimate::work(config, architecture, pixels / (architecture.scale * architecture.scale) as f64)
+        estimate::work(config, original, pixels / (original.scale * original.scale) as f64)
     }
 
     /// Learns how fast a stage was, which took `seconds` for a part of its steps.
     pub(in crate::window) fn learn_speed(&mut self, id: RunId, stage: Stage, part: f64, seconds: f64) {
         let Some(Ok(scanned)) = self.compress.data.found.clone() else { return };
         let Some(run) = self.compress.runs.get(id) else { return };
-        let Some(entry) = self.entries.iter().find(|entry| entry.name == run.original.name) else { return };
-        let work = self.work_of(&run.config, entry, &scanned);
+        let work = self.work_of(&run.config, &run.original.architecture, &scanned);
         let Some((_, macs)) = work.into_iter().find(|(other, _)| *other == stage) else { return };
         let device = self.device().to_owned();
         estimate::learn(&mut self.settings.stage_speeds, stage, &device, macs * part, seconds);

@@ -73,7 +73,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     }
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
-    let Some(open) = window.documents.get_mut(id) else { return None };
+    let open = window.documents.get_mut(id)?;
     let parts = parts(&open.document, window.settings.view, flips, with_duals);
     let shared = Canvas {
         salt: "pane",

@@ -37,25 +37,31 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
     inspector::named(&slider, "Smoothing");
     slider.on_hover_text(format!("Smoothing of losses: {:.2}. 0 draws what was measured.", plots.smoothing));
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if ui.button("PNG…").on_hover_text("The plots as a picture").clicked() {
-            window.deed(Deed::ExportPng);
-        }
-        if ui.button("CSV…").on_hover_text("Every step of the drawn runs as a table").clicked() {
-            window.deed(Deed::ExportCsv);
-        }
-    });
+    if ui.available_width() < 150.0 {
+        ui.menu_button("…", |ui| exports(window, ui)).response.on_hover_text("Export");
+    } else {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(window, ui));
+    }
+}
+
+fn exports(window: &mut Window, ui: &mut Ui) {
+    if ui.button("PNG…").on_hover_text("The plots as a picture").clicked() {
+        window.deed(Deed::ExportPng);
+    }
+    if ui.button("CSV…").on_hover_text("Every step of the drawn runs as a table").clicked() {
+        window.deed(Deed::ExportCsv);
+    }
 }
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let ids = window.drawn_runs();
     let area = ui.max_rect().shrink(6.0);
     window.compress.plots = area;
+    ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     if ids.is_empty() {
         centred_text(ui, area, "Curves appear here when a run begins, or when you choose one under Runs.");
         return;
     }
-    ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     let runs: Vec<&Run> = ids.iter().filter_map(|&id| window.compress.runs.get(id)).collect();
     // In a small window one below the other would leave nothing of each.
     let half = (area.size() - vec2(6.0, 6.0)) / 2.0;
@@ -119,9 +125,17 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
     let response = plot.show(ui, |plot| {
         bands(plot, main, over_time, colours);
         for run in runs {
-            let colour = colour(run.id, window.compress.chosen, colours);
+            // One run has a colour a curve, several have a colour each.
+            let several = runs.len() > 1;
+            let own = colour(run.id, window.compress.chosen, colours);
+            let of_metric = |metric: Metric| match metric {
+                Metric::Primal | Metric::Parameters => colours.good,
+                Metric::Dual => colours.warning,
+                _ => colours.accent,
+            };
             for (place, &metric) in metrics.iter().enumerate() {
-                draw(plot, run, metric, STYLES[place], colour, choices, logarithmic, runs.len() > 1);
+                let colour = if several { own } else { of_metric(metric) };
+                draw(plot, run, metric, STYLES[place], colour, choices, logarithmic, several);
             }
         }
     });

@@ -200,11 +200,13 @@ fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
     let name = window.compressed_model().map(|e| e.description.architecture.unit_kind(index).to_string());
     let name = format!("Lock {}", name.unwrap_or_default());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, locked, &name));
-    if locked || response.hovered() {
-        let colour = if locked { colours.warning } else { colours.weak };
-        let sign = if locked { "🔒" } else { "🔓" };
-        ui.painter().text(place.center(), Align2::CENTER_CENTER, sign, FontId::proportional(11.0), colour);
-    }
+    let colour = match (locked, response.hovered()) {
+        (true, _) => colours.warning,
+        (false, true) => colours.text,
+        (false, false) => colours.line,
+    };
+    let sign = if locked { "🔒" } else { "🔓" };
+    ui.painter().text(place.center(), Align2::CENTER_CENTER, sign, FontId::proportional(11.0), colour);
     if response.on_hover_text("Locked layers keep their width when the ratio changes").clicked() {
         window.compress.steer.locked[index] = !locked;
         window.compress.side = Side::Instant;

@@ -1,7 +1,9 @@
 //! Original and compressed network on a picture: results, ways back, and what lies between them.
 
 use dualres_engine::Area;
-use eframe::egui::{Align, Align2, Color32, FontId, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
+use eframe::egui::{
+    Align, Align2, Color32, ComboBox, FontId, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2,
+};
 
 use crate::window::{
     Window,
@@ -21,8 +23,12 @@ use crate::window::{
     },
 };
 
-/// Height of the numbers below the picture in points.
-const NUMBERS: f32 = 86.0;
+/// Height of the numbers below the picture in points, and of another line of them.
+const NUMBERS: f32 = 80.0;
+const LINE: f32 = 26.0;
+/// Width that all views have room in beside each other, and that everything below the picture has room in a line.
+const ROOM_FOR_VIEWS: f32 = 430.0;
+const ROOM_FOR_LINE: f32 = 640.0;
 
 /// What a view is called here: the same views as in the Upscale tab over other pictures.
 fn label(mode: ViewMode) -> (&'static str, &'static str) {
@@ -36,11 +42,20 @@ fn label(mode: ViewMode) -> (&'static str, &'static str) {
 }
 
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+    let chosen = &mut window.compress.mode;
+    if ui.available_width() < ROOM_FOR_VIEWS {
+        let combo = ComboBox::from_id_salt("compare view").selected_text(label(*chosen).0).show_ui(ui, |ui| {
+            for mode in ViewMode::ALL {
+                let (text, hint) = label(mode);
+                ui.selectable_value(chosen, mode, text).on_hover_text(hint);
+            }
+        });
+        inspector::named(&combo.response, "View");
+        return;
+    }
     for mode in ViewMode::ALL {
         let (text, hint) = label(mode);
-        if ui.selectable_label(window.compress.mode == mode, text).on_hover_text(hint).clicked() {
-            window.compress.mode = mode;
-        }
+        ui.selectable_value(chosen, mode, text).on_hover_text(hint);
     }
 }
 
@@ -49,7 +64,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let rect = ui.max_rect();
     ui.painter().rect_filled(rect, 0.0, colours.canvas);
     let bar = Rect::from_min_size(rect.min, vec2(rect.width(), 32.0));
-    let numbers = Rect::from_min_max(pos2(rect.left(), rect.bottom() - NUMBERS), rect.max);
+    let height = if rect.width() < ROOM_FOR_LINE { NUMBERS + LINE } else { NUMBERS };
+    let numbers = Rect::from_min_max(pos2(rect.left(), rect.bottom() - height), rect.max);
     let canvas = Rect::from_min_max(pos2(rect.left(), bar.bottom()), pos2(rect.right(), numbers.top()));
     for place in [bar, numbers] {
         ui.painter().rect_filled(place, 0.0, colours.panel);
@@ -197,6 +213,10 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
         "Milliseconds for an input of 96 × 96 without the way back, both networks in turns; multiply-accumulates are no \
          promise of time: narrow layers use devices less well",
     );
+    let narrow = ui.available_width() < ROOM_FOR_LINE - 20.0;
+    if narrow {
+        ui.horizontal(|ui| places(window, ui));
+    }
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().slider_width = 80.0;
@@ -204,7 +224,9 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
             ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
             ui.separator();
             zoom_buttons(ui, &mut window.compress.view);
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| places(window, ui));
+            if !narrow {
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| places(window, ui));
+            }
         });
     });
 }

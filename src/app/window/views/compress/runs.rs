@@ -39,6 +39,7 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
 }
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     if window.compress.runs.iter().next().is_none() {
         centred_text(
             ui,
@@ -122,7 +123,7 @@ fn head(window: &mut Window, ui: &mut Ui, column: Column, label: &str, hint: &st
         _ => "",
     };
     let text = RichText::new(format!("{label}{sign}")).small().strong();
-    let button = ui.add(eframe::egui::Button::new(text).frame_when_inactive(false));
+    let button = ui.add(eframe::egui::Button::new(text).frame(false));
     if button.on_hover_text(format!("{hint}. Click to order by it.")).clicked() {
         table.descending = if table.column == column { !table.descending } else { column != Column::Name };
         table.column = column;

@@ -194,7 +194,7 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
 fn effort(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Effort");
     let choices = &mut window.settings.compress;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for preset in Preset::ALL {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
             if label.on_hover_text(preset.explanation()).clicked() {

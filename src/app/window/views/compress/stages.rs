@@ -43,8 +43,10 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = 15.0;
         ui.spacing_mut().item_spacing.y = 2.0;
+        let expected = window.stage_seconds(&run);
         for (stage, label) in STAGES {
-            row(ui, &run, stage, label);
+            let expected = expected.iter().find(|(other, _)| *other == stage).map_or(0.0, |(_, seconds)| *seconds);
+            row(ui, &run, stage, label, expected);
         }
     });
     if let RunState::Failed(reason) = &run.state {
@@ -56,7 +58,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     }
 }
 
-fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str) {
+/// `expected` are the seconds that the stage may take.
+fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str, expected: f64) {
     let band = run.curves.bands.iter().find(|band| band.stage == stage);
     let later = run.curves.bands.iter().any(|band| band.stage > stage) || run.report.is_some();
     ui.horizontal(|ui| {
@@ -77,7 +80,12 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str) {
             None if later => (1.0, "not needed".to_owned()),
             None => {
                 let steps = steps_of(stage, &run.config, run.original.architecture.widths.len());
-                (0.0, if steps == 0 { "left out".to_owned() } else { String::new() })
+                let text = match expected {
+                    _ if steps == 0 => "left out".to_owned(),
+                    seconds if seconds > 0.0 => format!("about {}", duration(Duration::from_secs_f64(seconds))),
+                    _ => String::new(),
+                };
+                (0.0, text)
             }
         };
         ui.add(ProgressBar::new(done).desired_width(70.0).desired_height(7.0));
