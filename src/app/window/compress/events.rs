@@ -1,38 +1,25 @@
-//! What the threads of the Compress tab tell, and the wishes for pixels that follow from what is chosen.
+//! What the threads of the Compress tab and what runs beside the window tell.
 
 use std::{
     sync::mpsc::{TryRecvError, channel},
     time::Instant,
 };
 
-use dualres_compression::{Alpha, ORIGINAL_FILE, Stage};
+use dualres_compression::{Alpha, Stage};
 use dualres_engine::Area;
 use eframe::egui::Context;
 
 use super::{
-    judge::{PairPatch, worst},
-    prober::{Answer, Look, Original, Pair, Question, Small},
+    judge::worst,
+    prober::{Answer, Question},
     runner::{Ended, Job, News},
     runs::{Run, RunId, RunState, keep_latency},
     state::{Found, Picturing, ProfileState, Side},
 };
-use crate::window::{
-    Window,
-    actions::Tab,
-    canvas::view::reduced,
-    document::{Document, ProofPatch},
-};
+use crate::window::{Window, actions::Tab};
 
 /// Longest time that news are taken in for in one frame.
 const LONGEST: std::time::Duration = std::time::Duration::from_millis(4);
-/// Seconds that a part of a picture may take to follow the slider.
-const PROMPT: f64 = 0.3;
-/// Sides of such parts in pixels of the input.
-const SIDES: std::ops::RangeInclusive<f64> = 48.0..=512.0;
-/// Pixels of input up to which the whole picture is judged unasked.
-const SMALL: usize = 400_000;
-/// Pixels of results up to which a whole picture can be judged: three pyramids of it are in memory.
-const MOST_PIXELS: usize = 120_000_000;
 
 impl Window {
     /// Takes in what the threads of the tab have to say, and asks for what is to be seen.
@@ -247,138 +234,6 @@ impl Window {
         }
     }
 
-    /// Puts pixels of two networks on the canvas.
-    fn paste_pair(&mut self, ticket: u64, patch: &PairPatch) {
-        let looking = &mut self.compress.looking;
-        let Some(pair) = looking.out.iter().find(|(other, _)| *other == ticket).map(|(_, pair)| pair.clone()) else {
-            return;
-        };
-        // What was asked for before this is of no interest any more.
-        looking.out.retain(|(other, _)| *other >= ticket);
-        let shown = &mut self.compress.shown;
-        let same_original = shown.pair.as_ref().is_some_and(|p| p.original == pair.original && p.device == pair.device);
-        if shown.pair.is_some() && !same_original {
-            self.compress.clear_documents();
-        }
-        let shown = &mut self.compress.shown;
-        if shown.pair.as_ref() != Some(&pair) {
-            // The original's own pixels stay as they are.
-            for document in [&mut shown.results, &mut shown.backs].into_iter().flatten() {
-                document.clear_result(1);
-            }
-            shown.pair = Some(pair);
-        }
-        if let Some(results) = &mut shown.results {
-            paste(results, &patch.results);
-        }
-        if let (Some(backs), Some(two)) = (&mut shown.backs, &patch.backs) {
-            paste(backs, two);
-        }
-    }
-
-    /// The networks of a run.
-    pub(in crate::window) fn pair_of(&self, run: &Run) -> Pair {
-        Pair {
-            original: Original::File(run.folder.join(ORIGINAL_FILE)),
-            small: Small::File(Self::result_file(run)),
-            device: self.settings.choices.device.clone(),
-        }
-    }
-
-    /// The networks that are to be seen.
-    fn wanted_pair(&self) -> Option<Pair> {
-        match self.compress.side {
-            Side::Run(id) => {
-                let run = self.compress.runs.get(id).filter(|run| run.report.is_some())?;
-                Some(self.pair_of(run))
-            }
-            Side::Instant => {
-                let ProfileState::Ready(profile) = &self.compress.profile else { return None };
-                Some(Pair {
-                    original: Original::Named(self.compress.model.clone()),
-                    small: Small::Instant(profile.clone(), self.compress.steer.widths.clone()),
-                    device: self.settings.choices.device.clone(),
-                })
-            }
-        }
-    }
-
-    /// Asks for the visible part by the networks that are to be seen, and for the whole of a small picture when there is
-    /// nothing else to do.
-    fn ask_for_pixels(&mut self) {
-        if self.compress.page != super::state::Page::Picture {
-            return;
-        }
-        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
-        if self.compress.shown.reading.is_some() || self.compress.shown.scale != self.compared_scale() {
-            return;
-        }
-        let area = self.visible_part([subject.input.width(), subject.input.height()]);
-        let asked = &self.compress.looking.asked;
-        let changed = asked.as_ref().is_none_or(|(other, _)| *other != pair);
-        if changed {
-            self.compress.clear_numbers();
-            if self.compress.looking.whole.take().is_some()
-                && let Some(threads) = &self.compress.threads
-            {
-                threads.prober.ask(Question::Leave);
-            }
-        }
-        let moved = asked_area_differs(&self.compress.looking.asked, &area);
-        let looking = &mut self.compress.looking;
-        // The whole picture brings every part of it.
-        if (changed || (moved && looking.whole.is_none())) && area.width > 0 && area.height > 0 {
-            looking.ticket += 1;
-            let ticket = looking.ticket;
-            looking.out.push((ticket, pair.clone()));
-            looking.asked = Some((pair.clone(), area));
-            let look = Look { ticket, pair, subject, area };
-            if let Some(threads) = self.threads() {
-                threads.prober.look(look);
-            }
-        } else if !changed
-            && looking.whole.is_none()
-            && self.compress.shown.pair.as_ref() == Some(&pair)
-            && subject.input.width() * subject.input.height() <= SMALL
-        {
-            self.judge_whole();
-        }
-    }
-
-    /// Has the whole picture compared by the networks in sight.
-    pub(in crate::window) fn judge_whole(&mut self) {
-        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
-        let (width, height) = (subject.input.width(), subject.input.height());
-        let scale = self.compress.shown.scale;
-        if width * height * scale * scale > MOST_PIXELS {
-            self.toasts.warning("This picture is too large to be compared as a whole: look at parts of it.");
-            return;
-        }
-        self.compress.clear_numbers();
-        let looking = &mut self.compress.looking;
-        looking.ticket += 1;
-        let ticket = looking.ticket;
-        looking.out.push((ticket, pair.clone()));
-        looking.whole = Some(ticket);
-        self.compress.shown.cells = Some((0, 1));
-        let look = Look { ticket, pair, subject, area: Area { x: 0, y: 0, width, height } };
-        if let Some(threads) = self.threads() {
-            threads.prober.ask(Question::Whole(Box::new(look)));
-        }
-    }
-
-    /// The middle of what is visible, as much as is prompt, in pixels of the input.
-    fn visible_part(&self, size: [usize; 2]) -> Area {
-        let scale = self.compress.shown.scale;
-        let (shown, factor) = if self.compress.ways_back { (size, 1) } else { (size.map(|side| side * scale), scale) };
-        let visible = reduced(self.compress.view.visible(shown, self.compress.pane), factor);
-        let side = (self.compress.looking.speed * PROMPT).sqrt().clamp(*SIDES.start(), *SIDES.end());
-        // Whole eights: a part should not change by what a window is moved by, nor with every answer's time.
-        let side = 1_usize << (side as usize).ilog2();
-        let [width, height] = [visible.width.min(side), visible.height.min(side)];
-        Area { x: visible.x + (visible.width - width) / 2, y: visible.y + (visible.height - height) / 2, width, height }
-    }
-
     fn take_promises(&mut self) {
         let mut rest = Vec::new();
         for promise in std::mem::take(&mut self.compress.recalling) {
@@ -490,18 +345,4 @@ impl Window {
         let Alpha { candidates, probabilities } = self.compress.run()?.alpha.as_ref()?;
         Some((candidates.get(unit)?, probabilities.get(unit)?))
     }
-}
-
-fn asked_area_differs(asked: &Option<(Pair, Area)>, area: &Area) -> bool {
-    asked.as_ref().is_none_or(|(_, other)| other != area)
-}
-
-fn paste(document: &mut Document, two: &super::judge::Two) {
-    document.input.paste(&two.large);
-    document.paste_result(&two.small);
-    document.paste_proof(&ProofPatch {
-        dual: two.small.clone(),
-        absolute: two.absolute.clone(),
-        luma: two.luma.clone(),
-    });
 }

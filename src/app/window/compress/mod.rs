@@ -5,14 +5,18 @@
 //! networks differ, how fast they are. Both tell the window by channels that it drains once a frame; curves are drawn
 //! from what the runs report, never from tensors.
 
+mod begin;
 pub mod choices;
 pub(crate) mod curves;
 pub(crate) mod estimate;
 mod events;
 pub(crate) mod export;
+mod folders;
 pub(crate) mod judge;
 pub mod latency;
+mod looks;
 pub(crate) mod perform;
+mod probe;
 pub(crate) mod prober;
 pub(crate) mod profiles;
 pub(crate) mod remember;

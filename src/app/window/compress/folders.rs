@@ -1,0 +1,116 @@
+//! Run folders: choosing, measuring, deleting and reading them.
+
+use std::path::PathBuf;
+
+use dualres_compression::RESULT_FILE;
+use poll_promise::Promise;
+
+use super::{
+    prober::Question,
+    remember::{self, Remembered},
+    runs::{Recalled, Run, RunId, RunState, forget_latency, recall},
+    state::{Found, Side},
+};
+use crate::{report, window::Window};
+
+impl Window {
+    pub(in crate::window) fn choose_run(&mut self, id: RunId) {
+        let Some(run) = self.compress.runs.get(id) else { return };
+        let done = run.report.is_some();
+        self.compress.chosen = Some(id);
+        if done {
+            self.compress.side = Side::Run(id);
+        }
+        self.measure_run(id);
+    }
+
+    /// Has a finished run timed beside its original, unless it was on this device.
+    pub(super) fn measure_run(&mut self, id: RunId) {
+        let device = self.device().to_owned();
+        let Some(run) = self.compress.runs.get(id) else { return };
+        let known = run.latency.as_ref().is_some_and(|latency| latency.device == device);
+        if run.report.is_none() || known {
+            return;
+        }
+        let pair = Box::new(self.pair_of(run));
+        if let Some(threads) = self.threads() {
+            threads.prober.ask(Question::Latency { run: Some(id), pair });
+        }
+    }
+
+    pub(super) fn delete_run(&mut self, id: RunId) {
+        self.compress.deleting = None;
+        let Some(run) = self.compress.runs.get(id) else { return };
+        if run.state == RunState::Running {
+            self.toasts.warning("The run is under way: stop it first.");
+            return;
+        }
+        let folder = run.folder.clone();
+        // Only the files of a run: whatever else lies in the folder is not ours.
+        forget_latency(&folder);
+        if folder.exists()
+            && let Err(error) = dualres_compression::remove_run(&folder)
+        {
+            self.toasts.error(error.to_string());
+            return;
+        }
+        self.forget_run(id);
+    }
+
+    pub(super) fn forget_run(&mut self, id: RunId) {
+        self.compress.runs.remove(id);
+        self.compress.overlaid.remove(&id);
+        if self.compress.chosen == Some(id) {
+            self.compress.chosen = None;
+        }
+        if self.compress.side == Side::Run(id) {
+            self.compress.side = Side::Instant;
+        }
+    }
+
+    /// Reads run folders beside the window; `asked` if the user pointed at them.
+    pub(in crate::window) fn recall_runs(&mut self, folders: Vec<PathBuf>, asked: bool) {
+        let wake = self.wake.clone();
+        self.compress.recalling.push(Promise::spawn_thread("run folders", move || {
+            let read = |folder: PathBuf| {
+                let attempt = std::panic::AssertUnwindSafe(|| recall(&folder).map_err(|error| report::message(&error)));
+                let read = std::panic::catch_unwind(attempt).unwrap_or_else(|_| Err("its files are damaged".into()));
+                (folder, asked, read)
+            };
+            let found: Found = folders.into_iter().map(read).collect();
+            wake();
+            found
+        }));
+    }
+
+    /// Brings back the runs that there are, and goes on with those that were under way.
+    pub(in crate::window) fn recall_all_runs(&mut self, remembered: Remembered) {
+        self.compress.saved = remembered.clone();
+        for queued in remembered.queue {
+            let description = match recall(&queued.folder) {
+                Ok(Some(Recalled { history, .. })) => Some(history.original),
+                _ => self.entries.iter().find(|entry| entry.name == queued.model).map(|e| e.description.clone()),
+            };
+            // Its model has gone and it never began: there is nothing to go on with.
+            let Some(description) = description else { continue };
+            let id = self.compress.runs.number();
+            let run = Run::new(id, queued.folder, queued.model, queued.config, description);
+            self.toasts.good(format!("Going on with the run {}.", run.name()));
+            self.compress.runs.add(run);
+            self.compress.chosen = self.compress.chosen.or(Some(id));
+        }
+        let own = remember::runs_folder(&self.paths);
+        let mut folders: Vec<PathBuf> =
+            std::fs::read_dir(own).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
+        folders.sort_by_key(|folder| std::fs::metadata(folder).and_then(|facts| facts.modified()).ok());
+        folders.extend(remembered.folders);
+        if !folders.is_empty() {
+            self.recall_runs(folders, false);
+        }
+    }
+
+    /// What a finished run left.
+    pub(in crate::window) fn result_file(run: &Run) -> PathBuf {
+        run.folder.join(RESULT_FILE)
+    }
+}

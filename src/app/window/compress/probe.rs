@@ -1,0 +1,246 @@
+//! What the prober's thread does with its questions.
+
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, Sender, TryRecvError},
+    },
+    time::Instant,
+};
+
+use burn::tensor::Device;
+use dualres_engine::{Area, Options, Upscaler};
+use dualres_network::{Model, device};
+
+use super::{
+    judge::PairPatch,
+    latency::{self, Latency},
+    prober::{Answer, Look, Original, Pair, Question, Shared, Small},
+    profiles,
+};
+use crate::{
+    library::Library,
+    paths::Paths,
+    report,
+    window::worker::{Wake, part::Part},
+};
+
+/// Side of the cells that whole pictures are done in, in pixels of the input.
+const CELL: usize = 256;
+
+/// The thread's way to tell the window.
+#[derive(Clone)]
+pub(super) struct Teller {
+    pub(super) answers: Sender<Answer>,
+    pub(super) wake: Wake,
+}
+
+impl Teller {
+    pub(super) fn tell(&self, answer: Answer) {
+        // Nobody listens when the window is gone; the thread ends by `ends` then.
+        let _ = self.answers.send(answer);
+        (self.wake)();
+    }
+}
+
+/// Networks on their device.
+struct Ready {
+    pair: Pair,
+    device: String,
+    original: Arc<Upscaler>,
+    small: Arc<Upscaler>,
+    /// The original on the CPU, which instant networks are made from.
+    model: Arc<Model>,
+}
+
+/// A whole picture under way.
+struct Whole {
+    look: Look,
+    cells: Vec<Area>,
+    done: usize,
+}
+
+/// Networks on their device, and what is asked of them.
+pub(super) struct Probe {
+    library: Library,
+    paths: Paths,
+    shared: Arc<Shared>,
+    teller: Teller,
+    ready: Option<Ready>,
+    whole: Option<Whole>,
+    /// Profiles that were asked for so far.
+    wanted: u64,
+}
+
+impl Probe {
+    pub(super) fn new(library: Library, paths: Paths, shared: Arc<Shared>, teller: Teller) -> Self {
+        Self { library, paths, shared, teller, ready: None, whole: None, wanted: 0 }
+    }
+
+    /// Forgets what a panic may have left half done.
+    pub(super) fn recover(&mut self) {
+        (self.ready, self.whole) = (None, None);
+    }
+
+    pub(super) fn serve(&mut self, questions: &Receiver<Question>) {
+        while self.shared.flow().is_continue() {
+            if let Some(look) = self.shared.take() {
+                self.look(&look);
+                continue;
+            }
+            match questions.try_recv() {
+                Ok(question) => self.answer(question),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) if self.whole.is_some() => self.cell(),
+                Err(TryRecvError::Empty) => match questions.recv() {
+                    Ok(question) => self.answer(question),
+                    Err(_) => return,
+                },
+            }
+        }
+    }
+
+    fn answer(&mut self, question: Question) {
+        match question {
+            Question::Profile { model, device } => self.profile(&model, &device),
+            Question::Whole(look) => {
+                let (width, height) = (look.area.width, look.area.height);
+                let cell = |(x, y): (usize, usize)| Area {
+                    x: look.area.x + x,
+                    y: look.area.y + y,
+                    width: CELL.min(width - x),
+                    height: CELL.min(height - y),
+                };
+                let rows = (0..height).step_by(CELL);
+                let cells = rows.flat_map(|y| (0..width).step_by(CELL).map(move |x| (x, y))).map(cell);
+                let mut cells: Vec<Area> = cells.collect();
+                // From the middle outwards, as one looks.
+                let middle = [look.area.x + width / 2, look.area.y + height / 2];
+                let distance = |a: &Area| {
+                    let [x, y] = [a.x + a.width / 2, a.y + a.height / 2];
+                    x.abs_diff(middle[0]).pow(2) + y.abs_diff(middle[1]).pow(2)
+                };
+                cells.sort_by_key(distance);
+                self.whole = Some(Whole { look: *look, cells, done: 0 });
+            }
+            Question::Leave => self.whole = None,
+            Question::Latency { run, pair } => match self.latency(&pair, run.is_none()) {
+                Ok(Some(latency)) => self.teller.tell(Answer::Latency { run, pair, latency }),
+                Ok(None) => {}
+                Err(error) => self.teller.tell(Answer::Trouble(report::message(&error))),
+            },
+            Question::Look => {}
+            Question::Forget => self.ready = None,
+        }
+    }
+
+    fn profile(&mut self, name: &str, device: &str) {
+        self.wanted += 1;
+        if self.shared.profile.load(Ordering::Relaxed) != self.wanted {
+            // Another model was chosen since.
+            return;
+        }
+        let (shared, teller, wanted) = (self.shared.clone(), self.teller.clone(), self.wanted);
+        let mut told = |done: usize, of: usize| {
+            teller.tell(Answer::Profiling { model: name.to_owned(), done, of });
+            if shared.profile.load(Ordering::Relaxed) == wanted { shared.flow() } else { ControlFlow::Break(()) }
+        };
+        let mut measure = || {
+            let model = self.library.load(name)?;
+            profiles::of(&self.paths, &model, &device::choose(device)?, &mut told)
+        };
+        let profile = match measure() {
+            Ok(Some(profile)) => Ok(Arc::new(profile)),
+            Ok(None) => return,
+            Err(error) => Err(report::message(&error)),
+        };
+        self.teller.tell(Answer::Profile { model: name.to_owned(), profile });
+    }
+
+    /// Both networks on their device, brought there if they are not.
+    fn ready(&mut self, pair: &Pair) -> anyhow::Result<(Arc<Upscaler>, Arc<Upscaler>, String)> {
+        let same_original =
+            self.ready.as_ref().filter(|r| r.pair.original == pair.original && r.pair.device == pair.device);
+        let (model, original, device_name) = match same_original {
+            Some(ready) if ready.pair.small == pair.small => {
+                return Ok((ready.original.clone(), ready.small.clone(), ready.device.clone()));
+            }
+            Some(ready) => (ready.model.clone(), ready.original.clone(), ready.device.clone()),
+            None => {
+                let model = match &pair.original {
+                    Original::Named(name) => self.library.load(name)?,
+                    Original::File(path) => Model::read(path, &Device::flex())?,
+                };
+                let device = device::choose(&pair.device)?;
+                let upscaler = Upscaler::new(&model, &device)?;
+                (Arc::new(model), Arc::new(upscaler), device.name)
+            }
+        };
+        let small = match &pair.small {
+            Small::Instant(profile, widths) => profile.one_shot(&model, widths, &Device::flex())?,
+            Small::File(path) => Model::read(path, &Device::flex())?,
+        };
+        let small = Arc::new(Upscaler::new(&small, &device::choose(&pair.device)?)?);
+        let answer = (original.clone(), small.clone(), device_name.clone());
+        self.ready = Some(Ready { pair: pair.clone(), device: device_name, original, small, model });
+        Ok(answer)
+    }
+
+    fn part(&mut self, look: &Look, area: Area) -> anyhow::Result<PairPatch> {
+        let (original, small, _) = self.ready(&look.pair)?;
+        let shared = self.shared.clone();
+        let input = &look.subject.input;
+        let of = |upscaler: &Upscaler| Part::of(upscaler, input, area, &Options::default(), &mut |_| shared.flow());
+        Ok(PairPatch::of(&of(&original)?, &of(&small)?, look.subject.truth.as_deref()))
+    }
+
+    fn look(&mut self, look: &Look) {
+        // Bringing the networks to their device is no part of what pixels cost.
+        let ready = self.ready(&look.pair).map(|_| Instant::now());
+        match ready.and_then(|start| Ok((start, self.part(look, look.area)?))) {
+            Ok((start, patch)) => self.teller.tell(Answer::Part {
+                ticket: look.ticket,
+                area: look.area,
+                patch: Box::new(patch),
+                seconds: start.elapsed().as_secs_f64(),
+            }),
+            Err(error) => self.teller.tell(Answer::Blind { ticket: look.ticket, reason: report::message(&error) }),
+        }
+    }
+
+    fn cell(&mut self) {
+        let Some(mut whole) = self.whole.take() else { return };
+        let Some(&area) = whole.cells.get(whole.done) else { return };
+        let ticket = whole.look.ticket;
+        match self.part(&whole.look, area) {
+            Ok(patch) => {
+                whole.done += 1;
+                let (done, of) = (whole.done, whole.cells.len());
+                self.teller.tell(Answer::Cell { ticket, patch: Box::new(patch), done, of });
+                self.whole = (done < of).then_some(whole);
+            }
+            Err(error) => self.teller.tell(Answer::Blind { ticket, reason: report::message(&error) }),
+        }
+    }
+
+    /// `None` if the window is gone, or if it `gives_way` and there is a wish for pixels.
+    fn latency(&mut self, pair: &Pair, gives_way: bool) -> anyhow::Result<Option<Latency>> {
+        let (original, small, device) = self.ready(pair)?;
+        // The way back is no part of what a user waits for in every program; without it both are timed alike.
+        let without = |upscaler: &Upscaler| -> anyhow::Result<Upscaler> {
+            let mut model = upscaler.model().to_device(&Device::flex())?;
+            model.duals.clear();
+            Ok(Upscaler::new(&model, &device::choose(&pair.device)?)?)
+        };
+        let (original, small) = (without(&original)?, without(&small)?);
+        let shared = self.shared.clone();
+        let mut goes_on = || if gives_way && shared.is_wanted() { ControlFlow::Break(()) } else { shared.flow() };
+        match latency::measure(&original, &small, &device, &mut goes_on) {
+            Ok(latency) => Ok(Some(latency)),
+            Err(dualres_engine::EngineError::Cancelled) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
