@@ -186,3 +186,32 @@ pub(crate) fn may_skip(reason: &str) -> bool {
 
 pub(crate) const NO_KEYS: Modifiers = Modifiers::NONE;
 pub(crate) const COMMAND: Modifiers = Modifiers::COMMAND;
+
+/// The folder of a run of the tiny model that was stopped in fine-tuning, with made-up curves.
+pub(crate) fn run_with_curves(folder: &Path, steps: usize) {
+    let mut config = dualres_compression::CompressConfig::new("drawn", 0.5);
+    config.data = vec![folder.to_owned()];
+    (config.search.steps, config.finetune.steps) = (steps, 2 * steps);
+    std::fs::create_dir_all(folder).unwrap();
+    let begun = serde_json::json!({"config": config, "data_hash": ""});
+    std::fs::write(folder.join(dualres_compression::CONFIG_FILE), begun.to_string()).unwrap();
+    std::fs::write(folder.join(dualres_compression::ORIGINAL_FILE), tiny().to_bytes()).unwrap();
+    let mut rows = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds\n".to_owned();
+    let mut row = |stage: &str, step: usize, psnr: &str, kept: f64, entropy: &str| {
+        let primal = 4.0 + 12.0 / (step as f64).sqrt() + 0.5 * (step as f64 * 0.7).sin();
+        let total = primal + 0.1;
+        rows += &format!("{stage},{step},{primal},1.0,{total},{psnr},{kept},{kept},{entropy},{step}\n");
+    };
+    for step in 1..=steps {
+        let psnr = if step % 20 == 0 { format!("{}", 30.0 + 0.01 * step as f64) } else { String::new() };
+        row("search", step, &psnr, 0.5, &format!("{}", 1.0 - 0.01 * step as f64));
+    }
+    for unit in 1..=3 {
+        row("select", unit, "", 1.0 - 0.16 * unit as f64, "");
+    }
+    for step in 1..=steps {
+        let psnr = if step % 20 == 0 { format!("{}", 29.0 + 0.01 * step as f64) } else { String::new() };
+        row("finetune", step, &psnr, 0.5, "");
+    }
+    std::fs::write(folder.join(dualres_compression::EVENTS_FILE), rows).unwrap();
+}
