@@ -2,19 +2,27 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Cursor, Seek},
+    io::{BufRead, BufReader, Cursor, Read, Seek},
     path::{Path, PathBuf},
 };
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::tiff::TiffDecoder};
 
-use crate::{Depth, ImagingError, Metadata, Picture, Plane, Result};
+use crate::{
+    Depth, ImagingError, Metadata, Picture, Plane, Result,
+    foreign::{self, Foreign},
+};
 
 /// Most pixels a picture may have; more is refused before any memory is taken.
 pub const MAX_PIXELS: u64 = 400_000_000;
 
 /// Extensions of the formats that are read, in lower case: what to look for in a folder.
-pub const SUPPORTED_EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp"];
+pub const SUPPORTED_EXTENSIONS: [&str; 16] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "gif", "qoi", "pnm", "pbm", "pgm", "ppm", "pam",
+];
+
+/// Bytes from the start of a file that tell what it is.
+const TELLING: usize = 512;
 
 /// Reads a picture file.
 ///
@@ -87,8 +95,19 @@ fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> 
         |reason: image::ImageError| ImagingError::Decode { name: name.to_owned(), reason: reason.to_string() };
 
     let read_error = |error: std::io::Error| damaged(error.into());
+    let refused = |foreign: Foreign| ImagingError::Foreign { name: name.to_owned(), advice: foreign.advice() };
+    let mut start = Vec::with_capacity(TELLING);
+    source.by_ref().take(TELLING as u64).read_to_end(&mut start).map_err(read_error)?;
+    if let Some(foreign) = foreign::of(&start) {
+        return Err(refused(foreign));
+    }
+    source.rewind().map_err(read_error)?;
     let guessed = ImageReader::new(&mut source).with_guessed_format().map_err(read_error)?.format();
     let format = guessed.ok_or_else(unknown)?;
+    if format == ImageFormat::Tiff && foreign::is_raw_tiff(&mut source) {
+        return Err(refused(Foreign::Raw));
+    }
+    source.rewind().map_err(read_error)?;
     let tiff_profile = if format == ImageFormat::Tiff { tiff_profile(&mut source).map_err(read_error)? } else { None };
     let mut reader = ImageReader::with_format(source, format);
     // The pixel count below is the real guard; this one is for what decoders allocate on their own.

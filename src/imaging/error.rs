@@ -17,10 +17,18 @@ pub enum ImagingError {
         source: std::io::Error,
     },
     /// The content is no picture of a known format.
-    #[error("not a picture this program can read (it reads PNG, JPEG, WebP, TIFF and BMP): {name}")]
+    #[error("not a picture this program can read (it reads PNG, JPEG, WebP, TIFF, BMP, GIF, QOI and PNM): {name}")]
     UnknownFormat {
         /// File name or description of the source.
         name: String,
+    },
+    /// The content is of a kind that is known and not read.
+    #[error("{advice}: {name}")]
+    Foreign {
+        /// File name or description of the source.
+        name: String,
+        /// What it is and what to do.
+        advice: &'static str,
     },
     /// The content is damaged or uses a variant that the decoder does not know.
     #[error("the picture is damaged or of an unsupported kind ({reason}): {name}")]

@@ -11,6 +11,7 @@ mod decode;
 mod encode;
 mod error;
 pub mod file;
+mod foreign;
 mod metadata;
 mod picture;
 pub mod psnr;

@@ -221,3 +221,50 @@ fn folders_are_searched_with_their_sub_folders() {
         .collect();
     assert_eq!(found, ["b/a.jpeg", "c.PNG"]);
 }
+
+/// Bytes of a small picture as the formats have them that are read and not written.
+#[test]
+fn formats_that_are_only_read_come_in() {
+    // QOI: one red pixel and a run of three more.
+    let mut qoi = b"qoif\0\0\0\x02\0\0\0\x02\x03\0".to_vec();
+    qoi.extend([0xfe, 200, 10, 30, 0xc2, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let found = decode(&qoi, "a.qoi").unwrap();
+    assert_eq!((found.width(), found.height()), (2, 2));
+    assert_eq!(found.rgb().map(|plane| plane.data[3] as u8), [200, 10, 30]);
+
+    let found = decode(b"P6\n2 1\n255\n\x01\x02\x03\xfa\xfb\xfc", "a.ppm").unwrap();
+    assert_eq!(found.rgb().map(|plane| plane.data[1] as u8), [250, 251, 252]);
+    let deep = decode(b"P5\n2 1\n65535\n\x01\x01\xff\x00", "a.pgm").unwrap();
+    assert!(deep.is_gray() && deep.depth == Depth::Sixteen);
+    assert!((deep.planes[0].data[0] - 1.0).abs() < 1e-5, "257 of 65535 is one gray level");
+
+    // GIF: two frames of one colour each; the first counts.
+    let mut gif = b"GIF89a\x02\0\x01\0\x80\0\0".to_vec();
+    gif.extend([9, 8, 7, 250, 251, 252]);
+    for colour in [0_u16, 1] {
+        gif.extend(b",\0\0\0\0\x02\0\x01\0\0\x02\x02");
+        // Codes of three bits: clear, the colour twice, end.
+        gif.extend((4 | colour << 3 | colour << 6 | 5 << 9).to_le_bytes());
+        gif.push(0);
+    }
+    gif.push(b';');
+    let found = decode(&gif, "a.gif").unwrap();
+    assert_eq!((found.width(), found.height()), (2, 1));
+    assert_eq!(found.rgb().map(|plane| plane.data[1] as u8), [9, 8, 7]);
+}
+
+#[test]
+fn files_of_other_programs_are_named_and_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes, part) in [
+        ("phone.jpg", &b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
+        ("camera.tif", b"FUJIFILMCCD-RAW 0201FF", "raw file"),
+        ("layers.png", b"8BPS\0\x01\0\0\0\0\0\0", "Photoshop"),
+        ("page.tiff", b"%PDF-1.4\n", "PDF"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let message = refused(&path);
+        assert!(message.contains(part), "{message}");
+    }
+}
