@@ -7,15 +7,21 @@
 const PAGE: i32 = 512;
 // A texel that covers this many pixels of the screen is drawn as a square.
 const SQUARE: f32 = 6.0;
+// No position is so far left. Conditions that hang on uniforms alone are tied to it, for Mesa's software driver compiles a
+// shader anew for each value of such a uniform, in every frame, and keeps what it compiled.
+const FAR: f32 = -1e9;
 // Gray levels that are drawn in the hottest colour.
 const HOTTEST: f32 = 16.0;
 
 const INPUT: u32 = 0u;
 const RESULT: u32 = 1u;
 const DUAL: u32 = 2u;
-const SPLIT: u32 = 3u;
-const DIFFERENCE: u32 = 4u;
-const OVERLAY: u32 = 5u;
+
+// What the pane shows: 0 the original, 1 the result, 2 the way back, 3 a split, 4 the difference, 5 an overlay. A constant of
+// the pipeline, for the same reason as `FAR`.
+override mode: u32 = 0u;
+// Whether the target takes linear values.
+override linear_target: bool = false;
 
 struct Slot {
     // Width and height of the present level in texels; zero if there is no picture.
@@ -42,10 +48,6 @@ struct View {
     // Where the split is, as a part of the pane's width.
     split: f32,
     gain: f32,
-    mode: u32,
-    // 1 if the target takes linear values.
-    linear_target: u32,
-    reserved: u32,
     ground: vec4<f32>,
     slots: array<Slot, 3>,
 }
@@ -68,7 +70,7 @@ fn texel(slot: u32, position: vec2<i32>) -> vec4<f32> {
     if page > 0u {
         return textureLoad(pages, at % PAGE, page - 1u, 0);
     }
-    if picture.coarse_page == 0u {
+    if picture.coarse_page == 0u || f32(position.x) < FAR {
         return vec4<f32>(0.0);
     }
     let coarse = vec2<i32>((vec2<f32>(at) + 0.5) * picture.coarse_ratio);
@@ -85,7 +87,7 @@ fn is_missing(colour: vec4<f32>) -> bool {
 fn sample(slot: u32, position: vec2<f32>) -> vec4<f32> {
     let picture = view.slots[slot];
     let at = position / picture.scale;
-    if picture.scale / view.step >= SQUARE {
+    if picture.scale / view.step >= SQUARE || position.x < FAR {
         return texel(slot, vec2<i32>(floor(at)));
     }
     let corner = floor(at - 0.5);
@@ -124,7 +126,7 @@ fn original(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
 
 // The way back, whose alpha is no transparency.
 fn way_back(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
-    if view.slots[DUAL].size.x > 0.0 {
+    if view.slots[DUAL].size.x > 0.0 && position.x > FAR {
         let colour = sample(DUAL, position);
         if !is_missing(colour) {
             return colour.rgb;
@@ -135,7 +137,7 @@ fn way_back(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
 
 // The picture, or the original in the dark where the picture is not there yet.
 fn or_original(slot: u32, position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
-    if view.slots[slot].size.x > 0.0 {
+    if view.slots[slot].size.x > 0.0 && position.x > FAR {
         let colour = sample(slot, position);
         if !is_missing(colour) {
             return flatten(colour, pixel);
@@ -159,7 +161,7 @@ fn heat(amount: f32) -> vec3<f32> {
 
 // How far the way back is from the original, as a part of the hottest; negative where it is not known.
 fn difference(position: vec2<f32>) -> f32 {
-    if view.slots[DUAL].size.x == 0.0 {
+    if view.slots[DUAL].size.x == 0.0 || position.x < FAR {
         return -1.0;
     }
     let back = sample(DUAL, position);
@@ -177,7 +179,7 @@ fn shade(pixel: vec2<f32>) -> vec3<f32> {
     if any(position < vec2<f32>(0.0)) || any(position >= extent) {
         return view.ground.rgb;
     }
-    switch view.mode {
+    switch mode {
         case 0u: {
             return original(position, pixel);
         }
@@ -220,7 +222,7 @@ fn linear(colour: vec3<f32>) -> vec3<f32> {
 @fragment
 fn fragment(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     let colour = shade(position.xy - view.pane_min);
-    if view.linear_target == 1u {
+    if linear_target {
         return vec4<f32>(linear(colour), 1.0);
     }
     return vec4<f32>(colour, 1.0);

@@ -138,7 +138,7 @@ mod twin {
 }
 
 /// Draws a pane into memory; four bytes a pixel.
-fn draw(gpu: &Gpu, device: &wgpu::Device, queue: &wgpu::Queue, view: &View, pane: &Pane) -> Vec<u8> {
+fn draw(gpu: &mut Gpu, device: &wgpu::Device, queue: &wgpu::Queue, view: &View, pane: &Pane) -> Vec<u8> {
     let (width, height) = (pane.size[0] as u32, pane.size[1] as u32);
     let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
     let target = device.create_texture(&wgpu::TextureDescriptor {
@@ -230,7 +230,7 @@ fn the_shader_draws_what_its_twin_computes() {
         assert!((0..8).any(|_| gpu.prepare(&mut document, &view, pane)), "the pages arrive");
         for mode in [Mode::Input, Mode::Result, Mode::Dual, Mode::Split, Mode::Difference, Mode::Overlay] {
             let pane = Pane { mode, min: [0.0; 2], size, split: 0.37, gain: 1.5, ground: [0.1, 0.2, 0.3] };
-            let drawn = draw(&gpu, &device, &queue, &view, &pane);
+            let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
             let mut off = 0;
             let mut worst: f64 = 0.0;
             for y in 0..size[1] as usize {
@@ -272,7 +272,7 @@ fn a_picture_larger_than_any_texture_is_drawn() {
     let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false };
     assert!((0..8).any(|_| gpu.prepare(&mut document, &view, size.map(f64::from))));
     let pane = Pane { mode: Mode::Result, min: [0.0; 2], size, split: 0.5, gain: 1.0, ground: [0.0; 3] };
-    let drawn = draw(&gpu, &device, &queue, &view, &pane);
+    let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
     for (x, y) in [(0, 0), (63, 31), (17, 9)] {
         let at = (y * 64 + x) * 4;
         let [red, green, blue] =

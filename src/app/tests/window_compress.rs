@@ -153,15 +153,14 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     harness.key(COMMAND, Key::Enter);
     harness.await_that("the run", |h| h.state().compress().runs().running().is_some());
     harness.run_steps(2);
-    stop_after(&mut harness, "after search");
+    stop_after(&mut harness, "until searched");
     await_state(&mut harness, "tiny-50-drc", &RunState::Stopped);
     let folder = paths.data.join("compress/runs/tiny-50-drc");
     let history = dualres_compression::History::read(&folder).unwrap().unwrap();
     assert_eq!((history.stage(), history.kept.len()), (Some(Stage::Select), 0), "the search is done, nothing else");
     assert!(history.widths.is_some() && history.alpha.is_some());
 
-    // It goes on, is paused, and the window is closed on it.
-    stop_after(&mut harness, "at the end");
+    // It goes on past the stage that it was to stop after, is paused, and the window is closed on it.
     harness.press("Go on");
     harness.await_that("the run", |h| h.state().compress().runs().running().is_some());
     harness.run_steps(2);

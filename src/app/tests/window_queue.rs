@@ -229,23 +229,18 @@ fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
     let home = tempfile::tempdir().unwrap();
     let mut harness = window(&home_with_tiny_model(home.path()));
     harness.key(NO_KEYS, Key::F1);
-    for label in
-        ["Preview what is visible", "Upscale all that wait, or the selected one again", "Hold to see the original"]
-    {
+    for label in ["Preview what is visible", "Begin: all that wait, or this one again", "Hold to see the original"] {
         assert!(harness.sees(label), "{label}");
     }
     harness.key(NO_KEYS, Key::Escape);
-    assert!(!harness.sees("Upscale all that wait, or the selected one again"));
+    assert!(!harness.sees("Begin: all that wait, or this one again"));
     harness.get_by_label("Name").focus();
     harness.run_steps(2);
     harness.event(Event::Text("1".into()));
     harness.key(NO_KEYS, Key::Questionmark);
-    assert!(
-        !harness.sees("Upscale all that wait, or the selected one again"),
-        "a question mark in a name is no call for help"
-    );
+    assert!(!harness.sees("Begin: all that wait, or this one again"), "a question mark in a name is no call for help");
     harness.key(Modifiers::NONE, Key::F1);
-    assert!(harness.sees("Upscale all that wait, or the selected one again"), "F1 is, everywhere");
+    assert!(harness.sees("Begin: all that wait, or this one again"), "F1 is, everywhere");
 }
 
 #[test]

@@ -107,7 +107,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Pictures", &[command_shift(Key::L)], Action::TrySample, "Try the samples"),
     binding("Pictures", &[command(Key::L)], Action::TypePath, "Type a path…"),
     binding("Pictures", &[command(Key::S)], Action::SaveAs, "Save the result as…"),
-    binding("Queue", &[command(Key::Enter)], Action::Start, "Upscale all that wait, or the selected one again"),
+    binding("Queue", &[command(Key::Enter)], Action::Start, "Begin: all that wait, or this one again"),
     binding("Queue", &[command(Key::P)], Action::PauseOrGoOn, "Pause or go on"),
     binding("Queue", &[command(Key::Period)], Action::CancelRunning, "Cancel the running picture"),
     binding("Queue", &[alt(Key::ArrowLeft)], Action::ShiftSelected(-1), "Move it forward"),

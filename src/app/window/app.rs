@@ -22,7 +22,7 @@ use super::{
     theme,
     toasts::Toasts,
     views,
-    worker::{self, Command, DeviceInfo, Link, Wake},
+    worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
 };
 use crate::{
     library::{Entry, Library},
@@ -301,15 +301,23 @@ impl Window {
         }) {
             return;
         }
-        let chosen = self.settings.choices.model.clone();
-        // The model that a compressed one was made from as well: how much faster it is, is what it is for.
+        let (chosen, device) = (self.settings.choices.model.clone(), self.settings.choices.device.clone());
+        if self.measuring {
+            return;
+        }
+        if self.speed(&chosen).is_none() {
+            self.measuring = true;
+            self.send(Command::Measure { model: chosen, device });
+            return;
+        }
+        // How much faster a compressed model is than the one it was made from, is what it is for.
         let original = self.model().and_then(Entry::compressed_from).map(str::to_owned);
         let original = original.filter(|name| self.entries.iter().any(|entry| entry.name == *name));
-        let unknown = [Some(chosen), original].into_iter().flatten().find(|model| self.speed(model).is_none());
-        if let Some(model) = unknown.filter(|_| !self.measuring) {
+        if let Some(original) =
+            original.filter(|_| !self.settings.faster.contains_key(&speed_key(&chosen, self.device())))
+        {
             self.measuring = true;
-            let device = self.settings.choices.device.clone();
-            self.send(Command::Measure { model, device });
+            self.send(Command::Compare(Box::new(Comparison::of_models([original, chosen], device))));
         }
     }
 
@@ -442,7 +450,10 @@ impl eframe::App for Window {
         }
         views::sheets::ui(self, &ctx);
         views::drop_zone::overlay(self, &ctx);
-        self.toasts.ui(&ctx);
+        // They would be in the picture.
+        if self.compress.picturing.is_none() {
+            self.toasts.ui(&ctx);
+        }
 
         for action in std::mem::take(&mut self.actions) {
             self.perform(&ctx, action);

@@ -20,7 +20,7 @@ use super::{
     loader::Loaded,
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
-    worker::{Attempt, Command, Comparison, Job, Report},
+    worker::{Attempt, Command, Comparison, Job, NO_ITEM, Report},
 };
 
 /// Longest time that reports are taken in for in one frame.
@@ -130,6 +130,11 @@ impl Window {
                 }
             }
             Report::Previewed { .. } => self.previewing = None,
+            Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
+                self.measuring = false;
+                let key = speed_key(&model, self.device());
+                self.settings.faster.insert(key, large / small);
+            }
             Report::Compared { item, models, seconds, loop_psnr } => {
                 self.beside.insert(item, Beside { models, seconds, loop_psnr });
             }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub window: [f32; 2],
     /// Measured speed in output pixels a second, by model and device.
     pub speeds: BTreeMap<String, f64>,
+    /// How many times as fast compressed models are as those they were made from, by model and device.
+    pub faster: BTreeMap<String, f64>,
     /// What is chosen in the Compress tab.
     pub compress: CompressChoices,
     /// Multiply-accumulates a second that stages of compression come to, by stage and device.
@@ -43,6 +45,7 @@ impl Default for Settings {
             gain: 4.0,
             window: [1280.0, 800.0],
             speeds: BTreeMap::new(),
+            faster: BTreeMap::new(),
             compress: CompressChoices::default(),
             stage_speeds: BTreeMap::new(),
         }

@@ -83,7 +83,10 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
     let views = [("1", "side-by-side"), ("2", "split"), ("3", "result"), ("4", "difference"), ("5", "overlay")];
     let mut pictures = Vec::new();
     for (key, name) in views {
+        let before = user.look();
         user.keys(&[key]);
+        // A software driver compiles what a view is drawn with when it is first drawn.
+        wait_for(&format!("the view {name}"), || key == "1" || user.look() != before);
         user.settle();
         pictures.push(user.screenshot(name));
     }

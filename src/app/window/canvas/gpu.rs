@@ -75,9 +75,8 @@ struct ViewUniform {
     step: f32,
     split: f32,
     gain: f32,
-    mode: u32,
-    linear_target: u32,
-    reserved: u32,
+    // A vector of four begins at a multiple of sixteen bytes.
+    reserved: [u32; 3],
     ground: [f32; 4],
     slots: [SlotUniform; 3],
 }
@@ -86,14 +85,19 @@ struct ViewUniform {
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    pipeline: wgpu::RenderPipeline,
+    /// One a mode.
+    pipelines: Vec<wgpu::RenderPipeline>,
     layout: wgpu::BindGroupLayout,
     pages: wgpu::Texture,
     table: wgpu::Texture,
     views: [wgpu::TextureView; 2],
     cache: PageCache,
     slots: [SlotUniform; 3],
-    linear_target: bool,
+    /// What panes are told and shown by, one a pane; made once. Small buffers that come and go with every frame make drivers
+    /// take and return memory in large blocks.
+    panes: Vec<(wgpu::Buffer, wgpu::BindGroup)>,
+    /// Panes drawn of the view that was prepared last.
+    drawn: usize,
 }
 
 impl Gpu {
@@ -140,27 +144,34 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             ..Default::default()
         });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("compare"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("vertex"),
-                compilation_options: Default::default(),
-                buffers: &[],
-            },
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("fragment"),
-                compilation_options: Default::default(),
-                targets: &[Some(format.into())],
-            }),
-            primitive: Default::default(),
-            depth_stencil: None,
-            multisample: Default::default(),
-            multiview_mask: None,
-            cache: None,
-        });
+        let pipeline = |mode: u32| {
+            let constants = [("mode", f64::from(mode)), ("linear_target", if format.is_srgb() { 1.0 } else { 0.0 })];
+            device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+                label: Some("compare"),
+                layout: Some(&pipeline_layout),
+                vertex: wgpu::VertexState {
+                    module: &module,
+                    entry_point: Some("vertex"),
+                    compilation_options: Default::default(),
+                    buffers: &[],
+                },
+                fragment: Some(wgpu::FragmentState {
+                    module: &module,
+                    entry_point: Some("fragment"),
+                    compilation_options: wgpu::PipelineCompilationOptions {
+                        constants: &constants,
+                        ..Default::default()
+                    },
+                    targets: &[Some(format.into())],
+                }),
+                primitive: Default::default(),
+                depth_stencil: None,
+                multisample: Default::default(),
+                multiview_mask: None,
+                cache: None,
+            })
+        };
+        let pipelines = (0..=Mode::Overlay as u32).map(pipeline).collect();
         let texture = |label, side, layers, format| {
             device.create_texture(&wgpu::TextureDescriptor {
                 label: Some(label),
@@ -186,13 +197,14 @@ impl Gpu {
             views: [view(&pages), view(&table)],
             device: device.clone(),
             queue: queue.clone(),
-            pipeline,
+            pipelines,
             layout,
             pages,
             table,
             cache: PageCache::new(layers),
             slots: [SlotUniform::default(); 3],
-            linear_target: format.is_srgb(),
+            panes: Vec::new(),
+            drawn: 0,
         }
     }
 
@@ -200,6 +212,7 @@ impl Gpu {
     /// stand in and the next call brings more.
     pub fn prepare(&mut self, document: &mut Document, view: &View, pane: [f64; 2]) -> bool {
         self.cache.begin();
+        self.drawn = 0;
         let scale = document.scale as f64;
         let mut budget = UPLOADS;
         let origin = view.origin(pane);
@@ -327,7 +340,7 @@ impl Gpu {
     }
 
     /// What draws a pane of the view that was prepared last.
-    pub fn draw(&self, view: &View, pane: &Pane) -> Draw {
+    pub fn draw(&mut self, view: &View, pane: &Pane) -> Draw {
         let origin = view.origin(pane.size.map(f64::from));
         let uniform = ViewUniform {
             origin: origin.map(|o| o as f32),
@@ -336,19 +349,26 @@ impl Gpu {
             step: (1.0 / view.zoom) as f32,
             split: pane.split,
             gain: pane.gain,
-            mode: pane.mode as u32,
-            linear_target: u32::from(self.linear_target),
-            reserved: 0,
+            reserved: [0; 3],
             ground: [pane.ground[0], pane.ground[1], pane.ground[2], 1.0],
             slots: self.slots,
         };
+        if self.panes.len() == self.drawn {
+            self.panes.push(self.new_pane());
+        }
+        let (buffer, group) = &self.panes[self.drawn];
+        self.drawn += 1;
+        self.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&uniform));
+        Draw { pipeline: self.pipelines[pane.mode as usize].clone(), group: group.clone() }
+    }
+
+    fn new_pane(&self) -> (wgpu::Buffer, wgpu::BindGroup) {
         let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("pane"),
             size: size_of::<ViewUniform>() as u64,
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        self.queue.write_buffer(&buffer, 0, bytemuck::bytes_of(&uniform));
         let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("pane"),
             layout: &self.layout,
@@ -358,7 +378,7 @@ impl Gpu {
                 wgpu::BindGroupEntry { binding: 2, resource: wgpu::BindingResource::TextureView(&self.views[1]) },
             ],
         });
-        Draw { pipeline: self.pipeline.clone(), group }
+        (buffer, group)
     }
 }
 

@@ -128,6 +128,11 @@ impl Window {
                 if self.compress.chosen == Some(id) {
                     self.choose_run(id);
                 }
+                // Those that ended while another one ran were not timed.
+                if self.compress.runs.next_waiting().is_none() {
+                    let all: Vec<RunId> = self.compress.runs.iter().map(|run| run.id).collect();
+                    all.into_iter().for_each(|id| self.measure_run(id));
+                }
             }
             Ended::Stopped => run.state = RunState::Stopped,
             Ended::Failed(reason) => {
@@ -207,8 +212,8 @@ impl Window {
                         shown.worst = worst(document.result_size(), mean);
                     }
                     // A network made by the slider is timed as well, when there is nothing better to do.
-                    if let (Side::Instant, Some(pair), Some(threads)) =
-                        (self.compress.side, pair, &self.compress.threads)
+                    if let (Side::Instant, Some(pair), Some(threads), None) =
+                        (self.compress.side, pair, &self.compress.threads, self.compress.runs.running())
                     {
                         threads.prober.ask(Question::Latency { run: None, pair });
                     }

@@ -24,7 +24,14 @@ pub(crate) fn csv(runs: &[(String, std::path::PathBuf)], path: &Path) -> anyhow:
             text += &format!("{name},{line}\n");
         }
     }
+    make_folder(path)?;
     Ok(write_atomically(path, text.as_bytes())?)
+}
+
+/// The folder that is offered may not be there yet.
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// A part of the window as a PNG file; `points` are pixels of the screen a point.
@@ -41,6 +48,7 @@ pub(crate) fn png(window: &ColorImage, part: Rect, points: f32, path: &Path) -> 
     };
     let picture = Picture::from_planes((0..3).map(plane).collect());
     let bytes = dualres_imaging::encode(&picture, Format::Png, Default::default())?;
+    make_folder(path)?;
     Ok(write_atomically(path, &bytes)?)
 }
 

@@ -28,8 +28,9 @@ impl Window {
     pub(super) fn measure_run(&mut self, id: RunId) {
         let device = self.device().to_owned();
         let Some(run) = self.compress.runs.get(id) else { return };
-        let known = run.latency.as_ref().is_some_and(|latency| latency.device == device);
-        if run.report.is_none() || known {
+        let known = run.latency.as_ref().is_some_and(|latency| latency.device == device && !latency.is_noisy());
+        // What a run takes of the machine would be measured with it.
+        if run.report.is_none() || known || self.compress.runs.running().is_some() {
             return;
         }
         let pair = Box::new(self.pair_of(run));
@@ -55,6 +56,14 @@ impl Window {
             return;
         }
         self.forget_run(id);
+    }
+
+    /// Lets go of a chosen run of another network than the one that is shaped now.
+    pub(in crate::window) fn drop_foreign_run(&mut self) {
+        let own = self.compressed_model().map(|entry| entry.description.architecture.clone());
+        if self.compress.run().is_some_and(|run| Some(&run.original.architecture) != own.as_ref()) {
+            self.compress.chosen = None;
+        }
     }
 
     pub(super) fn forget_run(&mut self, id: RunId) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Side of the input that is timed, in pixels.
 pub(crate) const SIDE: usize = 96;
 /// Runs of each network.
-const RUNS: usize = 9;
+const RUNS: usize = 15;
 
 /// Times of a network beside those of the original it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// Whether other work disturbed the measurement so much that it tells little.
+    pub fn is_noisy(&self) -> bool {
+        self.spread > 0.1
+    }
+
     /// How many times as fast as the original.
     pub fn speed_up(&self) -> f64 {
         self.original / self.compressed

@@ -39,13 +39,8 @@ impl Window {
             self.compress.clear_documents();
         }
         let shown = &mut self.compress.shown;
-        if shown.pair.as_ref() != Some(&pair) {
-            // The original's own pixels stay as they are.
-            for document in [&mut shown.results, &mut shown.backs].into_iter().flatten() {
-                document.clear_result(1);
-            }
-            shown.pair = Some(pair);
-        }
+        // What was drawn last stays until its successor is there.
+        shown.pair = Some(pair);
         if let Some(results) = &mut shown.results {
             paste(results, &patch.results);
         }
@@ -91,7 +86,8 @@ impl Window {
         if self.compress.shown.reading.is_some() || self.compress.shown.scale != self.compared_scale() {
             return;
         }
-        let area = self.visible_part([subject.input.width(), subject.input.height()]);
+        let visible = self.visible_input([subject.input.width(), subject.input.height()]);
+        let area = self.promptly(visible);
         let asked = &self.compress.looking.asked;
         let changed = asked.as_ref().is_none_or(|(other, _)| *other != pair);
         if changed {
@@ -102,54 +98,72 @@ impl Window {
                 threads.prober.ask(Question::Leave);
             }
         }
-        let moved = asked_area_differs(&self.compress.looking.asked, &area);
+        let moved = asked_area_differs(&self.compress.looking.asked, &visible);
         let looking = &mut self.compress.looking;
-        // The whole picture brings every part of it.
-        if (changed || (moved && looking.whole.is_none())) && area.width > 0 && area.height > 0 {
+        // A whole picture brings every part of it; a part that is under way is left for another one in sight.
+        let whole = looking.whole.is_some() && self.compress.shown.is_whole;
+        if (changed || (moved && !whole)) && area.width > 0 && area.height > 0 {
+            if looking.whole.take().is_some()
+                && let Some(threads) = &self.compress.threads
+            {
+                threads.prober.ask(Question::Leave);
+            }
+            let looking = &mut self.compress.looking;
             looking.ticket += 1;
             let ticket = looking.ticket;
             looking.out.push((ticket, pair.clone()));
-            looking.asked = Some((pair.clone(), area));
+            looking.asked = Some((pair.clone(), visible));
             let look = Look { ticket, pair, subject, area };
             if let Some(threads) = self.threads() {
                 threads.prober.look(look);
             }
-        } else if !changed
-            && looking.whole.is_none()
-            && self.compress.shown.pair.as_ref() == Some(&pair)
-            && subject.input.width() * subject.input.height() <= SMALL
-        {
-            self.judge_whole();
+        } else if !changed && looking.whole.is_none() && self.compress.shown.pair.as_ref() == Some(&pair) {
+            // The rest of what is in sight; all of it, if it is not much.
+            let (width, height) = (subject.input.width(), subject.input.height());
+            let whole = Area { x: 0, y: 0, width, height };
+            let area = if width * height <= SMALL { whole } else { self.visible_input([width, height]) };
+            self.judge(area);
         }
     }
 
     /// Has the whole picture compared by the networks in sight.
     pub(in crate::window) fn judge_whole(&mut self) {
-        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
+        let Some(subject) = self.compress.shown.subject.clone() else { return };
         let (width, height) = (subject.input.width(), subject.input.height());
         let scale = self.compress.shown.scale;
         if width * height * scale * scale > MOST_PIXELS {
             self.toasts.warning("This picture is too large to be compared as a whole: look at parts of it.");
             return;
         }
+        self.judge(Area { x: 0, y: 0, width, height });
+    }
+
+    /// Has an area of the input compared by the networks in sight, cell by cell.
+    fn judge(&mut self, area: Area) {
+        let (Some(pair), Some(subject)) = (self.wanted_pair(), self.compress.shown.subject.clone()) else { return };
         self.compress.clear_numbers();
+        self.compress.shown.is_whole = [area.width, area.height] == [subject.input.width(), subject.input.height()];
         let looking = &mut self.compress.looking;
         looking.ticket += 1;
         let ticket = looking.ticket;
         looking.out.push((ticket, pair.clone()));
         looking.whole = Some(ticket);
         self.compress.shown.cells = Some((0, 1));
-        let look = Look { ticket, pair, subject, area: Area { x: 0, y: 0, width, height } };
+        let look = Look { ticket, pair, subject, area };
         if let Some(threads) = self.threads() {
             threads.prober.ask(Question::Whole(Box::new(look)));
         }
     }
 
-    /// The middle of what is visible, as much as is prompt, in pixels of the input.
-    pub(super) fn visible_part(&self, size: [usize; 2]) -> Area {
+    /// What is visible of an input of `size`, in its pixels.
+    fn visible_input(&self, size: [usize; 2]) -> Area {
         let scale = self.compress.shown.scale;
         let (shown, factor) = if self.compress.ways_back { (size, 1) } else { (size.map(|side| side * scale), scale) };
-        let visible = reduced(self.compress.view.visible(shown, self.compress.pane), factor);
+        reduced(self.compress.view.visible(shown, self.compress.pane), factor)
+    }
+
+    /// The middle of what is visible, as much as is prompt.
+    fn promptly(&self, visible: Area) -> Area {
         let side = (self.compress.looking.speed * PROMPT).sqrt().clamp(*SIDES.start(), *SIDES.end());
         // Whole eights: a part should not change by what a window is moved by, nor with every answer's time.
         let side = 1_usize << (side as usize).ilog2();

@@ -99,6 +99,11 @@ impl Window {
                 let multiple = self.settings.compress.multiple;
                 if unit < self.compress.steer.widths.len() {
                     self.compress.steer.set(unit, width, multiple);
+                    if let Some(entry) = self.compressed_model() {
+                        // The slider stands where the network is.
+                        let kept = self.compress.steer.kept(&entry.description.architecture).0;
+                        self.settings.compress.ratio = (1.0 - kept).clamp(0.01, 0.99);
+                    }
                     self.compress.side = Side::Instant;
                 }
             }

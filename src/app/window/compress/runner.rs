@@ -97,10 +97,10 @@ impl Control {
         self.pause(false);
     }
 
-    /// Whether a run is not to go into `stage`.
-    fn stops_before(&self, stage: Stage) -> bool {
+    /// Whether a run that has just done `before` is not to go into `stage`. One that was stopped there goes on.
+    fn stops_between(&self, before: Option<Stage>, stage: Stage) -> bool {
         let after = self.stop_after.load(Ordering::Relaxed);
-        after > 0 && stage as u8 >= after
+        after > 0 && before.is_some_and(|before| (before as u8) < after) && stage as u8 >= after
     }
 
     fn flow(&self) -> ControlFlow<()> {
@@ -198,12 +198,14 @@ fn work(
         samples::unpack(paths)?;
     }
     let begun = Instant::now();
+    let mut last = None;
     let mut observe = |event: &Event<'_>| {
         match event {
             Event::Stage { stage, step, steps } => {
-                if control.stops_before(*stage) {
+                if control.stops_between(last, *stage) {
                     return ControlFlow::Break(());
                 }
+                last = Some(*stage);
                 tell(News::Stage { stage: *stage, step: *step, steps: *steps });
             }
             Event::Step(progress) => {

@@ -24,12 +24,9 @@ use super::{
 use crate::window::{
     canvas::view::View,
     document::{Document, Pyramid},
-    queue::ItemId,
     settings::ViewMode,
+    worker::NO_ITEM,
 };
-
-/// The documents of the tab are of no picture of the queue.
-const NO_ITEM: ItemId = ItemId(u64::MAX);
 
 /// The pages of the tab.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +101,9 @@ pub(crate) struct Shown {
     /// Sums of the whole picture, and cells done of all.
     pub(crate) sums: Sums,
     pub(crate) cells: Option<(usize, usize)>,
-    /// The whole picture's numbers, once done.
+    /// Whether those are of all of the picture, not only of what was in sight.
+    pub(crate) is_whole: bool,
+    /// The numbers, once done.
     pub(crate) numbers: Option<Numbers>,
     pub(crate) worst: Vec<Worst>,
     /// How fast the networks in sight are, if the compressed one is no result of a run.

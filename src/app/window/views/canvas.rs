@@ -5,6 +5,8 @@ use eframe::egui::{
     WidgetInfo, pos2, vec2,
 };
 
+use dualres_engine::Area;
+
 use crate::window::{
     canvas::{
         gpu::{Gpu, Mode, Pane, shape},
@@ -50,6 +52,8 @@ pub(crate) struct Canvas<'a> {
     pub(crate) pane: &'a mut [f64; 2],
     /// Multiplies differences.
     pub(crate) gain: f32,
+    /// Places of the result that are outlined where differences are shown, the first first.
+    pub(crate) marks: &'a [Area],
 }
 
 impl Canvas<'_> {
@@ -164,6 +168,30 @@ impl Canvas<'_> {
         })
     }
 
+    /// Outlines the marked places with their numbers.
+    fn outline(&self, ui: &Ui, rect: Rect) {
+        let painter = ui.painter().with_clip_rect(rect);
+        let points = ui.ctx().pixels_per_point();
+        let (origin, zoom) = (self.view.origin(*self.pane), self.view.zoom / f64::from(points));
+        let at = |x: usize, y: usize| {
+            rect.min + vec2(((x as f64 - origin[0]) * zoom) as f32, ((y as f64 - origin[1]) * zoom) as f32)
+        };
+        for (index, area) in self.marks.iter().enumerate() {
+            let place = Rect::from_min_max(at(area.x, area.y), at(area.x + area.width, area.y + area.height));
+            let line = Stroke::new(1.0, Color32::from_white_alpha(150));
+            painter.rect_stroke(place, 2.0, line, StrokeKind::Outside);
+            let text = (index + 1).to_string();
+            let font = FontId::proportional(10.0);
+            painter.text(
+                place.left_top() + vec2(2.0, 0.0),
+                Align2::LEFT_TOP,
+                text,
+                font,
+                Color32::from_white_alpha(200),
+            );
+        }
+    }
+
     fn captions(&self, ui: &Ui, rect: Rect, part: &Part) {
         let painter = ui.painter().with_clip_rect(rect);
         let label = |place: eframe::egui::Pos2, align: Align2, text: &str| {
@@ -187,6 +215,9 @@ impl Canvas<'_> {
         }
         if !part.caption_right.is_empty() {
             label(pos2(rect.right() - 14.0, rect.top() + 12.0), Align2::RIGHT_TOP, &part.caption_right);
+        }
+        if part.mode == Mode::Difference {
+            self.outline(ui, rect);
         }
         if part.legend {
             legend(ui, rect, self.gain);

@@ -8,6 +8,7 @@ use crate::{
     window::{
         Window,
         actions::Action,
+        app::speed_key,
         canvas::view::reduced,
         queue::State,
         settings::{Choices, OutputFormat},
@@ -78,8 +79,8 @@ fn model(window: &mut Window, ui: &mut Ui) {
         weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
         weak(ui, format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes)));
         if let Some(original) = entry.compressed_from() {
-            let speeds = window.speed(&entry.name).zip(window.speed(original));
-            let faster = speeds.map(|(small, large)| format!(": {:.1} times as fast here", small / large));
+            let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
+            let faster = faster.map(|faster| format!(": {faster:.1} times as fast here"));
             weak(ui, format!("Compressed from {original}{}.", faster.unwrap_or_default()));
         }
     }
@@ -234,11 +235,12 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         if let Some(beside) = window.beside.get(&item.id).filter(|beside| beside.models[1] == finished.model) {
             let [large, small] = beside.seconds;
             let hint = "The middle of this picture by both models in turns, the best of three";
-            rows.push(("Beside", beside.models[0].clone(), "The model that this one was compressed from"));
+            let what = "The model that this one was compressed from, on the middle of this picture";
+            rows.push(("Beside", beside.models[0].clone(), what));
             rows.push(("  speed", format!("{:.2} times as fast", large / small), hint));
             if beside.loop_psnr.iter().all(|psnr| !psnr.is_nan()) {
                 let [large, small] = beside.loop_psnr.map(decibels);
-                rows.push(("  loop PSNR", format!("{small}, was {large}"), hint));
+                rows.push(("  its loop PSNR", format!("{small}, was {large}"), hint));
             }
         }
     }

@@ -83,6 +83,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         split: &mut window.split,
         pane: &mut window.pane,
         gain: window.settings.gain,
+        marks: &[],
     };
     shared.show(ui, canvas, &parts)
 }

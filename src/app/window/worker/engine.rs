@@ -15,7 +15,9 @@ use dualres_network::{
     device::{self, DeviceClass},
 };
 
-use super::{Attempt, Command, Comparison, Control, DeviceInfo, Job, Preview, Report, Reporter, job, part::Part};
+use super::{
+    Attempt, Command, Comparison, Control, DeviceInfo, Job, NO_ITEM, Preview, Report, Reporter, job, part::Part,
+};
 use crate::{
     library::Library,
     paths::Paths,
@@ -104,7 +106,8 @@ impl Engine {
             }
             Command::Compare(comparison) => {
                 if let Err(error) = self.compare(&comparison) {
-                    self.trouble(Attempt::Other, &error);
+                    let what = if comparison.item == NO_ITEM { Attempt::Measure } else { Attempt::Other };
+                    self.trouble(what, &error);
                 }
             }
             Command::Devices => self.list_devices(),

@@ -23,7 +23,7 @@ use std::{
 };
 
 use dualres_engine::Area;
-use dualres_imaging::Picture;
+use dualres_imaging::{Picture, Plane};
 
 use super::{
     document::{Patch, ProofPatch},
@@ -31,6 +31,9 @@ use super::{
     settings::Choices,
 };
 use crate::{library::Library, paths::Paths};
+
+/// What is of no picture of the queue.
+pub(crate) const NO_ITEM: ItemId = ItemId(u64::MAX);
 
 /// What the window asks for.
 #[derive(Clone, Debug)]
@@ -111,6 +114,17 @@ pub struct Comparison {
     pub models: [String; 2],
     /// Device to use.
     pub device: String,
+}
+
+impl Comparison {
+    /// A comparison on no picture of the queue, for the time alone: what a picture shows does not change what it costs.
+    pub(crate) fn of_models(models: [String; 2], device: String) -> Self {
+        const SIDE: usize = 128;
+        let plane = |c: usize| (0..SIDE * SIDE).map(|i| (i * (c + 7) % 256) as f32).collect();
+        let input = Picture::from_planes((0..3).map(|c| Plane::new(SIDE, SIDE, plane(c))).collect());
+        let area = Area { x: 0, y: 0, width: SIDE, height: SIDE };
+        Self { item: NO_ITEM, input: Arc::new(input), area, models, device }
+    }
 }
 
 /// A part of a picture to upscale at once.

@@ -24,11 +24,27 @@ use crate::window::{
 const PLOTS: [(&str, &[Metric], bool); 4] = [
     ("Loss", &[Metric::Primal, Metric::Dual, Metric::Total], true),
     ("Validation PSNR, dB", &[Metric::Psnr], false),
-    ("Kept, %", &[Metric::Macs, Metric::Parameters], false),
+    ("Kept, %", &[Metric::Parameters, Metric::Macs], false),
     ("Alpha entropy", &[Metric::Entropy], false),
 ];
 
+/// Width that all tools have room in beside each other.
+const ROOM_FOR_TOOLS: f32 = 400.0;
+
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+    if ui.available_width() < ROOM_FOR_TOOLS {
+        ui.menu_button("Options", |ui| {
+            options(window, ui);
+            ui.separator();
+            exports(window, ui);
+        });
+        return;
+    }
+    options(window, ui);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(window, ui));
+}
+
+fn options(window: &mut Window, ui: &mut Ui) {
     let plots = &mut window.settings.compress.plots;
     ui.checkbox(&mut plots.log, "Log").on_hover_text("Logarithmic axis for losses");
     ui.selectable_value(&mut plots.over_time, false, "Steps").on_hover_text("Curves over steps of all stages");
@@ -37,11 +53,6 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
     inspector::named(&slider, "Smoothing");
     slider.on_hover_text(format!("Smoothing of losses: {:.2}. 0 draws what was measured.", plots.smoothing));
-    if ui.available_width() < 150.0 {
-        ui.menu_button("…", |ui| exports(window, ui)).response.on_hover_text("Export");
-    } else {
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(window, ui));
-    }
 }
 
 fn exports(window: &mut Window, ui: &mut Ui) {
@@ -82,13 +93,17 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
     let choices = &window.settings.compress.plots;
     let logarithmic = choices.log && *is_loss;
     ui.label(RichText::new(*title).small().strong());
-    let number = move |value: f64| {
-        let value = if logarithmic { 10_f64.powf(value) } else { value };
-        match value.abs() {
-            v if v >= 100.0 => format!("{value:.0}"),
-            v if v >= 10.0 => format!("{value:.1}"),
-            _ => format!("{value:.2}"),
-        }
+    let several = runs.len() > 1;
+    // Of several runs only what counts, or nobody finds a curve.
+    let metrics = if several { &metrics[metrics.len() - 1..] } else { metrics };
+    if runs.iter().all(|run| metrics.iter().all(|&metric| run.curves.get(metric).last().is_none())) {
+        centred_text(ui, ui.available_rect_before_wrap(), "Nothing of this was measured yet");
+        return;
+    }
+    let number = move |value: f64, step: f64| {
+        let (value, step) = if logarithmic { (10_f64.powf(value), 0.01) } else { (value, step) };
+        let digits = (-step.log10().floor()).clamp(0.0, 3.0) as usize;
+        format!("{value:.digits$}")
     };
     let over_time = choices.over_time;
     let group = Id::unique("curves");
@@ -98,7 +113,7 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
         .grid_color(colours.line)
         .show_background(false)
         .y_axis_min_width(34.0)
-        .y_axis_formatter(move |mark: GridMark, _| number(mark.value))
+        .y_axis_formatter(move |mark: GridMark, _| number(mark.value, mark.step_size))
         .x_axis_formatter(
             move |mark: GridMark, _| {
                 if over_time { format!("{:.0} s", mark.value) } else { format!("{:.0}", mark.value) }
@@ -110,7 +125,7 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
                 HoverPosition::Elsewhere { .. } => return None,
             };
             let x = if over_time { format!("{:.0} s", value.x) } else { format!("step {:.0}", value.x) };
-            Some(format!("{name}\n{x}: {}", number(value.y)))
+            Some(format!("{name}\n{x}: {}", number(value.y, 0.01)))
         });
     // The same steps in all plots, whatever each has of them.
     let end = |run: &&Run| {
@@ -118,7 +133,7 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
         if over_time { last.max(run.curves.seconds) } else { last }
     };
     plot = plot.include_x(0.0).include_x(runs.iter().map(end).fold(1.0, f64::max));
-    if metrics.len() > 1 || runs.len() > 1 {
+    if metrics.len() > 1 || several {
         plot = plot.legend(Legend::default().background_alpha(0.7).text_style(TextStyle::Small));
     }
     let main = *runs.last().expect("there is a run to draw");
@@ -126,7 +141,6 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
         bands(plot, main, over_time, colours);
         for run in runs {
             // One run has a colour a curve, several have a colour each.
-            let several = runs.len() > 1;
             let own = colour(run.id, window.compress.chosen, colours);
             let of_metric = |metric: Metric| match metric {
                 Metric::Primal | Metric::Parameters => colours.good,
@@ -135,7 +149,8 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
             };
             for (place, &metric) in metrics.iter().enumerate() {
                 let colour = if several { own } else { of_metric(metric) };
-                draw(plot, run, metric, STYLES[place], colour, choices, logarithmic, several);
+                let style = if several { LineStyle::Solid } else { STYLES[place] };
+                draw(plot, run, metric, style, colour, choices, logarithmic, several);
             }
         }
     });
@@ -162,7 +177,7 @@ fn draw(
         let x = if choices.over_time { point.seconds } else { point.step };
         [x, if logarithmic { point.value.max(1e-9).log10() } else { point.value }]
     };
-    let name = if named { format!("{}: {}", run.name(), metric.label()) } else { metric.label().to_owned() };
+    let name = if named { run.name().to_owned() } else { metric.label().to_owned() };
     let style = match metric {
         Metric::Psnr | Metric::Macs | Metric::Entropy => LineStyle::Solid,
         _ => style,
@@ -207,7 +222,7 @@ fn bands(plot: &mut PlotUi<'_>, run: &Run, over_time: bool, colours: Palette) {
     }
 }
 
-/// Names of the stages along the upper edge. No item of the plot, which would widen it and be in its legend.
+/// Names of the stages along the lower edge. No item of the plot, which would widen it and be in its legend.
 fn stage_names(ui: &Ui, transform: &PlotTransform, run: &Run, over_time: bool) {
     let frame = transform.frame();
     let painter = ui.painter().with_clip_rect(*frame);
@@ -216,7 +231,11 @@ fn stage_names(ui: &Ui, transform: &PlotTransform, run: &Run, over_time: bool) {
         let (left, right) = (at(from), at(to));
         let galley = painter.layout_no_wrap(stage.to_string(), FontId::proportional(10.0), palette(ui).weak);
         if right - left > galley.size().x + 4.0 {
-            painter.galley(pos2((left + right - galley.size().x) / 2.0, frame.top() + 2.0), galley, palette(ui).weak);
+            painter.galley(
+                pos2((left + right - galley.size().x) / 2.0, frame.bottom() - galley.size().y - 2.0),
+                galley,
+                palette(ui).weak,
+            );
         }
     }
 }

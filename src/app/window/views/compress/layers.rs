@@ -97,7 +97,7 @@ fn legend(window: &Window, ui: &mut Ui) {
 }
 
 fn tools(window: &mut Window, ui: &mut Ui) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 5.0;
         let choices = &mut window.settings.compress;
         let mut changed = false;

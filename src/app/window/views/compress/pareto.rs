@@ -9,7 +9,7 @@ use crate::window::{
     compress::{
         choices::{CostAxis, method_label},
         perform::Deed,
-        runs::{Run, RunId, pareto},
+        runs::{Run, RunId, listed, pareto},
     },
     theme::palette,
     views::weak,
@@ -40,10 +40,13 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         CostAxis::Parameters => "parameters, % of the original's",
         CostAxis::Milliseconds => "time, % of the original's",
     };
+    let table = &window.compress.table;
+    let listed = listed(&window.compress.runs, &table.filter, table.column, table.descending);
     let finished: Vec<(RunId, String, f64, f64)> = window
         .compress
         .runs
         .iter()
+        .filter(|run| listed.contains(&run.id))
         .filter_map(|run| {
             let report = run.report.as_ref()?;
             let name = format!("{} ({})", run.name(), method_label(run.config.method));

@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use crate::window::{
     Window,
-    canvas::gpu::Mode,
+    canvas::{gpu::Mode, view::reduced},
     compress::{
         latency::Latency,
         perform::Deed,
@@ -28,7 +28,7 @@ const NUMBERS: f32 = 80.0;
 const LINE: f32 = 26.0;
 /// Width that all views have room in beside each other, and that everything below the picture has room in a line.
 const ROOM_FOR_VIEWS: f32 = 430.0;
-const ROOM_FOR_LINE: f32 = 640.0;
+const ROOM_FOR_LINE: f32 = 760.0;
 
 /// What a view is called here: the same views as in the Upscale tab over other pictures.
 fn label(mode: ViewMode) -> (&'static str, &'static str) {
@@ -106,29 +106,34 @@ fn sides(window: &mut Window, ui: &mut Ui) {
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui.button("Picture…").on_hover_text("Compare on another picture; or drop one here").clicked() {
-                window.deed(Deed::ChoosePicture);
-            }
-            let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
-            if let Some(path) = selected
-                && window.compress.shown.path.as_ref() != Some(&path)
-                && ui.button("That of Upscale").on_hover_text(path.display().to_string()).clicked()
-            {
-                window.deed(Deed::Picture(path));
-            }
-            let mut shrinks = window.compress.shown.shrinks;
-            let check = ui.checkbox(&mut shrinks, "shrink first");
-            let hint = "Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it";
-            if check.on_hover_text(hint).changed() {
-                window.compress.shown.shrinks = shrinks;
-                let path = window.compress.shown.path.clone();
-                window.read_compared(path);
-            }
+            ui.menu_button("Picture", |ui| picture_menu(window, ui)).response.on_hover_text("What to compare on");
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(Label::new(RichText::new(&window.compress.shown.name).small().weak()).truncate());
             });
         });
     });
+}
+
+fn picture_menu(window: &mut Window, ui: &mut Ui) {
+    if ui.button("Open…").on_hover_text("Compare on another picture; or drop one on the window").clicked() {
+        window.deed(Deed::ChoosePicture);
+        ui.close();
+    }
+    let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
+    if let Some(path) = selected
+        && ui.button("That of Upscale").on_hover_text(path.display().to_string()).clicked()
+    {
+        window.deed(Deed::Picture(path));
+        ui.close();
+    }
+    let mut shrinks = window.compress.shown.shrinks;
+    let check = ui.checkbox(&mut shrinks, "Shrink first");
+    let hint = "Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it";
+    if check.on_hover_text(hint).changed() {
+        window.compress.shown.shrinks = shrinks;
+        let path = window.compress.shown.path.clone();
+        window.read_compared(path);
+    }
 }
 
 fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
@@ -144,7 +149,12 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
         centred_text(ui, canvas, &missing);
         return None;
     };
-    let parts = parts(document, compress.mode, &name, back);
+    let is_new = compress.shown.numbers.is_some();
+    // Places are of the results' size; ways back are smaller.
+    let scale = if back { compress.shown.scale.max(1) } else { 1 };
+    let smaller = |area: Area| reduced(area, scale);
+    let marks: Vec<Area> = compress.shown.worst.iter().map(|one| smaller(one.area)).collect();
+    let parts = parts(document, compress.mode, &if is_new { name } else { format!("{name}: being made") }, back);
     let waits = document.result.is_none();
     let shared = Canvas {
         salt: "compressed pane",
@@ -154,6 +164,7 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
         split: &mut compress.split,
         pane: &mut compress.pane,
         gain: window.settings.gain,
+        marks: &marks,
     };
     let pointed = shared.show(ui, canvas, &parts);
     if waits {
@@ -279,15 +290,11 @@ fn summary(window: &Window) -> String {
     let compress = &window.compress;
     let Some(document) = compress.document() else { return String::new() };
     let Some(numbers) = compress.shown.numbers else {
-        let visible = compress.view.visible(document.result_size(), compress.pane);
-        return match document.proof.as_ref().and_then(|proof| proof.of(visible)) {
-            Some((mean, psnr)) => {
-                format!("In sight: {mean:.2} levels apart, {} between them", decibels(psnr))
-            }
-            None => String::new(),
-        };
+        // Parts of an earlier pair of networks may still be in sight: there are no numbers of such a mixture.
+        return if document.result.is_some() { "Being compared…".into() } else { String::new() };
     };
-    let mut text = format!("{:.2} levels apart, {} between them", numbers.absolute, decibels(numbers.between));
+    let of = if compress.shown.is_whole { "" } else { "In sight: " };
+    let mut text = format!("{of}{:.2} levels apart, {} between them", numbers.absolute, decibels(numbers.between));
     let two = |values: [f64; 2]| format!("{} → {}", decibels(values[0]), decibels(values[1]));
     if let Some(truth) = numbers.truth {
         text += &format!("   PSNR {}", two(truth));
@@ -305,12 +312,16 @@ fn costs(window: &Window) -> String {
     let compress = &window.compress;
     let timed = |latency: Option<&Latency>| match latency {
         Some(latency) => format!(
-            "{:.0} → {:.0} ms on {}: {:.2} times as fast (± {:.0} %)",
+            "{:.0} → {:.0} ms on {}: {:.2} times as fast{}",
             latency.original,
             latency.compressed,
             latency.device,
             latency.speed_up(),
-            100.0 * latency.spread
+            if latency.is_noisy() {
+                format!(" (disturbed: ± {:.0} %)", 100.0 * latency.spread)
+            } else {
+                String::new()
+            }
         ),
         None => "not timed yet".to_owned(),
     };
@@ -335,7 +346,7 @@ fn costs(window: &Window) -> String {
                 return String::new();
             }
             let kept = shares(compress.steer.kept(&entry.description.architecture));
-            format!("{kept}; {}; not trained: a run wins most of the loss back", timed(compress.shown.latency.as_ref()))
+            format!("{kept}; {}; not trained yet", timed(compress.shown.latency.as_ref()))
         }
     }
 }

@@ -66,6 +66,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
         window.settings.compress.model = name;
         window.compress.side = Side::Instant;
         window.open_compress();
+        window.drop_foreign_run();
     }
 }
 
@@ -75,8 +76,7 @@ fn ratio(window: &mut Window, ui: &mut Ui) {
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
     inspector::named(&slider, "Ratio to remove");
-    let hint = "Share of the multiply-accumulates to remove. The layers on the right and the picture follow at once.";
-    if slider.on_hover_text(hint).changed() {
+    if slider.changed() {
         window.settings.compress.ratio = percent / 100.0;
         window.share();
     }
@@ -91,9 +91,11 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
     if steer.full != original.widths {
         return;
     }
-    let (macs, parameters) = steer.kept(original);
-    let line = format!("{:.1} % of MACs, {:.1} % of parameters stay", 100.0 * macs, 100.0 * parameters);
-    ui.label(RichText::new(line).small()).on_hover_text("Multiply-accumulates for an input of 96 × 96");
+    if window.compress.is_ready() {
+        let (macs, parameters) = steer.kept(original);
+        let line = format!("{:.1} % of MACs, {:.1} % of parameters stay", 100.0 * macs, 100.0 * parameters);
+        ui.label(RichText::new(line).small()).on_hover_text("Multiply-accumulates for an input of 96 × 96");
+    }
     match &window.compress.profile {
         ProfileState::Ready(profile) => {
             let (full, small) = (profile.estimate(&original.widths), profile.estimate(&steer.widths));
@@ -315,7 +317,8 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         1 => "Compress, and 1 baseline".to_owned(),
         n => format!("Compress, and {n} baselines"),
     };
-    let usable = window.compressed_model().is_some_and(|entry| entry.has_duals);
+    let usable = window.compressed_model().is_some_and(|entry| entry.has_duals)
+        && !matches!(window.compress.data.found, Some(Err(_)));
     let start = ui.add_enabled_ui(usable, |ui| primary_button(ui, &label, width)).inner;
     if start.on_hover_text("Begins a run with these settings; it waits for the one under way").clicked() {
         window.deed(Deed::Start);

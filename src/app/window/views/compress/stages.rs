@@ -11,9 +11,10 @@ use crate::window::{
         curves::steps_of,
         perform::Deed,
         runs::{Run, RunState},
+        state::Side,
     },
     theme::palette,
-    views::{duration, inspector, weak},
+    views::{duration, icon_button, inspector, weak},
 };
 
 const STAGES: [(Stage, &str); 5] = [
@@ -39,7 +40,16 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             _ => colours.weak,
         };
         ui.label(RichText::new(state).small().color(colour));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if icon_button(ui, "×", "Put the run aside", "Shows no run here; it stays under Runs").clicked() {
+                window.compress.chosen = None;
+                window.compress.side = Side::Instant;
+            }
+        });
     });
+    if run.state == RunState::Running && run.curves.bands.is_empty() {
+        weak(ui, "Reading the pictures…");
+    }
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = 15.0;
         ui.spacing_mut().item_spacing.y = 2.0;
@@ -132,20 +142,20 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
 fn stop_after(window: &mut Window, ui: &mut Ui) {
     let chosen = window.settings.compress.stop_after;
     let label = |stage: Option<Stage>| match stage {
-        Some(Stage::Profile) => "after profile",
-        Some(Stage::Search) => "after search",
-        Some(Stage::Select) => "after select",
-        Some(Stage::Cut) => "after cut",
-        _ => "at the end",
+        Some(Stage::Profile) => "until profiled",
+        Some(Stage::Search) => "until searched",
+        Some(Stage::Select) => "until selected",
+        Some(Stage::Cut) => "until cut",
+        _ => "to the end",
     };
     let mut picked = chosen;
-    let combo = ComboBox::from_id_salt("stop after").width(92.0).selected_text(label(chosen)).show_ui(ui, |ui| {
+    let combo = ComboBox::from_id_salt("stop after").width(104.0).selected_text(label(chosen)).show_ui(ui, |ui| {
         for stage in [None, Some(Stage::Profile), Some(Stage::Search), Some(Stage::Select), Some(Stage::Cut)] {
             ui.selectable_value(&mut picked, stage, label(stage));
         }
     });
     inspector::named(&combo.response, "Stop after a stage");
-    combo.response.on_hover_text("Where runs stop; they can be gone on with");
+    combo.response.on_hover_text("How far runs go by themselves; they can be gone on with");
     if picked != chosen {
         window.deed(Deed::StopAfter(picked));
     }
