@@ -40,14 +40,6 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
-    if window.compress.runs.iter().next().is_none() {
-        centred_text(
-            ui,
-            ui.max_rect(),
-            "Runs are listed here, finished or not. Press \"Compress\" to begin the first.",
-        );
-        return;
-    }
     let height = (ui.available_height() * 0.46).max(150.0);
     Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui));
     if window.compress.run().is_some() {
@@ -60,7 +52,12 @@ fn table(window: &mut Window, ui: &mut Ui) {
     let state = &window.compress.table;
     let rows = listed(&window.compress.runs, &state.filter, state.column, state.descending);
     if rows.is_empty() {
-        weak(ui, "No run matches the filter.");
+        let text = if window.compress.runs.iter().next().is_none() {
+            "Runs are listed here, finished or not. Press \"Compress\" to begin the first."
+        } else {
+            "No run matches the filter."
+        };
+        centred_text(ui, ui.max_rect(), text);
         return;
     }
     let colours = palette(ui);
