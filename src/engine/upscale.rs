@@ -8,7 +8,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use dualres_imaging::{
-    Picture, Plane,
+    Picture, Plane, cover_transparent,
     resize::{Samples, imresize},
 };
 use dualres_network::{Model, Pooling, device::ComputeDevice};
@@ -146,13 +146,22 @@ impl Upscaler {
 
     /// Upscales a picture and reconstructs it. `observe` is called after each tile and stops the run by `Break`.
     ///
-    /// Gray pictures are run as colour and stay gray; alpha is enlarged by bicubic interpolation.
+    /// Gray pictures are run as colour and stay gray. Alpha is enlarged by bicubic interpolation; colours under fully
+    /// transparent pixels are replaced by those near them first, so that they make no fringes.
     ///
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
     pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
         let scale = self.model.description.architecture.scale;
         self.check_memory(picture, scale)?;
+        let mut covered = None;
+        if picture.alpha.is_some() {
+            let mut copy = picture.clone();
+            if cover_transparent(&mut copy) {
+                covered = Some(copy);
+            }
+        }
+        let picture = covered.as_ref().unwrap_or(picture);
         let (mut result, retried_tiles) = self.enlarge(picture, options, observe)?;
         if let Some(alpha) = &picture.alpha {
             let mut alpha = imresize(alpha, scale as f64, Samples::Float);

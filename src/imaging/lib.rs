@@ -7,6 +7,7 @@
 //! Samples are `f32` in `[0, 255]` whatever the depth of the file, the range of the published networks; a 16-bit
 //! file keeps its precision as fractions.
 
+mod cover;
 mod decode;
 mod encode;
 mod error;
@@ -18,6 +19,7 @@ pub mod psnr;
 pub mod resize;
 pub mod ssim;
 
+pub use cover::cover_transparent;
 pub use decode::{MAX_PIXELS, SUPPORTED_EXTENSIONS, decode, dimensions, find_pictures, read};
 pub use encode::{EncodeOptions, Format, encode, write};
 pub use error::{ImagingError, Result};

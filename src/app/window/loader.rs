@@ -167,7 +167,9 @@ fn answer(request: &Request) -> Option<Loaded> {
             Loaded::Result { item: *item, pyramid: Box::new(Pyramid::of(&picture)) }
         }
         Request::Open(item, path) => match dualres_imaging::read(path) {
-            Ok(picture) => {
+            Ok(mut picture) => {
+                // As the worker sees it, so that the proof speaks of the same picture.
+                dualres_imaging::cover_transparent(&mut picture);
                 let pyramid = Box::new(Pyramid::of(&picture));
                 let thumbnail = thumbnail(&pyramid);
                 Loaded::Opened { item: *item, thumbnail, pyramid, picture: Arc::new(picture) }

@@ -217,3 +217,27 @@ fn tiles_report_the_result_as_it_grows() {
     assert!(seen.iter().all(|&count| count == 1));
     assert_eq!(collected, result.unwrap().picture.planes);
 }
+
+/// A white shape over black that nobody sees: along its edge nothing becomes gray.
+#[test]
+fn a_transparent_ground_makes_no_fringe() {
+    let side = 40;
+    let inside = |i: usize| (12..28).contains(&(i % side)) && (12..28).contains(&(i / side));
+    let plane =
+        |value: f32| Plane::new(side, side, (0..side * side).map(|i| if inside(i) { value } else { 0.0 }).collect());
+    let mut picture = Picture::from_planes(vec![plane(230.0), plane(230.0), plane(230.0)]);
+    picture.alpha = Some(plane(255.0));
+    let result = shipped("x2").upscale(&picture, &Options::default(), &mut go_on).unwrap();
+    assert!(result.loop_psnr.unwrap() > 50.0, "the way back is compared with what the network saw");
+    let alpha = result.picture.alpha.as_ref().unwrap();
+    let mut seen = 0;
+    for plane in &result.picture.planes {
+        for (sample, coverage) in plane.data.iter().zip(&alpha.data) {
+            if *coverage > 10.0 {
+                seen += 1;
+                assert!((sample - 230.0).abs() < 6.0, "{sample} where {coverage} of 255 shows");
+            }
+        }
+    }
+    assert!(seen > 3 * 900);
+}

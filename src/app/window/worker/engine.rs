@@ -181,7 +181,9 @@ impl Engine {
             self.tell(Report::Progress { item, stage: stage.to_owned(), done });
         };
         tell("reading", 0.0);
-        let picture = dualres_imaging::read(&job.input)?;
+        let mut picture = dualres_imaging::read(&job.input)?;
+        // As the engine sees it, so that the proof speaks of the same picture.
+        dualres_imaging::cover_transparent(&mut picture);
         tell("preparing", 0.01);
         let (upscaler, device) = self.ready(&job.choices.model, &job.choices.device)?;
         let scale = upscaler.model().description.architecture.scale;
