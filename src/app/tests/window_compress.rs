@@ -173,6 +173,8 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
 
     let mut harness = window(&paths);
     harness.await_sight("Going on with the run tiny-50-drc");
+    let run = harness.state().compress().runs().iter().next().unwrap();
+    assert!(run.has_curves(), "the curves go on from where they were");
     await_state(&mut harness, "tiny-50-drc", &RunState::Done);
     // The same network as without any interruption.
     let config = dualres_compression::History::read(&folder).unwrap().unwrap().config;

@@ -130,8 +130,9 @@ impl Window {
                 }
                 // Those that ended while another one ran were not timed.
                 if self.compress.runs.next_waiting().is_none() {
-                    let all: Vec<RunId> = self.compress.runs.iter().map(|run| run.id).collect();
-                    all.into_iter().for_each(|id| self.measure_run(id));
+                    let runs = self.compress.runs.iter().filter(|run| run.latency.is_none());
+                    let untimed: Vec<RunId> = runs.map(|run| run.id).collect();
+                    untimed.into_iter().for_each(|id| self.measure_run(id));
                 }
             }
             Ended::Stopped => run.state = RunState::Stopped,

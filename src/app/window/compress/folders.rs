@@ -96,14 +96,21 @@ impl Window {
     pub(in crate::window) fn recall_all_runs(&mut self, remembered: Remembered) {
         self.compress.saved = remembered.clone();
         for queued in remembered.queue {
-            let description = match recall(&queued.folder) {
-                Ok(Some(Recalled { history, .. })) => Some(history.original),
-                _ => self.entries.iter().find(|entry| entry.name == queued.model).map(|e| e.description.clone()),
+            // Now, not beside the window: its curves go on from what they are.
+            let recalled = recall(&queued.folder).ok().flatten();
+            let description = match &recalled {
+                Some(Recalled { history, .. }) => Some(history.original.clone()),
+                None => self.entries.iter().find(|entry| entry.name == queued.model).map(|e| e.description.clone()),
             };
             // Its model has gone and it never began: there is nothing to go on with.
             let Some(description) = description else { continue };
             let id = self.compress.runs.number();
-            let run = Run::new(id, queued.folder, queued.model, queued.config, description);
+            let mut run = Run::new(id, queued.folder, queued.model, queued.config, description);
+            recalled.into_iter().for_each(|recalled| run.recall(recalled));
+            // A window that was killed may have missed the end of a run.
+            if run.report.is_some() {
+                continue;
+            }
             self.toasts.good(format!("Going on with the run {}.", run.name()));
             self.compress.runs.add(run);
             self.compress.chosen = self.compress.chosen.or(Some(id));

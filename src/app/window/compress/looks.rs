@@ -165,7 +165,7 @@ impl Window {
     /// The middle of what is visible, as much as is prompt.
     fn promptly(&self, visible: Area) -> Area {
         let side = (self.compress.looking.speed * PROMPT).sqrt().clamp(*SIDES.start(), *SIDES.end());
-        // Whole eights: a part should not change by what a window is moved by, nor with every answer's time.
+        // A power of two: it does not change with every answer's time.
         let side = 1_usize << (side as usize).ilog2();
         let [width, height] = [visible.width.min(side), visible.height.min(side)];
         Area { x: visible.x + (visible.width - width) / 2, y: visible.y + (visible.height - height) / 2, width, height }

@@ -65,6 +65,8 @@ impl Window {
                 if let Some(threads) = &self.compress.threads {
                     let control = &threads.runner.control;
                     control.pause(!control.is_paused());
+                    // The time that a run is halted says nothing on how fast it is.
+                    self.compress.clock = None;
                 }
             }
             Deed::Stop => {

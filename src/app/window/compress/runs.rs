@@ -129,6 +129,11 @@ impl Run {
         }
     }
 
+    /// Whether anything of it was reported.
+    pub fn has_curves(&self) -> bool {
+        !self.curves.bands.is_empty()
+    }
+
     /// What to call it.
     pub fn name(&self) -> &str {
         &self.config.name
