@@ -131,6 +131,24 @@ pub struct Row {
     pub seconds: f64,
 }
 
+impl Row {
+    /// The row of a step that was done after `seconds` of the run.
+    pub fn of(progress: &Progress, seconds: f64) -> Self {
+        Self {
+            stage: progress.stage,
+            step: progress.step,
+            primal: progress.losses.map(|losses| losses.primal),
+            dual: progress.losses.map(|losses| losses.dual),
+            total: progress.losses.map(|losses| losses.total),
+            psnr_y: progress.psnr_y,
+            kept_macs: progress.kept_macs,
+            kept_parameters: progress.kept_parameters,
+            entropy: progress.entropy,
+            seconds,
+        }
+    }
+}
+
 /// The curves of a run. Rows are appended as they come; those beyond the saved state of an interrupted run are dropped
 /// when it goes on.
 pub(crate) struct EventLog {
@@ -157,18 +175,7 @@ impl EventLog {
     }
 
     pub(crate) fn push(&mut self, progress: &Progress) -> Result<()> {
-        let row = Row {
-            stage: progress.stage,
-            step: progress.step,
-            primal: progress.losses.map(|losses| losses.primal),
-            dual: progress.losses.map(|losses| losses.dual),
-            total: progress.losses.map(|losses| losses.total),
-            psnr_y: progress.psnr_y,
-            kept_macs: progress.kept_macs,
-            kept_parameters: progress.kept_parameters,
-            entropy: progress.entropy,
-            seconds: self.seconds(),
-        };
+        let row = Row::of(progress, self.seconds());
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer.serialize(row).map_err(|error| unusable(&self.path, error))?;
         let line = writer.into_inner().map_err(|error| unusable(&self.path, error))?;

@@ -176,6 +176,9 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     let run = harness.state().compress().runs().iter().next().unwrap();
     assert!(run.has_curves(), "the curves go on from where they were");
     await_state(&mut harness, "tiny-50-drc", &RunState::Done);
+    // The sliders work as well, though the tab opens on the result of a run.
+    harness.key(COMMAND, Key::Num2);
+    harness.await_that("the sensitivity profile", |h| h.state().compress().is_ready());
     // The same network as without any interruption.
     let config = dualres_compression::History::read(&folder).unwrap().unwrap().config;
     let again = home.path().join("again");

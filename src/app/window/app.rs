@@ -12,6 +12,7 @@ use poll_promise::Promise;
 
 use super::{
     actions::{self, Action, Tab},
+    beside::Beside,
     canvas::{gpu::Gpu, view::View},
     compress::{self, Compress},
     dialogs::Dialogs,
@@ -31,16 +32,6 @@ use crate::{
 
 /// Starts a worker for the window.
 type StartWorker = Box<dyn Fn(Wake) -> std::io::Result<Link>>;
-
-/// A compressed model beside the one it was made from, on a part of a picture.
-#[derive(Clone, Debug)]
-pub(super) struct Beside {
-    /// The model it was made from, and itself.
-    pub(super) models: [String; 2],
-    pub(super) seconds: [f64; 2],
-    /// In dB.
-    pub(super) loop_psnr: [f64; 2],
-}
 
 /// What a window is made from.
 pub struct Setup {

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use std::path::PathBuf;
 
-use dualres_engine::Area;
 use dualres_imaging::{EncodeOptions, Format, Picture, Plane, file::write_new};
 use eframe::egui::{self, Context, TextureOptions};
 use poll_promise::Promise;
@@ -12,7 +11,8 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::{Action, Tab},
-    app::{Beside, speed_key},
+    app::speed_key,
+    beside::Beside,
     compress::{perform::Deed, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
@@ -20,7 +20,7 @@ use super::{
     loader::Loaded,
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
-    worker::{Attempt, Command, Comparison, Job, NO_ITEM, Report},
+    worker::{Attempt, Command, Job, NO_ITEM, Report},
 };
 
 /// Longest time that reports are taken in for in one frame.
@@ -195,25 +195,6 @@ impl Window {
                 self.crashed = Some(reason);
             }
         }
-    }
-
-    /// Has the middle of a finished picture upscaled by the model that its own was compressed from as well.
-    fn set_beside(&mut self, item: ItemId) {
-        const SIDE: usize = 160;
-        let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) else { return };
-        let Some(entry) = self.entries.iter().find(|entry| entry.name == finished.model) else { return };
-        let Some(original) = entry.compressed_from().map(str::to_owned) else { return };
-        let models = [original, entry.name.clone()];
-        let known = self.beside.get(&item).is_some_and(|beside| beside.models == models);
-        let both = self.entries.iter().any(|other| other.name == models[0] && other.has_duals) && entry.has_duals;
-        // Other pictures wait for their turn: they go first.
-        let waits = self.runs && self.queue.next_waiting().is_some();
-        let Some(open) = self.documents.get(item).filter(|_| both && !known && !waits) else { return };
-        let input = open.picture.clone();
-        let [width, height] = [input.width(), input.height()].map(|side| side.min(SIDE));
-        let [x, y] = [(input.width() - width) / 2, (input.height() - height) / 2];
-        let (area, device) = (Area { x, y, width, height }, self.settings.choices.device.clone());
-        self.send(Command::Compare(Box::new(Comparison { item, input, area, models, device })));
     }
 
     fn end_run_if_done(&mut self) {

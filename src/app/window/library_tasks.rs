@@ -71,6 +71,7 @@ impl Window {
         if let Some(threads) = &self.compress.threads {
             threads.prober.ask(Question::Forget);
         }
+        let compressed = self.compressed_model().map(|entry| entry.description.clone());
         for News { done, entries } in all {
             match entries {
                 Ok((entries, complaints)) => {
@@ -99,6 +100,10 @@ impl Window {
                 Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
                 Err(error) => self.toasts.error(report::message(&error)),
             }
+        }
+        if self.compressed_model().map(|entry| &entry.description) != compressed.as_ref() {
+            // Another model has its name now: nothing that was measured of it holds.
+            self.compress.model.clear();
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod app;
+mod beside;
 pub mod canvas;
 pub mod compress;
 mod dialogs;

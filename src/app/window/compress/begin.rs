@@ -20,13 +20,14 @@ impl Window {
     /// Has the pictures counted, unless they are.
     pub(super) fn scan_data(&mut self, scale: usize) {
         let choices = &self.settings.compress;
-        let of = (choices.data.clone(), choices.validation.clone());
-        if self.compress.data.of.as_ref() == Some(&of) {
-            return;
-        }
         let config = choices.config(choices.method, "", self.data_folders(), None);
         let patch = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
         let patch = patch.into_iter().max().unwrap_or(8);
+        // A picture that has room for a patch of one network may have none for that of another.
+        let of = (choices.data.clone(), choices.validation.clone(), patch * scale);
+        if self.compress.data.of.as_ref() == Some(&of) {
+            return;
+        }
         let (paths, wake) = (self.paths.clone(), self.wake.clone());
         let own = of.0.is_empty();
         self.compress.data.of = Some(of);

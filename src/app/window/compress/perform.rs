@@ -34,6 +34,8 @@ pub(crate) enum Deed {
     /// Stop the run under way; it is saved.
     Stop,
     GoOn(RunId),
+    /// Take a run that waits out of the queue.
+    Withdraw(RunId),
     StopAfter(Option<Stage>),
     Choose(RunId),
     /// Ask whether a run is to be deleted.
@@ -79,6 +81,15 @@ impl Window {
                     && matches!(run.state, RunState::Stopped | RunState::Failed(_))
                 {
                     run.state = RunState::Waiting;
+                }
+            }
+            Deed::Withdraw(id) => {
+                let run = self.compress.runs.get_mut(id).filter(|run| run.state == RunState::Waiting);
+                match run {
+                    Some(run) if run.has_curves() => run.state = RunState::Stopped,
+                    // Nothing of it is anywhere yet.
+                    Some(_) => self.forget_run(id),
+                    None => {}
                 }
             }
             Deed::StopAfter(stage) => {
@@ -170,7 +181,7 @@ impl Window {
             self.compress.steer = Steer::of(&architecture);
             (self.compress.unit, self.compress.profile) = (None, ProfileState::None);
             self.compress.clear_pixels();
-            if self.compress.side == Side::Instant && has_duals {
+            if has_duals {
                 let device = self.settings.choices.device.clone();
                 self.compress.profile = ProfileState::Measuring(0, architecture.widths.len() + 1);
                 if let Some(threads) = self.threads() {

@@ -14,7 +14,6 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
 };
 
 use dualres_compression::Profile;
@@ -30,7 +29,7 @@ use super::{
 use crate::{
     library::Library,
     paths::Paths,
-    window::worker::{LONGEST_END, Wake},
+    window::worker::{Wake, wait_for},
 };
 
 /// The network that is compared with the original.
@@ -222,10 +221,6 @@ impl Drop for Prober {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
         self.questions = channel().0;
-        let Some(thread) = self.thread.take() else { return };
-        let start = Instant::now();
-        while !thread.is_finished() && start.elapsed() < LONGEST_END {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(self.thread.take());
     }
 }

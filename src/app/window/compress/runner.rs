@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Progress, Report, Row, Stage, compress, resume};
+use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Report, Row, Stage, compress, resume};
 use dualres_network::device;
 
 use super::{runs::RunId, samples};
@@ -22,7 +22,7 @@ use crate::{
     library::Library,
     paths::Paths,
     report,
-    window::worker::{LONGEST_END, Wake},
+    window::worker::{Wake, wait_for},
 };
 
 /// A run to do.
@@ -178,11 +178,7 @@ impl Drop for Runner {
     fn drop(&mut self) {
         self.end();
         self.jobs = channel().0;
-        let Some(thread) = self.thread.take() else { return };
-        let start = Instant::now();
-        while !thread.is_finished() && start.elapsed() < LONGEST_END {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(self.thread.take());
     }
 }
 
@@ -209,7 +205,7 @@ fn work(
                 tell(News::Stage { stage: *stage, step: *step, steps: *steps });
             }
             Event::Step(progress) => {
-                let row = row_of(progress, job.seconds + begun.elapsed().as_secs_f64());
+                let row = Row::of(progress, job.seconds + begun.elapsed().as_secs_f64());
                 tell(News::Step { row, left: progress.seconds_left });
             }
             Event::Alpha { candidates, probabilities } => {
@@ -231,19 +227,4 @@ fn work(
         compress(&job.config, &library.load(&job.model)?, &device, &job.folder, &mut observe)?
     };
     Ok(finished.map(|(_, report)| report))
-}
-
-fn row_of(progress: &Progress, seconds: f64) -> Row {
-    Row {
-        stage: progress.stage,
-        step: progress.step,
-        primal: progress.losses.map(|losses| losses.primal),
-        dual: progress.losses.map(|losses| losses.dual),
-        total: progress.losses.map(|losses| losses.total),
-        psnr_y: progress.psnr_y,
-        kept_macs: progress.kept_macs,
-        kept_parameters: progress.kept_parameters,
-        entropy: progress.entropy,
-        seconds,
-    }
 }

@@ -129,8 +129,8 @@ pub(crate) struct Looking {
 /// What is known of the pictures to compress with.
 #[derive(Default)]
 pub(crate) struct DataFacts {
-    /// What the facts are of.
-    pub(crate) of: Option<(Vec<PathBuf>, Option<PathBuf>)>,
+    /// What the facts are of: the folders, and the least side that a picture must have.
+    pub(crate) of: Option<(Vec<PathBuf>, Option<PathBuf>, usize)>,
     pub(crate) scanning: Option<Promise<Result<Scanned, String>>>,
     pub(crate) found: Option<Result<Scanned, String>>,
 }

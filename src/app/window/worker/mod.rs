@@ -364,7 +364,7 @@ pub struct Link {
 }
 
 /// Longest time that the end of the program waits for the worker.
-pub(crate) const LONGEST_END: Duration = Duration::from_secs(3);
+const LONGEST_END: Duration = Duration::from_secs(3);
 
 impl Drop for Link {
     /// Ends the worker. A program that ends while a thread of it is inside a graphics driver may crash.
@@ -372,11 +372,16 @@ impl Drop for Link {
         self.control.ends.store(true, Ordering::Relaxed);
         // The loop of the worker ends when nobody can command any more.
         self.commands = channel().0;
-        let Some(thread) = self.thread.take() else { return };
-        let start = Instant::now();
-        while !thread.is_finished() && start.elapsed() < LONGEST_END {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(self.thread.take());
+    }
+}
+
+/// Waits for a thread that was told to end, though not for ever.
+pub(crate) fn wait_for(thread: Option<JoinHandle<()>>) {
+    let Some(thread) = thread else { return };
+    let start = Instant::now();
+    while !thread.is_finished() && start.elapsed() < LONGEST_END {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -288,6 +288,9 @@ fn show_place(window: &mut Window, area: Area) {
 /// How the results differ: of the whole picture if it is done, else of what is visible.
 fn summary(window: &Window) -> String {
     let compress = &window.compress;
+    if let Some(complaint) = &compress.looking.complaint {
+        return complaint.clone();
+    }
     let Some(document) = compress.document() else { return String::new() };
     let Some(numbers) = compress.shown.numbers else {
         // Parts of an earlier pair of networks may still be in sight: there are no numbers of such a mixture.

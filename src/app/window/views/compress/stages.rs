@@ -118,7 +118,10 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
             stop_after(window, ui);
         }
         RunState::Waiting => {
-            weak(ui, "It begins when the run before it ends.");
+            if ui.button("Take out").on_hover_text("It has not begun, or goes on later").clicked() {
+                window.deed(Deed::Withdraw(run.id));
+            }
+            weak(ui, "begins after the run before it");
         }
         RunState::Stopped | RunState::Failed(_) => {
             if ui.button("Go on").on_hover_text("From the last saved state").clicked() {
