@@ -3,6 +3,33 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+/// The sum of some values.
+pub(crate) fn sum(values: &[f32]) -> f32 {
+    struct Sum<'a>(&'a [f32]);
+    impl WithSimd for Sum<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> f32 {
+            let (vectors, rest) = S::as_simd_f32s(self.0);
+            let (fours, few) = pulp::as_arrays::<4, _>(vectors);
+            let mut sums = [simd.splat_f32s(0.0); 4];
+            for four in fours {
+                for (sum, &value) in sums.iter_mut().zip(four) {
+                    *sum = simd.add_f32s(*sum, value);
+                }
+            }
+            for &value in few {
+                sums[0] = simd.add_f32s(sums[0], value);
+            }
+            let [a, b, c, d] = sums;
+            let total = simd.add_f32s(simd.add_f32s(a, b), simd.add_f32s(c, d));
+            simd.reduce_sum_f32s(total) + rest.iter().sum::<f32>()
+        }
+    }
+    Arch::new().dispatch(Sum(values))
+}
+
 /// Means over cells of `cell` x `cell` positions: [planes, H, W] to [planes, H / cell, W / cell]. Positions beyond
 /// whole cells are left out.
 pub(crate) fn cell_means(x: &[f32], height: usize, width: usize, cell: usize) -> Vec<f32> {

@@ -5,24 +5,25 @@
 //! up with the arithmetic. Twelve, the operands and one broadcast weight are what the 16 registers of AVX2 hold:
 //! one more and the sums are spilled in every step, at half the speed.
 
-use std::marker::PhantomData;
-
 use pulp::{Arch, Simd, WithSimd};
 
-use super::tile::{Layout, Tile};
+use super::{
+    output::Output,
+    tile::{Layout, Tile},
+};
 use crate::Activation;
 
 /// Lanes of the longest vector in use (AVX-512).
 pub(crate) const MAX_LANES: usize = 16;
 
 /// Most output channels computed together.
-const BLOCK: usize = 6;
+pub(crate) const BLOCK: usize = 6;
 /// Output channels whose weight gradients are computed together.
 const GRADIENT_BLOCK: usize = 4;
 
 /// The blocks of output channels: as few as possible and of even size, because a small last block would leave most
 /// multipliers idle.
-fn blocks(outputs: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+pub(crate) fn blocks(outputs: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = outputs.div_ceil(BLOCK);
     (0..count).map(move |index| index * outputs / count..(index + 1) * outputs / count)
 }
@@ -71,24 +72,6 @@ pub(crate) fn pack(
     Packed { data, outputs, terms: channels * taps }
 }
 
-/// The output of a correlation, written by many threads at once, each its own tiles.
-pub(crate) struct Output<'a> {
-    pointer: *mut f32,
-    shape: [usize; 4],
-    owner: PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: the pointer is only used by `correlate_tile`, which writes the positions of its tile; tiles of one output
-// are disjoint, and the borrow held by `owner` keeps everybody else away.
-unsafe impl Sync for Output<'_> {}
-
-impl<'a> Output<'a> {
-    pub(crate) fn new(out: &'a mut [f32], shape: [usize; 4]) -> Self {
-        assert_eq!(out.len(), shape.iter().product::<usize>(), "output has its shape");
-        Self { pointer: out.as_mut_ptr(), shape, owner: PhantomData }
-    }
-}
-
 /// Computes all output channels of one tile.
 pub(crate) fn correlate_tile(
     input: &[f32],
@@ -99,7 +82,7 @@ pub(crate) fn correlate_tile(
     output: &Output<'_>,
     tile: &Tile,
 ) {
-    let [n, o, h, w] = output.shape;
+    let [n, o, h, w] = output.shape();
     assert!(tile.picture < n && tile.row + tile.rows <= h && tile.column + tile.columns <= w, "tile within the output");
     assert_eq!(packed.outputs, o, "weights for every output channel");
     assert_eq!(packed.data.len(), o * packed.terms, "packed weights complete");
@@ -205,34 +188,20 @@ impl CorrelateTile<'_> {
             for (v, value) in sum.into_iter().enumerate() {
                 let at = column + v * lanes;
                 if at < self.layout.columns {
-                    self.store(simd, activate(simd, self.activation, value), first + o, row, at);
+                    let value = activate(simd, self.activation, value);
+                    let place = [self.tile.picture, first + o, self.tile.row + row, self.tile.column + at];
+                    let count = (self.layout.columns - at).min(lanes);
+                    // SAFETY: `count` ends the slice at the tile's last column, and tiles of an output are disjoint.
+                    unsafe { self.output.store::<S>(value, place, count) };
                 }
             }
         }
     }
-
-    #[inline(always)]
-    fn store<S: Simd>(&self, simd: S, value: S::f32s, output: usize, row: usize, column: usize) {
-        let [_, o, h, w] = self.output.shape;
-        let plane = (self.tile.picture * o + output) * h * w;
-        let count = (self.layout.columns - column).min(S::F32_LANES);
-        // SAFETY: `correlate_tile` has checked that the tile lies within the output and `Output::new` that the
-        // memory has its shape; `count` ends the slice at the tile's last column, so that no other tile is touched.
-        let target = unsafe {
-            let start = plane + (self.tile.row + row) * w + self.tile.column + column;
-            std::slice::from_raw_parts_mut(self.output.pointer.add(start), count)
-        };
-        if count == S::F32_LANES {
-            // SAFETY: the slice has just been seen to hold a whole vector.
-            unsafe { target.as_mut_ptr().cast::<S::f32s>().write_unaligned(value) };
-        } else {
-            simd.partial_store_f32s(target, value);
-        }
-    }
 }
 
+/// Applies the activation.
 #[inline(always)]
-fn activate<S: Simd>(simd: S, activation: Activation, value: S::f32s) -> S::f32s {
+pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, value: S::f32s) -> S::f32s {
     let zero = simd.splat_f32s(0.0);
     match activation {
         Activation::Identity => value,

@@ -14,12 +14,16 @@
 
 pub(crate) mod maps;
 mod micro;
+mod output;
 mod tile;
+mod winograd;
 
 use rayon::prelude::*;
 
 use crate::{Activation, ConvSpec, Wanted};
+use output::Output;
 use tile::{Scratch, Taps, Tiles};
+use winograd::Kernels;
 
 /// Gradients of a convolution.
 pub struct Gradients {
@@ -59,13 +63,21 @@ pub fn forward(
     let [n, _, h, w] = x_shape;
     let [o, c, kernel, _] = weight_shape;
     assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
-    let (out_h, out_w) = (spec.output_side(h, kernel), spec.output_side(w, kernel));
+    let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
+    if kernel == 3 && spec.stride == 1 && winograd::pays(c, o, h, w) {
+        let kernels =
+            Kernels::new(o, c, |output, channel| std::array::from_fn(|tap| weight[(output * c + channel) * 9 + tap]));
+        // SAFETY: every place of the output lies in a square, and every square is computed.
+        return unsafe {
+            Output::filled(out_shape, |out| {
+                winograd::correlate(x, x_shape, &kernels, bias, spec.activation, out);
+            })
+        };
+    }
     let taps = Taps::of_kernel(kernel, spec.stride);
     let packed =
         micro::pack(o, c, taps.len(), |output, channel, tap| weight[(output * c + channel) * taps.len() + tap]);
-    let mut out = vec![0.0; n * o * out_h * out_w];
-    correlate(x, x_shape, &packed, &taps, bias, spec.activation, &mut out, [n, o, out_h, out_w]);
-    out
+    correlate(x, x_shape, &packed, &taps, bias, spec.activation, out_shape)
 }
 
 /// Gradients of [`forward`]. `output` is what it returned, needed where there is an activation; `output_grad` has
@@ -135,18 +147,20 @@ fn correlate(
     taps: &Taps,
     bias: Option<&[f32]>,
     activation: Activation,
-    out: &mut [f32],
     out_shape: [usize; 4],
-) {
+) -> Vec<f32> {
     let tiles = Tiles::new(out_shape, x_shape[1], 0, taps);
-    let target = micro::Output::new(out, out_shape);
-    (0..tiles.len()).into_par_iter().for_each(|index| {
-        let tile = tiles.get(index);
-        Scratch::with(|scratch| {
-            let layout = scratch.fill(x, x_shape, &tile, taps);
-            micro::correlate_tile(scratch.input(), &layout, packed, bias, activation, &target, &tile);
+    let write = |out: &Output<'_>| {
+        (0..tiles.len()).into_par_iter().for_each(|index| {
+            let tile = tiles.get(index);
+            Scratch::with(|scratch| {
+                let layout = scratch.fill(x, x_shape, &tile, taps);
+                micro::correlate_tile(scratch.input(), &layout, packed, bias, activation, out, &tile);
+            });
         });
-    });
+    };
+    // SAFETY: the tiles cover the output, and all channels of each are computed.
+    unsafe { Output::filled(out_shape, write) }
 }
 
 fn input_gradient(
@@ -159,23 +173,31 @@ fn input_gradient(
 ) -> Vec<f32> {
     let [o, c, kernel, _] = weight_shape;
     let [n, _, h, w] = x_shape;
-    let mut out = vec![0.0; n * c * h * w];
+    if kernel == 3 && stride == 1 && winograd::pays(o, c, h, w) {
+        let kernels =
+            Kernels::new(c, o, |input, output| std::array::from_fn(|tap| weight[(output * c + input) * 9 + 8 - tap]));
+        // SAFETY: every place of the output lies in a square, and every square is computed.
+        return unsafe {
+            Output::filled(x_shape, |out| {
+                winograd::correlate(grad, grad_shape, &kernels, None, Activation::Identity, out);
+            })
+        };
+    }
+    let mut out = vec![0.0; if stride == 1 { 0 } else { n * c * h * w }];
     for phase in Taps::transposed(kernel, stride) {
         let packed = micro::pack(c, o, phase.taps.len(), |c_out, o_in, t| {
             weight[(o_in * c + c_out) * kernel * kernel + phase.kernel_index[t]]
         });
         if stride == 1 {
-            correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, &mut out, x_shape);
-            continue;
+            return correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, x_shape);
         }
         // Positions of this parity: every second row and column from (row, column) on.
         let (rows, columns) = ((h + 1 - phase.row) / 2, (w + 1 - phase.column) / 2);
         if rows == 0 || columns == 0 {
             continue;
         }
-        let mut part = vec![0.0; n * c * rows * columns];
         let part_shape = [n, c, rows, columns];
-        correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, &mut part, part_shape);
+        let part = correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, part_shape);
         out.par_chunks_mut(h * w).zip(part.par_chunks(rows * columns)).for_each(|(plane, part)| {
             for (i, row) in part.chunks_exact(columns).enumerate() {
                 let start = (2 * i + phase.row) * w + phase.column;
@@ -186,6 +208,13 @@ fn input_gradient(
         });
     }
     out
+}
+
+/// Sums of the output gradient over pictures and positions, channel by channel.
+fn bias_gradient(grad: &[f32], [n, o, h, w]: [usize; 4]) -> Vec<f32> {
+    let of_channel =
+        |channel: usize| (0..n).map(|picture| maps::sum(&grad[(picture * o + channel) * h * w..][..h * w])).sum();
+    (0..o).into_par_iter().map(of_channel).collect()
 }
 
 /// Most partial sums of the weight gradient that exist at a time.
@@ -200,6 +229,9 @@ fn weight_gradient(
     stride: usize,
 ) -> (Vec<f32>, Vec<f32>) {
     let (o, c) = (grad_shape[1], x_shape[1]);
+    if kernel == 3 && stride == 1 && winograd::pays(c, o, x_shape[2], x_shape[3]) {
+        return (winograd::weight_gradient(x, x_shape, grad, o), bias_gradient(grad, grad_shape));
+    }
     let taps = Taps::of_kernel(kernel, stride);
     let tiles = Tiles::new(grad_shape, c, o, &taps);
     let parts = tiles.len().min(MAX_PARTS);

@@ -1,0 +1,230 @@
+//! 3x3 convolution at stride 1 by Winograd's method F(4x4, 3x3): 36 multiplications for each 4x4 outputs of a pair of
+//! channels where the direct method takes 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+//! CVPR 2016).
+//!
+//! The picture is cut into squares of 4x4 outputs, which overlap in their 6x6 inputs. Input squares and kernels are
+//! transformed to 36 frequencies, multiplied and summed over channels there (36 products of small matrices), and
+//! transformed back. The transforms are matrices of the interpolation points 0, ±1/√2, ±√2 and infinity, which lose
+//! about one decimal digit of `f32` where the points 0, ±1, ±2 lose two.
+//!
+//! Squares are computed in strips that keep the transformed values in the second-level cache. One vector holds the
+//! same frequency of as many squares of a row as it has lanes.
+
+mod gradient;
+mod product;
+mod transform;
+
+use std::cell::RefCell;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::output::Output;
+use crate::Activation;
+
+pub(super) use gradient::weight_gradient;
+pub(super) use product::Kernels;
+
+/// Outputs of a square in each direction.
+const SIDE: usize = 4;
+/// Inputs of a square in each direction, and values of its transform.
+const POINTS: usize = 6;
+const FREQUENCIES: usize = POINTS * POINTS;
+
+/// Floats of transformed values that a strip may take, so that they stay in the second-level cache.
+const STRIP_FLOATS: usize = 80 * 1024;
+
+/// Floats between matrices beyond their size: matrices a power of two apart would compete for the same cache sets.
+const GAP: usize = 16;
+
+/// Lanes of a vector of `f32` on this processor.
+pub(super) fn lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Lanes)
+}
+
+/// Whether the method is the faster one for a 3x3 convolution at stride 1 with `outputs` channels of `height` x `width`.
+///
+/// Costs are counted in multiply-adds of one lane: the transforms cost as many as stands here whatever the number of
+/// channels on the other side, and squares beyond the border are computed too.
+pub(super) fn pays(channels: usize, outputs: usize, height: usize, width: usize) -> bool {
+    const INPUT_TRANSFORM: usize = 300;
+    const OUTPUT_TRANSFORM: usize = 250;
+    let lanes = lanes();
+    let squares = height.div_ceil(SIDE) * width.div_ceil(SIDE * lanes) * lanes;
+    let ours = squares * (FREQUENCIES * channels * outputs + INPUT_TRANSFORM * channels + OUTPUT_TRANSFORM * outputs);
+    // The direct method loses a fifth at its borders and in its copies.
+    let direct = height * width.next_multiple_of(lanes) * 9 * channels * outputs * 5 / 4;
+    ours < direct
+}
+
+/// A rectangle of squares of one picture: `rows` x `groups` vectors.
+#[derive(Clone, Copy, Debug)]
+struct Strip {
+    picture: usize,
+    /// First row of squares.
+    row: usize,
+    rows: usize,
+    /// First group of as many squares as a vector has lanes.
+    group: usize,
+    groups: usize,
+}
+
+impl Strip {
+    fn vectors(&self) -> usize {
+        self.rows * self.groups
+    }
+
+    /// First column of outputs.
+    fn left(&self, lanes: usize) -> usize {
+        self.group * SIDE * lanes
+    }
+
+    /// Columns of outputs, the surplus of the last group included.
+    fn columns(&self, lanes: usize) -> usize {
+        self.groups * SIDE * lanes
+    }
+
+    /// Length of a row of inputs in scratch memory: the border on either side, and whole vectors.
+    fn row_len(&self, lanes: usize) -> usize {
+        self.columns(lanes) + lanes.max(4)
+    }
+}
+
+/// The cut of pictures into strips of at most `most` vectors; depends on shapes and lanes only.
+struct Strips {
+    pictures: usize,
+    rows: usize,
+    groups: usize,
+    /// Strips above and beside each other in a picture.
+    down: usize,
+    across: usize,
+}
+
+impl Strips {
+    fn new([pictures, _, height, width]: [usize; 4], lanes: usize, most: usize) -> Self {
+        let (rows, groups) = (height.div_ceil(SIDE), width.div_ceil(SIDE * lanes));
+        let across = groups.div_ceil(most.max(1));
+        let wide = groups.div_ceil(across.max(1));
+        let down = rows.div_ceil((most / wide.max(1)).max(1));
+        Self { pictures, rows, groups, down, across }
+    }
+
+    fn len(&self) -> usize {
+        self.pictures * self.down * self.across
+    }
+
+    fn get(&self, index: usize) -> Strip {
+        // Strips of even size.
+        let part = |index: usize, parts: usize, length: usize| {
+            let start = index * length / parts;
+            (start, (index + 1) * length / parts - start)
+        };
+        let (row, rows) = part(index / self.across % self.down, self.down, self.rows);
+        let (group, groups) = part(index % self.across, self.across, self.groups);
+        Strip { picture: index / (self.across * self.down), row, rows, group, groups }
+    }
+}
+
+/// Scratch memory of a thread: grows to the largest strip it has seen, which [`STRIP_FLOATS`] bounds, and is reused.
+#[derive(Default)]
+struct Scratch {
+    /// Inputs with their border.
+    plane: Vec<f32>,
+    /// Inputs transformed along columns.
+    half: Vec<f32>,
+    /// Inputs transformed.
+    input: Vec<f32>,
+    /// Products, or output gradients transformed.
+    output: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+fn grow(buffer: &mut Vec<f32>, length: usize) {
+    buffer.resize(length.max(buffer.len()), 0.0);
+}
+
+/// The convolution of `x` ([N, C, H, W], zero padding 1) with transformed kernels, with bias and activation, into
+/// `out` ([N, O, H, W]).
+pub(super) fn correlate(
+    x: &[f32],
+    x_shape: [usize; 4],
+    kernels: &Kernels,
+    bias: Option<&[f32]>,
+    activation: Activation,
+    out: &Output<'_>,
+) {
+    let [_, channels, _, _] = x_shape;
+    let lanes = lanes();
+    let most = STRIP_FLOATS / (FREQUENCIES * lanes * (channels + kernels.widest_chunk()));
+    let strips = Strips::new(x_shape, lanes, most);
+    (0..strips.len()).into_par_iter().for_each(|index| {
+        let strip = strips.get(index);
+        SCRATCH.with_borrow_mut(|scratch| {
+            Arch::new().dispatch(Correlate { x, x_shape, kernels, bias, activation, out, strip, scratch });
+        });
+    });
+}
+
+struct Correlate<'a> {
+    x: &'a [f32],
+    x_shape: [usize; 4],
+    kernels: &'a Kernels,
+    bias: Option<&'a [f32]>,
+    activation: Activation,
+    out: &'a Output<'a>,
+    strip: Strip,
+    scratch: &'a mut Scratch,
+}
+
+impl WithSimd for Correlate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, x_shape, kernels, bias, activation, out, strip, scratch } = self;
+        let [_, channels, height, width] = x_shape;
+        let row_len = strip.row_len(S::F32_LANES);
+        let positions = strip.vectors() * S::F32_LANES;
+        let input_gap = channels * positions + GAP;
+        let output_gap = kernels.widest_chunk() * positions + GAP;
+        grow(&mut scratch.plane, (SIDE * strip.rows + 2) * row_len);
+        grow(&mut scratch.half, POINTS * row_len);
+        grow(&mut scratch.input, FREQUENCIES * input_gap);
+        grow(&mut scratch.output, FREQUENCIES * output_gap);
+
+        let border = transform::Border::new(&strip, S::F32_LANES, [height, width]);
+        for channel in 0..channels {
+            let plane = &x[(strip.picture * channels + channel) * height * width..][..height * width];
+            border.copy(plane, &mut scratch.plane);
+            let target = &mut scratch.input[channel * positions..];
+            transform::inputs(simd, &scratch.plane, &mut scratch.half, &strip, target, input_gap);
+        }
+        for chunk in kernels.chunks() {
+            product::multiply(
+                simd,
+                kernels,
+                &chunk,
+                &scratch.input,
+                input_gap,
+                &mut scratch.output,
+                output_gap,
+                positions,
+            );
+            for output in chunk.outputs.clone() {
+                let source = &scratch.output[(output - chunk.outputs.start) * positions..];
+                let bias = bias.map_or(0.0, |bias| bias[output]);
+                transform::outputs(simd, source, output_gap, &strip, bias, activation, out, output);
+            }
+        }
+    }
+}
