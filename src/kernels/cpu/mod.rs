@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use crate::{Activation, ConvSpec, Wanted};
 use output::Output;
 use tile::{Scratch, Taps, Tiles};
-use winograd::Kernels;
+use winograd::{Kernels, TransformCost};
 
 /// Gradients of a convolution.
 pub struct Gradients {
@@ -64,7 +64,7 @@ pub fn forward(
     let [o, c, kernel, _] = weight_shape;
     assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
     let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
-    if kernel == 3 && spec.stride == 1 && winograd::pays(c, o, h, w) {
+    if kernel == 3 && spec.stride == 1 && winograd::pays(TransformCost::CORRELATION, c, o, h, w) {
         let kernels =
             Kernels::new(o, c, |output, channel| std::array::from_fn(|tap| weight[(output * c + channel) * 9 + tap]));
         // SAFETY: every place of the output lies in a square, and every square is computed.
@@ -173,7 +173,7 @@ fn input_gradient(
 ) -> Vec<f32> {
     let [o, c, kernel, _] = weight_shape;
     let [n, _, h, w] = x_shape;
-    if kernel == 3 && stride == 1 && winograd::pays(o, c, h, w) {
+    if kernel == 3 && stride == 1 && winograd::pays(TransformCost::CORRELATION, o, c, h, w) {
         let kernels =
             Kernels::new(c, o, |input, output| std::array::from_fn(|tap| weight[(output * c + input) * 9 + 8 - tap]));
         // SAFETY: every place of the output lies in a square, and every square is computed.
@@ -229,7 +229,7 @@ fn weight_gradient(
     stride: usize,
 ) -> (Vec<f32>, Vec<f32>) {
     let (o, c) = (grad_shape[1], x_shape[1]);
-    if kernel == 3 && stride == 1 && winograd::pays(c, o, x_shape[2], x_shape[3]) {
+    if kernel == 3 && stride == 1 && winograd::pays(TransformCost::WEIGHT_GRADIENT, c, o, x_shape[2], x_shape[3]) {
         return (winograd::weight_gradient(x, x_shape, grad, o), bias_gradient(grad, grad_shape));
     }
     let taps = Taps::of_kernel(kernel, stride);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::{
     FREQUENCIES, GAP, POINTS, SCRATCH, SIDE, Scratch, Strip, Strips, grow, lanes,
-    transform::{Border, gradient_line, input_line, kernel_gradient, load, six_columns},
+    transform::{Border, gradient_line, input_line, kernel_gradient, load, load_all, six_columns},
 };
 
 /// Floats of transformed values, of one row point, that a strip may take.
@@ -137,8 +137,7 @@ impl Part<'_> {
                 // SAFETY: the rows 4 * row to 4 * row + 5 lie within the plane, and whole vectors within each row.
                 unsafe {
                     let source = plane.as_ptr().add(SIDE * row * row_len + column);
-                    let d = std::array::from_fn(|k| load::<S>(source.add(k * row_len)));
-                    let value = input_line(simd, d)[point];
+                    let value = input_line(simd, load_all::<S, POINTS>(simd, source, row_len))[point];
                     half.as_mut_ptr().add(column).cast::<S::f32s>().write_unaligned(value);
                 }
             }
@@ -159,14 +158,15 @@ impl Part<'_> {
         assert!(target.len() >= (POINTS - 1) * gap + strip.vectors() * lanes, "room for every frequency");
         for row in 0..strip.rows {
             for group in 0..strip.groups {
-                let half: [S::f32s; SIDE] = std::array::from_fn(|part| {
+                let mut half = [simd.splat_f32s(0.0); SIDE];
+                for (part, half) in half.iter_mut().enumerate() {
                     // SAFETY: the rows 4 * row to 4 * row + 3 lie within the plane, and four vectors for each group
                     // within each row.
                     unsafe {
                         let source = plane.as_ptr().add(SIDE * row * row_len + (SIDE * group + part) * lanes);
-                        gradient_line(simd, std::array::from_fn(|k| load::<S>(source.add(k * row_len))))[point]
+                        *half = gradient_line(simd, load_all::<S, SIDE>(simd, source, row_len))[point];
                     }
-                });
+                }
                 let d: [S::f32s; SIDE] = simd.deinterleave_shfl_f32s(half);
                 store_all(gradient_line(simd, d), target, gap, (row * strip.groups + group) * lanes);
             }
@@ -177,9 +177,9 @@ impl Part<'_> {
 /// Stores the six frequencies of a vector.
 #[inline(always)]
 fn store_all<V: bytemuck::Pod>(values: [V; POINTS], target: &mut [f32], gap: usize, at: usize) {
-    for (frequency, value) in values.into_iter().enumerate() {
+    for (frequency, value) in values.iter().enumerate() {
         // SAFETY: the callers have seen the target to hold every frequency of every vector of the strip.
-        unsafe { target.as_mut_ptr().add(frequency * gap + at).cast::<V>().write_unaligned(value) };
+        unsafe { target.as_mut_ptr().add(frequency * gap + at).cast::<V>().write_unaligned(*value) };
     }
 }
 
@@ -226,19 +226,18 @@ impl Sums<'_> {
         for position in (0..self.positions).step_by(S::F32_LANES) {
             // SAFETY: `all` has checked that both hold every row, and every row whole vectors up to `positions`.
             unsafe {
-                let x: [S::f32s; C] =
-                    std::array::from_fn(|c| load::<S>(self.input.as_ptr().add((channel + c) * self.gap + position)));
+                let x = load_all::<S, C>(simd, self.input.as_ptr().add(channel * self.gap + position), self.gap);
                 for (o, sums) in sums.iter_mut().enumerate() {
                     let e = load::<S>(self.output.as_ptr().add((output + o) * self.gap + position));
-                    for (sum, x) in sums.iter_mut().zip(x) {
-                        *sum = simd.mul_add_e_f32s(x, e, *sum);
+                    for (sum, x) in sums.iter_mut().zip(&x) {
+                        *sum = simd.mul_add_e_f32s(*x, e, *sum);
                     }
                 }
             }
         }
-        for (o, sums) in sums.into_iter().enumerate() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                self.sums[(output + o) * self.channels + channel + c] += simd.reduce_sum_f32s(sum);
+        for (o, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                self.sums[(output + o) * self.channels + channel + c] += simd.reduce_sum_f32s(*sum);
             }
         }
     }

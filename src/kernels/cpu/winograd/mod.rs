@@ -32,7 +32,7 @@ const POINTS: usize = 6;
 const FREQUENCIES: usize = POINTS * POINTS;
 
 /// Floats of transformed values that a strip may take, so that they stay in the second-level cache.
-const STRIP_FLOATS: usize = 80 * 1024;
+const STRIP_FLOATS: usize = 112 * 1024;
 
 /// Floats between matrices beyond their size: matrices a power of two apart would compete for the same cache sets.
 const GAP: usize = 16;
@@ -49,16 +49,27 @@ pub(super) fn lanes() -> usize {
     Arch::new().dispatch(Lanes)
 }
 
-/// Whether the method is the faster one for a 3x3 convolution at stride 1 with `outputs` channels of `height` x `width`.
-///
-/// Costs are counted in multiply-adds of one lane: the transforms cost as many as stands here whatever the number of
-/// channels on the other side, and squares beyond the border are computed too.
-pub(super) fn pays(channels: usize, outputs: usize, height: usize, width: usize) -> bool {
-    const INPUT_TRANSFORM: usize = 300;
-    const OUTPUT_TRANSFORM: usize = 250;
+/// What transforms cost for each channel of a square, whatever the number of channels on the other side, in
+/// multiply-adds of one lane. Fitted to measurements with AVX2.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TransformCost {
+    input: usize,
+    output: usize,
+}
+
+impl TransformCost {
+    /// Of a convolution.
+    pub(super) const CORRELATION: Self = Self { input: 300, output: 250 };
+    /// Of the gradient of the kernels, which goes over the inputs six times.
+    pub(super) const WEIGHT_GRADIENT: Self = Self { input: 600, output: 450 };
+}
+
+/// Whether the method is the faster one for a 3x3 convolution at stride 1 with outputs of `height` x `width`.
+pub(super) fn pays(cost: TransformCost, channels: usize, outputs: usize, height: usize, width: usize) -> bool {
     let lanes = lanes();
+    // Squares beyond the border are computed too.
     let squares = height.div_ceil(SIDE) * width.div_ceil(SIDE * lanes) * lanes;
-    let ours = squares * (FREQUENCIES * channels * outputs + INPUT_TRANSFORM * channels + OUTPUT_TRANSFORM * outputs);
+    let ours = squares * (FREQUENCIES * channels * outputs + cost.input * channels + cost.output * outputs);
     // The direct method loses a fifth at its borders and in its copies.
     let direct = height * width.next_multiple_of(lanes) * 9 * channels * outputs * 5 / 4;
     ours < direct

@@ -6,7 +6,7 @@ use pulp::Simd;
 
 use super::{
     FREQUENCIES,
-    transform::{self, load},
+    transform::{self, load_all},
 };
 use crate::cpu::micro::{BLOCK, blocks};
 
@@ -142,7 +142,7 @@ impl Product<'_> {
         unsafe {
             let mut input = self.input.as_ptr().add(position);
             for weights in self.weights.chunks_exact(OUTPUTS) {
-                let x: [S::f32s; VECTORS] = std::array::from_fn(|v| load::<S>(input.add(v * lanes)));
+                let x = load_all::<S, VECTORS>(simd, input, lanes);
                 for (&weight, sum) in weights.iter().zip(&mut sums) {
                     let weight = simd.splat_f32s(weight);
                     for v in 0..VECTORS {
@@ -151,10 +151,10 @@ impl Product<'_> {
                 }
                 input = input.wrapping_add(self.positions);
             }
-            for (o, sum) in sums.into_iter().enumerate() {
-                for (v, value) in sum.into_iter().enumerate() {
+            for (o, sum) in sums.iter().enumerate() {
+                for (v, value) in sum.iter().enumerate() {
                     let target = self.output.as_mut_ptr().add(o * self.positions + position + v * lanes);
-                    target.cast::<S::f32s>().write_unaligned(value);
+                    target.cast::<S::f32s>().write_unaligned(*value);
                 }
             }
         }

@@ -81,19 +81,16 @@ impl Border {
     }
 }
 
+// Closures that handle vectors are avoided in what follows: where the compiler does not inline them they lack the
+// instruction set of the function around them, and each operation becomes a call.
+
 /// B^T d for one line of six values.
 #[inline(always)]
 pub(super) fn input_line<S: Simd>(simd: S, d: [S::f32s; POINTS]) -> [S::f32s; POINTS] {
-    let splat = |value: f32| simd.splat_f32s(value);
-    let middle = splat(-(A * A + B * B));
+    let middle = simd.splat_f32s(-(A * A + B * B));
     let [d0, d1, d2, d3, d4, d5] = d;
-    let pair = |point: f32, other: f32| {
-        let even = simd.mul_add_e_f32s(d2, splat(-other * other), d4);
-        let odd = simd.mul_f32s(simd.mul_add_e_f32s(d1, splat(-other * other), d3), splat(point));
-        (simd.add_f32s(even, odd), simd.sub_f32s(even, odd))
-    };
-    let (a_plus, a_minus) = pair(A, B);
-    let (b_plus, b_minus) = pair(B, A);
+    let (a_plus, a_minus) = input_pair(simd, [d1, d2, d3, d4], A, B);
+    let (b_plus, b_minus) = input_pair(simd, [d1, d2, d3, d4], B, A);
     [
         simd.mul_add_e_f32s(d2, middle, simd.add_f32s(d0, d4)),
         a_plus,
@@ -104,22 +101,33 @@ pub(super) fn input_line<S: Simd>(simd: S, d: [S::f32s; POINTS]) -> [S::f32s; PO
     ]
 }
 
+/// The values at `point` and `-point`, `other` and `-other` being the other points.
+#[inline(always)]
+fn input_pair<S: Simd>(simd: S, d: [S::f32s; 4], point: f32, other: f32) -> (S::f32s, S::f32s) {
+    let [d1, d2, d3, d4] = d;
+    let square = simd.splat_f32s(-other * other);
+    let even = simd.mul_add_e_f32s(d2, square, d4);
+    let odd = simd.mul_f32s(simd.mul_add_e_f32s(d1, square, d3), simd.splat_f32s(point));
+    (simd.add_f32s(even, odd), simd.sub_f32s(even, odd))
+}
+
 /// A^T m for one line of six values.
 #[inline(always)]
 fn output_line<S: Simd>(simd: S, m: [S::f32s; POINTS]) -> [S::f32s; SIDE] {
-    let splat = |value: f32| simd.splat_f32s(value);
     let [m0, m1, m2, m3, m4, m5] = m;
     let (a_sum, a_gap) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
     let (b_sum, b_gap) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
-    let mix = |a: S::f32s, b: S::f32s, power: i32| {
-        simd.mul_add_e_f32s(a, splat(A.powi(power)), simd.mul_f32s(b, splat(B.powi(power))))
-    };
     [
         simd.add_f32s(m0, simd.add_f32s(a_sum, b_sum)),
-        mix(a_gap, b_gap, 1),
-        mix(a_sum, b_sum, 2),
-        simd.add_f32s(m5, mix(a_gap, b_gap, 3)),
+        mix(simd, a_gap, b_gap, A, B),
+        mix(simd, a_sum, b_sum, A * A, B * B),
+        simd.add_f32s(m5, mix(simd, a_gap, b_gap, A * A * A, B * B * B)),
     ]
+}
+
+#[inline(always)]
+fn mix<S: Simd>(simd: S, a: S::f32s, b: S::f32s, of_a: f32, of_b: f32) -> S::f32s {
+    simd.mul_add_e_f32s(a, simd.splat_f32s(of_a), simd.mul_f32s(b, simd.splat_f32s(of_b)))
 }
 
 /// # Safety
@@ -138,21 +146,37 @@ unsafe fn store<S: Simd>(pointer: *mut f32, value: S::f32s) {
     unsafe { pointer.cast::<S::f32s>().write_unaligned(value) }
 }
 
+/// `COUNT` vectors that begin `step` floats apart.
+///
+/// # Safety
+/// `pointer` must be valid for reading each of them.
+#[inline(always)]
+pub(super) unsafe fn load_all<S: Simd, const COUNT: usize>(
+    simd: S,
+    pointer: *const f32,
+    step: usize,
+) -> [S::f32s; COUNT] {
+    let mut all = [simd.splat_f32s(0.0); COUNT];
+    for (index, value) in all.iter_mut().enumerate() {
+        // SAFETY: as the caller promises.
+        *value = unsafe { load::<S>(pointer.add(index * step)) };
+    }
+    all
+}
+
 /// Six columns of each of as many neighbouring squares as a vector has lanes, of a row that begins at `row`.
 ///
 /// # Safety
 /// `row` must be valid for reading four vectors and four floats.
 #[inline(always)]
 pub(super) unsafe fn six_columns<S: Simd>(simd: S, row: *const f32) -> [S::f32s; POINTS] {
-    let lanes = S::F32_LANES;
     // SAFETY: as the caller promises.
-    let four = |start: usize| {
-        simd.deinterleave_shfl_f32s(std::array::from_fn::<_, SIDE, _>(|k| unsafe {
-            load::<S>(row.add(start + k * lanes))
-        }))
+    let (here, next) = unsafe {
+        (load_all::<S, SIDE>(simd, row, S::F32_LANES), load_all::<S, SIDE>(simd, row.add(SIDE), S::F32_LANES))
     };
     // The last two columns of a square are the first two of the next.
-    let ([d0, d1, d2, d3], [d4, d5, ..]) = (four(0), four(SIDE));
+    let [d0, d1, d2, d3] = simd.deinterleave_shfl_f32s(here);
+    let [d4, d5, ..] = simd.deinterleave_shfl_f32s(next);
     [d0, d1, d2, d3, d4, d5]
 }
 
@@ -171,9 +195,9 @@ pub(super) fn inputs<S: Simd>(simd: S, plane: &[f32], half: &mut [f32], strip: &
             // just checked.
             unsafe {
                 let source = plane.as_ptr().add(SIDE * row * row_len + column);
-                let d = std::array::from_fn(|k| load::<S>(source.add(k * row_len)));
-                for (point, value) in input_line(simd, d).into_iter().enumerate() {
-                    store::<S>(half.as_mut_ptr().add(point * row_len + column), value);
+                let values = input_line(simd, load_all::<S, POINTS>(simd, source, row_len));
+                for (point, value) in values.iter().enumerate() {
+                    store::<S>(half.as_mut_ptr().add(point * row_len + column), *value);
                 }
             }
         }
@@ -184,8 +208,8 @@ pub(super) fn inputs<S: Simd>(simd: S, plane: &[f32], half: &mut [f32], strip: &
                 unsafe {
                     let d = six_columns::<S>(simd, half.as_ptr().add(point * row_len + SIDE * lanes * group));
                     let vector = (row * strip.groups + group) * lanes;
-                    for (column, value) in input_line(simd, d).into_iter().enumerate() {
-                        store::<S>(target.as_mut_ptr().add((POINTS * point + column) * gap + vector), value);
+                    for (column, value) in input_line(simd, d).iter().enumerate() {
+                        store::<S>(target.as_mut_ptr().add((POINTS * point + column) * gap + vector), *value);
                     }
                 }
             }
@@ -217,27 +241,29 @@ pub(super) fn outputs<S: Simd>(
             let mut half = [[simd.splat_f32s(0.0); POINTS]; SIDE];
             for column in 0..POINTS {
                 // SAFETY: the source has just been seen to hold every frequency of every vector.
-                let m = std::array::from_fn(|point| unsafe {
-                    load::<S>(source.as_ptr().add((POINTS * point + column) * gap + vector))
-                });
-                for (half, value) in half.iter_mut().zip(output_line(simd, m)) {
-                    half[column] = value;
+                let m =
+                    unsafe { load_all::<S, POINTS>(simd, source.as_ptr().add(column * gap + vector), POINTS * gap) };
+                let values = output_line(simd, m);
+                for line in 0..SIDE {
+                    half[line][column] = values[line];
                 }
             }
             let left = (strip.group + group) * SIDE * lanes;
-            for (line, half) in half.into_iter().enumerate() {
+            for (line, half) in half.iter().enumerate() {
                 let y = SIDE * (strip.row + row) + line;
                 if y >= height {
                     break;
                 }
-                let columns = output_line(simd, half);
-                let values = columns.map(|value| activate(simd, activation, simd.add_f32s(value, bias)));
+                let mut values = output_line(simd, *half);
+                for value in &mut values {
+                    *value = activate(simd, activation, simd.add_f32s(*value, bias));
+                }
                 let values: [S::f32s; SIDE] = simd.interleave_shfl_f32s(values);
-                for (part, value) in values.into_iter().enumerate() {
+                for (part, value) in values.iter().enumerate() {
                     let x = left + part * lanes;
                     if x < width {
                         // SAFETY: this strip alone holds these squares, and strips are computed once each.
-                        unsafe { out.store::<S>(value, [strip.picture, output, y, x], lanes.min(width - x)) };
+                        unsafe { out.store::<S>(*value, [strip.picture, output, y, x], lanes.min(width - x)) };
                     }
                 }
             }
@@ -280,12 +306,15 @@ fn kernel_lines() -> [[f64; 3]; POINTS] {
 /// A d for one line of four output gradients: its values at the six points.
 #[inline(always)]
 pub(super) fn gradient_line<S: Simd>(simd: S, d: [S::f32s; SIDE]) -> [S::f32s; POINTS] {
-    let [d0, d1, d2, d3] = d;
-    let pair = |p: f32| {
-        let even = simd.mul_add_e_f32s(d2, simd.splat_f32s(p * p), d0);
-        let odd = simd.mul_f32s(simd.mul_add_e_f32s(d3, simd.splat_f32s(p * p), d1), simd.splat_f32s(p));
-        (simd.add_f32s(even, odd), simd.sub_f32s(even, odd))
-    };
-    let ((a_plus, a_minus), (b_plus, b_minus)) = (pair(A), pair(B));
-    [d0, a_plus, a_minus, b_plus, b_minus, d3]
+    let (a_plus, a_minus) = gradient_pair(simd, d, A);
+    let (b_plus, b_minus) = gradient_pair(simd, d, B);
+    [d[0], a_plus, a_minus, b_plus, b_minus, d[3]]
+}
+
+#[inline(always)]
+fn gradient_pair<S: Simd>(simd: S, [d0, d1, d2, d3]: [S::f32s; SIDE], point: f32) -> (S::f32s, S::f32s) {
+    let square = simd.splat_f32s(point * point);
+    let even = simd.mul_add_e_f32s(d2, square, d0);
+    let odd = simd.mul_f32s(simd.mul_add_e_f32s(d3, square, d1), simd.splat_f32s(point));
+    (simd.add_f32s(even, odd), simd.sub_f32s(even, odd))
 }
