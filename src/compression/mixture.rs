@@ -155,7 +155,7 @@ mod tests {
                 let mut pass = model.primal.enter(x.clone(), Pooling::Global);
                 let mut output = None;
                 for index in 0..=unit {
-                    pass = model.primal.pass_unit(pass, index, &mut |_, y| output = Some(y.clone()));
+                    pass = model.primal.pass_unit(pass, index, Some(&mut |_, y| output = Some(y.clone())));
                 }
                 output.unwrap()
             };

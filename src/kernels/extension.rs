@@ -17,7 +17,7 @@ use burn::{
     tensor::{DType, Tensor, TensorData},
 };
 
-use crate::{Activation, ConvSpec, cpu};
+use crate::{Activation, ConvSpec, cpu, prepared};
 
 /// Convolution of `x` [N, C, H, W] with `weight` [O, C, K, K] (K odd), zero padding `K / 2`, an optional bias [O] and
 /// an activation; gives [N, O, H', W'] with `H' = floor((H - 1) / stride) + 1`.
@@ -52,6 +52,16 @@ pub trait ConvBackend: Backend {
 
 /// The backward pass of [`ConvBackend`], on backends that do not record gradients themselves.
 pub trait ConvGradients: Backend {
+    /// The forward pass, of weights that are about to change.
+    fn convolve_changing(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        spec: ConvSpec,
+    ) -> FloatTensor<Self> {
+        composed::<Self>(x, weight, bias, spec)
+    }
+
     /// The wanted gradients. `output` is the result of the forward pass.
     fn convolution_gradients(
         x: FloatTensor<Self>,
@@ -130,23 +140,21 @@ impl ConvBackend for Cube {}
 
 impl ConvBackend for Flex {
     fn convolve(x: FlexTensor, weight: FlexTensor, spec: ConvSpec) -> FlexTensor {
-        if !covered(&x, &weight, spec) {
-            return composed::<Self>(x, weight, None, spec);
-        }
-        flex_forward(x, weight, None, spec)
+        flex_forward(x, weight, None, spec, true)
     }
 
     fn convolve_with_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, spec: ConvSpec) -> FlexTensor {
-        if !covered(&x, &weight, spec) {
-            return composed::<Self>(x, weight, Some(bias), spec);
-        }
-        flex_forward(x, weight, Some(bias), spec)
+        flex_forward(x, weight, Some(bias), spec, true)
     }
 }
 
 impl ConvGradients for Cube {}
 
 impl ConvGradients for Flex {
+    fn convolve_changing(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, spec: ConvSpec) -> FlexTensor {
+        flex_forward(x, weight, bias, spec, false)
+    }
+
     fn convolution_gradients(
         x: FlexTensor,
         weight: FlexTensor,
@@ -193,11 +201,21 @@ fn samples(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("made contiguous before")
 }
 
-fn flex_forward(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, spec: ConvSpec) -> FlexTensor {
+/// `keep` says whether these weights are likely to come again.
+fn flex_forward(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, spec: ConvSpec, keep: bool) -> FlexTensor {
+    if !covered(&x, &weight, spec) {
+        return composed::<Flex>(x, weight, bias, spec);
+    }
     let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
     let bias = bias.map(|bias| bias.to_contiguous());
     let (x_shape, weight_shape) = (dims(&x), dims(&weight));
-    let out = cpu::forward(samples(&x), x_shape, samples(&weight), weight_shape, bias.as_ref().map(samples), spec);
+    let bias = bias.as_ref().map(samples);
+    let out = if keep && cpu::prepares(x_shape, weight_shape, spec) {
+        let prepared = prepared::of(&weight, samples(&weight), weight_shape);
+        cpu::forward_prepared(samples(&x), x_shape, &prepared, weight_shape, bias, spec)
+    } else {
+        cpu::forward(samples(&x), x_shape, samples(&weight), weight_shape, bias, spec)
+    };
     let side = |input| spec.output_side(input, weight_shape[2]);
     flex_tensor(out, &[x_shape[0], weight_shape[0], side(x_shape[2]), side(x_shape[3])])
 }
@@ -267,7 +285,7 @@ impl<B: ConvBackend + ConvGradients, C: CheckpointStrategy> ConvBackend for Auto
         match Backward::<B, 2>::prepare::<C>(Convolution, [x.node(), weight.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let (x_id, weight_id) = (prep.checkpoint(&x), prep.checkpoint(&weight));
-                let output = B::convolve(x.into_primitive(), weight.into_primitive(), spec);
+                let output = B::convolve_changing(x.into_primitive(), weight.into_primitive(), None, spec);
                 let saved = Saved { x: x_id, weight: weight_id, output: needed_output(&output, spec), spec };
                 prep.finish(saved, output)
             }
@@ -285,8 +303,8 @@ impl<B: ConvBackend + ConvGradients, C: CheckpointStrategy> ConvBackend for Auto
         match Backward::<B, 3>::prepare::<C>(Convolution, nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let (x_id, weight_id) = (prep.checkpoint(&x), prep.checkpoint(&weight));
-                let output =
-                    B::convolve_with_bias(x.into_primitive(), weight.into_primitive(), bias.into_primitive(), spec);
+                let bias = Some(bias.into_primitive());
+                let output = B::convolve_changing(x.into_primitive(), weight.into_primitive(), bias, spec);
                 let saved = Saved { x: x_id, weight: weight_id, output: needed_output(&output, spec), spec };
                 prep.finish(saved, output)
             }

@@ -8,6 +8,7 @@
 mod cpu;
 mod extension;
 mod maps;
+mod prepared;
 mod spec;
 
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};

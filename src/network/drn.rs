@@ -1,76 +1,17 @@
 //! The primal network P: low to high resolution (CVPR 2020, section 3; the code's `model/drn.py`).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use dualres_kernels::{Activation, enlarge_bicubic, pixel_shuffle};
+use dualres_kernels::enlarge_bicubic;
 
 use crate::{
     Architecture, NetworkError, Pooling, Result, UnitKind, Weight, Weights,
     attention::ChannelAttention,
-    blocks::{Conv, ConvShape, ConvSource, LEAKY, RandomConvs, StoredConvs},
+    blocks::{Conv, ConvShape, ConvSource, RandomConvs, StoredConvs},
+    levels::{DownBlock, Level, Probe, ResidualBlock},
 };
 
 /// Mean colour of the training pictures of the published networks, in `[0, 1]`.
 const MEAN_COLOUR: [f32; 3] = [0.4488, 0.4371, 0.4040];
-
-/// Two convolutions that halve the resolution; also the form of a dual model.
-#[derive(Clone, Debug)]
-pub(crate) struct DownBlock {
-    pub(crate) strided: Conv,
-    pub(crate) last: Conv,
-}
-
-impl DownBlock {
-    pub(crate) fn build(name: &str, [inputs, inner, outputs]: [usize; 3], source: &mut dyn ConvSource) -> Result<Self> {
-        let strided = ConvShape::new(inputs, inner, 3).strided().unbiased();
-        Ok(Self {
-            strided: source.conv(format!("{name}dual_module.0.0"), strided)?,
-            last: source.conv(format!("{name}dual_module.1"), ConvShape::new(inner, outputs, 3).unbiased())?,
-        })
-    }
-
-    pub(crate) fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_probed(x, &mut |_, _| {})
-    }
-
-    fn forward_probed(&self, x: Tensor<4>, probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>)) -> Tensor<4> {
-        let inner = self.strided.forward_then(x, LEAKY);
-        let output = self.last.forward(inner.clone());
-        probe(&inner, &output);
-        output
-    }
-}
-
-/// Residual channel attention block.
-#[derive(Clone, Debug)]
-pub(crate) struct ResidualBlock {
-    pub(crate) first: Conv,
-    pub(crate) second: Conv,
-    pub(crate) attention: ChannelAttention,
-}
-
-impl ResidualBlock {
-    fn forward(
-        &self,
-        x: Tensor<4>,
-        pooling: Pooling,
-        magnification: usize,
-        probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>),
-    ) -> Tensor<4> {
-        let inner = self.first.forward_then(x.clone(), Activation::Relu);
-        let output = self.second.forward(inner.clone());
-        probe(&inner, &output);
-        drop(inner);
-        self.attention.forward(output, x, pooling, magnification)
-    }
-}
-
-/// One level of the decoder: residual blocks, up-sampling by two, and a 1x1 convolution.
-#[derive(Clone, Debug)]
-pub(crate) struct Level {
-    pub(crate) blocks: Vec<ResidualBlock>,
-    pub(crate) up: Conv,
-    pub(crate) reduce: Conv,
-}
 
 /// Subtraction and addition of the mean colour around the network.
 #[derive(Clone, Debug)]
@@ -110,6 +51,17 @@ impl MeanShift {
             None => x + self.offset.clone(),
             Some((matrix, bias)) => dualres_kernels::conv2d(x, matrix.clone(), Some(bias.clone()), Default::default()),
         }
+    }
+
+    /// Applied to the output of a convolution with as many channels as there are colours.
+    fn after(&self, conv: &Conv, x: Tensor<4>) -> Tensor<4> {
+        if self.trained.is_some() || conv.bias.is_none() {
+            return self.forward(conv.forward(x));
+        }
+        // The convolution adds it with its bias.
+        let mut shifted = conv.clone();
+        shifted.bias = conv.bias.clone().map(|bias| bias + self.offset.clone().reshape([3]));
+        shifted.forward(x)
     }
 
     fn export(&self, weights: &mut Weights) {
@@ -222,14 +174,9 @@ impl Drn {
                 })
                 .collect::<Result<_>>()?;
             let (block, inner) = (architecture.n_blocks, architecture.level_width(level, architecture.n_blocks));
-            Ok(Level {
-                blocks,
-                up: source.conv(format!("{name}.{block}.0"), ConvShape::new(channels, 4 * inner, 3))?,
-                reduce: source.conv(
-                    format!("{name}.{}", block + 1),
-                    ConvShape::new(inner, architecture.level_output(level), 1),
-                )?,
-            })
+            let up = source.conv(format!("{name}.{block}.0"), ConvShape::new(channels, 4 * inner, 3))?;
+            let reduced = ConvShape::new(inner, architecture.level_output(level), 1);
+            Ok(Level::new(blocks, up, source.conv(format!("{name}.{}", block + 1), reduced)?))
         };
         let decoder = (0..levels).map(|index| level(index, source)).collect::<Result<_>>()?;
         let tails = (0..=levels)
@@ -270,7 +217,7 @@ impl Drn {
     pub fn forward_with_features(&self, x: Tensor<4>, pooling: Pooling) -> (Vec<Tensor<4>>, Tensor<4>) {
         let mut pass = self.enter(x, pooling);
         for unit in 0..self.architecture.widths.len() {
-            pass = self.pass_unit(pass, unit, &mut |_, _| {});
+            pass = self.pass_unit(pass, unit, None);
         }
         (pass.pictures, pass.features)
     }
@@ -287,7 +234,7 @@ impl Drn {
         let mut pass = self.enter(x, pooling);
         pass.every_level = every_level;
         for unit in 0..self.architecture.widths.len() {
-            pass = self.pass_unit(pass, unit, &mut |_, _| {});
+            pass = self.pass_unit(pass, unit, None);
         }
         pass.pictures
     }
@@ -307,8 +254,9 @@ impl Drn {
             "local pooling needs sides in multiples of {alignment}, got {width}x{height}"
         );
         // No gradient is needed with respect to the picture, and not every backend has one for bicubic.
-        let enlarged = enlarge_bicubic(x.detach(), self.architecture.scale);
-        let features = self.head.forward(self.sub_mean.forward(enlarged));
+        // Enlarging keeps sums of colours and means, which are therefore taken from fewer pixels.
+        let enlarged = enlarge_bicubic(self.sub_mean.forward(x.detach()), self.architecture.scale);
+        let features = self.head.forward(enlarged);
         Pass { features, copies: Vec::new(), pictures: Vec::new(), pooling, every_level: true }
     }
 
@@ -317,33 +265,34 @@ impl Drn {
     ///
     /// # Panics
     /// If there is no such unit.
-    pub fn pass_unit(&self, pass: Pass, index: usize, probe: &mut dyn FnMut(&Tensor<4>, &Tensor<4>)) -> Pass {
+    pub fn pass_unit(&self, pass: Pass, index: usize, probe: Probe<'_>) -> Pass {
         let Pass { features: mut x, mut copies, mut pictures, pooling, every_level } = pass;
         match self.architecture.unit_kind(index) {
             UnitKind::Down { index } => {
                 copies.push(x.clone());
                 x = self.down[index].forward_probed(x, probe);
                 if every_level && index + 1 == self.down.len() {
-                    pictures.push(self.add_mean.forward(self.tails[0].forward(x.clone())));
+                    pictures.push(self.picture(0, x.clone()));
                 }
             }
             UnitKind::Block { level, block } => {
                 x = self.levels[level].blocks[block].forward(x, pooling, 1 << level, probe);
             }
             UnitKind::Up { level } => {
-                let Level { up, reduce, .. } = &self.levels[level];
-                let inner = pixel_shuffle(up.forward(x));
-                x = reduce.forward(inner.clone());
-                probe(&inner, &x);
-                drop(inner);
+                x = self.levels[level].rise(x, probe);
                 let copy = copies.pop().expect("one copy a level");
                 x = Tensor::cat(vec![x, copy], 1);
                 if every_level || level + 1 == self.levels.len() {
-                    pictures.push(self.add_mean.forward(self.tails[level + 1].forward(x.clone())));
+                    pictures.push(self.picture(level + 1, x.clone()));
                 }
             }
         }
         Pass { features: x, copies, pictures, pooling, every_level }
+    }
+
+    /// The picture of a level, of its features.
+    fn picture(&self, level: usize, features: Tensor<4>) -> Tensor<4> {
+        self.add_mean.after(&self.tails[level], features)
     }
 
     /// Calls `visit` with every convolution, in a fixed order.
@@ -367,6 +316,7 @@ impl Drn {
             }
             visit(&mut level.up);
             visit(&mut level.reduce);
+            level.forget_joined();
         }
         self.tails.iter_mut().for_each(visit);
     }

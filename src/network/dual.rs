@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use crate::{
     Architecture, NetworkError, Result, Weights,
     blocks::{Conv, RandomConvs, StoredConvs},
-    drn::DownBlock,
+    levels::DownBlock,
 };
 
 /// One dual model: halves the resolution of a picture [N, 3, H, W] in `[0, 255]`.

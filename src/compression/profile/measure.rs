@@ -82,7 +82,7 @@ pub(crate) fn measure(
             profile.write(path)?;
             flow = observe(&Event::Step(progress));
         }
-        passes = passes.into_iter().map(|pass| model.primal.pass_unit(pass, unit, &mut |_, _| {})).collect();
+        passes = passes.into_iter().map(|pass| model.primal.pass_unit(pass, unit, None)).collect();
     }
     if flow.is_break() {
         return Ok(None);
@@ -113,7 +113,7 @@ fn moments(model: &Model, passes: &[Pass], unit: usize) -> Vec<f32> {
                 None => moments,
             });
         };
-        let _ = model.primal.pass_unit(pass.clone(), unit, &mut probe);
+        let _ = model.primal.pass_unit(pass.clone(), unit, Some(&mut probe));
     }
     sum.map_or_else(Vec::new, |sum| values(&sum))
 }
@@ -165,7 +165,7 @@ fn losses(model: &Model, from: usize, passes: &[Pass], targets: &[Vec<Tensor<4>>
     for (pass, targets) in passes.iter().zip(targets) {
         let mut pass = pass.clone();
         for unit in from..model.description.architecture.widths.len() {
-            pass = model.primal.pass_unit(pass, unit, &mut |_, _| {});
+            pass = model.primal.pass_unit(pass, unit, None);
         }
         let (losses, db) = objective::measure(&pass.pictures(), targets, model, LAMBDA);
         all.push(losses);

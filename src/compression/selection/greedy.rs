@@ -144,7 +144,7 @@ fn forward(
                 features = Some(output.clone());
             }
         };
-        pass = model.primal.pass_unit(pass, unit, &mut probe);
+        pass = model.primal.pass_unit(pass, unit, Some(&mut probe));
     }
     (features.expect("the unit was passed"), pass.pictures())
 }

@@ -238,7 +238,7 @@ impl<'a> Selection<'a> {
         let done = self.state.kept.len();
         let pass = |model: &Model, targets: &[Tensor<4>]| {
             let start = model.primal.enter(targets[0].clone(), Pooling::Global);
-            (0..done).fold(start, |pass, unit| model.primal.pass_unit(pass, unit, &mut |_, _| {}))
+            (0..done).fold(start, |pass, unit| model.primal.pass_unit(pass, unit, None))
         };
         let cut = batches.iter().map(|targets| pass(&work, targets)).collect();
         let whole = batches.iter().map(|targets| pass(self.original, targets)).collect();
@@ -248,7 +248,7 @@ impl<'a> Selection<'a> {
     /// Takes the front past a unit that was just done.
     fn advance(&self, front: &mut Front, unit: usize) -> Result<()> {
         front.work = self.work()?;
-        let past = |model: &Model, pass: Pass| model.primal.pass_unit(pass, unit, &mut |_, _| {});
+        let past = |model: &Model, pass: Pass| model.primal.pass_unit(pass, unit, None);
         front.cut = std::mem::take(&mut front.cut).into_iter().map(|pass| past(&front.work, pass)).collect();
         front.whole = std::mem::take(&mut front.whole).into_iter().map(|pass| past(self.original, pass)).collect();
         Ok(())
@@ -258,7 +258,7 @@ impl<'a> Selection<'a> {
         let batch = |((cut, whole), targets): ((&Pass, &Pass), &Vec<Tensor<4>>)| {
             let mut wanted = None;
             let mut probe = |_: &Tensor<4>, output: &Tensor<4>| wanted = Some(output.clone());
-            let _ = self.original.primal.pass_unit(whole.clone(), unit, &mut probe);
+            let _ = self.original.primal.pass_unit(whole.clone(), unit, Some(&mut probe));
             let wanted = wanted.expect("every unit has a consumer");
             Batch { pass: cut.clone(), wanted, targets: targets.clone() }
         };

@@ -95,7 +95,7 @@ fn products(site: &Site, kernel: &Weight, tick: &mut dyn FnMut() -> bool) -> Res
                     let count = output.dims().iter().product();
                     parts.push(output.clone().reshape([1, count]));
                 };
-                let _ = model.primal.pass_unit(pass.clone(), site.unit, &mut probe);
+                let _ = model.primal.pass_unit(pass.clone(), site.unit, Some(&mut probe));
             }
             let z = Tensor::cat(parts, 0);
             let product = values(&z.clone().matmul(z.transpose()));

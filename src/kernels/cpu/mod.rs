@@ -63,21 +63,51 @@ pub fn forward(
     let [n, _, h, w] = x_shape;
     let [o, c, kernel, _] = weight_shape;
     assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
-    let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
-    if kernel == 3 && spec.stride == 1 && winograd::pays(TransformCost::CORRELATION, c, o, h, w) {
-        let kernels =
-            Kernels::new(o, c, |output, channel| std::array::from_fn(|tap| weight[(output * c + channel) * 9 + tap]));
-        // SAFETY: every place of the output lies in a square, and every square is computed.
-        return unsafe {
-            Output::filled(out_shape, |out| {
-                winograd::correlate(x, x_shape, &kernels, bias, spec.activation, out);
-            })
-        };
+    if prepares(x_shape, weight_shape, spec) {
+        return forward_prepared(x, x_shape, &prepare(weight, weight_shape), weight_shape, bias, spec);
     }
+    let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
     let taps = Taps::of_kernel(kernel, spec.stride);
     let packed =
         micro::pack(o, c, taps.len(), |output, channel, tap| weight[(output * c + channel) * taps.len() + tap]);
     correlate(x, x_shape, &packed, &taps, bias, spec.activation, out_shape)
+}
+
+/// Kernels transformed for Winograd's method.
+#[derive(Debug)]
+pub(crate) struct Prepared(Kernels);
+
+impl Prepared {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+/// Whether [`forward`] transforms its kernels, which then can be done once for many calls.
+pub(crate) fn prepares([_, c, h, w]: [usize; 4], [o, _, kernel, _]: [usize; 4], spec: ConvSpec) -> bool {
+    kernel == 3 && spec.stride == 1 && winograd::pays(TransformCost::CORRELATION, c, o, h, w)
+}
+
+/// Transforms kernels [O, C, 3, 3].
+pub(crate) fn prepare(weight: &[f32], [o, c, _, _]: [usize; 4]) -> Prepared {
+    Prepared(Kernels::new(o, c, |output, channel| std::array::from_fn(|tap| weight[(output * c + channel) * 9 + tap])))
+}
+
+/// [`forward`] with kernels that have been transformed before, where [`prepares`] says so.
+pub(crate) fn forward_prepared(
+    x: &[f32],
+    [n, c, h, w]: [usize; 4],
+    weight: &Prepared,
+    [o, _, _, _]: [usize; 4],
+    bias: Option<&[f32]>,
+    spec: ConvSpec,
+) -> Vec<f32> {
+    assert_eq!(x.len(), n * c * h * w, "input has its shape");
+    assert_eq!(weight.0.shape(), [o, c], "kernels of these channels");
+    assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
+    let write = |out: &Output<'_>| winograd::correlate(x, [n, c, h, w], &weight.0, bias, spec.activation, out);
+    // SAFETY: every place of the output lies in a square, and every square is computed.
+    unsafe { Output::filled([n, o, h, w], write) }
 }
 
 /// Gradients of [`forward`]. `output` is what it returned, needed where there is an activation; `output_grad` has

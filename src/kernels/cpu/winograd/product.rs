@@ -47,6 +47,15 @@ impl Kernels {
         Self { data, outputs, channels, blocks }
     }
 
+    /// Output and input channels.
+    pub(crate) fn shape(&self) -> [usize; 2] {
+        [self.outputs, self.channels]
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len() * size_of::<f32>()
+    }
+
     pub(super) fn chunks(&self) -> impl Iterator<Item = Chunk> {
         let count = self.blocks.len().div_ceil(CHUNK_BLOCKS);
         (0..count).map(move |index| {
