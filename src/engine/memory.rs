@@ -16,16 +16,16 @@ pub(crate) fn available() -> u64 {
     system.available_memory()
 }
 
-/// Channels of the widest activation at output resolution: the last pixel shuffle.
+/// Channels of the widest activation at output resolution: the last decoder features beside the encoder's.
 fn widest_channels(architecture: &Architecture) -> usize {
-    architecture.n_feats * if architecture.scale == 2 { 2 } else { 4 }
+    2 * architecture.n_feats
 }
 
-/// Bytes that run at a time for each low-resolution pixel of a tile: the widest activation before and after the pixel
-/// shuffle, and the encoder's copies with their concatenation.
+/// Bytes that run at a time for each low-resolution pixel of a tile. While the last level doubles the resolution there
+/// are, in channels of the output resolution, its input (`n_feats`), the convolution of it (`n_feats`), the encoder's
+/// copy (`n_feats`) and both joined (`2 * n_feats`); the rest is what the allocator has not given back.
 fn bytes_a_pixel(architecture: &Architecture) -> u64 {
-    let channels = 2 * widest_channels(architecture) + 4 * architecture.n_feats;
-    (architecture.scale * architecture.scale * channels * 4) as u64
+    (architecture.scale * architecture.scale * 7 * architecture.n_feats * size_of::<f32>()) as u64
 }
 
 /// Side of a tile in low-resolution pixels, its shared border included, that the memory allows.

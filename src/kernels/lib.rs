@@ -12,7 +12,7 @@ mod prepared;
 mod spec;
 
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};
-pub use maps::{cell_means, enlarge_bicubic, modulate, pixel_shuffle};
+pub use maps::{cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
 pub use spec::{Activation, ConvSpec};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.

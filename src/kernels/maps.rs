@@ -28,15 +28,16 @@ pub fn cell_means(x: Tensor<4>, cell: usize) -> Tensor<4> {
 /// # Panics
 /// If H and W are not whole multiples of R and S.
 pub fn modulate(x: Tensor<4>, scale: Tensor<4>, residual: Tensor<4>) -> Tensor<4> {
-    let ([n, c, h, w], [_, _, rows, columns]) = (x.dims(), scale.dims());
+    let ([_, _, h, w], [_, _, rows, columns]) = (x.dims(), scale.dims());
     assert!(h.is_multiple_of(rows) && w.is_multiple_of(columns), "whole cells");
     if !is_plain_cpu(&x) {
         let scale = if (rows, columns) == (1, 1) { scale } else { bilinear(scale, [h, w]) };
         return x * scale + residual;
     }
-    let (x, scale, residual) = (primitive(x), primitive(scale), primitive(residual));
-    let out = maps::modulate(samples(&x), samples(&scale), samples(&residual), [h, w], [rows, columns]);
-    tensor(out, [n, c, h, w])
+    let (mut x, scale, residual) = (primitive(x), primitive(scale), primitive(residual));
+    // In place if nobody else holds `x`.
+    maps::modulate(x.storage_mut(), samples(&scale), samples(&residual), [h, w], [rows, columns]);
+    Tensor::from_primitive::<Flex>(x)
 }
 
 /// [N, 4C, H, W] to [N, C, 2H, 2W]: channel 4c + 2i + j goes to row parity i and column parity j.
@@ -45,14 +46,35 @@ pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
     if !is_plain_cpu(&x) {
         return x.reshape([n, c / 4, 2, 2, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c / 4, 2 * h, 2 * w]);
     }
-    let out = maps::pixel_shuffle(samples(&primitive(x)), h, w);
+    let out = maps::shuffle_beside(samples(&primitive(x)), [n, c, h, w], &[], 0);
     tensor(out, [n, c / 4, 2 * h, 2 * w])
 }
 
+/// [`pixel_shuffle`] of `x` [N, 4C, H, W], and the channels of `beside` [N, D, 2H, 2W] after it: [N, C + D, 2H, 2W].
+///
+/// # Panics
+/// If the sizes do not fit.
+pub fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
+    let ([n, c, h, w], [_, others, _, _]) = (x.dims(), beside.dims());
+    assert_eq!(beside.dims(), [n, others, 2 * h, 2 * w], "twice the size");
+    if !is_plain_cpu(&x) || !is_plain_cpu(&beside) {
+        return Tensor::cat(vec![pixel_shuffle(x), beside], 1);
+    }
+    let out = maps::shuffle_beside(samples(&primitive(x)), [n, c, h, w], samples(&primitive(beside)), others);
+    tensor(out, [n, c / 4 + others, 2 * h, 2 * w])
+}
+
 /// Bicubic enlargement by a whole factor as PyTorch computes it (a = -0.75, not antialiased, corners not aligned):
-/// [N, C, H, W] to [N, C, factor * H, factor * W].
+/// [N, C, H, W] to [N, C, factor * H, factor * W]. No gradient passes through it: not every backend has one.
 pub fn enlarge_bicubic(x: Tensor<4>, factor: usize) -> Tensor<4> {
-    let [_, _, height, width] = x.dims();
+    let [n, c, height, width] = x.dims();
+    if x.is_autodiff() {
+        return Tensor::from_inner(enlarge_bicubic(x.inner(), factor));
+    }
+    if is_plain_cpu(&x) {
+        let out = maps::enlarge_bicubic(samples(&primitive(x)), height, width, factor);
+        return tensor(out, [n, c, height * factor, width * factor]);
+    }
     interpolate_padded(x, 2, InterpolateMode::Bicubic, [height * factor, width * factor])
 }
 

@@ -253,9 +253,8 @@ impl Drn {
             height.is_multiple_of(alignment) && width.is_multiple_of(alignment),
             "local pooling needs sides in multiples of {alignment}, got {width}x{height}"
         );
-        // No gradient is needed with respect to the picture, and not every backend has one for bicubic.
         // Enlarging keeps sums of colours and means, which are therefore taken from fewer pixels.
-        let enlarged = enlarge_bicubic(self.sub_mean.forward(x.detach()), self.architecture.scale);
+        let enlarged = enlarge_bicubic(self.sub_mean.forward(x), self.architecture.scale);
         let features = self.head.forward(enlarged);
         Pass { features, copies: Vec::new(), pictures: Vec::new(), pooling, every_level: true }
     }
@@ -279,9 +278,8 @@ impl Drn {
                 x = self.levels[level].blocks[block].forward(x, pooling, 1 << level, probe);
             }
             UnitKind::Up { level } => {
-                x = self.levels[level].rise(x, probe);
                 let copy = copies.pop().expect("one copy a level");
-                x = Tensor::cat(vec![x, copy], 1);
+                x = self.levels[level].rise(x, copy, probe);
                 if every_level || level + 1 == self.levels.len() {
                     pictures.push(self.picture(level + 1, x.clone()));
                 }

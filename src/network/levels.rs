@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use burn::tensor::Tensor;
-use dualres_kernels::{Activation, pixel_shuffle};
+use dualres_kernels::{Activation, pixel_shuffle, pixel_shuffle_beside};
 
 use crate::{
     Pooling, Result,
@@ -80,20 +80,20 @@ impl Level {
         Self { blocks, up, reduce, joined: OnceLock::new() }
     }
 
-    /// Doubles the resolution.
-    pub(crate) fn rise(&self, x: Tensor<4>, probe: Probe<'_>) -> Tensor<4> {
+    /// Doubles the resolution and puts `copy`, the encoder's features of that resolution, after the result's channels.
+    pub(crate) fn rise(&self, x: Tensor<4>, copy: Tensor<4>, probe: Probe<'_>) -> Tensor<4> {
         if let Some(probe) = probe {
             let inner = pixel_shuffle(self.up.forward(x));
             let output = self.reduce.forward(inner.clone());
             probe(&inner, &output);
-            return output;
+            return Tensor::cat(vec![output, copy], 1);
         }
         if !self.joining_pays() {
-            return self.reduce.forward(pixel_shuffle(self.up.forward(x)));
+            return Tensor::cat(vec![self.reduce.forward(pixel_shuffle(self.up.forward(x))), copy], 1);
         }
         let (weight, bias) =
             if self.up.weight.is_autodiff() { self.join() } else { self.joined.get_or_init(|| self.join()).clone() };
-        pixel_shuffle(dualres_kernels::conv2d(x, weight, bias, Default::default()))
+        pixel_shuffle_beside(dualres_kernels::conv2d(x, weight, bias, Default::default()), copy)
     }
 
     /// To be called after weights have changed.

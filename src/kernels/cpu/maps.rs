@@ -39,51 +39,70 @@ pub(crate) fn cell_means(x: &[f32], height: usize, width: usize, cell: usize) ->
         return out;
     }
     out.par_chunks_mut(rows * columns).zip(x.par_chunks(height * width)).for_each_init(
-        || vec![0.0_f32; width],
-        |sums, (out, plane)| {
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                sums.fill(0.0);
-                for line in plane[row * cell * width..].chunks_exact(width).take(cell) {
-                    sums.iter_mut().zip(line).for_each(|(sum, &value)| *sum += value);
-                }
-                for (out, sums) in out.iter_mut().zip(sums.chunks_exact(cell)) {
-                    *out = sums.iter().sum::<f32>() / (cell * cell) as f32;
-                }
-            }
-        },
+        || vec![0.0_f32; columns * cell],
+        |sums, (out, plane)| Arch::new().dispatch(CellMeans { plane, width, cell, sums, out }),
     );
     out
 }
 
-/// `x * scale + residual`, where `scale` is interpolated bilinearly between the centres of the cells of a grid and
-/// constant beyond the outermost centres: [planes, H, W] with a grid [planes, rows, columns], H and W whole multiples.
+struct CellMeans<'a> {
+    plane: &'a [f32],
+    width: usize,
+    cell: usize,
+    sums: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for CellMeans<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { plane, width, cell, sums, out } = self;
+        for (row, out) in out.chunks_exact_mut(sums.len() / cell).enumerate() {
+            sums.fill(0.0);
+            for line in plane[row * cell * width..].chunks_exact(width).take(cell) {
+                for (sum, &value) in sums.iter_mut().zip(line) {
+                    *sum += value;
+                }
+            }
+            for (out, sums) in out.iter_mut().zip(sums.chunks_exact(cell)) {
+                *out = sums.iter().sum::<f32>() / (cell * cell) as f32;
+            }
+        }
+    }
+}
+
+/// `x * scale + residual` in place of `x`, where `scale` is interpolated bilinearly between the centres of the cells of
+/// a grid and constant beyond the outermost centres: [planes, H, W] with a grid [planes, rows, columns], H and W whole
+/// multiples.
 pub(crate) fn modulate(
-    x: &[f32],
+    x: &mut [f32],
     grid: &[f32],
     residual: &[f32],
     [height, width]: [usize; 2],
     [rows, columns]: [usize; 2],
-) -> Vec<f32> {
+) {
     let (cell_height, cell_width) = (height / rows, width / columns);
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(height * width).enumerate().for_each_init(
-        || (vec![0.0_f32; columns], vec![0.0_f32; width]),
-        |(between, scales), (plane, out)| {
+    // From one centre to the next the way is the same everywhere.
+    let half = cell_width / 2;
+    let ramp: Vec<f32> =
+        (0..cell_width).map(|i| (i as f32 + 0.5 + cell_width as f32 / 2.0 - half as f32) / cell_width as f32).collect();
+    x.par_chunks_mut(height * width).zip(residual.par_chunks(height * width)).enumerate().for_each_init(
+        || vec![0.0_f32; columns + 2],
+        |between, (plane, (x, residual))| {
             let grid = &grid[plane * rows * columns..][..rows * columns];
-            let start = plane * height * width;
-            for (y, out) in out.chunks_exact_mut(width).enumerate() {
+            for (y, (x, residual)) in x.chunks_exact_mut(width).zip(residual.chunks_exact(width)).enumerate() {
                 let (low, high, mix) = neighbours(y, cell_height, rows);
-                for (column, value) in between.iter_mut().enumerate() {
+                for (column, value) in between[1..=columns].iter_mut().enumerate() {
                     *value = lerp(grid[low * columns + column], grid[high * columns + column], mix);
                 }
-                expand(between, cell_width, scales);
-                let row = start + y * width..start + (y + 1) * width;
-                let operands = Row { x: &x[row.clone()], scales, residual: &residual[row], out };
-                Arch::new().dispatch(operands);
+                between[0] = between[1];
+                between[columns + 1] = between[columns];
+                Arch::new().dispatch(ModulateRow { x, residual, between, ramp: &ramp, half });
             }
         },
     );
-    out
 }
 
 fn lerp(a: f32, b: f32, mix: f32) -> f32 {
@@ -97,49 +116,148 @@ fn neighbours(position: usize, cell: usize, cells: usize) -> (usize, usize, f32)
     (low, (low + 1).min(cells - 1), at - low as f32)
 }
 
-/// Interpolates a row of cells to a row of positions.
-fn expand(cells: &[f32], cell: usize, out: &mut [f32]) {
-    for (x, out) in out.iter_mut().enumerate() {
-        let (low, high, mix) = neighbours(x, cell, cells.len());
-        *out = lerp(cells[low], cells[high], mix);
-    }
-}
-
-struct Row<'a> {
-    x: &'a [f32],
-    scales: &'a [f32],
+struct ModulateRow<'a> {
+    x: &'a mut [f32],
     residual: &'a [f32],
-    out: &'a mut [f32],
+    /// Scales at the centres of cells, the outermost twice.
+    between: &'a [f32],
+    ramp: &'a [f32],
+    half: usize,
 }
 
-impl WithSimd for Row<'_> {
+impl WithSimd for ModulateRow<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (((out, &x), &scale), &residual) in self.out.iter_mut().zip(self.x).zip(self.scales).zip(self.residual) {
-            *out = x * scale + residual;
+        let Self { x, residual, between, ramp, half } = self;
+        let mut start = 0;
+        for (index, pair) in between.windows(2).enumerate() {
+            // The first and the last piece are parts of a cell: before the first centre and after the last.
+            let end = (half + index * ramp.len()).min(x.len());
+            let (scale, slope) = (pair[0], pair[1] - pair[0]);
+            let pieces = x[start..end].iter_mut().zip(&residual[start..end]).zip(ramp);
+            for ((x, &residual), &way) in pieces {
+                *x = *x * (scale + slope * way) + residual;
+            }
+            start = end;
         }
     }
 }
 
-/// [planes, 4, H, W] to [planes, 2H, 2W]: part 2i + j goes to row parity i and column parity j.
-pub(crate) fn pixel_shuffle(x: &[f32], height: usize, width: usize) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    if out.is_empty() {
+/// Bicubic enlargement by a whole factor (a = -0.75, corners not aligned, borders repeated): [planes, H, W] to
+/// [planes, factor * H, factor * W].
+pub(crate) fn enlarge_bicubic(x: &[f32], height: usize, width: usize, factor: usize) -> Vec<f32> {
+    let taps: Vec<(isize, [f32; 4])> = (0..factor).map(|phase| bicubic_taps(phase, factor)).collect();
+    let wide = width * factor;
+    let mut out = vec![0.0; x.len() * factor * factor];
+    // Rows first, as they are the fewer.
+    let mut rows = vec![0.0; x.len() * factor];
+    rows.par_chunks_mut(wide).zip(x.par_chunks(width)).with_min_len(16).for_each(|(out, row)| {
+        Arch::new().dispatch(EnlargeRow { row, taps: &taps, out });
+    });
+    out.par_chunks_mut(wide).enumerate().with_min_len(16).for_each(|(line, out)| {
+        let (plane, line) = (line / (height * factor), line % (height * factor));
+        let (offset, weights) = taps[line % factor];
+        let row = |k: isize| {
+            let y = ((line / factor) as isize + offset + k).clamp(0, height as isize - 1) as usize;
+            &rows[(plane * height + y) * wide..][..wide]
+        };
+        Arch::new().dispatch(MixRows { rows: [row(0), row(1), row(2), row(3)], weights, out });
+    });
+    out
+}
+
+/// First neighbour of a phase relative to its pixel, and the weights of it and the three after it.
+fn bicubic_taps(phase: usize, factor: usize) -> (isize, [f32; 4]) {
+    const A: f64 = -0.75;
+    let at = (phase as f64 + 0.5) / factor as f64 - 0.5;
+    let t = at - at.floor();
+    let near = |d: f64| ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0;
+    let far = |d: f64| ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A;
+    let weights = [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)];
+    (at.floor() as isize - 1, weights.map(|weight| weight as f32))
+}
+
+struct EnlargeRow<'a> {
+    row: &'a [f32],
+    taps: &'a [(isize, [f32; 4])],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for EnlargeRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { row, taps, out } = self;
+        let last = row.len() as isize - 1;
+        for (x, out) in out.chunks_exact_mut(taps.len()).enumerate() {
+            for (out, (offset, weights)) in out.iter_mut().zip(taps) {
+                let mut sum = 0.0;
+                for (k, weight) in weights.iter().enumerate() {
+                    let at = (x as isize + offset + k as isize).clamp(0, last) as usize;
+                    sum += weight * row[at];
+                }
+                *out = sum;
+            }
+        }
+    }
+}
+
+struct MixRows<'a> {
+    rows: [&'a [f32]; 4],
+    weights: [f32; 4],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for MixRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let [a, b, c, d] = self.rows;
+        let [wa, wb, wc, wd] = self.weights;
+        for ((((out, a), b), c), d) in self.out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *out = a * wa + b * wb + c * wc + d * wd;
+        }
+    }
+}
+
+/// [planes, 4, H, W] to [planes, 2H, 2W] for each picture, part 2i + j going to row parity i and column parity j, and
+/// the planes of `beside` ([planes, 2H, 2W]) after them: [N, 4C, H, W] and [N, D, 2H, 2W] to [N, C + D, 2H, 2W].
+pub(crate) fn shuffle_beside(
+    x: &[f32],
+    [n, parts, height, width]: [usize; 4],
+    beside: &[f32],
+    others: usize,
+) -> Vec<f32> {
+    let (area, channels) = (height * width, parts / 4);
+    let each = channels + others;
+    let mut out = Vec::with_capacity(n * each * 4 * area);
+    if out.capacity() == 0 {
         return out;
     }
-    let area = height * width;
-    out.par_chunks_mut(4 * area).zip(x.par_chunks(4 * area)).for_each(|(out, parts)| {
+    let memory = &mut out.spare_capacity_mut()[..n * each * 4 * area];
+    memory.par_chunks_mut(4 * area).enumerate().for_each(|(index, out)| {
+        let (picture, channel) = (index / each, index % each);
+        if channel >= channels {
+            let source = &beside[(picture * others + channel - channels) * 4 * area..][..4 * area];
+            out.write_copy_of_slice(source);
+            return;
+        }
+        let parts = &x[(picture * channels + channel) * 4 * area..][..4 * area];
         for (line, out) in out.chunks_exact_mut(2 * width).enumerate() {
             let (y, i) = (line / 2, line % 2);
             let left = &parts[2 * i * area + y * width..][..width];
             let right = &parts[(2 * i + 1) * area + y * width..][..width];
             for ((pair, &left), &right) in out.chunks_exact_mut(2).zip(left).zip(right) {
-                pair[0] = left;
-                pair[1] = right;
+                pair[0].write(left);
+                pair[1].write(right);
             }
         }
     });
+    // SAFETY: every plane of every picture has been written in full, a line for each of its `2 * height`.
+    unsafe { out.set_len(n * each * 4 * area) };
     out
 }

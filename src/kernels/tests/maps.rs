@@ -1,8 +1,12 @@
 //! The fused feature-map operations against their compositions, which run where gradients are recorded.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use burn::tensor::{Device, Distribution, Tensor};
-use dualres_kernels::{cell_means, modulate, pixel_shuffle};
+use burn::tensor::{
+    Device, Distribution, Tensor,
+    module::interpolate,
+    ops::{InterpolateMode, InterpolateOptions},
+};
+use dualres_kernels::{cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
 use proptest::prelude::*;
 
 /// Largest difference between what `op` gives without and with gradients recorded.
@@ -36,5 +40,20 @@ proptest! {
     #[test]
     fn shuffle(n in 1..3_usize, c in 1..5_usize, h in 1..9_usize, w in 1..9_usize) {
         prop_assert!(difference(&[[n, 4 * c, h, w]], |mut x| pixel_shuffle(x.remove(0))) == 0.0);
+    }
+
+    #[test]
+    fn shuffle_beside(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
+        let shapes = [[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]];
+        prop_assert!(difference(&shapes, |x| pixel_shuffle_beside(x[0].clone(), x[1].clone())) == 0.0);
+    }
+
+    #[test]
+    fn bicubic(n in 1..3_usize, c in 1..4_usize, h in 1..20_usize, w in 1..20_usize, factor in 2..9_usize) {
+        let x = Tensor::<4>::random([n, c, h, w], Distribution::Uniform(-1.0, 1.0), &Device::flex());
+        let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
+        let theirs = interpolate(x.clone(), options.with_output_size([h * factor, w * factor]));
+        let gap = (enlarge_bicubic(x, factor) - theirs).abs().max().into_scalar::<f32>();
+        prop_assert!(gap < 1e-5, "{}", gap);
     }
 }
