@@ -188,16 +188,16 @@ fn covered(x: &FlexTensor, weight: &FlexTensor, spec: ConvSpec) -> bool {
     x.dtype() == DType::F32 && dims(x).iter().all(|&side| side > 0) && cpu::covers(dims(weight), spec)
 }
 
-fn dims(tensor: &FlexTensor) -> [usize; 4] {
+pub(crate) fn dims(tensor: &FlexTensor) -> [usize; 4] {
     std::array::from_fn(|axis| tensor.layout().shape()[axis])
 }
 
-fn flex_tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
+pub(crate) fn flex_tensor(data: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(data, shape))
 }
 
 /// The samples of a tensor in row-major order.
-fn samples(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn samples(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("made contiguous before")
 }
 

@@ -10,10 +10,12 @@ mod extension;
 mod maps;
 mod prepared;
 mod spec;
+mod training;
 
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};
-pub use maps::{cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
+pub use maps::{attend, cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
 pub use spec::{Activation, ConvSpec};
+pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.
 pub mod slices {

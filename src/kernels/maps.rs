@@ -5,12 +5,13 @@ use burn::{
     backend::{DispatchDevice, Flex, flex::FlexTensor},
     tensor::{
         Tensor, TensorData,
+        activation::sigmoid,
         module::{avg_pool2d, interpolate},
         ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
     },
 };
 
-use crate::cpu::maps;
+use crate::{Activation, AttentionLayers, ConvSpec, conv2d, cpu::maps, training};
 
 /// Means over cells of `cell` x `cell` positions: [N, C, H, W] to [N, C, H / cell, W / cell].
 pub fn cell_means(x: Tensor<4>, cell: usize) -> Tensor<4> {
@@ -57,6 +58,9 @@ pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
 pub fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
     let ([n, c, h, w], [_, others, _, _]) = (x.dims(), beside.dims());
     assert_eq!(beside.dims(), [n, others, 2 * h, 2 * w], "twice the size");
+    if x.is_autodiff() && beside.is_autodiff() && is_cpu(&x) {
+        return training::pixel_shuffle_beside(x, beside);
+    }
     if !is_plain_cpu(&x) || !is_plain_cpu(&beside) {
         return Tensor::cat(vec![pixel_shuffle(x), beside], 1);
     }
@@ -104,9 +108,28 @@ fn repeat_border(x: Tensor<4>, axis: usize, count: usize) -> Tensor<4> {
     Tensor::cat(parts, axis)
 }
 
+/// Channel attention over whole pictures and the skip around it: `x * scale + residual` for `x` and `residual`
+/// [N, C, H, W], where the scale of each channel of each picture is made by the layers of the means of the channels.
+pub fn attend(x: Tensor<4>, residual: Tensor<4>, layers: AttentionLayers) -> Tensor<4> {
+    if x.is_autodiff() && residual.is_autodiff() && layers.squeeze.is_autodiff() && is_cpu(&x) {
+        return training::attend(x, residual, layers);
+    }
+    let means = x.clone().mean_dim(3).mean_dim(2);
+    let squeezing = ConvSpec::default().with_activation(Activation::Relu);
+    let hidden = conv2d(means, layers.squeeze, Some(layers.squeeze_bias), squeezing);
+    let scale = sigmoid(conv2d(hidden, layers.excite, Some(layers.excite_bias), ConvSpec::default()));
+    modulate(x, scale, residual)
+}
+
+/// Whether a tensor lies on the CPU backend.
+fn is_cpu(x: &Tensor<4>) -> bool {
+    let device = if x.is_autodiff() { x.device().inner() } else { x.device() };
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
 /// Whether a tensor lies on the CPU backend and no gradient is recorded through it.
 fn is_plain_cpu(x: &Tensor<4>) -> bool {
-    !x.is_autodiff() && matches!(x.device().as_dispatch(), DispatchDevice::Flex(_))
+    !x.is_autodiff() && is_cpu(x)
 }
 
 fn primitive(x: Tensor<4>) -> FlexTensor {

@@ -1,7 +1,7 @@
 //! Channel attention, with the statistics of the whole picture or of a neighbourhood.
 
 use burn::tensor::{Tensor, activation::sigmoid, module::avg_pool2d, ops::AvgPoolOptions};
-use dualres_kernels::{Activation, cell_means, modulate};
+use dualres_kernels::{Activation, AttentionLayers, attend, cell_means, modulate};
 
 use crate::{
     Architecture, Result,
@@ -74,7 +74,7 @@ impl ChannelAttention {
         magnification: usize,
     ) -> Tensor<4> {
         let means = match pooling {
-            Pooling::Global => x.clone().mean_dim(3).mean_dim(2),
+            Pooling::Global => return attend(x, residual, self.layers()),
             Pooling::Local { cell, window_cells } => {
                 // Beyond the picture there is nothing to average.
                 let window = AvgPoolOptions::new([window_cells; 2])
@@ -85,6 +85,16 @@ impl ChannelAttention {
             }
         };
         modulate(x, self.excitation(means), residual)
+    }
+
+    fn layers(&self) -> AttentionLayers {
+        let bias = |conv: &Conv| conv.bias.clone().expect("built with a bias");
+        AttentionLayers {
+            squeeze: self.squeeze.weight.clone(),
+            squeeze_bias: bias(&self.squeeze),
+            excite: self.excite.weight.clone(),
+            excite_bias: bias(&self.excite),
+        }
     }
 
     fn excitation(&self, mean: Tensor<4>) -> Tensor<4> {

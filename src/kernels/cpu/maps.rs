@@ -87,7 +87,7 @@ pub(crate) fn modulate(
     // From one centre to the next the way is the same everywhere.
     let half = cell_width / 2;
     let ramp: Vec<f32> =
-        (0..cell_width).map(|i| (i as f32 + 0.5 + cell_width as f32 / 2.0 - half as f32) / cell_width as f32).collect();
+        (0..cell_width).map(|i| (i as f32 + 0.5 + half as f32 - cell_width as f32 / 2.0) / cell_width as f32).collect();
     x.par_chunks_mut(height * width).zip(residual.par_chunks(height * width)).enumerate().for_each_init(
         || vec![0.0_f32; columns + 2],
         |between, (plane, (x, residual))| {
@@ -260,4 +260,32 @@ pub(crate) fn shuffle_beside(
     // SAFETY: every plane of every picture has been written in full, a line for each of its `2 * height`.
     unsafe { out.set_len(n * each * 4 * area) };
     out
+}
+
+/// The gradient of [`shuffle_beside`]: `grad` [N, C + D, 2H, 2W] to [N, 4C, H, W] and [N, D, 2H, 2W].
+pub(crate) fn unshuffle_beside(
+    grad: &[f32],
+    [n, each, height, width]: [usize; 4],
+    others: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (area, channels) = (height * width, each - others);
+    let mut shuffled = vec![0.0; n * channels * area];
+    let (half, quarter) = (width / 2, area / 4);
+    shuffled.par_chunks_mut(area).enumerate().for_each(|(index, parts)| {
+        let plane = &grad[(index / channels * each + index % channels) * area..][..area];
+        for (line, row) in plane.chunks_exact(width).enumerate() {
+            let (y, i) = (line / 2, line % 2);
+            let (left, right) = parts[2 * i * quarter..][..2 * quarter].split_at_mut(quarter);
+            let targets = left[y * half..].iter_mut().zip(&mut right[y * half..]);
+            for (pair, (left, right)) in row.chunks_exact(2).zip(targets) {
+                *left = pair[0];
+                *right = pair[1];
+            }
+        }
+    });
+    let mut beside = Vec::with_capacity(n * others * area);
+    for picture in grad.chunks_exact(each * area) {
+        beside.extend_from_slice(&picture[channels * area..]);
+    }
+    (shuffled, beside)
 }

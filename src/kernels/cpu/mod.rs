@@ -12,6 +12,7 @@
 //! Work is cut into tiles whose number depends on shapes only, and partial sums are added in a fixed order: results
 //! do not depend on the number of threads.
 
+pub(crate) mod attention;
 pub(crate) mod maps;
 mod micro;
 mod output;

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use burn::tensor::{
-    Device, Distribution, Tensor,
+    Device, Distribution, Tensor, activation,
     module::interpolate,
     ops::{InterpolateMode, InterpolateOptions},
 };
-use dualres_kernels::{cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
+use dualres_kernels::{
+    AttentionLayers, attend, cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside,
+};
 use proptest::prelude::*;
 
 /// Largest difference between what `op` gives without and with gradients recorded.
@@ -56,4 +58,62 @@ proptest! {
         let gap = (enlarge_bicubic(x, factor) - theirs).abs().max().into_scalar::<f32>();
         prop_assert!(gap < 1e-5, "{}", gap);
     }
+
+    #[test]
+    fn gradients_of_attention(n in 1..3_usize, c in 1..9_usize, r in 1..4_usize, h in 1..12_usize, w in 1..12_usize) {
+        let shapes = [[n, c, h, w], [n, c, h, w], [r, c, 1, 1], [1, r, 1, 1], [c, r, 1, 1], [1, c, 1, 1]];
+        let layers = |x: &[Tensor<4>]| AttentionLayers {
+            squeeze: x[2].clone(),
+            squeeze_bias: x[3].clone().reshape([r]),
+            excite: x[4].clone(),
+            excite_bias: x[5].clone().reshape([c]),
+        };
+        let gap = gradient_gap(
+            &shapes,
+            |x| attend(x[0].clone(), x[1].clone(), layers(x)),
+            |x| {
+                let means = x[0].clone().mean_dim(3).mean_dim(2).swap_dims(1, 3);
+                let layer = |input: Tensor<4>, weight: &Tensor<4>, bias: &Tensor<4>| {
+                    let [out, inputs, _, _] = weight.dims();
+                    input.matmul(weight.clone().reshape([1, 1, out, inputs]).swap_dims(2, 3)) + bias.clone().swap_dims(1, 3)
+                };
+                let hidden = activation::relu(layer(means, &x[2], &x[3]));
+                let scale = activation::sigmoid(layer(hidden, &x[4], &x[5])).swap_dims(1, 3);
+                x[0].clone() * scale + x[1].clone()
+            },
+        );
+        prop_assert!(gap < 1e-4, "{}", gap);
+    }
+
+    #[test]
+    fn gradients_of_shuffle_beside(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
+        let gap = gradient_gap(
+            &[[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]],
+            |x| pixel_shuffle_beside(x[0].clone(), x[1].clone()),
+            |x| Tensor::cat(vec![pixel_shuffle(x[0].clone()), x[1].clone()], 1),
+        );
+        prop_assert!(gap < 1e-6, "{}", gap);
+    }
+}
+
+/// Largest difference between the outputs, and between the gradients of a random functional of them with respect to
+/// every input, of an operation with its own backward pass and its composition of Burn's operations.
+fn gradient_gap(
+    shapes: &[[usize; 4]],
+    own: impl Fn(&[Tensor<4>]) -> Tensor<4>,
+    composed: impl Fn(&[Tensor<4>]) -> Tensor<4>,
+) -> f32 {
+    let device = Device::flex().autodiff();
+    let random = |shape| Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+    let inputs: Vec<_> = shapes.iter().map(|&shape| random(shape).require_grad()).collect();
+    let (ours, theirs) = (own(&inputs), composed(&inputs));
+    assert_eq!(ours.dims(), theirs.dims());
+    let direction = random(ours.dims());
+    let mut gap = (ours.clone() - theirs.clone()).abs().max().into_scalar::<f32>();
+    let (ours, theirs) = ((ours * direction.clone()).sum().backward(), (theirs * direction).sum().backward());
+    for input in &inputs {
+        let difference = input.grad(&ours).unwrap() - input.grad(&theirs).unwrap();
+        gap = gap.max(difference.abs().max().into_scalar::<f32>());
+    }
+    gap
 }
