@@ -418,6 +418,31 @@ pub(crate) enum ModelsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write a model for other programs: ONNX for any runtime, or a model file of our own
+    ///
+    /// Pictures are [batch, 3, height, width] of RGB in [0, 255], with any batch, height and width; results are neither
+    /// clamped nor rounded.
+    #[command(after_help = "Examples:
+  dualres models export x4 --format onnx -o x4.onnx
+  dualres models export x4 --format onnx --part way-back -o x4-dual.onnx
+  dualres models export x2 --format safetensors -o x2.safetensors")]
+    Export {
+        /// Model by name or file
+        #[arg(value_name = "NAME|FILE")]
+        model: String,
+        /// Kind of file
+        #[arg(long, value_enum)]
+        format: ExportFormat,
+        /// File to write, replaced if it exists
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// For ONNX: what channel attention averages over
+        #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
+        pooling: PoolingArg,
+        /// For ONNX: which of the networks
+        #[arg(long, value_enum, default_value_t = ExportPart::Upscaler)]
+        part: ExportPart,
+    },
     /// Convert an official DRN checkpoint (.pt) to a model file
     #[command(after_help = "Examples:
   dualres models import DRNS4x.pt -o drn-s-x4.safetensors
@@ -435,6 +460,24 @@ pub(crate) enum ModelsCommand {
         #[arg(long, default_value = "unknown")]
         licence: String,
     },
+}
+
+/// Files that models are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Open Neural Network Exchange, operators of version 17
+    Onnx,
+    /// Model file of this program
+    Safetensors,
+}
+
+/// Networks of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportPart {
+    /// From low to high resolution
+    Upscaler,
+    /// From the result back to the input's size: the dual models
+    WayBack,
 }
 
 /// List what networks can run on

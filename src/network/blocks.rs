@@ -48,7 +48,7 @@ pub(crate) struct Conv {
     pub(crate) weight: Tensor<4>,
     /// [outputs]
     pub(crate) bias: Option<Tensor<1>>,
-    stride: usize,
+    pub(crate) stride: usize,
 }
 
 impl Conv {

@@ -15,12 +15,12 @@ const MEAN_COLOUR: [f32; 3] = [0.4488, 0.4371, 0.4040];
 
 /// Subtraction and addition of the mean colour around the network.
 #[derive(Clone, Debug)]
-struct MeanShift {
+pub(crate) struct MeanShift {
     /// What imported weights have instead of the published constants: matrix [3, 3, 1, 1] and bias [3].
-    trained: Option<(Tensor<4>, Tensor<1>)>,
+    pub(crate) trained: Option<(Tensor<4>, Tensor<1>)>,
     /// [1, 3, 1, 1]
-    offset: Tensor<4>,
-    name: &'static str,
+    pub(crate) offset: Tensor<4>,
+    pub(crate) name: &'static str,
 }
 
 impl MeanShift {
@@ -110,8 +110,8 @@ impl Pass {
 #[derive(Clone, Debug)]
 pub struct Drn {
     architecture: Architecture,
-    sub_mean: MeanShift,
-    add_mean: MeanShift,
+    pub(crate) sub_mean: MeanShift,
+    pub(crate) add_mean: MeanShift,
     pub(crate) head: Conv,
     pub(crate) down: Vec<DownBlock>,
     pub(crate) levels: Vec<Level>,

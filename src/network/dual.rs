@@ -14,7 +14,7 @@ use crate::{
 /// what a real down-sampling would have to give: if D(P(x)) is not x, P has changed the picture.
 #[derive(Clone, Debug)]
 pub struct DualModel {
-    block: DownBlock,
+    pub(crate) block: DownBlock,
 }
 
 impl DualModel {

@@ -102,7 +102,7 @@ impl Level {
     }
 
     /// Whether the joined convolution has fewer multiply-accumulates than the two it replaces.
-    fn joining_pays(&self) -> bool {
+    pub(crate) fn joining_pays(&self) -> bool {
         let [inner4, inputs, kernel, _] = self.up.weight.dims();
         let [outputs, inner, _, _] = self.reduce.weight.dims();
         inputs * kernel * kernel * outputs <= inputs * kernel * kernel * (inner4 / 4) + inner * outputs
@@ -111,7 +111,7 @@ impl Level {
     /// Between the two convolutions there is only a pixel shuffle: one convolution with the product of their weights
     /// gives the same, with as many channels as come out in place of the inner ones, which are the widest features of
     /// the network.
-    fn join(&self) -> (Tensor<4>, Option<Tensor<1>>) {
+    pub(crate) fn join(&self) -> (Tensor<4>, Option<Tensor<1>>) {
         let [_, inputs, kernel, _] = self.up.weight.dims();
         let [outputs, inner, _, _] = self.reduce.weight.dims();
         let reduce = self.reduce.weight.clone().reshape([outputs, inner]);

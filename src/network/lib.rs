@@ -16,6 +16,7 @@ pub mod device;
 mod drn;
 mod dual;
 mod error;
+pub mod export;
 pub mod import;
 mod levels;
 mod loss;

@@ -1,12 +1,23 @@
 //! `dualres models`
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, cost, import};
+use dualres_network::{
+    Description, Pooling, cost,
+    export::{Part, onnx},
+    import,
+};
 use serde_json::{Value, json};
 
 use super::library;
-use crate::{cli::ModelsCommand, library::Entry, report, report::Outcome};
+use crate::{
+    cli::{ExportFormat, ExportPart, ModelsCommand, PoolingArg},
+    library::Entry,
+    report,
+    report::Outcome,
+};
 
 /// Side of the low-resolution input that MACs are stated for, as in the publications.
 const MAC_INPUT: usize = 96;
@@ -15,6 +26,9 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
     match command {
         ModelsCommand::List { json } => list(json),
         ModelsCommand::Show { model, json } => show(&model, json),
+        ModelsCommand::Export { model, format, output, pooling, part } => {
+            export(&model, format, &output, pooling, part)
+        }
         ModelsCommand::Import { file, dual, output, licence } => {
             let mut model = import::read_checkpoints(&file, dual.as_deref(), &Device::flex())?;
             model.description.licence = licence;
@@ -24,6 +38,30 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
     }
+}
+
+fn export(
+    name: &str,
+    format: ExportFormat,
+    output: &Path,
+    pooling: PoolingArg,
+    part: ExportPart,
+) -> anyhow::Result<Outcome> {
+    let model = library().load(name)?;
+    let (bytes, what) = match (format, part) {
+        (ExportFormat::Safetensors, _) => (model.to_bytes(), "all networks of the model"),
+        (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the way back"),
+        (ExportFormat::Onnx, ExportPart::Upscaler) => {
+            let pooling = match pooling {
+                PoolingArg::Local => model.description.local_pooling(),
+                PoolingArg::Global => Pooling::Global,
+            };
+            (onnx(&model, Part::Primal(pooling))?, "the network from low to high resolution")
+        }
+    };
+    write_atomically(output, &bytes)?;
+    report::line(&format!("{} written: {what}, {} bytes", output.display(), bytes.len()));
+    Ok(Outcome::Done)
 }
 
 fn list(json: bool) -> anyhow::Result<Outcome> {
