@@ -19,5 +19,5 @@ pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.
 pub mod slices {
-    pub use crate::cpu::{Gradients, forward, gradients, instruction_set};
+    pub use crate::cpu::{Gradients, forward, gradients, instruction_set, limit_lanes};
 }

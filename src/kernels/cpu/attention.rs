@@ -2,10 +2,10 @@
 //!
 //! `out = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2) + residual`, the mean over the positions of each plane.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::maps;
+use super::{dispatch::dispatch, maps};
 
 /// Weights of the two layers: `squeeze` [R, C], `excite` [C, R], and their biases.
 #[derive(Clone, Copy)]
@@ -52,9 +52,11 @@ pub(crate) fn forward(
     let means: Vec<f32> = x.par_chunks(area).map(|plane| maps::sum(plane) / area as f32).collect();
     let scales: Vec<f32> = means.chunks_exact(channels).flat_map(|means| layers.run(means).1).collect();
     let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(area).zip(x.par_chunks(area)).zip(residual.par_chunks(area)).zip(&scales).for_each(
-        |(((out, x), residual), &scale)| Arch::new().dispatch(Scale { x, scale, added: Added::Each(residual), out }),
-    );
+    out.par_chunks_mut(area)
+        .zip(x.par_chunks(area))
+        .zip(residual.par_chunks(area))
+        .zip(&scales)
+        .for_each(|(((out, x), residual), &scale)| dispatch(Scale { x, scale, added: Added::Each(residual), out }));
     (out, means)
 }
 
@@ -66,9 +68,8 @@ pub(crate) fn gradients(
     [channels, area]: [usize; 2],
     layers: Layers<'_>,
 ) -> Gradients {
-    let of_scale: Vec<f32> = (x.par_chunks(area).zip(grad.par_chunks(area)))
-        .map(|(x, grad)| Arch::new().dispatch(Dot { a: x, b: grad }))
-        .collect();
+    let of_scale: Vec<f32> =
+        (x.par_chunks(area).zip(grad.par_chunks(area))).map(|(x, grad)| dispatch(Dot { a: x, b: grad })).collect();
     let hidden_count = layers.squeeze_bias.len();
     let mut gradients = Gradients {
         x: vec![0.0; x.len()],
@@ -101,7 +102,7 @@ pub(crate) fn gradients(
         planes.extend(scales.into_iter().zip(of_means).map(|(scale, mean)| (scale, mean / area as f32)));
     }
     gradients.x.par_chunks_mut(area).zip(grad.par_chunks(area)).zip(planes).for_each(|((out, grad), (scale, mean))| {
-        Arch::new().dispatch(Scale { x: grad, scale, added: Added::All(mean), out });
+        dispatch(Scale { x: grad, scale, added: Added::All(mean), out });
     });
     gradients
 }

@@ -1,7 +1,9 @@
 //! Passes over feature maps that cost more in memory traffic than in arithmetic, each fused into one.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+
+use super::dispatch::dispatch;
 
 /// The sum of some values.
 pub(crate) fn sum(values: &[f32]) -> f32 {
@@ -27,7 +29,7 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
             simd.reduce_sum_f32s(total) + rest.iter().sum::<f32>()
         }
     }
-    Arch::new().dispatch(Sum(values))
+    dispatch(Sum(values))
 }
 
 /// Means over cells of `cell` x `cell` positions: [planes, H, W] to [planes, H / cell, W / cell]. Positions beyond
@@ -40,7 +42,7 @@ pub(crate) fn cell_means(x: &[f32], height: usize, width: usize, cell: usize) ->
     }
     out.par_chunks_mut(rows * columns).zip(x.par_chunks(height * width)).for_each_init(
         || vec![0.0_f32; columns * cell],
-        |sums, (out, plane)| Arch::new().dispatch(CellMeans { plane, width, cell, sums, out }),
+        |sums, (out, plane)| dispatch(CellMeans { plane, width, cell, sums, out }),
     );
     out
 }
@@ -99,7 +101,7 @@ pub(crate) fn modulate(
                 }
                 between[0] = between[1];
                 between[columns + 1] = between[columns];
-                Arch::new().dispatch(ModulateRow { x, residual, between, ramp: &ramp, half });
+                dispatch(ModulateRow { x, residual, between, ramp: &ramp, half });
             }
         },
     );
@@ -154,7 +156,7 @@ pub(crate) fn enlarge_bicubic(x: &[f32], height: usize, width: usize, factor: us
     // Rows first, as they are the fewer.
     let mut rows = vec![0.0; x.len() * factor];
     rows.par_chunks_mut(wide).zip(x.par_chunks(width)).with_min_len(16).for_each(|(out, row)| {
-        Arch::new().dispatch(EnlargeRow { row, taps: &taps, out });
+        dispatch(EnlargeRow { row, taps: &taps, out });
     });
     out.par_chunks_mut(wide).enumerate().with_min_len(16).for_each(|(line, out)| {
         let (plane, line) = (line / (height * factor), line % (height * factor));
@@ -163,7 +165,7 @@ pub(crate) fn enlarge_bicubic(x: &[f32], height: usize, width: usize, factor: us
             let y = ((line / factor) as isize + offset + k).clamp(0, height as isize - 1) as usize;
             &rows[(plane * height + y) * wide..][..wide]
         };
-        Arch::new().dispatch(MixRows { rows: [row(0), row(1), row(2), row(3)], weights, out });
+        dispatch(MixRows { rows: [row(0), row(1), row(2), row(3)], weights, out });
     });
     out
 }

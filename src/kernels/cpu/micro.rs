@@ -5,9 +5,10 @@
 //! up with the arithmetic. Twelve, the operands and one broadcast weight are what the 16 registers of AVX2 hold:
 //! one more and the sums are spilled in every step, at half the speed.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::{
+    dispatch::dispatch,
     output::Output,
     tile::{Layout, Tile},
 };
@@ -26,22 +27,6 @@ const GRADIENT_BLOCK: usize = 4;
 pub(crate) fn blocks(outputs: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = outputs.div_ceil(BLOCK);
     (0..count).map(move |index| index * outputs / count..(index + 1) * outputs / count)
-}
-
-pub(crate) fn instruction_set() -> &'static str {
-    struct Name;
-    impl WithSimd for Name {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    match Arch::new().dispatch(Name) {
-        16 => "AVX-512",
-        8 => "AVX2",
-        4 => "NEON",
-        _ => "portable",
-    }
 }
 
 /// Weights in the order the loops read them: block of output channels, channel, tap, output channel of the block.
@@ -93,7 +78,7 @@ pub(crate) fn correlate_tile(
         + layout.taps.iter().max().copied().unwrap_or(0)
         + layout.columns.next_multiple_of(MAX_LANES);
     assert!(input.len() >= reach, "scratch holds every position that is read");
-    Arch::new().dispatch(CorrelateTile { input, layout, packed, bias, activation, output, tile });
+    dispatch(CorrelateTile { input, layout, packed, bias, activation, output, tile });
 }
 
 struct CorrelateTile<'a> {
@@ -242,7 +227,7 @@ pub(crate) fn weight_gradient_tile(
             + whole
     };
     assert!(input.len() >= reach(layout) && gradient.len() >= reach(gradient_layout), "scratch holds the tile");
-    Arch::new().dispatch(WeightGradientTile { input, layout, gradient, gradient_layout, weight, bias });
+    dispatch(WeightGradientTile { input, layout, gradient, gradient_layout, weight, bias });
 }
 
 struct WeightGradientTile<'a> {

@@ -13,6 +13,7 @@
 //! do not depend on the number of threads.
 
 pub(crate) mod attention;
+mod dispatch;
 pub(crate) mod maps;
 mod micro;
 mod output;
@@ -22,6 +23,7 @@ mod winograd;
 use rayon::prelude::*;
 
 use crate::{Activation, ConvSpec, Wanted};
+pub use dispatch::{instruction_set, limit_lanes};
 use output::Output;
 use tile::{Scratch, Taps, Tiles};
 use winograd::{Kernels, TransformCost};
@@ -40,11 +42,6 @@ pub struct Gradients {
 pub(crate) fn covers(weight: [usize; 4], spec: ConvSpec) -> bool {
     let [_, _, kernel_h, kernel_w] = weight;
     kernel_h == kernel_w && matches!((kernel_h, spec.stride), (1 | 3, 1) | (3, 2))
-}
-
-/// Name of the instruction set the kernels use on this processor.
-pub fn instruction_set() -> &'static str {
-    micro::instruction_set()
 }
 
 /// Convolution of `x` ([N, C, H, W]) with `weight` ([O, C, K, K]) and an optional bias ([O]), and its activation.

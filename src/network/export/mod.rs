@@ -5,6 +5,9 @@
 
 mod graph;
 mod proto;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;
 
 use dualres_kernels::Activation;
 use prost::Message;

@@ -4,13 +4,14 @@
 //! (A e A^T) * (B^T d B), where e is the output gradient of the square. Six of the 36 frequencies, those of one row
 //! point, are computed at a time, so that long sums over squares find their operands in the second-level cache.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    FREQUENCIES, GAP, POINTS, SCRATCH, SIDE, Scratch, Strip, Strips, grow, lanes,
+    FREQUENCIES, GAP, POINTS, SCRATCH, SIDE, Scratch, Strip, Strips, grow,
     transform::{Border, gradient_line, input_line, kernel_gradient, load, load_all, six_columns},
 };
+use crate::cpu::dispatch::{dispatch, lanes};
 
 /// Floats of transformed values, of one row point, that a strip may take.
 const STRIP_FLOATS: usize = 96 * 1024;
@@ -38,7 +39,7 @@ pub(crate) fn weight_gradient(x: &[f32], x_shape: [usize; 4], grad: &[f32], outp
                 let strip = strips.get(index);
                 SCRATCH.with_borrow_mut(|scratch| {
                     let sums = &mut sums;
-                    Arch::new().dispatch(WeightGradient { x, x_shape, grad, outputs, strip, scratch, sums });
+                    dispatch(WeightGradient { x, x_shape, grad, outputs, strip, scratch, sums });
                 });
             }
             sums
@@ -71,6 +72,7 @@ impl WithSimd for WeightGradient<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, x_shape: [_, channels, height, width], grad, outputs, strip, scratch, sums } = self;
         let lanes = S::F32_LANES;
+        assert_eq!(lanes, strip.lanes, "vectors that the strips were cut for");
         let positions = strip.vectors() * lanes;
         let row_len = strip.row_len(lanes);
         let columns = strip.columns(lanes);

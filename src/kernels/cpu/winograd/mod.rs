@@ -16,10 +16,13 @@ mod transform;
 
 use std::cell::RefCell;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::output::Output;
+use super::{
+    dispatch::{dispatch, lanes},
+    output::Output,
+};
 use crate::Activation;
 
 pub(super) use gradient::weight_gradient;
@@ -36,18 +39,6 @@ const STRIP_FLOATS: usize = 112 * 1024;
 
 /// Floats between matrices beyond their size: matrices a power of two apart would compete for the same cache sets.
 const GAP: usize = 16;
-
-/// Lanes of a vector of `f32` on this processor.
-pub(super) fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    Arch::new().dispatch(Lanes)
-}
 
 /// What transforms cost for each channel of a square, whatever the number of channels on the other side, in
 /// multiply-adds of one lane. Fitted to measurements with AVX2.
@@ -85,6 +76,8 @@ struct Strip {
     /// First group of as many squares as a vector has lanes.
     group: usize,
     groups: usize,
+    /// Lanes that it was cut for.
+    lanes: usize,
 }
 
 impl Strip {
@@ -110,6 +103,7 @@ impl Strip {
 
 /// The cut of pictures into strips of at most `most` vectors; depends on shapes and lanes only.
 struct Strips {
+    lanes: usize,
     pictures: usize,
     rows: usize,
     groups: usize,
@@ -124,7 +118,7 @@ impl Strips {
         let across = groups.div_ceil(most.max(1));
         let wide = groups.div_ceil(across.max(1));
         let down = rows.div_ceil((most / wide.max(1)).max(1));
-        Self { pictures, rows, groups, down, across }
+        Self { lanes, pictures, rows, groups, down, across }
     }
 
     fn len(&self) -> usize {
@@ -139,7 +133,7 @@ impl Strips {
         };
         let (row, rows) = part(index / self.across % self.down, self.down, self.rows);
         let (group, groups) = part(index % self.across, self.across, self.groups);
-        Strip { picture: index / (self.across * self.down), row, rows, group, groups }
+        Strip { picture: index / (self.across * self.down), row, rows, group, groups, lanes: self.lanes }
     }
 }
 
@@ -181,7 +175,7 @@ pub(super) fn correlate(
     (0..strips.len()).into_par_iter().for_each(|index| {
         let strip = strips.get(index);
         SCRATCH.with_borrow_mut(|scratch| {
-            Arch::new().dispatch(Correlate { x, x_shape, kernels, bias, activation, out, strip, scratch });
+            dispatch(Correlate { x, x_shape, kernels, bias, activation, out, strip, scratch });
         });
     });
 }
@@ -204,6 +198,7 @@ impl WithSimd for Correlate<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { x, x_shape, kernels, bias, activation, out, strip, scratch } = self;
         let [_, channels, height, width] = x_shape;
+        assert_eq!(S::F32_LANES, strip.lanes, "vectors that the strips were cut for");
         let row_len = strip.row_len(S::F32_LANES);
         let positions = strip.vectors() * S::F32_LANES;
         let input_gap = channels * positions + GAP;
