@@ -16,7 +16,7 @@ use crate::{
     cli::{ExportFormat, ExportPart, ModelsCommand, PoolingArg},
     library::Entry,
     report,
-    report::Outcome,
+    report::{Misuse, Outcome},
 };
 
 /// Side of the low-resolution input that MACs are stated for, as in the publications.
@@ -49,7 +49,10 @@ fn export(
 ) -> anyhow::Result<Outcome> {
     let model = library().load(name)?;
     let (bytes, what) = match (format, part) {
-        (ExportFormat::Safetensors, _) => (model.to_bytes(), "all networks of the model"),
+        (ExportFormat::Safetensors, ExportPart::WayBack) => {
+            return Err(Misuse("a model file holds all networks of the model; leave out --part".into()).into());
+        }
+        (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks of the model"),
         (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the way back"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {

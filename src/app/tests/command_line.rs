@@ -136,6 +136,7 @@ fn every_command_has_help_with_examples() {
         &["models", "list"],
         &["models", "show"],
         &["models", "import"],
+        &["models", "export"],
         &["devices"],
     ] {
         let run = dualres(&[command, &["--help"]].concat());
@@ -194,6 +195,29 @@ fn models_are_listed_shown_and_imported() {
     let wrong = dualres(&["models", "import", text(&input), "-o", text(&out)]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("not a checkpoint"));
+}
+
+#[test]
+fn models_are_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (onnx, file) = (folder.path().join("x2.onnx"), folder.path().join("x2.safetensors"));
+    let run = dualres(&["models", "export", "x2", "--format", "onnx", "-o", text(&onnx)]);
+    assert!(run.status.success(), "{run:?}");
+    // What the graph computes is tested where it is written; here, that all weights and the licence are in it.
+    let bytes = std::fs::read(&onnx).unwrap();
+    assert!(bytes.len() > 4 * 170_000 && bytes.windows(4).any(|part| part == b"CC0,"), "{} bytes", bytes.len());
+
+    let run = dualres(&["models", "export", "x2", "--format", "safetensors", "-o", text(&file)]);
+    assert!(run.status.success(), "{run:?}");
+    let weights = |name: &str| lines(&dualres(&["models", "show", name, "--json"]))[0].clone();
+    assert_eq!(weights(text(&file)), weights("x2"));
+
+    let wrong = ["models", "export", "x2", "--format", "safetensors", "--part", "way-back", "-o", text(&file)];
+    assert_eq!(dualres(&wrong).status.code(), Some(2));
+    let nowhere = folder.path().join("missing").join("x2.onnx");
+    let run = dualres(&["models", "export", "x2", "--format", "onnx", "-o", text(&nowhere)]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("x2.onnx"), "{run:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Convolution and its gradients over the shapes our networks are made of. Throughput is in floating-point operations
 //! of the direct method, two a multiply-accumulate, whatever method computes it.
 //!
-//! `cargo bench -p dualres-kernels --bench convolution` on a quiet machine; `-- "3x3 32"` for some of it.
+//! `cargo bench --workspace --bench convolution` on a quiet machine; `-- "3x3 32"` for some of it.
 #![allow(missing_docs, reason = "a benchmark has no users")]
 
 use std::{hint::black_box, time::Duration};
@@ -41,7 +41,7 @@ fn values(count: usize) -> Vec<f32> {
 fn convolution(criterion: &mut Criterion) {
     println!("instruction set: {}, threads: {}", slices::instruction_set(), rayon::current_num_threads());
     for Case { name, shape, outputs, kernel, stride } in CASES {
-        let spec = ConvSpec { stride, activation: Activation::Relu, ..ConvSpec::default() };
+        let spec = ConvSpec { stride, activation: Activation::Relu };
         let [n, c, h, w] = shape;
         let weight_shape = [outputs, c, kernel, kernel];
         let positions = n * h.div_ceil(stride) * w.div_ceil(stride);

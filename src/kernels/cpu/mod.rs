@@ -167,7 +167,6 @@ fn check(x: &[f32], x_shape: [usize; 4], weight: &[f32], weight_shape: [usize; 4
 }
 
 /// out[n, o, i, j] = act(bias[o] + sum over c, t of packed[o, c, t] * x[n, c, i*s + dy_t, j*s + dx_t])
-#[expect(clippy::too_many_arguments, reason = "a convolution has as many parts")]
 fn correlate(
     x: &[f32],
     x_shape: [usize; 4],

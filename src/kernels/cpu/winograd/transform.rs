@@ -239,6 +239,7 @@ pub(super) fn outputs<S: Simd>(
         for group in 0..strip.groups {
             let vector = (row * strip.groups + group) * lanes;
             let mut half = [[simd.splat_f32s(0.0); POINTS]; SIDE];
+            #[expect(clippy::needless_range_loop, reason = "columns of one matrix become rows of the other")]
             for column in 0..POINTS {
                 // SAFETY: the source has just been seen to hold every frequency of every vector.
                 let m =
