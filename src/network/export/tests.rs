@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{Architecture, Description, Model, Pooling};
 
+#[expect(clippy::large_enum_variant, reason = "a test has few of them")]
 enum Value {
     Floats(Tensor<4>),
     Integers(Vec<i64>),
