@@ -11,6 +11,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs
 use crate::{
     Depth, ImagingError, Metadata, Picture, Plane, Result,
     foreign::{self, Foreign},
+    jpeg,
 };
 
 /// Most pixels a picture may have; more is refused before any memory is taken.
@@ -108,6 +109,12 @@ fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> 
         return Err(refused(Foreign::Raw));
     }
     source.rewind().map_err(read_error)?;
+    if format == ImageFormat::Jpeg {
+        if !jpeg::is_whole(&mut source).map_err(read_error)? {
+            return Err(ImagingError::Truncated { name: name.to_owned() });
+        }
+        source.rewind().map_err(read_error)?;
+    }
     let tiff_profile = if format == ImageFormat::Tiff { tiff_profile(&mut source).map_err(read_error)? } else { None };
     let mut reader = ImageReader::with_format(source, format);
     // The pixel count below is the real guard; this one is for what decoders allocate on their own.

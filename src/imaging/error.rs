@@ -38,6 +38,14 @@ pub enum ImagingError {
         /// What the decoder said.
         reason: String,
     },
+    /// The file ends before the picture does.
+    #[error(
+        "the file is cut short, its last part is missing; copy it again, or save what is there with a picture editor: {name}"
+    )]
+    Truncated {
+        /// File name or description of the source.
+        name: String,
+    },
     /// The picture claims more pixels than the program accepts.
     #[error("the picture is too large ({width}x{height}; at most {max_megapixels} megapixels): {name}")]
     TooLarge {

@@ -13,6 +13,7 @@ mod encode;
 mod error;
 pub mod file;
 mod foreign;
+mod jpeg;
 mod metadata;
 mod picture;
 pub mod psnr;

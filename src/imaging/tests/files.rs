@@ -180,6 +180,21 @@ fn bad_files_are_refused_with_a_sentence() {
     assert!(refused(&file("bomb.png", &bomb)).contains("60000x60000"));
 }
 
+#[test]
+fn a_jpeg_that_is_cut_short_is_refused_and_one_with_more_after_it_is_not() {
+    let mut original = picture(3, false, Depth::Eight);
+    // A thumbnail in the metadata has an end marker of its own.
+    original.metadata.exif = Some([&b"II*\0\x08\0\0\0\0\0\0\0\0\0"[..], &[0xFF, 0xD8, 0xFF, 0xD9]].concat());
+    let bytes = encode(&original, Format::Jpeg, EncodeOptions { jpeg_quality: 90 }).unwrap();
+    for length in [bytes.len() / 2, bytes.len() * 9 / 10, bytes.len() - 2] {
+        let error = decode(&bytes[..length], "holiday.jpg").unwrap_err();
+        assert!(matches!(error, ImagingError::Truncated { .. }), "{length}: {error}");
+        assert!(error.to_string().contains("cut short") && error.to_string().contains("holiday.jpg"), "{error}");
+    }
+    let trailed = [&bytes[..], b"what a camera appends"].concat();
+    assert_eq!(largest_difference(&decode(&trailed, "trailed").unwrap(), &decode(&bytes, "whole").unwrap()), 0.0);
+}
+
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0_u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
