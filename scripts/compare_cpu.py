@@ -228,14 +228,18 @@ def check(args, work, model):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dualres", type=lambda path: str(Path(path).resolve()))
-    parser.add_argument("--work", type=lambda path: Path(path).resolve(), default=Path("compare_cpu"))
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--torch-python", default="/usr/bin/python3")
-    parser.add_argument("--only", choices=["s", "x2", "x4", "training"], help="one of the tables")
+    parser.add_argument("dualres", type=lambda path: str(Path(path).resolve()), help="the program, built for release")
+    work_help = "folder for the runtimes (300 MB from PyPI), models and results.json (default: compare_cpu)"
+    parser.add_argument("--work", type=Path, default=Path("compare_cpu"), help=work_help)
+    parser.add_argument("--threads", type=int, default=2, help="of every contestant (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each table (default: 5; 3 take seven minutes)")
+    parser.add_argument("--torch-python", default="/usr/bin/python3", help="Python with PyTorch (default: %(default)s)")
+    only_help = "one of the tables: DRN-S x4, the models x2 and x4, a training step"
+    parser.add_argument("--only", choices=["s", "x2", "x4", "training"], help=only_help)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if not os.access(args.dualres, os.X_OK) or os.path.isdir(args.dualres):
+        parser.error(f"no program: {args.dualres}")
     args.work = args.work.resolve()
     args.work.mkdir(parents=True, exist_ok=True)
     if not args.inside:

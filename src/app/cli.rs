@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Compress(Box<CompressArgs>),
     Benchmark(BenchmarkArgs),
-    /// List, show and import models
+    /// List, show, import and export models
     #[command(subcommand)]
     Models(ModelsCommand),
     Devices(DevicesArgs),
@@ -72,7 +72,8 @@ pub(crate) struct UpscaleArgs {
     /// Device: auto, cpu, gpu, or a part of its name (see `dualres devices`)
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
-    /// Side of tiles in input pixels; chosen from the free memory if not given
+    /// Side of tiles in input pixels, 32 on each side of them shared with the next; chosen from the free memory if not
+    /// given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub(crate) tile: Option<u32>,
     /// What channel attention averages over
@@ -430,15 +431,15 @@ pub(crate) enum ModelsCommand {
         /// Model by name or file
         #[arg(value_name = "NAME|FILE")]
         model: String,
-        /// Kind of file
+        /// Kind of file; told from the end of its name if not given
         #[arg(long, value_enum)]
-        format: ExportFormat,
+        format: Option<ExportFormat>,
         /// File to write, replaced if it exists
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
-        /// For ONNX: what channel attention averages over
-        #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
-        pooling: PoolingArg,
+        /// For ONNX of the upscaler: what channel attention averages over [default: local]
+        #[arg(long, value_enum)]
+        pooling: Option<PoolingArg>,
         /// For ONNX: which of the networks
         #[arg(long, value_enum, default_value_t = ExportPart::Upscaler)]
         part: ExportPart,

@@ -4,6 +4,9 @@
 /// sees farther away changes its output by less than one level of 255 (see the tiling test).
 pub const HALO: usize = 32;
 
+/// Fewest positions that a tile gives along an axis: with fewer, nearly all work would be on borders.
+const LEAST_CORE: usize = 48;
+
 /// One tile along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -18,13 +21,14 @@ pub(crate) struct Span {
 }
 
 /// Cuts `total` into tiles that begin at multiples of `align` and see at most about `side` positions, `halo` of them
-/// (a multiple of `align`) on each side where there is picture. `total` must be a multiple of `align`.
+/// (a multiple of `align`) on each side where there is picture; more than `side` if it leaves next to nothing between
+/// the borders. `total` must be a multiple of `align`.
 pub(crate) fn cut(total: usize, side: usize, halo: usize, align: usize) -> Vec<Span> {
     debug_assert!(total.is_multiple_of(align) && halo.is_multiple_of(align), "whole cells");
     if total <= side.max(align) {
         return vec![Span { start: 0, length: total, seen_start: 0, seen_length: total }];
     }
-    let core = side.saturating_sub(2 * halo).max(align) / align * align;
+    let core = side.saturating_sub(2 * halo).max(LEAST_CORE.next_multiple_of(align)) / align * align;
     let count = total.div_ceil(core);
     let core = total.div_ceil(count).next_multiple_of(align);
     let seen_length = (core + 2 * halo).min(total);

@@ -10,7 +10,13 @@ use crate::{ImagingError, Result};
 /// If the folder does not exist, cannot be written to, or is full. What stood at `path` is untouched then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
-        written(path, bytes)?.persist(path)?;
+        // A link stays one; what it points to is replaced.
+        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+            // A device or a pipe would be gone for every other program.
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "what is there is no ordinary file"));
+        }
+        written(&target, bytes)?.persist(&target)?;
         Ok(())
     };
     attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })

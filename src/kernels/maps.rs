@@ -1,5 +1,5 @@
-//! Feature-map operations beside convolution: fused on the CPU where no gradient is recorded, composed of Burn's
-//! operations elsewhere.
+//! Feature-map operations beside convolution: fused on the CPU, those that training runs with backward passes of their
+//! own; composed of Burn's operations elsewhere.
 
 use burn::{
     backend::{DispatchDevice, Flex, flex::FlexTensor},
@@ -31,6 +31,8 @@ pub fn cell_means(x: Tensor<4>, cell: usize) -> Tensor<4> {
 pub fn modulate(x: Tensor<4>, scale: Tensor<4>, residual: Tensor<4>) -> Tensor<4> {
     let ([_, _, h, w], [_, _, rows, columns]) = (x.dims(), scale.dims());
     assert!(h.is_multiple_of(rows) && w.is_multiple_of(columns), "whole cells");
+    assert_eq!(residual.dims(), x.dims(), "a residual of the same shape");
+    assert_eq!(scale.dims()[..2], x.dims()[..2], "a scale for every channel");
     if !is_plain_cpu(&x) {
         let scale = if (rows, columns) == (1, 1) { scale } else { bilinear(scale, [h, w]) };
         return x * scale + residual;
@@ -44,6 +46,7 @@ pub fn modulate(x: Tensor<4>, scale: Tensor<4>, residual: Tensor<4>) -> Tensor<4
 /// [N, 4C, H, W] to [N, C, 2H, 2W]: channel 4c + 2i + j goes to row parity i and column parity j.
 pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
+    assert!(c.is_multiple_of(4), "four channels for each one");
     if !is_plain_cpu(&x) {
         return x.reshape([n, c / 4, 2, 2, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c / 4, 2 * h, 2 * w]);
     }
@@ -57,6 +60,7 @@ pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
 /// If the sizes do not fit.
 pub fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
     let ([n, c, h, w], [_, others, _, _]) = (x.dims(), beside.dims());
+    assert!(c.is_multiple_of(4), "four channels for each one");
     assert_eq!(beside.dims(), [n, others, 2 * h, 2 * w], "twice the size");
     if x.is_autodiff() && beside.is_autodiff() && is_cpu(&x) {
         return training::pixel_shuffle_beside(x, beside);
@@ -110,7 +114,11 @@ fn repeat_border(x: Tensor<4>, axis: usize, count: usize) -> Tensor<4> {
 
 /// Channel attention over whole pictures and the skip around it: `x * scale + residual` for `x` and `residual`
 /// [N, C, H, W], where the scale of each channel of each picture is made by the layers of the means of the channels.
+///
+/// # Panics
+/// If the residual has another shape.
 pub fn attend(x: Tensor<4>, residual: Tensor<4>, layers: AttentionLayers) -> Tensor<4> {
+    assert_eq!(residual.dims(), x.dims(), "a residual of the same shape");
     if x.is_autodiff() && residual.is_autodiff() && layers.squeeze.is_autodiff() && is_cpu(&x) {
         return training::attend(x, residual, layers);
     }

@@ -3,7 +3,8 @@
 //! Transforming the kernels of a layer costs as much as running it on a small picture. Where no gradient is recorded
 //! the same weights come again and again, so what was made of them is kept, found by the memory they lie in. An entry
 //! holds on to its weights: while it exists their memory can neither be freed nor written to in place, hence the same
-//! address means the same values.
+//! address means the same values. Entries whose weights nobody else holds any more go when the next one comes; beyond
+//! the limit none is added, because layers are visited in turn and dropping the oldest would drop each before its turn.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,6 @@ struct Entry {
     prepared: Arc<Prepared>,
 }
 
-/// Oldest use first.
 static ENTRIES: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 /// What [`cpu::prepare`] makes of `weight`, a contiguous tensor of `shape` [O, C, 3, 3], kept for the next time.
@@ -30,25 +30,21 @@ pub(crate) fn of(weight: &FlexTensor, samples: &[f32], shape: [usize; 4]) -> Arc
     }
     let prepared = Arc::new(cpu::prepare(samples, shape));
     let mut entries = lock();
-    entries.push(Entry { weight: weight.clone(), shape, prepared: prepared.clone() });
-    let size = |entry: &Entry| entry.prepared.bytes() + entry.shape.iter().product::<usize>() * size_of::<f32>();
-    let mut total: usize = entries.iter().map(size).sum();
-    while total > LIMIT && entries.len() > 1 {
-        total -= size(&entries.remove(0));
+    // Two: the entry's own and the one that is asked for here.
+    entries.retain(|entry| Arc::strong_count(&entry.weight.data_arc()) > 2);
+    let taken: usize = entries.iter().map(|entry| entry.prepared.bytes()).sum();
+    if taken + prepared.bytes() <= LIMIT {
+        entries.push(Entry { weight: weight.clone(), shape, prepared: prepared.clone() });
     }
     prepared
 }
 
 fn find(samples: &[f32], shape: [usize; 4]) -> Option<Arc<Prepared>> {
-    let mut entries = lock();
+    let entries = lock();
     let same = |entry: &Entry| {
         entry.shape == shape && entry.weight.as_slice::<f32>().is_some_and(|kept| kept.as_ptr() == samples.as_ptr())
     };
-    let index = entries.iter().rposition(same)?;
-    let entry = entries.remove(index);
-    let prepared = entry.prepared.clone();
-    entries.push(entry);
-    Some(prepared)
+    entries.iter().find(|entry| same(entry)).map(|entry| entry.prepared.clone())
 }
 
 /// A thread that panicked left complete entries.

@@ -306,6 +306,7 @@ impl Drn {
             visit(&mut block.last);
         }
         for level in &mut self.levels {
+            level.forget_joined();
             for block in &mut level.blocks {
                 visit(&mut block.first);
                 visit(&mut block.second);
@@ -314,7 +315,6 @@ impl Drn {
             }
             visit(&mut level.up);
             visit(&mut level.reduce);
-            level.forget_joined();
         }
         self.tails.iter_mut().for_each(visit);
     }

@@ -96,7 +96,7 @@ impl Level {
         pixel_shuffle_beside(dualres_kernels::conv2d(x, weight, bias, Default::default()), copy)
     }
 
-    /// To be called after weights have changed.
+    /// To be called when weights are about to change.
     pub(crate) fn forget_joined(&mut self) {
         self.joined.take();
     }

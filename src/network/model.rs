@@ -187,6 +187,14 @@ pub fn tensors_to_bytes(weights: &Weights, metadata: HashMap<String, String>) ->
 /// If the bytes are not safetensors of 32-bit floats.
 pub fn tensors_from_bytes(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<String, String>)> {
     let unreadable = |reason: String| format_error(name, format!("the file is damaged or no model file ({reason})"));
+    if bytes.starts_with(b"PK") {
+        let reason = "it looks like a PyTorch checkpoint; `dualres models import` makes a model file of those of DRN";
+        return Err(format_error(name, reason.into()));
+    }
+    // The first two fields of an ONNX file: its version, a small number, and a text.
+    if matches!(bytes, [0x08, _, 0x12, ..]) {
+        return Err(format_error(name, "it looks like an ONNX file, which can be written but not read".into()));
+    }
     let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(error.to_string()))?;
     let mut weights = Weights::default();

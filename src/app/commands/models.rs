@@ -42,26 +42,44 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
 
 fn export(
     name: &str,
-    format: ExportFormat,
+    format: Option<ExportFormat>,
     output: &Path,
-    pooling: PoolingArg,
+    pooling: Option<PoolingArg>,
     part: ExportPart,
 ) -> anyhow::Result<Outcome> {
+    let misuse = |what: String| Err(Misuse(what).into());
+    let ending = match output.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("onnx") => Some(ExportFormat::Onnx),
+        Some("safetensors") => Some(ExportFormat::Safetensors),
+        _ => None,
+    };
+    let format = match (format, ending) {
+        (Some(format), Some(ending)) if format != ending => {
+            return misuse(format!("the file's name says another format than --format: {}", output.display()));
+        }
+        (Some(format), _) | (None, Some(format)) => format,
+        (None, None) => return misuse("end the name in .onnx or .safetensors, or give --format".into()),
+    };
+    if pooling.is_some() && (format != ExportFormat::Onnx || part != ExportPart::Upscaler) {
+        return misuse("--pooling is for the upscaler as ONNX only".into());
+    }
     let model = library().load(name)?;
     let (bytes, what) = match (format, part) {
         (ExportFormat::Safetensors, ExportPart::WayBack) => {
-            return Err(Misuse("a model file holds all networks of the model; leave out --part".into()).into());
+            return misuse("a model file holds all networks of the model; leave out --part".into());
         }
         (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks of the model"),
         (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the way back"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {
-                PoolingArg::Local => model.description.local_pooling(),
-                PoolingArg::Global => Pooling::Global,
+                None | Some(PoolingArg::Local) => model.description.local_pooling(),
+                Some(PoolingArg::Global) => Pooling::Global,
             };
             (onnx(&model, Part::Primal(pooling))?, "the network from low to high resolution")
         }
     };
+    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    anyhow::ensure!(!same(output, Path::new(name)), "the output would replace the model: {}", output.display());
     write_atomically(output, &bytes)?;
     report::line(&format!("{} written: {what}, {} bytes", output.display(), bytes.len()));
     Ok(Outcome::Done)

@@ -28,6 +28,13 @@ impl<'a> Outputs<'a> {
         let named_folder = args.output.is_dir() || args.output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
         let from_folder = args.inputs.iter().any(|input| input.is_dir());
         let into_folder = inputs.len() > 1 || named_folder || from_folder;
+        if into_folder && !args.output.is_dir() && !named_folder && Format::from_path(&args.output).is_ok() {
+            return Err(Misuse(format!(
+                "several pictures need an output folder, and this is a picture's name: {}",
+                args.output.display()
+            ))
+            .into());
+        }
         let mut named: Vec<_> = std::iter::once(&args.output).chain(&args.dual).chain(&args.consistency).collect();
         named.sort();
         if !into_folder && named.windows(2).any(|pair| pair[0] == pair[1]) {

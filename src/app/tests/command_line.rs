@@ -214,6 +214,24 @@ fn models_are_exported() {
 
     let wrong = ["models", "export", "x2", "--format", "safetensors", "--part", "way-back", "-o", text(&file)];
     assert_eq!(dualres(&wrong).status.code(), Some(2));
+    let contradiction = ["models", "export", "x2", "--format", "onnx", "-o", text(&file)];
+    assert_eq!(dualres(&contradiction).status.code(), Some(2));
+    let itself = ["models", "export", text(&file), "-o", text(&file)];
+    assert!(String::from_utf8_lossy(&dualres(&itself).stderr).contains("replace the model"));
+    let read_back = dualres(&["models", "show", text(&onnx)]);
+    assert!(String::from_utf8_lossy(&read_back.stderr).contains("ONNX"), "{read_back:?}");
+    #[cfg(unix)]
+    {
+        // A link stays one, and what is no ordinary file is left alone.
+        let link = folder.path().join("link.safetensors");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(dualres(&["models", "export", "x4", "-o", text(&link)]).status.success());
+        assert!(link.symlink_metadata().unwrap().is_symlink() && weights(text(&file)) == weights("x4"));
+        let pipe = folder.path().join("pipe.onnx");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let run = dualres(&["models", "export", "x2", "-o", text(&pipe)]);
+        assert!(String::from_utf8_lossy(&run.stderr).contains("no ordinary file"), "{run:?}");
+    }
     let nowhere = folder.path().join("missing").join("x2.onnx");
     let run = dualres(&["models", "export", "x2", "--format", "onnx", "-o", text(&nowhere)]);
     assert_eq!(run.status.code(), Some(1));

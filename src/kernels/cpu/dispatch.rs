@@ -15,6 +15,8 @@ pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
 fn arch() -> Arch {
     match LIMIT.load(Ordering::Relaxed) {
         0 => Arch::new(),
+        #[cfg(not(target_arch = "x86_64"))]
+        8 => Arch::new(),
         #[cfg(target_arch = "x86_64")]
         8 => match Arch::new() {
             Arch::V4(v4) => Arch::V3(*v4),
@@ -48,7 +50,8 @@ pub fn instruction_set() -> &'static str {
 }
 
 /// Lets the kernels use vectors of at most so many `f32`: 8 for AVX2 where there is AVX-512, 1 for plain code, 0 for
-/// what the processor has. For tests of the code that other machines run; holds for the whole program.
+/// what the processor has. For tests of the code that other machines run; holds for the whole program, and must not be
+/// called while kernels run: they would panic.
 pub fn limit_lanes(lanes: u8) {
     LIMIT.store(lanes, Ordering::Relaxed);
 }

@@ -176,7 +176,7 @@ impl CorrelateTile<'_> {
                     let value = activate(simd, self.activation, value);
                     let place = [self.tile.picture, first + o, self.tile.row + row, self.tile.column + at];
                     let count = (self.layout.columns - at).min(lanes);
-                    // SAFETY: `count` ends the slice at the tile's last column, and tiles of an output are disjoint.
+                    // SAFETY: `count` ends at the tile's last column, and tiles of an output are disjoint.
                     unsafe { self.output.store::<S>(value, place, count) };
                 }
             }

@@ -1,6 +1,7 @@
 //! Convolution and its gradients on the CPU, over plain slices in [N, C, H, W] order.
 //!
-//! One scheme serves all cases. A tile of the input is copied into scratch memory with its zero padding (and, at
+//! 3x3 at stride 1 is computed by [`winograd`]'s method where that is the faster one. One scheme serves all other
+//! cases. A tile of the input is copied into scratch memory with its zero padding (and, at
 //! stride 2, its even and odd columns apart), so that every kernel tap becomes a constant offset from the output
 //! position. The innermost loops then know neither borders nor strides.
 //!
@@ -9,8 +10,8 @@
 //!   parities of the input position, so that no multiplication with an inserted zero is done;
 //! * weight gradient: dot products of the output gradient with the shifted input.
 //!
-//! Work is cut into tiles whose number depends on shapes only, and partial sums are added in a fixed order: results
-//! do not depend on the number of threads.
+//! Work is cut into tiles whose number depends on shapes and the length of vectors only, and partial sums are added in a
+//! fixed order: results do not depend on the number of threads.
 
 pub(crate) mod attention;
 mod dispatch;
@@ -163,6 +164,7 @@ fn check(x: &[f32], x_shape: [usize; 4], weight: &[f32], weight_shape: [usize; 4
     assert_eq!(x.len(), x_shape.iter().product::<usize>(), "input has its shape");
     assert_eq!(weight.len(), weight_shape.iter().product::<usize>(), "weight has its shape");
     assert_eq!(x_shape[1], weight_shape[1], "input and weight have the same channels");
+    assert!(x_shape[1] > 0, "input has channels");
     assert!(covers(weight_shape, spec), "convolution of a covered kind");
 }
 

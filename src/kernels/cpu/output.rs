@@ -22,7 +22,7 @@ impl Output<'_> {
     /// # Safety
     /// `write` must store every place of the output.
     pub(crate) unsafe fn filled(shape: [usize; 4], write: impl FnOnce(&Output<'_>)) -> Vec<f32> {
-        let length = shape.iter().product();
+        let length = shape.iter().try_fold(1_usize, |all, &side| all.checked_mul(side)).expect("a length that exists");
         let mut data: Vec<f32> = Vec::with_capacity(length);
         let pointer = data.spare_capacity_mut().as_mut_ptr().cast();
         write(&Output { pointer, shape, owner: PhantomData });

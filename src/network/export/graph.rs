@@ -122,15 +122,27 @@ impl Graph {
         self.node("Resize", &[x, "", &scales], attributes)
     }
 
+    /// Height and width of `x`.
+    pub(super) fn sides(&mut self, x: &str) -> Value {
+        self.node("Shape", &[x], vec![int("start", 2), int("end", 4)])
+    }
+
+    /// Rows and columns of `x` from `start` to before `ends`, a list of two.
+    pub(super) fn cut(&mut self, x: &str, start: usize, ends: &str) -> Value {
+        let starts = self.integers(&format!("corner.{start}"), &[start as i64; 2]);
+        let axes = self.integers("height_and_width", &[2, 3]);
+        self.node("Slice", &[x, &starts, ends, &axes], Vec::new())
+    }
+
     /// The graph from the picture [`INPUT`] to `result`, which is renamed [`OUTPUT`].
-    pub(super) fn finish(mut self, name: &str, result: &str, out_sides: [&str; 2]) -> GraphProto {
+    pub(super) fn finish(mut self, name: &str, result: &str) -> GraphProto {
         self.named(OUTPUT.into(), "Identity", &[result], Vec::new());
         GraphProto {
             node: self.nodes,
             name: name.into(),
             initializer: self.constants,
             input: vec![picture(INPUT, ["height", "width"])],
-            output: vec![picture(OUTPUT, out_sides)],
+            output: vec![picture(OUTPUT, ["out_height", "out_width"])],
         }
     }
 }

@@ -27,7 +27,8 @@ pub enum Part {
     /// The primal network, with this pooling of the channel attention. With local pooling any size of picture is
     /// filled up to whole cells inside the graph, by repeating its border, and the result is cut to size again.
     Primal(Pooling),
-    /// All dual models, one after the other: from the result to the size of the input.
+    /// All dual models, one after the other: from the result to the size of the input. Borders are repeated inside the
+    /// graph, as the program does: the zeros of a padded convolution would show as a frame.
     WayBack,
 }
 
@@ -38,10 +39,10 @@ pub enum Part {
 pub fn onnx(model: &Model, part: Part) -> Result<Vec<u8>> {
     let mut graph = Graph::default();
     let description = &model.description;
-    let (result, sides, what) = match part {
+    let (result, what) = match part {
         Part::Primal(pooling) => {
             let result = Primal { drn: &model.primal, pooling, graph: &mut graph }.write();
-            (result, ["out_height", "out_width"], "from low to high resolution")
+            (result, "from low to high resolution")
         }
         Part::WayBack => {
             if model.duals.is_empty() {
@@ -50,9 +51,9 @@ pub fn onnx(model: &Model, part: Part) -> Result<Vec<u8>> {
             }
             let mut x = INPUT.to_owned();
             for (level, dual) in model.duals.iter().enumerate().rev() {
-                x = down(&mut graph, &dual.block, &format!("dual.{level}."), &x);
+                x = back(&mut graph, &dual.block, &format!("dual.{level}."), &x);
             }
-            (x, ["out_height", "out_width"], "the way back, from high to low resolution")
+            (x, "the way back, from high to low resolution")
         }
     };
     let about = format!("{}, {what}. RGB in [0, 255], [N, 3, H, W]. {}", description.purpose, description.licence);
@@ -62,7 +63,7 @@ pub fn onnx(model: &Model, part: Part) -> Result<Vec<u8>> {
         producer_name: "dualres".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         doc_string: about,
-        graph: Some(graph.finish(&description.name, &result, sides)),
+        graph: Some(graph.finish(&description.name, &result)),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
         metadata_props: vec![
             property("licence", description.licence.clone()),
@@ -82,6 +83,23 @@ fn down(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
     });
     let inner = graph.layer(&strided, x, LEAKY);
     graph.layer(&last, &inner, Activation::Identity)
+}
+
+/// Border that a dual model sees, in pixels of its input: two 3x3 convolutions, one of them strided.
+const DUAL_BORDER: usize = 4;
+
+/// A dual model between repeated borders.
+fn back(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
+    let sides = graph.sides(x);
+    let border = DUAL_BORDER as i64;
+    let pads = graph.integers("dual_border", &[0, 0, border, border, 0, 0, border, border]);
+    let wide = graph.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
+    let out = down(graph, block, prefix, &wide);
+    // Half of the input, rounded up, after half of the border.
+    let (two, more) = (graph.integers("two", &[2]), graph.integers("rounded_up", &[border + 1]));
+    let ends = graph.node("Add", &[&sides, &more], Vec::new());
+    let ends = graph.node("Div", &[&ends, &two], Vec::new());
+    graph.cut(&out, DUAL_BORDER / 2, &ends)
 }
 
 struct Primal<'a> {
@@ -180,7 +198,7 @@ impl Primal<'_> {
         if alignment == 1 {
             return INPUT.to_owned();
         }
-        let sides = self.sides();
+        let sides = self.graph.sides(INPUT);
         let cell = self.graph.integers("cell", &[alignment as i64]);
         let over = self.graph.node("Mod", &[&sides, &cell], Vec::new());
         let missing = self.graph.node("Sub", &[&cell, &over], Vec::new());
@@ -195,16 +213,9 @@ impl Primal<'_> {
         if self.pooling.alignment() == 1 {
             return picture.to_owned();
         }
-        let sides = self.sides();
+        let sides = self.graph.sides(INPUT);
         let factor = self.graph.integers("factor", &[scale as i64]);
         let ends = self.graph.node("Mul", &[&sides, &factor], Vec::new());
-        let starts = self.graph.integers("corner", &[0, 0]);
-        let axes = self.graph.integers("axes", &[2, 3]);
-        self.graph.node("Slice", &[picture, &starts, &ends, &axes], Vec::new())
-    }
-
-    /// Height and width of the input.
-    fn sides(&mut self) -> Value {
-        self.graph.node("Shape", &[INPUT], vec![int("start", 2), int("end", 4)])
+        self.graph.cut(picture, 0, &ends)
     }
 }

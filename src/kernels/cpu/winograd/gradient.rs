@@ -144,9 +144,12 @@ impl Part<'_> {
                 }
             }
             for group in 0..strip.groups {
-                // SAFETY: `half` holds four vectors for each group and at least four floats beyond.
-                let d = unsafe { six_columns::<S>(simd, half.as_ptr().add(SIDE * lanes * group)) };
-                store_all(input_line(simd, d), target, gap, (row * strip.groups + group) * lanes);
+                // SAFETY: `half` holds four vectors for each group and at least four floats beyond; the target has been
+                // seen to hold every frequency of every vector.
+                unsafe {
+                    let d = six_columns::<S>(simd, half.as_ptr().add(SIDE * lanes * group));
+                    store_all(input_line(simd, d), target, gap, (row * strip.groups + group) * lanes);
+                }
             }
         }
     }
@@ -170,17 +173,21 @@ impl Part<'_> {
                     }
                 }
                 let d: [S::f32s; SIDE] = simd.deinterleave_shfl_f32s(half);
-                store_all(gradient_line(simd, d), target, gap, (row * strip.groups + group) * lanes);
+                // SAFETY: the target has been seen to hold every frequency of every vector.
+                unsafe { store_all(gradient_line(simd, d), target, gap, (row * strip.groups + group) * lanes) };
             }
         }
     }
 }
 
 /// Stores the six frequencies of a vector.
+///
+/// # Safety
+/// `target` must hold a `V` at `at` and at each of five gaps after it.
 #[inline(always)]
-fn store_all<V: bytemuck::Pod>(values: [V; POINTS], target: &mut [f32], gap: usize, at: usize) {
+unsafe fn store_all<V: bytemuck::Pod>(values: [V; POINTS], target: &mut [f32], gap: usize, at: usize) {
     for (frequency, value) in values.iter().enumerate() {
-        // SAFETY: the callers have seen the target to hold every frequency of every vector of the strip.
+        // SAFETY: as the caller promises.
         unsafe { target.as_mut_ptr().add(frequency * gap + at).cast::<V>().write_unaligned(*value) };
     }
 }

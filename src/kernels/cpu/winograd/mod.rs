@@ -34,7 +34,8 @@ const SIDE: usize = 4;
 const POINTS: usize = 6;
 const FREQUENCIES: usize = POINTS * POINTS;
 
-/// Floats of transformed values that a strip may take, so that they stay in the second-level cache.
+/// Floats of transformed values that a strip should take, so that they stay in the second-level cache: one vector of
+/// squares is the least, whatever the channels.
 const STRIP_FLOATS: usize = 112 * 1024;
 
 /// Floats between matrices beyond their size: matrices a power of two apart would compete for the same cache sets.
@@ -137,7 +138,7 @@ impl Strips {
     }
 }
 
-/// Scratch memory of a thread: grows to the largest strip it has seen, which [`STRIP_FLOATS`] bounds, and is reused.
+/// Scratch memory of a thread: grows to the largest strip it has seen and is reused.
 #[derive(Default)]
 struct Scratch {
     /// Inputs with their border.
