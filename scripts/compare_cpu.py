@@ -224,6 +224,15 @@ def check(args, work, model):
         print(f"{model}, {pooling} pooling: ONNX Runtime and dualres differ by at most {gap:.0f} of 255")
         if gap > 1:
             sys.exit("the exported network is another one")
+    run("models", "export", model, "--format", "onnx", "--part", "way-back", "-o", onnx)
+    result = numpy.clip(theirs.transpose(2, 0, 1)[None], 0, 255)
+    # `common` and the result are those of whole-picture pooling, the last of the two above.
+    run("upscale", work / "check.png", "-o", work / "checked.png", "--dual", work / "back.png", *common)
+    back = onnxruntime.InferenceSession(onnx).run(None, {"input": result})[0][0].transpose(1, 2, 0)
+    gap = numpy.abs(numpy.clip(numpy.rint(back), 0, 255) - numpy.asarray(Image.open(work / "back.png"), float)).max()
+    print(f"{model}, way back: ONNX Runtime and dualres differ by at most {gap:.0f} of 255")
+    if gap > 1:
+        sys.exit("the exported way back is another one")
 
 
 def main():

@@ -50,7 +50,7 @@ pub(crate) enum PoolingArg {
 /// Enlarge pictures
 ///
 /// Each result goes back through the model's dual network and is compared with the input: loop_psnr says how well it
-/// kept to the picture. Orientation, colour profile and EXIF of the input are kept.
+/// kept to the picture, before the result is rounded to the bits of the file. Orientation, colour profile and EXIF of the input are kept.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres upscale photo.jpg -o large.png

@@ -27,7 +27,8 @@ pub enum Part {
     /// The primal network, with this pooling of the channel attention. With local pooling any size of picture is
     /// filled up to whole cells inside the graph, by repeating its border, and the result is cut to size again.
     Primal(Pooling),
-    /// All dual models, one after the other: from the result to the size of the input. Borders are repeated inside the
+    /// All dual models, one after the other, each on a picture clamped to `[0, 255]`: from the result to the size of
+    /// the input. Borders are repeated inside the
     /// graph, as the program does: the zeros of a padded convolution would show as a frame.
     WayBack,
 }
@@ -88,8 +89,10 @@ fn down(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
 /// Border that a dual model sees, in pixels of its input: two 3x3 convolutions, one of them strided.
 const DUAL_BORDER: usize = 4;
 
-/// A dual model between repeated borders.
+/// A dual model as the program runs it: on a picture in [0, 255], between repeated borders.
 fn back(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
+    let (black, white) = (graph.floats("black", &[], &[0.0]), graph.floats("white", &[], &[255.0]));
+    let x = &graph.node("Clip", &[x, &black, &white], Vec::new());
     let sides = graph.sides(x);
     let border = DUAL_BORDER as i64;
     let pads = graph.integers("dual_border", &[0, 0, border, border, 0, 0, border, border]);
