@@ -2,8 +2,9 @@
 
     python3 scripts/compare_cpu.py target/release/dualres
 
-Runtimes are installed from PyPI into a virtual environment beside the results (--work); PyTorch is taken from the
-Python given by --torch-python (on Debian: apt install python3-torch) and left out with a word if that has none. The
+Runtimes are installed from PyPI into a virtual environment beside the results (--work). PyTorch is taken from the Python
+given by --torch-python; if that has none it is installed by apt where that is possible, and left out with a word where
+not. The
 runtimes get the ONNX files of `dualres models export`, with whole-picture attention, in which the convolutions around
 pixel shuffles are already joined: what the program gains by that is not counted against them. Before anything is timed,
 ONNX Runtime's result is compared with the program's own.
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -142,8 +144,6 @@ class OurTraining:
         self.pictures = work / "pictures"
 
     def train(self, steps):
-        import shutil
-
         shutil.rmtree(self.run, ignore_errors=True)
         command = [self.args.dualres, "train", "--data", self.pictures, "--validation", self.pictures, "--name", "timed"]
         command += ["--purpose", "timing", "--licence", "none", "--scale", "4", "--preset", "t", "--device", "cpu"]
@@ -197,7 +197,12 @@ def table(title, contestants, rounds, results):
 
 
 def has_torch(args):
-    found = subprocess.run([args.torch_python, "-c", "import torch"], capture_output=True).returncode == 0
+    imports = [args.torch_python, "-c", "import torch"]
+    if subprocess.run(imports, capture_output=True).returncode == 0:
+        return True
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "python3-torch"])
+    found = subprocess.run(imports, capture_output=True).returncode == 0
     if not found:
         print(f"no PyTorch in {args.torch_python}: left out; on Debian, apt install python3-torch")
     return found
