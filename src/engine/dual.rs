@@ -13,8 +13,6 @@ use crate::{
     upscale::{gray_if, halving, run, seen, stop, to_samples},
 };
 
-/// Border that a dual model needs, in pixels of its input: two 3x3 convolutions, one of them strided.
-const DUAL_HALO: usize = 4;
 /// Side of the tiles that dual models run in, in pixels of their output.
 const DUAL_TILE: usize = 512;
 /// Steps of back-projection; further ones close the loop no more.
@@ -106,9 +104,9 @@ impl Upscaler {
         let gray = picture.is_gray();
         let (width, height) = (picture.width() / 2, picture.height() / 2);
         let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
-        for &down in &cut_beyond(height, side, DUAL_HALO / 2) {
+        for &down in &cut_beyond(height, side, DualModel::BORDER / 2) {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
-            for &across in &cut_beyond(width, side, DUAL_HALO / 2) {
+            for &across in &cut_beyond(width, side, DualModel::BORDER / 2) {
                 let samples = run(|| {
                     let x = seen(
                         picture,

@@ -18,6 +18,10 @@ pub struct DualModel {
 }
 
 impl DualModel {
+    /// How far a dual model sees beyond what it gives, in pixels of its input, rounded up to whole pixels of its output:
+    /// two 3x3 convolutions, the first of them strided.
+    pub const BORDER: usize = 4;
+
     /// A dual model for each level of `architecture`, with random weights.
     ///
     /// # Errors

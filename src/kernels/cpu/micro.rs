@@ -201,7 +201,7 @@ pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, value: S::f32s)
 /// # Safety
 /// `pointer` must be valid for reading one vector.
 #[inline(always)]
-unsafe fn load<S: Simd>(pointer: *const f32) -> S::f32s {
+pub(crate) unsafe fn load<S: Simd>(pointer: *const f32) -> S::f32s {
     // SAFETY: as the caller promises; vectors may lie at any address.
     unsafe { pointer.cast::<S::f32s>().read_unaligned() }
 }

@@ -17,8 +17,8 @@ use self::{
     proto::{IR_VERSION, ModelProto, OPSET, OperatorSetIdProto, StringStringEntryProto},
 };
 use crate::{
-    Drn, Model, NetworkError, Pooling, Result, UnitKind, attention::ChannelAttention, blocks::LEAKY, drn::MeanShift,
-    levels::DownBlock,
+    Drn, DualModel, Model, NetworkError, Pooling, Result, UnitKind, attention::ChannelAttention, blocks::LEAKY,
+    drn::MeanShift, levels::DownBlock,
 };
 
 /// What of a model goes into the file.
@@ -86,15 +86,12 @@ fn down(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
     graph.layer(&last, &inner, Activation::Identity)
 }
 
-/// Border that a dual model sees, in pixels of its input: two 3x3 convolutions, one of them strided.
-const DUAL_BORDER: usize = 4;
-
 /// A dual model as the program runs it: on a picture in [0, 255], between repeated borders.
 fn back(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
     let (black, white) = (graph.floats("black", &[], &[0.0]), graph.floats("white", &[], &[255.0]));
     let x = &graph.node("Clip", &[x, &black, &white], Vec::new());
     let sides = graph.sides(x);
-    let border = DUAL_BORDER as i64;
+    let border = DualModel::BORDER as i64;
     let pads = graph.integers("dual_border", &[0, 0, border, border, 0, 0, border, border]);
     let wide = graph.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
     let out = down(graph, block, prefix, &wide);
@@ -102,7 +99,7 @@ fn back(graph: &mut Graph, block: &DownBlock, prefix: &str, x: &str) -> Value {
     let (two, more) = (graph.integers("two", &[2]), graph.integers("rounded_up", &[border + 1]));
     let ends = graph.node("Add", &[&sides, &more], Vec::new());
     let ends = graph.node("Div", &[&ends, &two], Vec::new());
-    graph.cut(&out, DUAL_BORDER / 2, &ends)
+    graph.cut(&out, DualModel::BORDER / 2, &ends)
 }
 
 struct Primal<'a> {

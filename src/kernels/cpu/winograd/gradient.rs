@@ -9,9 +9,12 @@ use rayon::prelude::*;
 
 use super::{
     FREQUENCIES, GAP, POINTS, SCRATCH, SIDE, Scratch, Strip, Strips, grow,
-    transform::{Border, gradient_line, input_line, kernel_gradient, load, load_all, six_columns},
+    transform::{Border, gradient_line, input_line, kernel_gradient, load_all, six_columns},
 };
-use crate::cpu::dispatch::{dispatch, lanes};
+use crate::cpu::{
+    dispatch::{dispatch, lanes},
+    micro::load,
+};
 
 /// Floats of transformed values, of one row point, that a strip may take.
 const STRIP_FLOATS: usize = 96 * 1024;

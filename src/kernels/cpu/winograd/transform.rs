@@ -8,7 +8,10 @@ use pulp::Simd;
 use super::{FREQUENCIES, POINTS, SIDE, Strip};
 use crate::{
     Activation,
-    cpu::{micro::activate, output::Output},
+    cpu::{
+        micro::{activate, load},
+        output::Output,
+    },
 };
 
 /// The interpolation points ±A and ±B beside zero and infinity.
@@ -128,14 +131,6 @@ fn output_line<S: Simd>(simd: S, m: [S::f32s; POINTS]) -> [S::f32s; SIDE] {
 #[inline(always)]
 fn mix<S: Simd>(simd: S, a: S::f32s, b: S::f32s, of_a: f32, of_b: f32) -> S::f32s {
     simd.mul_add_e_f32s(a, simd.splat_f32s(of_a), simd.mul_f32s(b, simd.splat_f32s(of_b)))
-}
-
-/// # Safety
-/// `pointer` must be valid for reading one vector.
-#[inline(always)]
-pub(super) unsafe fn load<S: Simd>(pointer: *const f32) -> S::f32s {
-    // SAFETY: as the caller promises; vectors may lie at any address.
-    unsafe { pointer.cast::<S::f32s>().read_unaligned() }
 }
 
 /// # Safety
