@@ -3,24 +3,20 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Cursor, Read, Seek},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::tiff::TiffDecoder};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
 
 use crate::{
     Depth, ImagingError, Metadata, Picture, Plane, Result,
+    colour::drop_unfit_profile,
     foreign::{self, Foreign},
-    jpeg,
+    formats::{avif, jpeg, png, tiff},
 };
 
 /// Most pixels a picture may have; more is refused before any memory is taken.
 pub const MAX_PIXELS: u64 = 400_000_000;
-
-/// Extensions of the formats that are read, in lower case: what to look for in a folder.
-pub const SUPPORTED_EXTENSIONS: [&str; 16] = [
-    "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "bmp", "gif", "qoi", "pnm", "pbm", "pgm", "ppm", "pam",
-];
 
 /// Bytes from the start of a file that tell what it is.
 const TELLING: usize = 512;
@@ -48,38 +44,15 @@ pub fn read(path: &Path) -> Result<Picture> {
 pub fn dimensions(path: &Path) -> Result<(usize, usize)> {
     let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
     let name = path.display().to_string();
-    let reader = ImageReader::open(path).map_err(open_error)?.with_guessed_format().map_err(open_error)?;
-    if reader.format().is_none() {
-        return Err(ImagingError::UnknownFormat { name });
-    }
-    let (width, height) =
-        reader.into_dimensions().map_err(|error| ImagingError::Decode { name, reason: error.to_string() })?;
-    Ok((width as usize, height as usize))
-}
-
-/// Picture files in a folder and its sub-folders by their extensions, in the order of their paths. Links to folders
-/// are not followed.
-///
-/// # Errors
-/// If a folder cannot be read.
-pub fn find_pictures(folder: &Path) -> Result<Vec<PathBuf>> {
-    let open_error = |source| ImagingError::Open { path: folder.to_owned(), source };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(open_error)? {
-        let entry = entry.map_err(open_error)?;
-        let path = entry.path();
-        if entry.file_type().map_err(open_error)?.is_dir() {
-            found.extend(find_pictures(&path)?);
-        } else if path.extension().and_then(|e| e.to_str()).is_some_and(is_picture_extension) {
-            found.push(path);
+    let mut source = BufReader::new(File::open(path).map_err(open_error)?);
+    match format_of(&mut source, &name)? {
+        Kind::Avif => avif::dimensions(&mut source).map_err(|reason| ImagingError::Decode { name, reason }),
+        Kind::Image(format) => {
+            let size = ImageReader::with_format(source, format).into_dimensions();
+            let (width, height) = size.map_err(|error| ImagingError::Decode { name, reason: error.to_string() })?;
+            Ok((width as usize, height as usize))
         }
     }
-    found.sort();
-    Ok(found)
-}
-
-fn is_picture_extension(extension: &str) -> bool {
-    SUPPORTED_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
 }
 
 /// Decodes a picture from memory; `name` is used in messages only.
@@ -91,31 +64,101 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
 }
 
 fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
-    let unknown = || ImagingError::UnknownFormat { name: name.to_owned() };
-    let damaged =
-        |reason: image::ImageError| ImagingError::Decode { name: name.to_owned(), reason: reason.to_string() };
+    let damaged = |reason: String| ImagingError::Decode { name: name.to_owned(), reason };
+    let read_error = |error: std::io::Error| damaged(error.to_string());
+    let format = format_of(&mut source, name)?;
+    let mut picture = match format {
+        Kind::Avif => {
+            let (picture, orientation) = avif::decode(&mut source).map_err(damaged)?;
+            check_size(picture.width() as u32, picture.height() as u32, name)?;
+            turned(picture, orientation)
+        }
+        Kind::Image(ImageFormat::Tiff) => match tiff::decode(source) {
+            Ok((picture, orientation)) => turned(picture, orientation),
+            Err(tiff::Refusal::TooLarge(width, height)) => return Err(too_large(width, height, name)),
+            Err(tiff::Refusal::Damaged(reason)) => return Err(damaged(reason)),
+        },
+        Kind::Image(ImageFormat::Jpeg) => {
+            let scanned = jpeg::scan(&mut source).map_err(read_error)?;
+            let scanned = scanned.ok_or_else(|| ImagingError::Truncated { name: name.to_owned() })?;
+            source.rewind().map_err(read_error)?;
+            if scanned.one_by_one || scanned.components == 4 {
+                let [width, height] = scanned.size;
+                check_size(width.into(), height.into(), name)?;
+                jpeg::decode_otherwise(source, scanned.metadata).map_err(damaged)?
+            } else {
+                by_image(source, ImageFormat::Jpeg, Some(scanned.metadata), name)?
+            }
+        }
+        Kind::Image(ImageFormat::Png) => {
+            let metadata = png::scan(&mut source).map_err(read_error)?;
+            source.rewind().map_err(read_error)?;
+            by_image(source, ImageFormat::Png, Some(metadata), name)?
+        }
+        Kind::Image(format) => by_image(source, format, None, name)?,
+    };
+    if matches!(format, Kind::Image(ImageFormat::Gif)) {
+        // Its decoder gives every picture an alpha.
+        picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage < 255.0));
+    }
+    if let Some(orientation) = picture.metadata.take_orientation().filter(|_| !matches!(format, Kind::Avif)) {
+        // TIFF states its orientation in the directory of the picture, which is not part of the block.
+        picture = turned(picture, orientation);
+    }
+    picture.metadata.complete_density();
+    drop_unfit_profile(&mut picture);
+    if picture.width() == 0 || picture.height() == 0 {
+        return Err(damaged("it has no pixels".to_owned()));
+    }
+    Ok(picture)
+}
 
-    let read_error = |error: std::io::Error| damaged(error.into());
+/// What a file is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Avif,
+    Image(ImageFormat),
+}
+
+/// The format of a file by its content; the source is at its start afterwards.
+fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
+    let read_error = |error: std::io::Error| ImagingError::Decode { name: name.to_owned(), reason: error.to_string() };
     let refused = |foreign: Foreign| ImagingError::Foreign { name: name.to_owned(), advice: foreign.advice() };
     let mut start = Vec::with_capacity(TELLING);
     source.by_ref().take(TELLING as u64).read_to_end(&mut start).map_err(read_error)?;
+    source.rewind().map_err(read_error)?;
+    if foreign::is_avif(&start) {
+        return Ok(Kind::Avif);
+    }
     if let Some(foreign) = foreign::of(&start) {
         return Err(refused(foreign));
     }
-    source.rewind().map_err(read_error)?;
-    let guessed = ImageReader::new(&mut source).with_guessed_format().map_err(read_error)?.format();
-    let format = guessed.ok_or_else(unknown)?;
-    if format == ImageFormat::Tiff && foreign::is_raw_tiff(&mut source) {
+    let guessed = ImageReader::new(&mut *source).with_guessed_format().map_err(read_error)?.format();
+    let format = guessed.ok_or_else(|| ImagingError::UnknownFormat { name: name.to_owned() })?;
+    if format == ImageFormat::Tiff && foreign::is_raw_tiff(source) {
         return Err(refused(Foreign::Raw));
     }
     source.rewind().map_err(read_error)?;
-    if format == ImageFormat::Jpeg {
-        if !jpeg::is_whole(&mut source).map_err(read_error)? {
-            return Err(ImagingError::Truncated { name: name.to_owned() });
-        }
-        source.rewind().map_err(read_error)?;
-    }
-    let tiff_profile = if format == ImageFormat::Tiff { tiff_profile(&mut source).map_err(read_error)? } else { None };
+    Ok(Kind::Image(format))
+}
+
+fn too_large(width: u32, height: u32, name: &str) -> ImagingError {
+    ImagingError::TooLarge { name: name.to_owned(), width, height, max_megapixels: MAX_PIXELS / 1_000_000 }
+}
+
+fn check_size(width: u32, height: u32, name: &str) -> Result<()> {
+    if u64::from(width) * u64::from(height) > MAX_PIXELS { Err(too_large(width, height, name)) } else { Ok(()) }
+}
+
+/// Decodes by the `image` crate; `scanned` is what the file's own chunks say, over which the decoder's profile goes.
+fn by_image<R: BufRead + Seek>(
+    source: R,
+    format: ImageFormat,
+    scanned: Option<Metadata>,
+    name: &str,
+) -> Result<Picture> {
+    let damaged =
+        |reason: image::ImageError| ImagingError::Decode { name: name.to_owned(), reason: reason.to_string() };
     let mut reader = ImageReader::with_format(source, format);
     // The pixel count below is the real guard; this one is for what decoders allocate on their own.
     let mut limits = Limits::default();
@@ -125,35 +168,41 @@ fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> 
         image::ImageError::Unsupported(ref hint)
             if matches!(hint.kind(), image::error::UnsupportedErrorKind::Format(_)) =>
         {
-            unknown()
+            ImagingError::UnknownFormat { name: name.to_owned() }
         }
         other => damaged(other),
     })?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(ImagingError::TooLarge {
-            name: name.to_owned(),
-            width,
-            height,
-            max_megapixels: MAX_PIXELS / 1_000_000,
-        });
-    }
-    let (mut metadata, orientation) = Metadata::from_decoder(&mut decoder);
-    metadata.icc = metadata.icc.or(tiff_profile);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    image.apply_orientation(orientation);
-    if image.width() == 0 || image.height() == 0 {
-        return Err(ImagingError::Decode { name: name.to_owned(), reason: "it has no pixels".to_owned() });
-    }
+    check_size(width, height, name)?;
+    // A damaged metadata block must not cost the user the picture: it is left out.
+    let profile = decoder.icc_profile().ok().flatten();
+    let mut metadata = scanned.unwrap_or_else(|| Metadata {
+        exif: decoder.exif_metadata().ok().flatten(),
+        xmp: decoder.xmp_metadata().ok().flatten(),
+        ..Metadata::default()
+    });
+    metadata.icc = profile.or(metadata.icc);
+    let image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     Ok(picture_from(&image, metadata))
 }
 
-/// The colour profile of a TIFF file. The decoder that [`ImageReader`] makes does not give it (image 0.25.10).
-fn tiff_profile<R: BufRead + Seek>(source: &mut R) -> std::io::Result<Option<Vec<u8>>> {
-    source.rewind()?;
-    let profile = TiffDecoder::new(&mut *source).ok().and_then(|mut decoder| decoder.icc_profile().ok().flatten());
-    source.rewind()?;
-    Ok(profile)
+/// The picture as it is to be seen.
+fn turned(mut picture: Picture, orientation: Orientation) -> Picture {
+    let (transposed, mirrored, flipped) = match orientation {
+        Orientation::NoTransforms => return picture,
+        Orientation::FlipHorizontal => (false, true, false),
+        Orientation::Rotate180 => (false, true, true),
+        Orientation::FlipVertical => (false, false, true),
+        Orientation::Rotate90FlipH => (true, false, false),
+        Orientation::Rotate90 => (true, true, false),
+        Orientation::Rotate270FlipH => (true, true, true),
+        Orientation::Rotate270 => (true, false, true),
+    };
+    for plane in picture.planes.iter_mut().chain(&mut picture.alpha) {
+        *plane = plane.turned(transposed, mirrored, flipped);
+    }
+    picture.metadata.density = picture.metadata.density.map(|[x, y]| if transposed { [y, x] } else { [x, y] });
+    picture
 }
 
 fn picture_from(image: &DynamicImage, metadata: Metadata) -> Picture {
@@ -169,8 +218,6 @@ fn picture_from(image: &DynamicImage, metadata: Metadata) -> Picture {
         DynamicImage::ImageLumaA16(b) => (split(b, channels, from_u16), Depth::Sixteen),
         DynamicImage::ImageRgb16(b) => (split(b, channels, from_u16), Depth::Sixteen),
         DynamicImage::ImageRgba16(b) => (split(b, channels, from_u16), Depth::Sixteen),
-        DynamicImage::ImageRgb32F(b) => (split(b, channels, from_float), Depth::Sixteen),
-        DynamicImage::ImageRgba32F(b) => (split(b, channels, from_float), Depth::Sixteen),
         // The enum is open; whatever is added later is at least readable at 16 bits.
         other => (split(&other.to_rgba16(), 4, from_u16), Depth::Sixteen),
     };
@@ -179,13 +226,8 @@ fn picture_from(image: &DynamicImage, metadata: Metadata) -> Picture {
     Picture { alpha, depth, metadata, ..Picture::from_planes(planes) }
 }
 
-fn from_u16(sample: u16) -> f32 {
+pub(crate) fn from_u16(sample: u16) -> f32 {
     f32::from(sample) / 257.0
-}
-
-fn from_float(sample: f32) -> f32 {
-    // Float files are scene values around [0, 1]; the networks know no others.
-    if sample.is_nan() { 0.0 } else { sample.clamp(0.0, 1.0) * 255.0 }
 }
 
 fn split<T: Copy>(interleaved: &[T], channels: usize, convert: impl Fn(T) -> f32) -> Vec<Vec<f32>> {

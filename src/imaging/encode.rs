@@ -2,15 +2,15 @@
 
 use std::{io::Cursor, path::Path};
 
-use image::{
-    ExtendedColorType, ImageEncoder,
-    codecs::{bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder},
+use image::{ExtendedColorType, ImageEncoder, codecs::bmp::BmpEncoder};
+
+use crate::{
+    Depth, ImagingError, Picture, Result, colour, file,
+    formats::{avif, jpeg, png, samples, tiff, webp},
 };
 
-use crate::{Depth, ImagingError, Picture, Plane, Result, file, picture::quantized};
-
 /// A format that pictures are written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// PNG, 8 or 16 bits, alpha.
     Png,
@@ -18,13 +18,18 @@ pub enum Format {
     Jpeg,
     /// Lossless WebP, 8 bits, alpha.
     WebP,
-    /// TIFF, 8 or 16 bits, alpha.
+    /// TIFF, 8, 16 or 32 bits (float), alpha.
     Tiff,
+    /// AVIF, 8 bits, alpha, sRGB.
+    Avif,
     /// BMP, 8 bits, alpha; no metadata.
     Bmp,
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif, Self::Bmp];
+
     /// The format that the extension of `path` stands for.
     ///
     /// # Errors
@@ -33,9 +38,10 @@ impl Format {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
         match extension.as_str() {
             "png" => Ok(Self::Png),
-            "jpg" | "jpeg" => Ok(Self::Jpeg),
+            "jpg" | "jpeg" | "jpe" | "jfif" => Ok(Self::Jpeg),
             "webp" => Ok(Self::WebP),
             "tif" | "tiff" => Ok(Self::Tiff),
+            "avif" => Ok(Self::Avif),
             "bmp" => Ok(Self::Bmp),
             _ => Err(ImagingError::UnknownOutputFormat { path: path.to_owned() }),
         }
@@ -48,6 +54,7 @@ impl Format {
             Self::Jpeg => "jpg",
             Self::WebP => "webp",
             Self::Tiff => "tif",
+            Self::Avif => "avif",
             Self::Bmp => "bmp",
         }
     }
@@ -59,6 +66,7 @@ impl Format {
             Self::Jpeg => "JPEG",
             Self::WebP => "WebP",
             Self::Tiff => "TIFF",
+            Self::Avif => "AVIF",
             Self::Bmp => "BMP",
         }
     }
@@ -68,33 +76,48 @@ impl Format {
         match self {
             Self::Png | Self::Tiff | Self::Bmp => i32::MAX as usize,
             Self::Jpeg => 65_535,
+            Self::Avif => 65_536,
             Self::WebP => 16_383,
         }
     }
 
-    fn has_16_bits(self) -> bool {
-        matches!(self, Self::Png | Self::Tiff)
+    /// Whether it takes a quality.
+    pub fn has_quality(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Avif)
     }
 
-    fn has_alpha(self) -> bool {
-        self != Self::Jpeg
-    }
-
-    fn has_gray(self) -> bool {
-        self != Self::WebP
+    /// Bytes a sample that it holds of a picture of `depth`.
+    pub fn bytes_per_sample(self, depth: Depth) -> usize {
+        match (self, depth) {
+            (Self::Tiff, Depth::Float { .. }) => 4,
+            (Self::Png, Depth::Float { .. }) | (Self::Png | Self::Tiff, Depth::Sixteen) => 2,
+            _ => 1,
+        }
     }
 }
 
+/// Resolution of the colours in a JPEG file against that of brightness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subsampling {
+    /// The same (4:4:4).
+    #[default]
+    Full,
+    /// Half across and down (4:2:0): smaller files, softer edges between colours.
+    Half,
+}
+
 /// How to write a picture.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// JPEG quality, 1 to 100.
-    pub jpeg_quality: u8,
+    /// Quality of JPEG and AVIF, 1 to 100.
+    pub quality: u8,
+    /// Resolution of the colours in JPEG.
+    pub subsampling: Subsampling,
 }
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { jpeg_quality: 95 }
+        Self { quality: 95, subsampling: Subsampling::Full }
     }
 }
 
@@ -109,8 +132,8 @@ pub fn write(path: &Path, picture: &Picture, options: EncodeOptions) -> Result<(
 
 /// Encodes a picture into memory.
 ///
-/// 16 bits a channel are kept where the format has them. ICC profile and EXIF are kept in PNG, JPEG and WebP, the
-/// ICC profile in TIFF.
+/// Depth is kept where the format has it. Metadata is kept where the format has a place for it: all of it in PNG, JPEG and
+/// TIFF, all but IPTC in WebP, EXIF in AVIF, none in BMP.
 ///
 /// # Errors
 /// If the format cannot hold the picture or the encoder fails.
@@ -119,87 +142,32 @@ pub fn encode(picture: &Picture, format: Format, options: EncodeOptions) -> Resu
     if width.max(height) > format.max_side() {
         return Err(ImagingError::FormatLimit { format: format.name(), max_side: format.max_side(), width, height });
     }
-    let flattened;
-    let picture = if picture.alpha.is_some() && !format.has_alpha() {
-        flattened = over_white(picture);
-        &flattened
-    } else {
-        picture
+    let encoded = match format {
+        Format::Png => png::encode(picture),
+        Format::Jpeg if picture.alpha.is_some() => jpeg::encode(&over_white(picture), options),
+        Format::Jpeg => jpeg::encode(picture, options),
+        Format::WebP => webp::encode(&colour::for_colour_only(picture)),
+        Format::Tiff => tiff::encode(picture),
+        Format::Avif => avif::encode(picture, options),
+        Format::Bmp => bmp(&colour::for_colour_only(picture)),
     };
-    let sixteen = picture.depth == Depth::Sixteen && format.has_16_bits();
-    let gray = picture.is_gray() && format.has_gray();
-    // BMP and WebP have no gray with alpha.
-    let gray = gray && !(format == Format::Bmp && picture.alpha.is_some());
-    let planes: Vec<&Plane> = if gray { vec![&picture.planes[0]] } else { picture.rgb().to_vec() }
-        .into_iter()
-        .chain(&picture.alpha)
-        .collect();
-    let bytes = interleave(&planes, sixteen);
-    let colour = match (planes.len(), sixteen) {
-        (1, false) => ExtendedColorType::L8,
-        (2, false) => ExtendedColorType::La8,
-        (3, false) => ExtendedColorType::Rgb8,
-        (_, false) => ExtendedColorType::Rgba8,
-        (1, true) => ExtendedColorType::L16,
-        (2, true) => ExtendedColorType::La16,
-        (3, true) => ExtendedColorType::Rgb16,
-        (_, true) => ExtendedColorType::Rgba16,
+    encoded.map_err(|reason| ImagingError::Encode { format: format.name(), reason })
+}
+
+fn bmp(picture: &Picture) -> std::result::Result<Vec<u8>, String> {
+    // There is no gray with alpha.
+    let planes = samples::planes(picture, picture.alpha.is_none());
+    let colour = match planes.len() {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        _ => ExtendedColorType::Rgba8,
     };
-    // TIFF files of gray with alpha are beyond the encoder: written as colour.
-    if format == Format::Tiff && planes.len() == 2 {
-        let mut colour_picture = picture.clone();
-        colour_picture.planes = vec![picture.planes[0].clone(); 3];
-        return encode(&colour_picture, format, options);
-    }
     let mut out = Vec::new();
-    let cursor = Cursor::new(&mut out);
-    let written = match format {
-        Format::Png => run(PngEncoder::new(cursor), picture, &bytes, colour),
-        Format::Jpeg => {
-            run(JpegEncoder::new_with_quality(cursor, options.jpeg_quality.clamp(1, 100)), picture, &bytes, colour)
-        }
-        Format::WebP => run(WebPEncoder::new_lossless(cursor), picture, &bytes, colour),
-        Format::Tiff => run(TiffEncoder::new(cursor), picture, &bytes, colour),
-        Format::Bmp => {
-            let mut out = cursor;
-            run(BmpEncoder::new(&mut out), picture, &bytes, colour)
-        }
-    };
-    written.map_err(|error| ImagingError::Encode { format: format.name(), reason: error.to_string() })?;
+    let mut cursor = Cursor::new(&mut out);
+    BmpEncoder::new(&mut cursor)
+        .write_image(&samples::eight(&planes), picture.width() as u32, picture.height() as u32, colour)
+        .map_err(|error| error.to_string())?;
     Ok(out)
-}
-
-fn run(
-    mut encoder: impl ImageEncoder,
-    picture: &Picture,
-    bytes: &[u8],
-    colour: ExtendedColorType,
-) -> image::ImageResult<()> {
-    // A format without a place for a block is no reason to fail: the formats' documentation says which keep what.
-    if let Some(icc) = &picture.metadata.icc {
-        let _ = encoder.set_icc_profile(icc.clone());
-    }
-    if let Some(exif) = &picture.metadata.exif {
-        let _ = encoder.set_exif_metadata(exif.clone());
-    }
-    encoder.write_image(bytes, picture.width() as u32, picture.height() as u32, colour)
-}
-
-fn interleave(planes: &[&Plane], sixteen: bool) -> Vec<u8> {
-    let (channels, pixels) = (planes.len(), planes[0].data.len());
-    let mut out = vec![0_u8; channels * pixels * if sixteen { 2 } else { 1 }];
-    for (channel, plane) in planes.iter().enumerate() {
-        for (index, &sample) in plane.data.iter().enumerate() {
-            let at = index * channels + channel;
-            if sixteen {
-                let value = (sample.clamp(0.0, 255.0) * 257.0 + 0.5) as u16;
-                out[at * 2..at * 2 + 2].copy_from_slice(&value.to_ne_bytes());
-            } else {
-                out[at] = quantized(sample) as u8;
-            }
-        }
-    }
-    out
 }
 
 fn over_white(picture: &Picture) -> Picture {

@@ -17,7 +17,9 @@ pub enum ImagingError {
         source: std::io::Error,
     },
     /// The content is no picture of a known format.
-    #[error("not a picture this program can read (it reads PNG, JPEG, WebP, TIFF, BMP, GIF, QOI and PNM): {name}")]
+    #[error(
+        "not a picture this program can read (it reads PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, QOI and PNM): {name}"
+    )]
     UnknownFormat {
         /// File name or description of the source.
         name: String,
@@ -59,7 +61,7 @@ pub enum ImagingError {
         max_megapixels: u64,
     },
     /// The output name has no extension, or one that no encoder is for.
-    #[error("cannot tell the output format: end the name in .png, .jpg, .webp, .tif or .bmp: {}", path.display())]
+    #[error("cannot tell the output format: end the name in .png, .jpg, .webp, .tif, .avif or .bmp: {}", path.display())]
     UnknownOutputFormat {
         /// The file.
         path: PathBuf,

@@ -11,8 +11,6 @@ pub(crate) enum Foreign {
     Raw,
     /// Pictures of phones: HEIC and HEIF.
     Heic,
-    /// AV1 pictures.
-    Avif,
     /// JPEG XL.
     JpegXl,
     /// JPEG 2000.
@@ -37,7 +35,6 @@ impl Foreign {
                 "it is a HEIC picture; export it as JPEG or PNG (phones do when they share it, or set the camera to \
                  \"most compatible\")"
             }
-            Self::Avif => "it is an AVIF picture; save it as PNG first",
             Self::JpegXl => "it is a JPEG XL picture; save it as PNG first (`djxl picture.jxl picture.png`)",
             Self::Jpeg2000 => "it is a JPEG 2000 picture; save it as PNG first",
             Self::Photoshop => "it is a Photoshop file with layers; export it as PNG or TIFF",
@@ -47,13 +44,24 @@ impl Foreign {
     }
 }
 
+/// Whether the first bytes of a file are those of an AVIF picture.
+pub(crate) fn is_avif(start: &[u8]) -> bool {
+    let Some(head) = start.get(..16).filter(|head| head[4..8] == *b"ftyp") else { return false };
+    if matches!(&head[8..12], b"avif" | b"avis") {
+        return true;
+    }
+    // A file may call itself a HEIF picture first and AVIF among what it is compatible with.
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let brands = start.get(16..length.min(start.len())).unwrap_or_default();
+    head[8..12] == *b"mif1" && brands.as_chunks::<4>().0.iter().any(|brand| brand == b"avif")
+}
+
 /// What the first bytes of a file say.
 pub(crate) fn of(start: &[u8]) -> Option<Foreign> {
     let brand = start.get(4..8).filter(|kind| *kind == b"ftyp").and_then(|_| start.get(8..12));
     if let Some(brand) = brand {
         return match brand {
             b"crx " => Some(Foreign::Raw),
-            b"avif" | b"avis" => Some(Foreign::Avif),
             b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some(Foreign::Heic),
             _ => None,
         };
@@ -169,7 +177,6 @@ mod tests {
         for (start, expected) in [
             (&b"\0\0\0\x18ftypheic\0\0\0\0"[..], Foreign::Heic),
             (b"\0\0\0\x18ftypcrx \0\0\0\0", Foreign::Raw),
-            (b"\0\0\0\x1cftypavif\0\0\0\0", Foreign::Avif),
             (b"FUJIFILMCCD-RAW 0201", Foreign::Raw),
             (b"\xff\x0a\xfa\x1f", Foreign::JpegXl),
             (b"8BPS\0\x01", Foreign::Photoshop),

@@ -7,13 +7,15 @@
 //! Samples are `f32` in `[0, 255]` whatever the depth of the file, the range of the published networks; a 16-bit
 //! file keeps its precision as fractions.
 
+mod colour;
 mod cover;
 mod decode;
 mod encode;
 mod error;
 pub mod file;
+mod folders;
 mod foreign;
-mod jpeg;
+mod formats;
 mod metadata;
 mod picture;
 pub mod psnr;
@@ -21,8 +23,9 @@ pub mod resize;
 pub mod ssim;
 
 pub use cover::cover_transparent;
-pub use decode::{MAX_PIXELS, SUPPORTED_EXTENSIONS, decode, dimensions, find_pictures, read};
-pub use encode::{EncodeOptions, Format, encode, write};
+pub use decode::{MAX_PIXELS, decode, dimensions, read};
+pub use encode::{EncodeOptions, Format, Subsampling, encode, write};
 pub use error::{ImagingError, Result};
+pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below};
 pub use metadata::Metadata;
 pub use picture::{Depth, Picture, Plane};

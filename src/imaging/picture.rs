@@ -46,6 +46,21 @@ impl Plane {
         Self { width, height, data }
     }
 
+    /// The plane with columns and rows exchanged if `transposed`, then left and right if `mirrored`, then top and bottom
+    /// if `flipped`.
+    pub(crate) fn turned(&self, transposed: bool, mirrored: bool, flipped: bool) -> Self {
+        let (width, height) = if transposed { (self.height, self.width) } else { (self.width, self.height) };
+        let mut data = Vec::with_capacity(self.data.len());
+        for y in 0..height {
+            let y = if flipped { height - 1 - y } else { y };
+            for x in 0..width {
+                let x = if mirrored { width - 1 - x } else { x };
+                data.push(if transposed { self.data[x * self.width + y] } else { self.data[y * self.width + x] });
+            }
+        }
+        Self { width, height, data }
+    }
+
     /// Rounds every sample to an integer of `[0, 255]`, half away from zero, as an 8-bit file would hold it.
     pub fn quantize(&mut self) {
         for sample in &mut self.data {
@@ -60,13 +75,18 @@ pub(crate) fn quantized(sample: f32) -> f32 {
 }
 
 /// Bits a channel in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Depth {
     /// 8 bits.
     #[default]
     Eight,
     /// 16 bits, or more in the source.
     Sixteen,
+    /// 32-bit floats.
+    Float {
+        /// What the file has where a sample is 255: 1, or more if the picture holds light brighter than white.
+        white: f32,
+    },
 }
 
 /// A picture: one plane (gray) or three (red, green, blue), perhaps alpha, and its metadata.

@@ -75,13 +75,33 @@ pub fn imresize(plane: &Plane, scale: f64, samples: Samples) -> Plane {
     imresize_to(plane, scaled_length(plane.width, scale), scaled_length(plane.height, scale), scale, samples)
 }
 
+/// A picture at another size: both sides by their own factor, alpha and all else carried. Samples stay within [0, 255].
+pub fn resample(picture: &Picture, width: usize, height: usize) -> Picture {
+    let of = |plane: &Plane| {
+        let factors = [width as f64 / plane.width as f64, height as f64 / plane.height as f64];
+        let mut plane = imresize_by(plane, width, height, factors, Samples::Float);
+        plane.data.iter_mut().for_each(|sample| *sample = sample.clamp(0.0, 255.0));
+        plane
+    };
+    Picture {
+        planes: picture.planes.iter().map(of).collect(),
+        alpha: picture.alpha.as_ref().map(of),
+        depth: picture.depth,
+        metadata: picture.metadata.clone(),
+    }
+}
+
 /// Scales a plane by a factor to a stated size, for output sizes that the factor does not give by itself.
 pub fn imresize_to(plane: &Plane, width: usize, height: usize, scale: f64, samples: Samples) -> Plane {
+    imresize_by(plane, width, height, [scale; 2], samples)
+}
+
+fn imresize_by(plane: &Plane, width: usize, height: usize, [across, down]: [f64; 2], samples: Samples) -> Plane {
     let store = |value: f64| match samples {
         Samples::Uint8 => (value + 0.5).floor().clamp(0.0, 255.0) as f32,
         Samples::Float => value as f32,
     };
-    let vertical = Taps::new(plane.height, height, scale);
+    let vertical = Taps::new(plane.height, height, down);
     let mut rows = vec![0.0_f32; plane.width * height];
     rows.par_chunks_mut(plane.width).enumerate().for_each_init(
         || vec![0.0_f64; plane.width],
@@ -97,7 +117,7 @@ pub fn imresize_to(plane: &Plane, width: usize, height: usize, scale: f64, sampl
             }
         },
     );
-    let horizontal = Taps::new(plane.width, width, scale);
+    let horizontal = Taps::new(plane.width, width, across);
     let mut data = vec![0.0_f32; width * height];
     data.par_chunks_mut(width).zip(rows.par_chunks(plane.width)).for_each(|(out, row)| {
         for (x, out) in out.iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dualres_network::Architecture;
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError, evaluate::smallest_measurable};
+use crate::{Degradation, Result, TrainingError, evaluate::smallest_measurable};
 
 /// Settings of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Model file to start from.
     pub init: Option<PathBuf>,
+    /// What is done to the network's input on top of bicubic reduction, in training and validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degradation: Option<Degradation>,
     /// A larger network to learn from as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distillation: Option<Distillation>,
@@ -97,6 +100,7 @@ impl TrainConfig {
             seed: 1,
             validate_every: 500,
             init: None,
+            degradation: None,
             distillation: None,
         }
     }

@@ -12,7 +12,7 @@ use dualres_imaging::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Result, TrainingError,
+    Degradation, Result, TrainingError,
     dataset::{listed, pictures_of, pyramid},
 };
 
@@ -57,6 +57,8 @@ pub struct Measuring {
     pub pooling: PoolingChoice,
     /// Side in pixels that pictures are cut to, around their middle; whole if not given.
     pub crop: Option<usize>,
+    /// What is done to the input on top of bicubic reduction; the same for a picture each time.
+    pub degradation: Option<Degradation>,
 }
 
 /// Evaluates on the pictures of folders, or single files: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the
@@ -76,13 +78,13 @@ pub fn evaluate(
         return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });
     }
     let mut images = Vec::with_capacity(paths.len());
-    for path in paths {
+    for (index, path) in paths.into_iter().enumerate() {
         let mut picture = dualres_imaging::read(&path)?;
         if let Some(side) = measuring.crop {
             let (width, height) = (picture.width().min(side), picture.height().min(side));
             picture = picture.crop((picture.width() - width) / 2, (picture.height() - height) / 2, width, height);
         }
-        let scores = score(upscaler, &picture, measuring.pooling)
+        let scores = score(upscaler, &picture, measuring, index)
             .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let image = ImageScore { name, scores };
@@ -91,7 +93,7 @@ pub fn evaluate(
         }
         images.push(image);
     }
-    Ok(Evaluation { mean: mean(&images), images, rule: rule(scale) })
+    Ok(Evaluation { mean: mean(&images), images, rule: rule(scale, measuring.degradation) })
 }
 
 /// Smallest side in high-resolution pixels of a picture that can be measured: SSIM needs its window within what is left
@@ -106,15 +108,19 @@ const SSIM_WINDOW: usize = 11;
 const MOST_DECIBELS: f64 = 100.0;
 
 /// How [`evaluate`] measures.
-pub fn rule(scale: usize) -> String {
+pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
+    let degraded = degradation.map_or(String::new(), |how| format!(", then {}", how.name()));
     format!(
-        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by MATLAB bicubic; loop PSNR: {}",
+        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by MATLAB bicubic{degraded}; loop PSNR: {}",
         PsnrRule::BenchmarkY { scale },
         dualres_engine::LOOP_RULE
     )
 }
 
-fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Result<Scores> {
+/// Seed of what is done to the inputs of a measurement.
+const DEGRADATION_SEED: u64 = 2024;
+
+fn score(upscaler: &Upscaler, picture: &Picture, measuring: Measuring, index: usize) -> Result<Scores> {
     let scale = upscaler.model().description.architecture.scale;
     if picture.width() < scale || picture.height() < scale {
         let (width, height) = (picture.width(), picture.height());
@@ -124,8 +130,12 @@ fn score(upscaler: &Upscaler, picture: &Picture, pooling: PoolingChoice) -> Resu
     let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
     let mut levels = pyramid(&colour, scale);
     let full = levels.pop().expect("a pyramid has levels");
-    let input = &levels[0];
-    let options = Options { pooling, ..Options::default() };
+    let input = match measuring.degradation {
+        Some(degradation) => degradation.degrade(&levels[0], DEGRADATION_SEED, index as u64)?,
+        None => levels.swap_remove(0),
+    };
+    let input = &input;
+    let options = Options { pooling: measuring.pooling, ..Options::default() };
     let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
     let mut result = upscaled.picture;
     result.quantize();

@@ -8,6 +8,7 @@
 mod adam;
 mod config;
 mod dataset;
+mod degradation;
 mod error;
 mod evaluate;
 mod log;
@@ -18,6 +19,7 @@ mod state;
 pub use adam::Optimizers;
 pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
+pub use degradation::Degradation;
 pub use error::{Result, TrainingError};
 pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, evaluate, rule, smallest_measurable};
 pub use run::{Progress, TrainEvent, Validation, train};

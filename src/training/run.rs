@@ -20,7 +20,7 @@ use crate::{
     adam::Optimizers,
     evaluate::{Measuring, evaluate, rule},
     log::{Log, Row},
-    sampler::Prefetcher,
+    sampler::{Lesson, Prefetcher},
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position},
 };
 
@@ -121,12 +121,13 @@ pub fn train(
     }
 
     let first = session.position.step;
-    let batches = Prefetcher::start(set, config.seed, first..config.steps, config.batch, config.patch)?;
+    let batches =
+        Prefetcher::start(set, config.seed, first..config.steps, config.batch, config.patch, config.degradation)?;
     let clock = Instant::now();
     let seconds_before = session.position.seconds;
     let mut skipped_in_a_row = 0;
     while flow.is_continue() && session.position.step < config.steps {
-        let mut progress = session.step(batches.next()?.tensors(&session.autodiff))?;
+        let mut progress = session.step(batches.next()?.lesson(&session.autodiff))?;
         session.position.seconds = seconds_before + clock.elapsed().as_secs_f64();
         let done = session.position.step - first;
         progress.images_per_second = (done * config.batch) as f64 / clock.elapsed().as_secs_f64();
@@ -229,15 +230,16 @@ impl<'a> Session<'a> {
         step > validated && (step.is_multiple_of(self.config.validate_every) || step == self.config.steps)
     }
 
-    /// Forward, backward and update for one batch of pyramids, the network's input first.
-    fn step(&mut self, targets: Vec<Tensor<4>>) -> Result<Progress> {
+    /// Forward, backward and update for one batch. A degraded input is to be enlarged to the clean picture, and the way back
+    /// leads to the clean small one: what is random about noise cannot be found again.
+    fn step(&mut self, Lesson { input, targets }: Lesson) -> Result<Progress> {
         let config = self.config;
         let lr = config.learning_rate(self.position.step);
-        let (pictures, features) = self.model.primal.forward_with_features(targets[0].clone(), Pooling::Global);
+        let (pictures, features) = self.model.primal.forward_with_features(input.clone(), Pooling::Global);
         let loss = dual_regression_loss(&pictures, &targets, &self.model.duals, config.lambda);
         let taught = match (&self.teacher, &config.distillation) {
             (Some(teacher), Some(Distillation { weight, .. })) => {
-                let (_, taught) = teacher.forward_with_features(targets[0].clone().inner(), Pooling::Global);
+                let (_, taught) = teacher.forward_with_features(input.inner(), Pooling::Global);
                 let gap = features.mean_dim(1) - Tensor::from_inner(taught.mean_dim(1));
                 Some(gap.square().mean() * *weight)
             }
@@ -294,7 +296,9 @@ impl<'a> Session<'a> {
             model.duals.clear();
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
-        let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
+        let Self { config, .. } = self;
+        let measuring =
+            Measuring { crop: config.validation_crop, degradation: config.degradation, ..Measuring::default() };
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let evaluation = match evaluate(&upscaler, &self.config.validation, measuring, go_on) {
             Ok(evaluation) => evaluation,
@@ -314,7 +318,7 @@ impl<'a> Session<'a> {
         if best {
             self.position.best = Some(validation);
             let set = names_of(&self.config.validation).join(", ");
-            let rule = rule(self.config.architecture.scale);
+            let rule = rule(self.config.architecture.scale, self.config.degradation);
             let metric =
                 |name: &str, value: f64| Metric { name: name.into(), set: set.clone(), value, rule: rule.clone() };
             let metrics = [("psnr_y", Some(validation.psnr_y)), ("loop_psnr", validation.loop_psnr)];

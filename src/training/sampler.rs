@@ -6,27 +6,41 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
+use dualres_imaging::{Picture, Plane};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    PictureSet, Result, TrainingError,
+    Degradation, PictureSet, Result, TrainingError,
     dataset::{Pyramid, Rgb8},
+    degradation::MARGIN,
 };
 
 /// Patches of one step at every level, [N, 3, side, side] in `[0, 255]`, the network's input first.
 pub(crate) struct Batch {
     levels: Vec<(usize, Vec<f32>)>,
+    /// What the network gets in place of the first level, if that is not the same.
+    degraded: Option<Vec<f32>>,
     size: usize,
 }
 
+/// A step's data on a device: what the network sees, and what each level should be.
+pub(crate) struct Lesson {
+    /// [N, 3, side, side] in `[0, 255]`.
+    pub(crate) input: Tensor<4>,
+    /// [N, 3, side, side] a level, the input's size first.
+    pub(crate) targets: Vec<Tensor<4>>,
+}
+
 impl Batch {
-    pub(crate) fn tensors(self, device: &Device) -> Vec<Tensor<4>> {
-        self.levels
-            .into_iter()
-            .map(|(side, data)| Tensor::from_data(TensorData::new(data, [self.size, 3, side, side]), device))
-            .collect()
+    pub(crate) fn lesson(self, device: &Device) -> Lesson {
+        let size = self.size;
+        let tensor = |side, data| Tensor::from_data(TensorData::new(data, [size, 3, side, side]), device);
+        let side = self.levels[0].0;
+        let targets: Vec<_> = self.levels.into_iter().map(|(side, data)| tensor(side, data)).collect();
+        let input = self.degraded.map_or_else(|| targets[0].clone(), |data| tensor(side, data));
+        Lesson { input, targets }
     }
 }
 
@@ -47,23 +61,34 @@ impl Turn {
 }
 
 /// The batch of a step: depends on set, seed and step only, so that an interrupted run goes on unchanged.
-pub(crate) fn batch(set: &PictureSet, seed: u64, step: usize, size: usize, patch: usize) -> Result<Batch> {
+pub(crate) fn batch(
+    set: &PictureSet,
+    seed: u64,
+    step: usize,
+    size: usize,
+    patch: usize,
+    degradation: Option<Degradation>,
+) -> Result<Batch> {
     let patches = (0..size)
         .into_par_iter()
         .map(|item| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream((step * size + item) as u64);
             let pyramid = set.get(set.pick(random.random()))?;
-            Ok(cut_patch(&pyramid, &mut random, patch))
+            let place = Place::random(&pyramid, &mut random, patch);
+            let levels: Vec<_> = (0..pyramid.levels.len()).map(|level| place.cut(&pyramid, level, 0)).collect();
+            let degraded = degradation.map(|how| place.degraded(&pyramid, how, &mut random)).transpose()?;
+            Ok((levels, degraded))
         })
         .collect::<Result<Vec<_>>>()?;
-    let levels = (0..patches[0].len())
+    let levels = (0..patches[0].0.len())
         .map(|level| {
-            let data = patches.iter().flat_map(|patch| patch[level].iter().copied()).collect();
+            let data = patches.iter().flat_map(|(levels, _)| levels[level].iter().copied()).collect();
             (patch << level, data)
         })
         .collect();
-    Ok(Batch { levels, size })
+    let degraded: Vec<f32> = patches.iter().filter_map(|(_, degraded)| degraded.as_ref()).flatten().copied().collect();
+    Ok(Batch { levels, degraded: degradation.map(|_| degraded), size })
 }
 
 /// Random aligned patches at every level, [N, 3, side, side] in `[0, 255]`, the network's input first: `size` of them,
@@ -79,29 +104,56 @@ pub fn patches(
     patch: usize,
     device: &Device,
 ) -> Result<Vec<Tensor<4>>> {
-    Ok(batch(set, seed, step, size, patch)?.tensors(device))
+    Ok(batch(set, seed, step, size, patch, None)?.lesson(device).targets)
 }
 
-fn cut_patch(pyramid: &Pyramid, random: &mut ChaCha8Rng, patch: usize) -> Vec<Vec<f32>> {
-    let input = &pyramid.levels[0];
-    let x = random.random_range(0..=input.width - patch);
-    let y = random.random_range(0..=input.height - patch);
-    let turn = Turn { mirror: random.random(), flip: random.random(), transpose: random.random() };
-    let cut = |(level, picture): (usize, &Rgb8)| {
-        let side = patch << level;
-        let (left, top) = (x << level, y << level);
+/// Where a patch lies, in pixels of the network's input.
+struct Place {
+    x: usize,
+    y: usize,
+    patch: usize,
+    turn: Turn,
+}
+
+impl Place {
+    fn random(pyramid: &Pyramid, random: &mut ChaCha8Rng, patch: usize) -> Self {
+        let input = &pyramid.levels[0];
+        let x = random.random_range(0..=input.width - patch);
+        let y = random.random_range(0..=input.height - patch);
+        Self { x, y, patch, turn: Turn { mirror: random.random(), flip: random.random(), transpose: random.random() } }
+    }
+
+    /// The patch at a level with `margin` pixels around it, three planes; beyond the picture its border is repeated.
+    fn cut(&self, pyramid: &Pyramid, level: usize, margin: usize) -> Vec<f32> {
+        let picture: &Rgb8 = &pyramid.levels[level];
+        let side = (self.patch << level) + 2 * margin;
+        let within = |corner: usize, offset: usize, length: usize| {
+            ((corner << level) + offset).saturating_sub(margin).min(length - 1)
+        };
         let mut data = Vec::with_capacity(3 * side * side);
         for plane in picture.data.chunks_exact(picture.width * picture.height) {
             for row in 0..side {
                 for column in 0..side {
-                    let (dx, dy) = turn.source(column, row, side);
-                    data.push(f32::from(plane[(top + dy) * picture.width + left + dx]));
+                    let (dx, dy) = self.turn.source(column, row, side);
+                    let (x, y) = (within(self.x, dx, picture.width), within(self.y, dy, picture.height));
+                    data.push(f32::from(plane[y * picture.width + x]));
                 }
             }
         }
         data
-    };
-    pyramid.levels.iter().enumerate().map(cut).collect()
+    }
+
+    /// The patch of the network's input as a camera might have given it. The blocks of JPEG begin anywhere.
+    fn degraded(&self, pyramid: &Pyramid, how: Degradation, random: &mut ChaCha8Rng) -> Result<Vec<f32>> {
+        let side = self.patch + 2 * MARGIN;
+        let planes = self.cut(pyramid, 0, MARGIN);
+        let planes = planes.chunks_exact(side * side).map(|plane| Plane::new(side, side, plane.to_vec())).collect();
+        let (left, top) = (random.random_range(0..8), random.random_range(0..8));
+        let seen = Picture::from_planes(planes).crop(left, top, side - left, side - top);
+        let degraded = how.degrade_by(&seen, random)?;
+        let patch = degraded.crop(MARGIN - left, MARGIN - top, self.patch, self.patch);
+        Ok(patch.rgb().into_iter().flat_map(|plane| plane.data.iter().copied()).collect())
+    }
 }
 
 /// Batches in the order of steps, made on a thread of their own.
@@ -119,6 +171,7 @@ impl Prefetcher {
         steps: std::ops::Range<usize>,
         size: usize,
         patch: usize,
+        degradation: Option<Degradation>,
     ) -> Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         thread::Builder::new()
@@ -126,7 +179,7 @@ impl Prefetcher {
             .spawn(move || {
                 for step in steps {
                     // The receiver is gone when the run has ended.
-                    if sender.send(batch(&set, seed, step, size, patch)).is_err() {
+                    if sender.send(batch(&set, seed, step, size, patch, degradation)).is_err() {
                         break;
                     }
                 }
@@ -142,8 +195,6 @@ impl Prefetcher {
 
 #[cfg(test)]
 mod tests {
-    use dualres_imaging::{Picture, Plane};
-
     use super::*;
     use crate::dataset::pyramid;
 
@@ -174,7 +225,13 @@ mod tests {
         for stream in 0..24 {
             let mut random = ChaCha8Rng::seed_from_u64(7);
             random.set_stream(stream);
-            let cut = cut_patch(&stored, &mut random, patch);
+            let place = Place::random(&stored, &mut random, patch);
+            let cut: Vec<_> = (0..3).map(|level| place.cut(&stored, level, 0)).collect();
+            // The margin is what lies around the patch.
+            let (wide, side) = (place.cut(&stored, 0, 3), patch + 6);
+            for (row, line) in cut[0][..patch * patch].chunks_exact(patch).enumerate() {
+                assert_eq!(line, &wide[(row + 3) * side + 3..][..patch], "stream {stream}");
+            }
             for (level, factor) in [(1, 2), (2, 4)] {
                 let side = patch * factor;
                 let full = Plane::new(side, side, cut[level][..side * side].to_vec());

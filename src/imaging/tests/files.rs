@@ -44,7 +44,8 @@ fn every_format_keeps_channels_alpha_and_depth_it_has() {
             for alpha in [false, true] {
                 for depth in [Depth::Eight, Depth::Sixteen] {
                     let original = picture(channels, alpha, depth);
-                    let bytes = encode(&original, format, EncodeOptions { jpeg_quality: 100 }).unwrap();
+                    let bytes =
+                        encode(&original, format, EncodeOptions { quality: 100, ..EncodeOptions::default() }).unwrap();
                     let found = decode(&bytes, "memory").unwrap();
                     let what = format!("{format:?}, {channels} channels, alpha {alpha}, {depth:?}");
                     let sixteen = depth == Depth::Sixteen && matches!(format, Format::Png | Format::Tiff);
@@ -100,7 +101,9 @@ fn exif(orientation: u8) -> Vec<u8> {
 #[test]
 fn profile_and_exif_are_kept_and_orientation_is_applied_once() {
     let folder = tempfile::tempdir().unwrap();
-    let icc = vec![7_u8; 300];
+    // A profile is only carried if it is for colours.
+    let mut icc = vec![7_u8; 300];
+    icc[16..20].copy_from_slice(b"RGB ");
     for name in ["a.png", "a.jpg", "a.webp"] {
         let mut turned = picture(3, false, Depth::Eight);
         turned.metadata.icc = Some(icc.clone());
@@ -185,7 +188,7 @@ fn a_jpeg_that_is_cut_short_is_refused_and_one_with_more_after_it_is_not() {
     let mut original = picture(3, false, Depth::Eight);
     // A thumbnail in the metadata has an end marker of its own.
     original.metadata.exif = Some([&b"II*\0\x08\0\0\0\0\0\0\0\0\0"[..], &[0xFF, 0xD8, 0xFF, 0xD9]].concat());
-    let bytes = encode(&original, Format::Jpeg, EncodeOptions { jpeg_quality: 90 }).unwrap();
+    let bytes = encode(&original, Format::Jpeg, EncodeOptions { quality: 90, ..EncodeOptions::default() }).unwrap();
     for length in [bytes.len() / 2, bytes.len() * 9 / 10, bytes.len() - 2] {
         let error = decode(&bytes[..length], "holiday.jpg").unwrap_err();
         assert!(matches!(error, ImagingError::Truncated { .. }), "{length}: {error}");
@@ -193,6 +196,23 @@ fn a_jpeg_that_is_cut_short_is_refused_and_one_with_more_after_it_is_not() {
     }
     let trailed = [&bytes[..], b"what a camera appends"].concat();
     assert_eq!(largest_difference(&decode(&trailed, "trailed").unwrap(), &decode(&bytes, "whole").unwrap()), 0.0);
+}
+
+/// Components one after the other, which some encoders write and some decoders read as black.
+#[test]
+fn a_jpeg_of_separate_components_is_read() {
+    let samples: Vec<u8> = (0..48 * 32 * 3).map(|i| (60 + i / 3 % 48 * 3 + i % 3 * 20) as u8).collect();
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 98);
+    encoder.set_optimized_huffman_tables(true);
+    encoder.encode(&samples, 48, 32, jpeg_encoder::ColorType::Rgb).unwrap();
+    assert_eq!(bytes.windows(2).filter(|two| *two == [0xFF, 0xDA]).count(), 3, "three scans");
+    let found = decode(&bytes, "separate.jpg").unwrap();
+    for (channel, plane) in found.planes.iter().enumerate() {
+        let expected = samples.iter().skip(channel).step_by(3);
+        let gap = plane.data.iter().zip(expected).map(|(a, b)| (a - f32::from(*b)).abs()).fold(0.0, f32::max);
+        assert!(gap < 4.0, "{gap}");
+    }
 }
 
 fn crc(bytes: &[u8]) -> u32 {

@@ -1,0 +1,243 @@
+//! Colour management: profiles carried, and conversions where a format or the network leaves no other way.
+//!
+//! Pictures are enlarged in their own colour space, whatever it is, and keep their profile. Converting them to another one
+//! and back measures no better and cuts off what lies outside of it (`engine: tests/wide_gamut.rs`). What is converted: inks, which
+//! no network knows; gray with a profile of its own where a format has no gray; and wide gamut where a format has no
+//! profiles.
+
+use std::borrow::Cow;
+
+use moxcms::{
+    CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout, MatrixCoefficients,
+    ToneReprCurve, TransferCharacteristics, TransformOptions, XyY, curve_from_gamma,
+};
+
+use crate::{Picture, Plane};
+
+/// What the chunks of a PNG file say about its colours when there is no profile.
+#[derive(Debug, Default)]
+pub(crate) struct Description {
+    code: Option<[u8; 4]>,
+    is_srgb: bool,
+    gamma: Option<f64>,
+    chromaticities: Option<[f64; 8]>,
+}
+
+impl Description {
+    pub(crate) fn note(&mut self, kind: &[u8], content: &[u8]) {
+        let number = |index: usize| {
+            content.get(index * 4..)?.first_chunk().map(|four| f64::from(u32::from_be_bytes(*four)) / 100_000.0)
+        };
+        match kind {
+            b"cICP" => self.code = content.first_chunk().copied(),
+            b"sRGB" => self.is_srgb = true,
+            b"gAMA" => self.gamma = number(0).filter(|&gamma| gamma > 0.0),
+            _ => {
+                let mut all = [0.0; 8];
+                let complete =
+                    all.iter_mut().enumerate().all(|(index, value)| number(index).map(|n| *value = n).is_some());
+                self.chromaticities = complete.then_some(all);
+            }
+        }
+    }
+
+    /// A profile that says the same; `None` for sRGB, which pictures without a profile are.
+    pub(crate) fn profile(&self) -> Option<Vec<u8>> {
+        if let Some([primaries, transfer, _, _]) = self.code {
+            return from_code(primaries, transfer);
+        }
+        if self.is_srgb {
+            return None;
+        }
+        let near = |a: f64, b: f64| (a - b).abs() < 0.002;
+        let srgb = [0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06];
+        let stated = self.chromaticities.filter(|xy| !xy.iter().zip(srgb).all(|(&a, b)| near(a, b)));
+        // 1 / 2.2 is how programs have always written sRGB.
+        let gamma = self.gamma.filter(|&gamma| !near(gamma, 0.45455));
+        if stated.is_none() && gamma.is_none() {
+            return None;
+        }
+        let [wx, wy, rx, ry, gx, gy, bx, by] = stated.unwrap_or(srgb);
+        let mut profile = ColorProfile::new_srgb();
+        let at = |x: f64, y: f64| moxcms::Chromaticity { x: x as f32, y: y as f32 };
+        let primaries = ColorPrimaries { red: at(rx, ry), green: at(gx, gy), blue: at(bx, by) };
+        profile.update_rgb_colorimetry(XyY { x: wx, y: wy, yb: 1.0 }, primaries);
+        let gamma = gamma.or(self.gamma.filter(|_| stated.is_none()));
+        if let Some(gamma) = gamma {
+            let curve: ToneReprCurve = curve_from_gamma((1.0 / gamma) as f32);
+            profile.red_trc = Some(curve.clone());
+            profile.green_trc = Some(curve.clone());
+            profile.blue_trc = Some(curve);
+        }
+        profile.cicp = None;
+        profile.encode().ok()
+    }
+}
+
+/// A profile for the code points of H.273; `None` for sRGB and what is unknown.
+pub(crate) fn from_code(primaries: u8, transfer: u8) -> Option<Vec<u8>> {
+    let (primaries, transfer) =
+        (CicpColorPrimaries::try_from(primaries).ok()?, TransferCharacteristics::try_from(transfer).ok()?);
+    if matches!(primaries, CicpColorPrimaries::Unspecified | CicpColorPrimaries::Reserved)
+        || matches!(transfer, TransferCharacteristics::Unspecified | TransferCharacteristics::Reserved)
+    {
+        return None;
+    }
+    if primaries == CicpColorPrimaries::Bt709 && transfer == TransferCharacteristics::Srgb {
+        return None;
+    }
+    let code = CicpProfile {
+        color_primaries: primaries,
+        transfer_characteristics: transfer,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    };
+    ColorProfile::new_from_cicp(code).encode().ok()
+}
+
+/// The colour space a profile is for, if it is one at all.
+fn space(icc: &[u8]) -> Option<DataColorSpace> {
+    match icc.get(16..20)? {
+        b"RGB " => Some(DataColorSpace::Rgb),
+        b"GRAY" => Some(DataColorSpace::Gray),
+        b"CMYK" => Some(DataColorSpace::Cmyk),
+        _ => None,
+    }
+}
+
+/// Drops a profile that is not for the picture's channels: it would make other programs refuse the file.
+pub(crate) fn drop_unfit_profile(picture: &mut Picture) {
+    let fits = |icc: &Vec<u8>| match space(icc) {
+        Some(DataColorSpace::Rgb) => true,
+        Some(DataColorSpace::Gray) => picture.is_gray(),
+        _ => false,
+    };
+    if picture.metadata.icc.as_ref().is_some_and(|icc| !fits(icc)) {
+        picture.metadata.icc = None;
+    }
+}
+
+/// The picture for a format that has no gray: gray with a profile of its own becomes sRGB.
+pub(crate) fn for_colour_only(picture: &Picture) -> Cow<'_, Picture> {
+    let gray =
+        picture.metadata.icc.as_deref().filter(|icc| picture.is_gray() && space(icc) == Some(DataColorSpace::Gray));
+    match gray {
+        Some(_) => Cow::Owned(to_srgb(picture)),
+        None => Cow::Borrowed(picture),
+    }
+}
+
+/// The picture in sRGB, without a profile; as it is if its profile cannot be understood.
+pub(crate) fn to_srgb(picture: &Picture) -> Picture {
+    let mut converted = picture.clone();
+    let Some(icc) = converted.metadata.icc.take() else { return converted };
+    if let Some(planes) = through(&icc, &picture.planes.iter().map(|p| p.data.as_slice()).collect::<Vec<_>>()) {
+        let plane = |data| Plane::new(picture.width(), picture.height(), data);
+        converted.planes = planes.into_iter().map(plane).collect();
+    }
+    converted
+}
+
+/// Samples of a profile's channels as sRGB, or `None` if the profile cannot be used.
+fn through(icc: &[u8], channels: &[&[f32]]) -> Option<Vec<Vec<f32>>> {
+    let layout = match (space(icc)?, channels.len()) {
+        (DataColorSpace::Gray, 1) => Layout::Gray,
+        (DataColorSpace::Rgb, 3) => Layout::Rgb,
+        (DataColorSpace::Cmyk, 4) => Layout::Rgba,
+        _ => return None,
+    };
+    let profile = ColorProfile::new_from_slice(icc).ok()?;
+    let transform = profile
+        .create_transform_f32(layout, &ColorProfile::new_srgb(), Layout::Rgb, TransformOptions::default())
+        .ok()?;
+    const PART: usize = 1 << 16;
+    let pixels = channels[0].len();
+    let mut out: Vec<Vec<f32>> = (0..3).map(|_| Vec::with_capacity(pixels)).collect();
+    for start in (0..pixels).step_by(PART) {
+        let end = (start + PART).min(pixels);
+        let mixed: Vec<f32> =
+            (start..end).flat_map(|at| channels.iter().map(move |channel| channel[at] / 255.0)).collect();
+        let mut converted = vec![0.0_f32; (end - start) * 3];
+        transform.transform(&mixed, &mut converted).ok()?;
+        for (channel, plane) in out.iter_mut().enumerate() {
+            plane.extend(converted.iter().skip(channel).step_by(3).map(|s| (s * 255.0).clamp(0.0, 255.0)));
+        }
+    }
+    Some(out)
+}
+
+/// Colours of inks (cyan, magenta, yellow, black; 255 is full ink) as sRGB: by their profile, or by covering.
+pub(crate) fn from_inks(inks: &[Vec<f32>], icc: Option<&[u8]>) -> Vec<Vec<f32>> {
+    let channels: Vec<&[f32]> = inks.iter().take(4).map(Vec::as_slice).collect();
+    if let Some(planes) = icc.and_then(|icc| through(icc, &channels)) {
+        return planes;
+    }
+    let covered = |ink: &[f32]| ink.iter().zip(channels[3]).map(|(c, k)| (255.0 - c) * (255.0 - k) / 255.0).collect();
+    channels[..3].iter().map(|ink| covered(ink)).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adobe_rgb_becomes_srgb_and_gray_stays_neutral() {
+        let mut picture = Picture::from_planes(vec![
+            Plane::new(2, 1, vec![144.2, 128.0]),
+            Plane::new(2, 1, vec![0.0, 128.0]),
+            Plane::new(2, 1, vec![0.0, 128.0]),
+        ]);
+        picture.metadata.icc = Some(ColorProfile::new_adobe_rgb().encode().unwrap());
+        let converted = to_srgb(&picture);
+        assert!(converted.metadata.icc.is_none());
+        let [r, g, b] = converted.rgb().map(|plane| plane.data[0]);
+        assert!(r > 160.0 && g < 3.0 && b < 3.0, "red of Adobe RGB is redder than that of sRGB: {r} {g} {b}");
+        let [r, g, b] = converted.rgb().map(|plane| plane.data[1]);
+        assert!((r - g).abs() < 0.6 && (g - b).abs() < 0.6 && (r - 129.0).abs() < 0.6, "{r} {g} {b}");
+    }
+
+    #[test]
+    fn a_gray_profile_is_converted_where_there_is_no_gray() {
+        let mut gray = Picture::from_planes(vec![Plane::new(2, 1, vec![0.0, 128.0])]);
+        gray.metadata.icc = Some(ColorProfile::new_gray_with_gamma(1.0).encode().unwrap());
+        let converted = for_colour_only(&gray);
+        assert_eq!(converted.planes.len(), 3);
+        assert!(converted.planes[0].data[1] > 180.0, "half of the light is bright: {:?}", converted.planes[0].data);
+        let mut colour = Picture::from_planes(vec![Plane::filled(2, 1, 1.0); 3]);
+        colour.metadata.icc = gray.metadata.icc.clone();
+        drop_unfit_profile(&mut colour);
+        assert!(colour.metadata.icc.is_none());
+        drop_unfit_profile(&mut gray);
+        assert!(gray.metadata.icc.is_some());
+    }
+
+    #[test]
+    fn inks_without_a_profile_cover_the_paper() {
+        let inks = [vec![0.0, 255.0], vec![0.0, 0.0], vec![0.0, 0.0], vec![0.0, 128.0]];
+        let rgb = from_inks(&inks, Some(b"no profile"));
+        assert_eq!((rgb[0][0], rgb[0][1]), (255.0, 0.0));
+        assert_eq!((rgb[1][0], rgb[1][1]), (255.0, 127.0));
+    }
+
+    #[test]
+    fn chunks_that_mean_srgb_give_no_profile_and_others_do() {
+        let mut plain = Description::default();
+        assert!(plain.profile().is_none());
+        plain.note(b"gAMA", &45_455_u32.to_be_bytes());
+        assert!(plain.profile().is_none());
+        let mut linear = Description::default();
+        linear.note(b"gAMA", &100_000_u32.to_be_bytes());
+        let icc = linear.profile().unwrap();
+        let mut picture = Picture::from_planes(vec![Plane::filled(1, 1, 128.0); 3]);
+        picture.metadata.icc = Some(icc);
+        let srgb = to_srgb(&picture);
+        assert!((srgb.planes[1].data[0] - 188.0).abs() < 1.5, "{:?}", srgb.planes[1].data);
+        let mut p3 = Description::default();
+        p3.note(b"cICP", &[12, 13, 0, 1]);
+        assert!(p3.profile().is_some());
+        let mut srgb = Description::default();
+        srgb.note(b"cICP", &[1, 13, 0, 1]);
+        assert!(srgb.profile().is_none());
+    }
+}

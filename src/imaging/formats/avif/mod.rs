@@ -1,0 +1,210 @@
+//! AVIF: read by the decoder of AV1 that browsers descend from, in Rust; written in sRGB with 8 bits.
+
+mod items;
+
+use std::io::Read;
+
+use image::{ExtendedColorType, ImageEncoder, codecs::avif::AvifEncoder, metadata::Orientation};
+use mp4parse::{AvifContext, ImageRotation, ParseStrictness};
+use re_rav1d::dav1d::{
+    self, Decoder, PixelLayout, PlanarImageComponent, Settings,
+    pixel::{MatrixCoefficients, YUVRange},
+};
+
+use super::samples;
+use crate::{Depth, EncodeOptions, Picture, Plane, colour, decode::MAX_PIXELS};
+
+/// Most bytes of a file that are read: a picture of the most pixels takes less.
+const MOST_BYTES: u64 = 2 << 30;
+/// How thoroughly the encoder searches, 1 to 10: enough for a picture of 24 megapixels in half a minute a core.
+const SPEED: u8 = 8;
+
+fn container(source: &mut impl Read) -> Result<AvifContext, String> {
+    mp4parse::read_avif(source, ParseStrictness::Permissive).map_err(|error| format!("{error:?}"))
+}
+
+/// Width and height before orientation.
+pub(crate) fn dimensions(source: &mut impl Read) -> Result<(usize, usize), String> {
+    let context = container(source)?;
+    let frame = frame(context.primary_item_coded_data().ok_or("there is no picture in it")?)?;
+    Ok((frame.width() as usize, frame.height() as usize))
+}
+
+/// Reads the primary picture and the orientation it is to be seen in.
+pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), String> {
+    let mut file = Vec::new();
+    source.take(MOST_BYTES).read_to_end(&mut file).map_err(|error| error.to_string())?;
+    let context = container(&mut file.as_slice())?;
+    let coded = context.primary_item_coded_data().ok_or("there is no picture in it, or it is made of a grid")?;
+    let frame_of_colour = frame(coded)?;
+    let (width, height) = (frame_of_colour.width() as usize, frame_of_colour.height() as usize);
+    let mut picture = Picture::from_planes(colours(&frame_of_colour));
+    picture.depth = if frame_of_colour.bit_depth() > 8 { Depth::Sixteen } else { Depth::Eight };
+    if let Some(coded) = context.alpha_item_coded_data() {
+        let alpha = frame(coded)?;
+        if (alpha.width() as usize, alpha.height() as usize) == (width, height) {
+            let (levels, _, _) = component(&alpha, PlanarImageComponent::Y);
+            picture.alpha = Some(Plane::new(width, height, levels.into_iter().map(|level| level * 255.0).collect()));
+        }
+        if let Some(alpha) = picture.alpha.as_ref().filter(|_| context.premultiplied_alpha) {
+            for plane in &mut picture.planes {
+                for (sample, &coverage) in plane.data.iter_mut().zip(&alpha.data) {
+                    *sample = if coverage > 0.0 { (*sample * 255.0 / coverage).min(255.0) } else { 0.0 };
+                }
+            }
+        }
+    }
+    picture.metadata.icc = match context.icc_colour_information() {
+        Some(Ok(icc)) => Some(icc.to_vec()),
+        _ => {
+            colour::from_code(frame_of_colour.color_primaries() as u8, frame_of_colour.transfer_characteristic() as u8)
+        }
+    };
+    (picture.metadata.exif, picture.metadata.xmp) = items::descriptions(&file);
+    Ok((picture, orientation(&context)))
+}
+
+/// Turned, then mirrored.
+fn orientation(context: &AvifContext) -> Orientation {
+    let turned = context.image_rotation().unwrap_or(ImageRotation::D0);
+    // The parser tells of mirroring through a pointer alone: null without, else to one of two values.
+    let mirror = context.image_mirror_ptr().ok().filter(|pointer| !pointer.is_null());
+    // SAFETY: a pointer that is not null points into `context`, which is borrowed for as long as it is read.
+    let top_to_bottom = mirror.map(|mirror| unsafe { matches!(*mirror, mp4parse::ImageMirror::TopBottom) });
+    match (turned, top_to_bottom) {
+        (ImageRotation::D0, None) => Orientation::NoTransforms,
+        (ImageRotation::D90, None) => Orientation::Rotate270,
+        (ImageRotation::D180, None) => Orientation::Rotate180,
+        (ImageRotation::D270, None) => Orientation::Rotate90,
+        (ImageRotation::D0, Some(true)) | (ImageRotation::D180, Some(false)) => Orientation::FlipVertical,
+        (ImageRotation::D0, Some(false)) | (ImageRotation::D180, Some(true)) => Orientation::FlipHorizontal,
+        (ImageRotation::D90, Some(true)) | (ImageRotation::D270, Some(false)) => Orientation::Rotate90FlipH,
+        (ImageRotation::D90, Some(false)) | (ImageRotation::D270, Some(true)) => Orientation::Rotate270FlipH,
+    }
+}
+
+fn frame(coded: &[u8]) -> Result<dav1d::Picture, String> {
+    let told = |error: dav1d::Error| error.to_string();
+    let mut settings = Settings::new();
+    settings.set_max_frame_delay(1);
+    settings.set_frame_size_limit(MAX_PIXELS as u32);
+    let mut decoder = Decoder::with_settings(&settings).map_err(told)?;
+    let mut pending = decoder.send_data(coded.to_vec(), None, None, None);
+    loop {
+        match decoder.get_picture() {
+            Ok(picture) => return Ok(picture),
+            Err(dav1d::Error::Again) => match pending {
+                Err(dav1d::Error::Again) => pending = decoder.send_pending_data(),
+                Err(error) => return Err(told(error)),
+                Ok(()) => return Err("the picture is not whole".to_owned()),
+            },
+            Err(error) => return Err(told(error)),
+        }
+    }
+}
+
+/// Levels in [0, 1] of a plane, its width and its height.
+fn component(frame: &dav1d::Picture, which: PlanarImageComponent) -> (Vec<f32>, usize, usize) {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let is_colour = which != PlanarImageComponent::Y;
+    let layout = frame.pixel_layout();
+    let halved = |length: usize, when: bool| if when { length.div_ceil(2) } else { length };
+    let width = halved(width, is_colour && matches!(layout, PixelLayout::I420 | PixelLayout::I422));
+    let height = halved(height, is_colour && layout == PixelLayout::I420);
+    let plane = frame.plane(which);
+    let stride = frame.stride(which) as usize;
+    let bits = frame.bits_per_component().map_or(8, |bits| bits.0);
+    let most = ((1_u32 << bits) - 1) as f32;
+    let mut levels = Vec::with_capacity(width * height);
+    for row in plane.chunks(stride).take(height) {
+        if bits > 8 {
+            levels.extend(
+                row.as_chunks::<2>().0.iter().take(width).map(|two| f32::from(u16::from_le_bytes(*two)) / most),
+            );
+        } else {
+            levels.extend(row.iter().take(width).map(|&level| f32::from(level) / most));
+        }
+    }
+    (levels, width, height)
+}
+
+/// Gray or colour planes of a frame, in [0, 255].
+fn colours(frame: &dav1d::Picture) -> Vec<Plane> {
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let (luma, _, _) = component(frame, PlanarImageComponent::Y);
+    let is_full = frame.color_range() == YUVRange::Full;
+    let bits = frame.bits_per_component().map_or(8, |bits| bits.0);
+    let most = f32::from((1_u16 << bits) - 1);
+    let unit = f32::from(1_u16 << (bits - 8));
+    let bright = |level: f32| if is_full { level } else { (level * most - 16.0 * unit) / (219.0 * unit) };
+    let plane = |data: Vec<f32>| Plane::new(width, height, data);
+    if frame.pixel_layout() == PixelLayout::I400 {
+        return vec![plane(luma.into_iter().map(|level| (bright(level) * 255.0).clamp(0.0, 255.0)).collect())];
+    }
+    let [u, v] = [PlanarImageComponent::U, PlanarImageComponent::V].map(|which| {
+        let (levels, narrow, low) = component(frame, which);
+        enlarged(&levels, [narrow, low], [width, height])
+    });
+    if frame.matrix_coefficients() == MatrixCoefficients::Identity {
+        let whole =
+            |levels: &[f32]| plane(levels.iter().map(|&level| (bright(level) * 255.0).clamp(0.0, 255.0)).collect());
+        return vec![whole(&v), whole(&luma), whole(&u)];
+    }
+    let (kr, kb) = match frame.matrix_coefficients() {
+        MatrixCoefficients::BT709 => (0.2126, 0.0722),
+        MatrixCoefficients::BT2020NonConstantLuminance => (0.2627, 0.0593),
+        _ => (0.299, 0.114),
+    };
+    let kg = 1.0 - kr - kb;
+    let middle = f32::from(1_u16 << (bits - 1)) / most;
+    let colour = |level: f32| (level - middle) * if is_full { 1.0 } else { most / (224.0 * unit) };
+    let mut planes: Vec<Vec<f32>> = (0..3).map(|_| Vec::with_capacity(luma.len())).collect();
+    for ((&y, &u), &v) in luma.iter().zip(&u).zip(&v) {
+        let (y, u, v) = (bright(y), colour(u), colour(v));
+        let (red, blue) = (y + 2.0 * (1.0 - kr) * v, y + 2.0 * (1.0 - kb) * u);
+        let green = (y - kr * red - kb * blue) / kg;
+        for (plane, sample) in planes.iter_mut().zip([red, green, blue]) {
+            plane.push((sample * 255.0).clamp(0.0, 255.0));
+        }
+    }
+    planes.into_iter().map(plane).collect()
+}
+
+/// Colour planes of half resolution at full size, between their samples, which lie in the middle of two pixels.
+fn enlarged(levels: &[f32], [narrow, low]: [usize; 2], [width, height]: [usize; 2]) -> Vec<f32> {
+    if (narrow, low) == (width, height) {
+        return levels.to_vec();
+    }
+    let near = |at: usize, few: usize, many: usize| -> [usize; 2] {
+        if few == many {
+            return [at, at];
+        }
+        let this = at / 2;
+        [this, if at.is_multiple_of(2) { this.saturating_sub(1) } else { (this + 1).min(few - 1) }]
+    };
+    let mut out = Vec::with_capacity(width * height);
+    for y in 0..height {
+        let rows = near(y, low, height);
+        for x in 0..width {
+            let columns = near(x, narrow, width);
+            let row = |y: usize| 0.75 * levels[y * narrow + columns[0]] + 0.25 * levels[y * narrow + columns[1]];
+            out.push(0.75 * row(rows[0]) + 0.25 * row(rows[1]));
+        }
+    }
+    out
+}
+
+/// Encodes a picture with 8 bits in sRGB: the encoder has no place for profiles.
+pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> Result<Vec<u8>, String> {
+    let picture = colour::to_srgb(picture);
+    let planes = samples::planes(&picture, false);
+    let colour = if planes.len() == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::Rgba8 };
+    let mut out = Vec::new();
+    let mut encoder = AvifEncoder::new_with_speed_quality(&mut out, SPEED, options.quality.clamp(1, 100));
+    if let Some(exif) = &picture.metadata.exif {
+        encoder.set_exif_metadata(exif.clone()).map_err(|error| error.to_string())?;
+    }
+    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    encoder.write_image(&samples::eight(&planes), width, height, colour).map_err(|error| error.to_string())?;
+    Ok(out)
+}

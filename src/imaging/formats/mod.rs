@@ -1,0 +1,8 @@
+//! One file a format: what its container says about the picture, and how it is written.
+
+pub(crate) mod avif;
+pub(crate) mod jpeg;
+pub(crate) mod png;
+pub(crate) mod samples;
+pub(crate) mod tiff;
+pub(crate) mod webp;

@@ -1,0 +1,84 @@
+//! What a file says about its picture beside the pixels, and how that changes when the picture grows.
+
+mod exif;
+mod iptc;
+mod xmp;
+
+use image::metadata::Orientation;
+
+pub(crate) use exif::{Block, Directories, Entry, reverse};
+pub(crate) use iptc::{from_image_resources, to_image_resources};
+
+/// Colour profile and descriptions of a picture, as raw blocks.
+///
+/// Orientation is not here: it is applied to the pixels when a file is read and reset in the blocks, so that no later
+/// program turns the picture a second time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// The ICC profile.
+    pub icc: Option<Vec<u8>>,
+    /// The EXIF block, from its TIFF header on.
+    pub exif: Option<Vec<u8>>,
+    /// The XMP packet, UTF-8.
+    pub xmp: Option<Vec<u8>>,
+    /// IPTC records (IIM).
+    pub iptc: Option<Vec<u8>>,
+    /// Pixels per inch, across and down.
+    pub density: Option<[f64; 2]>,
+}
+
+impl Metadata {
+    /// The metadata for a result of `size` pixels that `software` made of the picture: sizes are corrected, thumbnails of
+    /// the original dropped, and the software named. Makers' notes stay where they are, because what they point to counts
+    /// from the start of the block.
+    pub fn for_result(&self, size: [usize; 2], software: &str) -> Self {
+        let mut metadata = self.clone();
+        let mut block = self.exif.clone().and_then(Block::parse).unwrap_or_else(Block::empty);
+        block.drop_thumbnail();
+        block.set_size(size);
+        block.set_software(software);
+        if let Some(density) = self.density {
+            block.set_density(density, false);
+        }
+        metadata.exif = Some(block.into_bytes());
+        metadata.xmp = self.xmp.as_deref().map(|packet| xmp::for_result(packet, size));
+        metadata
+    }
+
+    /// States a density in pixels per inch in place of what was there.
+    pub fn set_density(&mut self, density: [f64; 2]) {
+        self.density = Some(density);
+        if let Some(mut block) = self.exif.take().and_then(Block::parse) {
+            block.set_density(density, true);
+            self.exif = Some(block.into_bytes());
+        }
+        self.xmp = self.xmp.take().map(|packet| xmp::without_density(&packet));
+    }
+
+    /// Drops all that tells of the picture's making. The colour profile stays: without it the colours would be others.
+    pub fn strip(&mut self) {
+        *self = Self { icc: self.icc.take(), ..Self::default() };
+    }
+
+    /// Resets the orientation wherever it is stated and returns the one in the EXIF block.
+    pub(crate) fn take_orientation(&mut self) -> Option<Orientation> {
+        let mut stated = None;
+        if let Some(block) = &self.exif {
+            // A damaged block must not cost the user the picture: it is left out.
+            let block = Block::parse(block.clone());
+            self.exif = block.map(|mut block| {
+                stated = block.take_orientation();
+                block.into_bytes()
+            });
+        }
+        self.xmp = self.xmp.take().map(|packet| xmp::upright(&packet));
+        stated.and_then(Orientation::from_exif)
+    }
+
+    /// The density of the EXIF block where the container has none.
+    pub(crate) fn complete_density(&mut self) {
+        if self.density.is_none() {
+            self.density = self.exif.clone().and_then(Block::parse).and_then(|block| block.density());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! XMP packets: what is wrong in them once a picture has been turned or enlarged.
+//!
+//! A packet is text that many programs have written into. Only the values that are known to be wrong are changed, so that
+//! everything else stays to the letter.
+
+use std::borrow::Cow;
+
+/// The packet of a picture whose pixels have been turned upright.
+pub(super) fn upright(packet: &[u8]) -> Vec<u8> {
+    changed(packet, |text| set(text, "tiff:Orientation", "1"))
+}
+
+/// The packet for a result of `size` pixels: sizes corrected, thumbnails of the original gone.
+pub(super) fn for_result(packet: &[u8], [width, height]: [usize; 2]) -> Vec<u8> {
+    changed(packet, |text| {
+        let (width, height) = (width.to_string(), height.to_string());
+        let mut text = Cow::Borrowed(text);
+        for (name, value) in [
+            ("exif:PixelXDimension", &width),
+            ("exif:PixelYDimension", &height),
+            ("tiff:ImageWidth", &width),
+            ("tiff:ImageLength", &height),
+        ] {
+            text = Cow::Owned(set(&text, name, value));
+        }
+        without_element(&text, "xmp:Thumbnails")
+    })
+}
+
+/// The packet without a density of its own.
+pub(super) fn without_density(packet: &[u8]) -> Vec<u8> {
+    changed(packet, |text| {
+        let mut text = text.to_owned();
+        for name in ["tiff:XResolution", "tiff:YResolution", "tiff:ResolutionUnit"] {
+            text = without_element(&without_attribute(&text, name), name);
+        }
+        text
+    })
+}
+
+/// Packets that are not UTF-8 are rare and stay as they are.
+fn changed(packet: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+    std::str::from_utf8(packet).map_or_else(|_| packet.to_vec(), |text| change(text).into_bytes())
+}
+
+/// Where the value of a property is, as an attribute or as an element.
+fn value_of(text: &str, name: &str) -> Option<std::ops::Range<usize>> {
+    for (at, _) in text.match_indices(name) {
+        let after = at + name.len();
+        let rest = &text[after..];
+        if let Some(quoted) = rest.trim_start().strip_prefix('=') {
+            let quoted = quoted.trim_start();
+            let quote = quoted.chars().next().filter(|quote| "\"'".contains(*quote))?;
+            let start = text.len() - quoted.len() + 1;
+            return Some(start..start + text[start..].find(quote)?);
+        }
+        if text[..at].ends_with('<') && rest.starts_with('>') {
+            let start = after + 1;
+            return Some(start..start + text[start..].find('<')?);
+        }
+    }
+    None
+}
+
+fn set(text: &str, name: &str, value: &str) -> String {
+    match value_of(text, name) {
+        Some(place) => format!("{}{value}{}", &text[..place.start], &text[place.end..]),
+        None => text.to_owned(),
+    }
+}
+
+fn without_element(text: &str, name: &str) -> String {
+    let (open, close) = (format!("<{name}"), format!("</{name}>"));
+    match (text.find(&open), text.find(&close)) {
+        (Some(start), Some(end)) if start < end => format!("{}{}", &text[..start], &text[end + close.len()..]),
+        _ => text.to_owned(),
+    }
+}
+
+fn without_attribute(text: &str, name: &str) -> String {
+    let Some(value) = value_of(text, name) else { return text.to_owned() };
+    let Some(start) = text[..value.start].rfind(name) else { return text.to_owned() };
+    if text[..start].ends_with('<') {
+        return text.to_owned();
+    }
+    format!("{}{}", text[..start].trim_end(), text.get(value.end + 1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKET: &str = "<rdf:Description tiff:Orientation=\"6\" exif:PixelXDimension = '640' dc:title=\"tiff:ImageWidth\" \
+        tiff:XResolution=\"300/1\" tiff:YResolution=\"300/1\"><tiff:ImageLength>480</tiff:ImageLength>\
+        <tiff:ResolutionUnit>2</tiff:ResolutionUnit>\
+        <xmp:Thumbnails><rdf:Alt>…</rdf:Alt></xmp:Thumbnails><dc:creator>Ünal</dc:creator></rdf:Description>";
+
+    fn text(packet: Vec<u8>) -> String {
+        String::from_utf8(packet).unwrap_or_default()
+    }
+
+    #[test]
+    fn wrong_values_are_corrected_and_the_rest_stays_to_the_letter() {
+        let upright = text(upright(PACKET.as_bytes()));
+        assert_eq!(upright, PACKET.replace("Orientation=\"6\"", "Orientation=\"1\""));
+        let result = text(for_result(PACKET.as_bytes(), [1280, 960]));
+        let expected = PACKET
+            .replace("'640'", "'1280'")
+            .replace(">480<", ">960<")
+            .replace("<xmp:Thumbnails><rdf:Alt>…</rdf:Alt></xmp:Thumbnails>", "");
+        assert_eq!(result, expected);
+        let bare = text(without_density(PACKET.as_bytes()));
+        assert!(!bare.contains("Resolution") && bare.contains("Ünal") && bare.contains("dc:title=\"tiff"), "{bare}");
+    }
+
+    #[test]
+    fn broken_packets_stay_as_they_are() {
+        for packet in ["", "tiff:Orientation", "tiff:Orientation=", "tiff:Orientation=\"", "<tiff:Orientation>"] {
+            assert_eq!(text(upright(packet.as_bytes())), packet);
+            for_result(packet.as_bytes(), [1, 1]);
+            without_density(packet.as_bytes());
+        }
+        assert_eq!(upright(b"\xff\xfe"), b"\xff\xfe");
+    }
+}

@@ -1,0 +1,153 @@
+//! What cameras and phones do to a picture before anybody sees it: blur, noise and JPEG compression.
+//!
+//! A network that has only seen clean pictures takes the traces of these for detail and enlarges them. Trained on inputs
+//! that went through here, with the clean pictures as targets, it leaves them behind.
+
+use dualres_imaging::{EncodeOptions, Format, Picture, Plane, Subsampling, decode, encode};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// What is done to the network's input on top of bicubic reduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Degradation {
+    /// Blur, noise and JPEG, each of random strength; one picture in eight stays clean.
+    ///
+    /// In gray levels and pixels of the input: Gaussian blur of standard deviation 0 to 0.8; noise of 0 to 8, in half of the
+    /// pictures the same in all channels, growing with the square root of brightness; JPEG in five of six pictures, quality
+    /// 40 to 95, with colours at full or half resolution.
+    Photo,
+}
+
+/// Pixels around a patch that what is done to it may look at.
+pub(crate) const MARGIN: usize = 12;
+
+impl Degradation {
+    /// How it is called in settings and rules.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Photo => "photo: blur, noise and JPEG of random strength",
+        }
+    }
+
+    /// The picture as a camera might have given it; the same for the same seed and stream.
+    ///
+    /// # Errors
+    /// If the JPEG encoder fails.
+    pub fn degrade(self, picture: &Picture, seed: u64, stream: u64) -> Result<Picture> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(stream);
+        self.degrade_by(picture, &mut random)
+    }
+
+    pub(crate) fn degrade_by(self, picture: &Picture, random: &mut ChaCha8Rng) -> Result<Picture> {
+        let Self::Photo = self;
+        let mut degraded = picture.clone();
+        if random.random_ratio(1, 8) {
+            return Ok(degraded);
+        }
+        let sigma = random.random_range(0.0..0.8_f32);
+        degraded.planes.par_iter_mut().for_each(|plane| blur(plane, sigma));
+        let strength = random.random_range(0.0..8.0_f32);
+        let shared: bool = random.random();
+        add_noise(&mut degraded, strength, shared, random);
+        degraded.quantize();
+        if random.random_ratio(5, 6) {
+            let quality = random.random_range(40..=95);
+            let subsampling = if random.random() { Subsampling::Full } else { Subsampling::Half };
+            let options = EncodeOptions { quality, subsampling };
+            degraded = decode(&encode(&degraded, Format::Jpeg, options)?, "training patch")?;
+        }
+        Ok(degraded)
+    }
+}
+
+fn blur(plane: &mut Plane, sigma: f32) {
+    if sigma < 0.1 {
+        return;
+    }
+    const REACH: isize = 3;
+    let weights: Vec<f32> = (-REACH..=REACH).map(|x| (-((x * x) as f32) / (2.0 * sigma * sigma)).exp()).collect();
+    let sum: f32 = weights.iter().sum();
+    let (width, height) = (plane.width as isize, plane.height as isize);
+    let pass = |plane: &Plane, across: bool| {
+        let at = |x: isize, y: isize| plane.data[(y.clamp(0, height - 1) * width + x.clamp(0, width - 1)) as usize];
+        let data = (0..width * height).map(|i| {
+            let (x, y) = (i % width, i / width);
+            let taps = (-REACH..=REACH).zip(&weights);
+            taps.map(|(d, weight)| weight * if across { at(x + d, y) } else { at(x, y + d) }).sum::<f32>() / sum
+        });
+        Plane::new(plane.width, plane.height, data.collect())
+    };
+    let rows = pass(plane, true);
+    *plane = pass(&rows, false);
+}
+
+fn add_noise(picture: &mut Picture, strength: f32, shared: bool, random: &mut ChaCha8Rng) {
+    let pixels = picture.planes[0].data.len();
+    let mut draw = || -> Vec<f32> { (0..pixels).map(|_| StandardNormal.sample(&mut *random)).collect() };
+    let common = draw();
+    for plane in &mut picture.planes {
+        let own = if shared { None } else { Some(draw()) };
+        for (sample, noise) in plane.data.iter_mut().zip(own.as_ref().unwrap_or(&common)) {
+            // Photons come at random: half of the variance of mid-gray is there in black, twice of it in white.
+            let growth = (0.5 + 1.0 * *sample / 128.0).sqrt();
+            *sample = (*sample + strength * growth * noise).clamp(0.0, 255.0);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn edge() -> Picture {
+        let plane = |low: f32, high: f32| {
+            Plane::new(64, 64, (0..64 * 64).map(|i| if i % 64 < 32 { low } else { high }).collect())
+        };
+        Picture::from_planes(vec![plane(40.0, 200.0), plane(60.0, 180.0), plane(90.0, 120.0)])
+    }
+
+    #[test]
+    fn the_same_stream_gives_the_same_picture_and_another_one_another() {
+        let [a, again, b] = [3, 3, 4].map(|stream| Degradation::Photo.degrade(&edge(), 1, stream).unwrap());
+        assert_eq!(a, again);
+        assert_ne!(a, b);
+    }
+
+    /// Over many pictures: most are changed, some are not, none beyond recognition, and brightness stays.
+    #[test]
+    fn strengths_are_those_of_photographs() {
+        let clean = edge();
+        let count = 64;
+        let errors: Vec<f64> = (0..count)
+            .map(|stream| {
+                let degraded = Degradation::Photo.degrade(&clean, 7, stream).unwrap();
+                let pairs = || clean.planes.iter().zip(&degraded.planes).flat_map(|(a, b)| a.data.iter().zip(&b.data));
+                let shift: f64 = pairs().map(|(a, b)| f64::from(b - a)).sum::<f64>() / pairs().count() as f64;
+                assert!(shift.abs() < 1.5, "brightness moved by {shift}");
+                (pairs().map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / pairs().count() as f64).sqrt()
+            })
+            .collect();
+        let clean_ones = errors.iter().filter(|&&error| error == 0.0).count();
+        assert!((2..20).contains(&clean_ones), "{clean_ones} of {count} stayed clean");
+        assert!(errors.iter().all(|&error| error < 20.0), "{errors:?}");
+        let mean = errors.iter().sum::<f64>() / count as f64;
+        assert!((2.0..10.0).contains(&mean), "{mean} gray levels of error in the mean");
+    }
+
+    #[test]
+    fn blur_keeps_the_mean_and_softens_an_edge() {
+        let mut plane = edge().planes.remove(0);
+        blur(&mut plane, 0.7);
+        assert!(plane.row(10)[31] > 50.0 && plane.row(10)[32] < 190.0);
+        let mean = plane.data.iter().sum::<f32>() / plane.data.len() as f32;
+        assert!((mean - 120.0).abs() < 0.01, "{mean}");
+    }
+}
