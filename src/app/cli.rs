@@ -27,7 +27,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Upscale(UpscaleArgs),
+    Upscale(Box<UpscaleArgs>),
     Evaluate(EvaluateArgs),
     Train(Box<TrainArgs>),
     Compress(Box<CompressArgs>),
@@ -50,25 +50,46 @@ pub(crate) enum PoolingArg {
 /// Enlarge pictures
 ///
 /// Each result goes back through the model's dual network and is compared with the input: loop_psnr says how well it
-/// kept to the picture, before the result is rounded to the bits of the file. Orientation, colour profile and EXIF of the input are kept.
+/// kept to the picture, before the result is rounded to the bits of the file. Orientation is applied; colour profile, EXIF,
+/// XMP, IPTC and density of the input are kept.
+///
+/// Folders are gone through with their sub-folders, which the output keeps. Such a batch writes a record beside its results
+/// (dualres-batch.jsonl): the same command goes on where a run was cut off, and what is done is not done again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres upscale photo.jpg -o large.png
   dualres upscale photo.jpg -o large.png --scale 4 --consistency where-it-invented.png
-  dualres upscale holiday/ more/*.jpg -o enlarged/ --json")]
+  dualres upscale photo.jpg -o print.tif --print 60x40cm --dpi 240 --depth 16
+  dualres upscale holiday/ 'more/**/*.jpg' -o enlarged/ --long-side 6000 --table enlarged/table.csv")]
 pub(crate) struct UpscaleArgs {
-    /// Pictures, or folders of pictures
+    /// Pictures, folders of pictures, or patterns such as 'photos/**/*.jpg'
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Output picture (.png .jpg .webp .tif .bmp), replaced if it exists; a folder for several inputs
+    /// Output picture (.png .jpg .webp .tif .avif .bmp); a folder for several inputs
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
     /// Model by name (see `dualres models list`) or file
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) model: Option<String>,
-    /// Choose the model by its scale
-    #[arg(long, value_name = "N")]
-    pub(crate) scale: Option<usize>,
+    /// So many times as large, 16 at most: by as many passes of the model as it takes, then by resampling; chooses the
+    /// model if none is named
+    #[arg(long, value_name = "X", group = "final_size")]
+    pub(crate) scale: Option<f64>,
+    /// Final width in pixels
+    #[arg(long, value_name = "N", group = "final_size", value_parser = side())]
+    pub(crate) width: Option<usize>,
+    /// Final height in pixels
+    #[arg(long, value_name = "N", group = "final_size", value_parser = side())]
+    pub(crate) height: Option<usize>,
+    /// Final length of the longer side in pixels
+    #[arg(long, value_name = "N", group = "final_size", value_parser = side())]
+    pub(crate) long_side: Option<usize>,
+    /// As large as fits on paper, such as 30x20cm or 8x10in, at --dpi
+    #[arg(long, value_name = "SIZE", group = "final_size")]
+    pub(crate) print: Option<String>,
+    /// Dots per inch of --print
+    #[arg(long, value_name = "N", default_value_t = 300.0, requires = "print")]
+    pub(crate) dpi: f64,
     /// Device: auto, cpu, gpu, or a part of its name (see `dualres devices`)
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
@@ -88,15 +109,38 @@ pub(crate) struct UpscaleArgs {
     /// Also write where the reconstruction differs from the input, as a heat map; a folder for several inputs
     #[arg(long, value_name = "PATH")]
     pub(crate) consistency: Option<PathBuf>,
-    /// Quality of JPEG output, 1 to 100
+    /// Format of results in an output folder; that of each input if not given
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatArg>,
+    /// Bits a channel where the format has them; those of the input if not given
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub(crate) depth: Option<DepthArg>,
+    /// Resolution of the colours in JPEG output
+    #[arg(long, value_enum, default_value_t = SubsamplingArg::Full)]
+    pub(crate) subsampling: SubsamplingArg,
+    /// Leave out all metadata but the colour profile
+    #[arg(long)]
+    pub(crate) strip: bool,
+    /// Names in an output folder, of {name} {scale} {model} {width} {height} {index} {date}
+    #[arg(long, value_name = "PATTERN", default_value = crate::naming::DEFAULT_PATTERN)]
+    pub(crate) name: String,
+    /// Also write a table of all results (CSV), those first that keep least to their originals
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
+    /// Quality of JPEG and AVIF output, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
-    /// Replace files that exist in an output folder
+    /// Replace files that exist, and do again what a batch has done; without it names in a folder get a number
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Report one JSON object a line and file
+    /// Report one JSON object a line and file, and a summary of a batch
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Sides that make sense.
+fn side() -> impl clap::builder::TypedValueParser<Value = usize> {
+    clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1_000_000)
 }
 
 /// Measure a model on a folder of high-resolution pictures
@@ -122,9 +166,61 @@ pub(crate) struct EvaluateArgs {
     /// What channel attention averages over
     #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
     pub(crate) pooling: PoolingArg,
+    /// What is done to the inputs on top of bicubic reduction
+    #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+    pub(crate) degradation: DegradationArg,
     /// Report as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Formats that are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FormatArg {
+    /// PNG
+    Png,
+    /// JPEG
+    Jpg,
+    /// WebP, lossless
+    Webp,
+    /// TIFF
+    Tif,
+    /// AVIF, in sRGB
+    Avif,
+    /// BMP
+    Bmp,
+}
+
+/// Bits a channel.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DepthArg {
+    /// 8 bits
+    #[value(name = "8")]
+    Eight,
+    /// 16 bits: PNG and TIFF
+    #[value(name = "16")]
+    Sixteen,
+    /// 32 bits, floats: TIFF
+    #[value(name = "32")]
+    Float,
+}
+
+/// Resolution of the colours against that of brightness.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SubsamplingArg {
+    /// The same (4:4:4)
+    Full,
+    /// Half (4:2:0): smaller files
+    Half,
+}
+
+/// What is done to inputs on top of bicubic reduction.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DegradationArg {
+    /// Nothing: clean pictures
+    None,
+    /// Blur, noise and JPEG of random strength, as cameras and phones leave them
+    Photo,
 }
 
 /// Sizes of networks.
@@ -180,6 +276,9 @@ pub(crate) struct TrainArgs {
     /// Model file to start from; its network is taken
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
+    /// What is done to inputs on top of bicubic reduction, in training and validation
+    #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+    pub(crate) degradation: DegradationArg,
     /// Side of patches in low-resolution pixels
     #[arg(long, default_value_t = 48, value_name = "N")]
     pub(crate) patch: usize,

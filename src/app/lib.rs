@@ -3,6 +3,7 @@
 //! Both run the same functions, so that they give the same bytes; what differs is who watches. This is a library so
 //! that tests can build the window; `main.rs` is a shell around [`run`].
 
+pub mod batch;
 mod cli;
 mod commands;
 mod interrupt;

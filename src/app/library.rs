@@ -160,6 +160,17 @@ impl Library {
         }
     }
 
+    /// Scales of the models inside the program, each once, the smallest first.
+    ///
+    /// # Errors
+    /// If they are damaged.
+    pub fn scales(&self) -> anyhow::Result<Vec<usize>> {
+        let entries = self.entries()?.0;
+        let inside = entries.iter().filter(|entry| entry.file.is_none());
+        let scales: std::collections::BTreeSet<_> = inside.map(|entry| entry.description.architecture.scale).collect();
+        Ok(scales.into_iter().collect())
+    }
+
     /// Takes a model file or an official checkpoint into the library and returns its name there. A checkpoint's dual
     /// models are found beside it under the published name.
     ///

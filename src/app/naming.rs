@@ -7,18 +7,33 @@ use std::path::{Path, PathBuf};
 pub struct Facts {
     /// Name of the original without extension.
     pub name: String,
-    /// Enlargement.
-    pub scale: usize,
+    /// How many times as large the result is.
+    pub scale: String,
     /// Name of the model.
     pub model: String,
     /// Width of the result in pixels.
     pub width: usize,
     /// Height of the result in pixels.
     pub height: usize,
+    /// Place among the pictures of a run, from 1 on.
+    pub index: usize,
+    /// Day of the run, such as 2025-12-31.
+    pub date: String,
+}
+
+/// How many times as large, without needless digits: `2`, `2.67`.
+pub fn times(times: f64) -> String {
+    let text = format!("{times:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The day it is here.
+pub fn today() -> String {
+    jiff::ZonedDateTime::now().date().to_string()
 }
 
 /// Places that a pattern may have.
-pub const PLACES: [&str; 5] = ["{name}", "{scale}", "{model}", "{width}", "{height}"];
+pub const PLACES: [&str; 7] = ["{name}", "{scale}", "{model}", "{width}", "{height}", "{index}", "{date}"];
 
 /// The pattern that results are named by at first.
 pub const DEFAULT_PATTERN: &str = "{name}_{model}";
@@ -28,12 +43,15 @@ pub const DEFAULT_PATTERN: &str = "{name}_{model}";
 /// # Errors
 /// If the pattern has a place that does not exist, or gives an empty name; the text says what to write instead.
 pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
+    // Names last: one that holds a brace is not a pattern.
     let name = pattern
-        .replace("{name}", &facts.name)
-        .replace("{scale}", &facts.scale.to_string())
-        .replace("{model}", &facts.model)
+        .replace("{scale}", &facts.scale)
         .replace("{width}", &facts.width.to_string())
-        .replace("{height}", &facts.height.to_string());
+        .replace("{height}", &facts.height.to_string())
+        .replace("{index}", &format!("{:04}", facts.index))
+        .replace("{date}", &facts.date)
+        .replace("{model}", &facts.model)
+        .replace("{name}", &facts.name);
     let unknown = pattern.split('{').skip(1).find_map(|rest| {
         let place = format!("{{{}}}", rest.split('}').next().unwrap_or_default());
         (!PLACES.contains(&place.as_str())).then_some(place)
@@ -71,12 +89,23 @@ mod tests {
     use super::*;
 
     fn facts() -> Facts {
-        Facts { name: "a{b".into(), scale: 4, model: "x4".into(), width: 40, height: 20 }
+        Facts {
+            name: "a{b".into(),
+            scale: times(4.0),
+            model: "x4".into(),
+            width: 40,
+            height: 20,
+            index: 7,
+            date: "2025-12-31".into(),
+        }
     }
 
     #[test]
     fn patterns_are_filled_in_and_faults_are_named() {
         assert_eq!(file_name("{name} {scale}x {model} {width}x{height}", &facts()).unwrap(), "a{b 4x x4 40x20");
+        assert_eq!(file_name("{date} {index}", &facts()).unwrap(), "2025-12-31 0007");
+        assert_eq!((times(2.666), times(10.0), times(2.5)), ("2.67".into(), "10".into(), "2.5".into()));
+        assert_eq!(today().len(), 10);
         assert!(file_name("{nmae}", &facts()).unwrap_err().contains("{nmae}"));
         assert!(file_name("a/b", &facts()).unwrap_err().contains("folder"));
         assert!(file_name(" ", &facts()).unwrap_err().contains("empty"));

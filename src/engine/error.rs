@@ -32,4 +32,14 @@ pub enum EngineError {
     /// The network could not be brought to the device.
     #[error(transparent)]
     Network(#[from] dualres_network::NetworkError),
+    /// No number of passes that makes sense reaches the size.
+    #[error("{width}x{height} is more than this model can make of the picture; at most {most} times as large")]
+    OutOfReach {
+        /// Width in pixels.
+        width: usize,
+        /// Height in pixels.
+        height: usize,
+        /// How many times as large is possible.
+        most: usize,
+    },
 }

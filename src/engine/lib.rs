@@ -10,11 +10,13 @@ mod consistency;
 mod dual;
 mod error;
 mod memory;
+mod passes;
 mod planes;
 mod tiles;
 mod upscale;
 
 pub use consistency::{HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference};
 pub use error::{EngineError, Result};
+pub use passes::{MOST_PASSES, passes_to};
 pub use tiles::HALO;
 pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};

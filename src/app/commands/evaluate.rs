@@ -15,7 +15,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let upscaler = Upscaler::new(&model, &device)?;
     let count = dualres_imaging::find_pictures(&args.hr)?.len() as u64;
     let bar = progress_bar(count, "{pos}/{len} {bar:30} {msg}", args.json);
-    let measuring = Measuring { pooling: args.pooling.into(), ..Measuring::default() };
+    let measuring =
+        Measuring { pooling: args.pooling.into(), degradation: args.degradation.into(), ..Measuring::default() };
     let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |image| {
         bar.set_message(format!("{} {:.2} dB", image.name, image.scores.psnr_y));
         bar.inc(1);

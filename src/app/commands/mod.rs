@@ -5,14 +5,15 @@ mod compress;
 mod devices;
 mod evaluate;
 mod models;
-mod outputs;
 mod train;
 mod upscale;
 
 use dualres_engine::PoolingChoice;
+use dualres_imaging::Subsampling;
+use dualres_training::Degradation;
 
 use crate::{
-    cli::{Cli, Command, PoolingArg},
+    cli::{Cli, Command, DegradationArg, PoolingArg, SubsamplingArg},
     library::Library,
     paths::Paths,
     report::{Misuse, Outcome},
@@ -54,6 +55,24 @@ impl From<PoolingArg> for PoolingChoice {
         match pooling {
             PoolingArg::Local => Self::Local,
             PoolingArg::Global => Self::Global,
+        }
+    }
+}
+
+impl From<SubsamplingArg> for Subsampling {
+    fn from(subsampling: SubsamplingArg) -> Self {
+        match subsampling {
+            SubsamplingArg::Full => Self::Full,
+            SubsamplingArg::Half => Self::Half,
+        }
+    }
+}
+
+impl From<DegradationArg> for Option<Degradation> {
+    fn from(degradation: DegradationArg) -> Self {
+        match degradation {
+            DegradationArg::None => None,
+            DegradationArg::Photo => Some(Degradation::Photo),
         }
     }
 }

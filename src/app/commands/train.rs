@@ -71,6 +71,7 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         seed: args.seed,
         validate_every: args.validate_every,
         init: args.init.clone(),
+        degradation: args.degradation.into(),
         ..TrainConfig::new(name, architecture)
     };
     config.validate().map_err(|error| Misuse(error.to_string()))?;

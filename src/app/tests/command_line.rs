@@ -53,6 +53,7 @@ fn upscale_writes_a_larger_picture_with_its_proof() {
             text(&dual),
             "--consistency",
             text(&map),
+            "--overwrite",
             "--json",
         ]);
         assert!(run.status.success(), "{run:?}");
@@ -84,33 +85,41 @@ fn one_bad_file_does_not_stop_the_rest() {
     let run = dualres(&arguments);
     assert_eq!(run.status.code(), Some(1));
     let lines = lines(&run);
-    assert_eq!(lines.len(), 3);
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[3]["summary"]["failed"], 1);
     assert!(lines[0]["error"].as_str().unwrap().contains("broken.jpg"));
     assert!(out.join("good_x2.png").exists() && out.join("good_x2.jpg").exists());
 
-    // Nothing in a folder is replaced unasked.
-    let before = std::fs::metadata(out.join("good_x2.png")).unwrap().modified().unwrap();
-    let again = dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu"]);
+    // Nothing is replaced unasked: names in a folder get a number, and a file that was named is refused.
+    let first = out.join("good_x2.png");
+    let before = std::fs::metadata(&first).unwrap().modified().unwrap();
+    assert!(dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu"]).status.success());
+    assert!(out.join("good_x2-2.png").exists());
+    let again = dualres(&["upscale", text(&good), "-o", text(&first), "--device", "cpu"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));
-    assert_eq!(std::fs::metadata(out.join("good_x2.png")).unwrap().modified().unwrap(), before);
-    assert!(dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu", "--overwrite"]).status.success());
+    assert_eq!(std::fs::metadata(&first).unwrap().modified().unwrap(), before);
+    assert!(dualres(&["upscale", text(&good), "-o", text(&first), "--device", "cpu", "--overwrite"]).status.success());
+    assert_ne!(std::fs::metadata(&first).unwrap().modified().unwrap(), before);
 }
 
 #[test]
 fn misuse_exits_with_2_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let input = small_picture(folder.path(), "in.png");
+    let other = small_picture(folder.path(), "other.png");
     let out = folder.path().join("out.png");
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["upscale", text(&input), "-o", text(&out), "--dual", text(&out)], "one file"),
         (&["upscale", text(&input), "-o", text(&out), "--pooling", "global", "--tile", "64"], "one piece"),
         (&["upscale", text(&input)], "--output"),
         (&["upscale", text(&input), "-o", "out.xyz"], ".png"),
         (&["upscale", text(&input), "-o", text(&out), "--model", "x9"], "x2, x4"),
-        (&["upscale", text(&input), "-o", text(&out), "--model", "x2", "--scale", "4"], "2 times"),
-        (&["upscale", text(&input), "-o", text(&out), "--scale", "3"], "scale 3"),
-        (&["upscale", text(&input), text(&input), "-o", text(&input)], "folder"),
+        (&["upscale", text(&input), "-o", text(&out), "--scale", "17"], "16 times"),
+        (&["upscale", text(&input), "-o", text(&out), "--print", "A4"], "30x20cm"),
+        (&["upscale", text(&input), "-o", text(&out), "--width", "50", "--scale", "2"], "cannot be used"),
+        (&["upscale", text(&input), "-o", text(folder.path()), "--name", "{nmae}"], "{nmae}"),
+        (&["upscale", text(&input), text(&other), "-o", text(&input)], "folder"),
         (&["train", "--data", text(folder.path()), "-o", text(folder.path()), "--scale", "3"], "scale 3"),
     ];
     for (arguments, reason) in cases {

@@ -6,6 +6,10 @@ mod common;
 use std::ops::ControlFlow;
 
 use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, picture, tiny, window, write_picture};
+use dualres_app::batch::{
+    result::{Keep, finish},
+    sizes::FinalSize,
+};
 use dualres_app::window::queue::State;
 use dualres_engine::{Options, Upscaler};
 use dualres_network::device::ComputeDevice;
@@ -45,8 +49,9 @@ fn two_pictures_and_a_broken_file_are_dropped() {
     for (input, width, height) in [(&a, 61, 40), (&b, 33, 48)] {
         let name = format!("{}_tiny.png", input.file_stem().unwrap().to_string_lossy());
         let saved = std::fs::read(home.path().join(name)).unwrap();
-        let expected =
+        let mut expected =
             upscaler.upscale(&picture(width, height), &Options::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        finish(&mut expected.picture, [width, height], "tiny", FinalSize::Model, 2, Keep::default());
         let bytes = dualres_imaging::encode(&expected.picture, dualres_imaging::Format::Png, Default::default());
         assert!(saved == bytes.unwrap(), "{}", input.display());
     }

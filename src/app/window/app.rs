@@ -22,7 +22,7 @@ use super::{
     settings::{self, Settings},
     theme,
     toasts::Toasts,
-    views,
+    views::{self, table::Sorting},
     worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
 };
 use crate::{
@@ -118,6 +118,9 @@ pub struct Window {
     pub(super) shown_model: Option<String>,
     pub(super) help: bool,
     pub(super) about: bool,
+    /// Whether the table of results is open, and by what it is sorted.
+    pub(super) table: bool,
+    pub(super) sorting: Sorting,
     pub(super) crashed: Option<String>,
     pub(super) actions: Vec<Action>,
     pub(super) machine: views::status::Machine,
@@ -211,6 +214,8 @@ impl Window {
             shown_model: None,
             help: false,
             about: false,
+            table: false,
+            sorting: Sorting::default(),
             crashed: None,
             actions: Vec::new(),
             machine: views::status::Machine::default(),

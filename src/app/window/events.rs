@@ -468,7 +468,8 @@ impl Window {
             }
         }
         self.link.control.allow(id);
-        self.send(Command::Upscale(Job { item: id, input, choices }));
+        let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
+        self.send(Command::Upscale(Job { item: id, input, index, choices }));
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dualres_imaging::{Picture, dimensions, find_pictures};
+use dualres_imaging::{Picture, dimensions, find_pictures_below};
 use eframe::egui::ColorImage;
 
 use super::{
@@ -194,13 +194,16 @@ fn scan(paths: &[PathBuf]) -> Loaded {
     };
     for path in paths {
         if path.is_dir() {
-            match find_pictures(path) {
-                Ok(found) if found.is_empty() => {
-                    complaints.push(format!("no picture in the folder {}", path.display()))
-                }
-                Ok(found) => pictures.extend(found.into_iter().map(with_size)),
-                Err(error) => complaints.push(error.to_string()),
+            let found = find_pictures_below(path);
+            if found.pictures.is_empty() && found.problems.is_empty() {
+                complaints.push(format!("no picture in the folder {}", path.display()));
             }
+            if found.foreign > 0 {
+                let what = "are of kinds that are not read, such as raw files";
+                complaints.push(format!("{} files {what}: {}", found.foreign, path.display()));
+            }
+            pictures.extend(found.pictures.into_iter().map(with_size));
+            complaints.extend(found.problems.iter().map(ToString::to_string));
         } else if is_model(path) {
             models.push(path.clone());
         } else if path.exists() {

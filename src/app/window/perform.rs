@@ -123,6 +123,7 @@ impl Window {
                 let dark = ctx.theme() == eframe::egui::Theme::Dark;
                 self.set_theme(ctx, if dark { ThemeChoice::Light } else { ThemeChoice::Dark });
             }
+            Action::ToggleTable => self.table = !self.table && !self.queue.items().is_empty(),
             Action::ToggleHelp => (self.help, self.about) = (!self.help, false),
             Action::ToggleAbout => (self.about, self.help) = (!self.about, false),
             Action::ToggleFullScreen => {
@@ -171,8 +172,8 @@ impl Window {
     }
 
     fn escape(&mut self, ctx: &Context) {
-        if self.help || self.about {
-            (self.help, self.about) = (false, false);
+        if self.help || self.about || self.table {
+            (self.help, self.about, self.table) = (false, false, false);
         } else if self.replacing.take().is_some()
             || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
@@ -187,7 +188,7 @@ impl Window {
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
         let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
-        self.help || self.about || asks || self.crashed.is_some()
+        self.help || self.about || self.table || asks || self.crashed.is_some()
     }
 
     /// The view of the canvas in sight.
@@ -449,8 +450,12 @@ impl Window {
 
     fn send_save_as(&mut self, item: ItemId, output: PathBuf, path: PathBuf) {
         let refined = self.documents.get(item).is_some_and(|open| open.refined.is_some());
-        let jpeg_quality = self.settings.choices.jpeg_quality;
-        self.send(Command::SaveAs { item, output, path, jpeg_quality, refined });
+        let mut choices = Box::new(self.settings.choices.clone());
+        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
+            // The result is of the model that made it, whatever is chosen now.
+            choices.model.clone_from(&finished.model);
+        }
+        self.send(Command::SaveAs { item, output, path, choices, refined });
     }
 
     fn show_in_folder(&mut self, id: ItemId) {

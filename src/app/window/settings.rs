@@ -5,11 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dualres_imaging::{Format, file::write_atomically};
+use dualres_imaging::{Depth, EncodeOptions, Format, Subsampling, file::write_atomically};
 use serde::{Deserialize, Serialize};
 
 use super::compress::choices::CompressChoices;
-use crate::naming;
+use crate::{
+    batch::{result::Keep, sizes::FinalSize},
+    naming,
+};
 
 /// Everything that survives a restart, but for the queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,8 +79,16 @@ pub struct Choices {
     pub fidelity: f32,
     /// Format of results.
     pub format: OutputFormat,
-    /// JPEG quality, 1 to 100.
+    /// Quality of JPEG and AVIF, 1 to 100.
     pub jpeg_quality: u8,
+    /// Whether JPEG holds colours at half the resolution.
+    pub half_colours: bool,
+    /// Bits a channel, where the format has them.
+    pub depth: DepthChoice,
+    /// Leave out all metadata but the colour profile.
+    pub strip: bool,
+    /// How large results are to be.
+    pub size: FinalSize,
     /// Folder of results; beside the original if not given.
     pub folder: Option<PathBuf>,
     /// Pattern of their names; see [`naming::file_name`].
@@ -92,8 +103,60 @@ impl Default for Choices {
             fidelity: 0.0,
             format: OutputFormat::Same,
             jpeg_quality: 95,
+            half_colours: false,
+            depth: DepthChoice::Same,
+            strip: false,
+            size: FinalSize::Model,
             folder: None,
             pattern: naming::DEFAULT_PATTERN.into(),
+        }
+    }
+}
+
+impl Choices {
+    /// How results are written.
+    pub fn encoding(&self) -> EncodeOptions {
+        let subsampling = if self.half_colours { Subsampling::Half } else { Subsampling::Full };
+        EncodeOptions { quality: self.jpeg_quality, subsampling }
+    }
+
+    /// What results take along.
+    pub fn keep(&self) -> Keep {
+        let depth = match self.depth {
+            DepthChoice::Same => None,
+            DepthChoice::Eight => Some(Depth::Eight),
+            DepthChoice::Sixteen => Some(Depth::Sixteen),
+            DepthChoice::Float => Some(Depth::Float { white: 1.0 }),
+        };
+        Keep { strip: self.strip, depth }
+    }
+}
+
+/// Bits a channel of results, where the format has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DepthChoice {
+    /// Those of the original.
+    Same,
+    /// 8 bits.
+    Eight,
+    /// 16 bits.
+    Sixteen,
+    /// 32 bits, floats.
+    Float,
+}
+
+impl DepthChoice {
+    /// All of them, in the order they are offered.
+    pub const ALL: [Self; 4] = [Self::Same, Self::Eight, Self::Sixteen, Self::Float];
+
+    /// What to call it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Same => "Bits as the original",
+            Self::Eight => "8 bits",
+            Self::Sixteen => "16 bits",
+            Self::Float => "32 bits (float)",
         }
     }
 }
@@ -112,11 +175,13 @@ pub enum OutputFormat {
     WebP,
     /// TIFF.
     Tiff,
+    /// AVIF.
+    Avif,
 }
 
 impl OutputFormat {
     /// All of them, in the order they are offered.
-    pub const ALL: [Self; 5] = [Self::Same, Self::Png, Self::Jpeg, Self::WebP, Self::Tiff];
+    pub const ALL: [Self; 6] = [Self::Same, Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif];
 
     /// What to call it.
     pub fn label(self) -> &'static str {
@@ -126,6 +191,7 @@ impl OutputFormat {
             Self::Jpeg => "JPEG",
             Self::WebP => "WebP (lossless)",
             Self::Tiff => "TIFF",
+            Self::Avif => "AVIF (sRGB)",
         }
     }
 
@@ -137,6 +203,7 @@ impl OutputFormat {
             Self::Jpeg => Format::Jpeg,
             Self::WebP => Format::WebP,
             Self::Tiff => Format::Tiff,
+            Self::Avif => Format::Avif,
         }
     }
 }

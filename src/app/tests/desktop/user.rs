@@ -154,7 +154,7 @@ impl User {
             dualres_imaging::write(
                 &folder.join(format!("{name}.jpg")),
                 &image,
-                dualres_imaging::EncodeOptions { jpeg_quality: 92 },
+                dualres_imaging::EncodeOptions { quality: 92, ..Default::default() },
             )
             .unwrap();
         }

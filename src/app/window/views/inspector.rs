@@ -1,19 +1,11 @@
 //! The choices for upscaling, and the numbers of the selected picture.
 
-use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, ScrollArea, Slider, TextEdit, Ui};
+use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, ScrollArea, Slider, Ui};
 
-use super::{bytes, decibels, duration, heading, primary_button, size, speed, weak};
+use super::{decibels, duration, heading, primary_button, results, size, speed, weak};
 use crate::{
-    naming::{self, Facts},
-    window::{
-        Window,
-        actions::Action,
-        app::speed_key,
-        canvas::view::reduced,
-        queue::State,
-        settings::{Choices, OutputFormat},
-        theme::palette,
-    },
+    batch::disk::{bytes, most_bytes},
+    window::{Window, actions::Action, app::speed_key, canvas::view::reduced, queue::State, theme::palette},
 };
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
@@ -28,7 +20,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
                 model(window, ui);
                 device(window, ui);
                 fidelity(window, ui);
-                output(window, ui);
+                results::ui(window, ui);
                 numbers(window, ui);
             });
         });
@@ -129,77 +121,6 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
         window.actions.push(Action::Refine(percent / 100.0));
     }
     weak(ui, "0 % is the network's own result. More keeps closer to the original.");
-}
-
-fn output(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Results");
-    let choices = &mut window.settings.choices;
-    let width = ui.available_width();
-    let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
-        for format in OutputFormat::ALL {
-            ui.selectable_value(&mut choices.format, format, format.label());
-        }
-    });
-    named(&combo.response, "Format");
-    if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same) {
-        ui.spacing_mut().slider_width = ui.available_width() - 150.0;
-        let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 50..=100).text("JPEG quality"));
-        slider.on_hover_text("95 is hard to tell from the original");
-    }
-    ui.horizontal(|ui| {
-        let label = choices.folder.as_ref().map_or("Beside the original".into(), |folder| folder.display().to_string());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if choices.folder.is_some() {
-                let reset = ui.button("⟲").on_hover_text("Beside the original again");
-                named(&reset, "Beside the original again");
-                if reset.clicked() {
-                    choices.folder = None;
-                }
-            }
-            if ui.button("Folder…").clicked() {
-                window.actions.push(Action::ChooseOutputFolder);
-            }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(eframe::egui::Label::new(&label).truncate()).on_hover_text(&label);
-            });
-        });
-    });
-    ui.horizontal(|ui| {
-        let label = ui.label("Name");
-        let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
-        ui.add(edit).labelled_by(label.id).on_hover_text(format!("Places: {}", naming::PLACES.join(" ")));
-    });
-    name_example(window, ui);
-}
-
-fn name_example(window: &mut Window, ui: &mut Ui) {
-    let selected = window.selected.and_then(|id| window.queue.get(id));
-    let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
-    let scale = window.scale();
-    let [width, height] = selected.and_then(|item| item.size).unwrap_or([1000, 800]).map(|side| side * scale);
-    let choices = &window.settings.choices;
-    let facts = Facts {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        scale,
-        model: choices.model.clone(),
-        width,
-        height,
-    };
-    match naming::file_name(&choices.pattern, &facts) {
-        Ok(name) => {
-            let folder = crate::window::worker::result_folder(&path, choices, &window.paths);
-            let wanted = folder.join(format!("{name}.{}", choices.format.of(&path).extension()));
-            let file = window.machine.free_name(&wanted);
-            weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
-                .on_hover_text("A file that is there is never replaced: the name gets a number");
-        }
-        Err(reason) => {
-            ui.label(RichText::new(reason).small().color(palette(ui).error));
-            if ui.small_button("Use the usual pattern").clicked() {
-                window.settings.choices.pattern = Choices::default().pattern;
-            }
-        }
-    }
 }
 
 fn numbers(window: &mut Window, ui: &mut Ui) {
@@ -340,7 +261,8 @@ fn estimate(window: &mut Window) -> Option<String> {
     let most: u64 = waiting()
         .filter_map(|item| {
             let format = window.settings.choices.format.of(&item.path);
-            Some(crate::window::worker::most_bytes(item.size?.map(|side| side * scale), 3, false, format))
+            let depth = window.settings.choices.keep().depth.unwrap_or_default();
+            Some(most_bytes(window.settings.choices.size.of(item.size?, scale), 3, depth, format))
         })
         .sum();
     let folder = waiting()

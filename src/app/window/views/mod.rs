@@ -5,9 +5,11 @@ pub(crate) mod compress;
 pub(crate) mod drop_zone;
 pub(crate) mod inspector;
 pub(crate) mod models;
+pub(crate) mod results;
 pub(crate) mod sheets;
 pub(crate) mod status;
 pub(crate) mod strip;
+pub(crate) mod table;
 pub(crate) mod top_bar;
 pub(crate) mod upscale;
 
@@ -25,15 +27,6 @@ pub(crate) fn duration(time: Duration) -> String {
         s if s < 99.5 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
-    }
-}
-
-/// Bytes, as one says them.
-pub(crate) fn bytes(count: u64) -> String {
-    match count as f64 {
-        b if b < 1e6 => format!("{:.0} kB", (b / 1e3).max(1.0)),
-        b if b < 1e9 => format!("{:.0} MB", b / 1e6),
-        b => format!("{:.1} GB", b / 1e9),
     }
 }
 

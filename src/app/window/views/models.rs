@@ -3,7 +3,8 @@
 use dualres_network::cost;
 use eframe::egui::{self, Grid, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::{bytes, speed, weak};
+use super::{speed, weak};
+use crate::batch::disk::bytes;
 use crate::{
     library::Entry,
     window::{Window, actions::Action, theme::palette},

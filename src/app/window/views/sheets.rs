@@ -19,6 +19,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         sheet(ctx, "help", 700.0, &mut window.help, help);
     } else if window.about {
         sheet(ctx, "about", 560.0, &mut window.about, about);
+    } else if window.table {
+        super::table::ui(window, ctx);
     } else if window.replacing.is_some() {
         replace(window, ctx);
     } else if window.compress.deleting.is_some() {

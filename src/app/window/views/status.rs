@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui};
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::{bytes, duration};
+use super::duration;
+use crate::batch::disk::bytes;
 use crate::window::{Window, queue::State, theme::palette};
 
 /// What is known of the machine, asked for once in a while.

@@ -66,6 +66,11 @@ fn header(window: &mut Window, ui: &mut Ui) {
         {
             window.actions.push(Action::RemoveEnded);
         }
+        if window.queue.items().len() > 1
+            && ui.button("Table").on_hover_text("All results, the doubtful ones first (T)").clicked()
+        {
+            window.actions.push(Action::ToggleTable);
+        }
         let failed = window.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
         if failed > 0 {
             ui.label(RichText::new(format!("{failed} failed")).color(palette(ui).error));

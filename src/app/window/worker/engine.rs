@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference};
-use dualres_imaging::{EncodeOptions, Picture, Plane};
+use dualres_imaging::{Picture, Plane, resize::resample};
 use dualres_network::{
     NetworkError,
     device::{self, DeviceClass},
@@ -19,12 +19,14 @@ use super::{
     Attempt, Command, Comparison, Control, DeviceInfo, Job, NO_ITEM, Preview, Report, Reporter, job, part::Part,
 };
 use crate::{
+    batch::{disk::check_disk, result},
     library::Library,
     paths::Paths,
     report,
     window::{
         document::{Patch, ProofPatch},
         queue::{Finished, ItemId},
+        settings::Choices,
     },
 };
 
@@ -86,8 +88,8 @@ impl Engine {
                     self.trouble(Attempt::Refine, &error);
                 }
             }
-            Command::SaveAs { item, output, path, jpeg_quality, refined } => {
-                match self.save_as(item, &output, &path, jpeg_quality, refined) {
+            Command::SaveAs { item, output, path, choices, refined } => {
+                match self.save_as(item, &output, &path, &choices, refined) {
                     Ok(true) => self.tell(Report::Saved { item, path }),
                     Ok(false) => self.tell(Report::NotAtHand { item }),
                     Err(error) => self.trouble(Attempt::Other, &error),
@@ -117,6 +119,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Goes on until the picture is cancelled.
+    fn go_on(&self, item: ItemId) -> ControlFlow<()> {
+        if self.control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Goes on for as long as there is a window.
@@ -188,8 +195,13 @@ impl Engine {
         let (upscaler, device) = self.ready(&job.choices.model, &job.choices.device)?;
         let scale = upscaler.model().description.architecture.scale;
         let size = [picture.width() * scale, picture.height() * scale];
-        let target = job::target(&job.input, &job.choices, scale, size, &self.paths)?;
-        job::check_disk(&target, &picture, size)?;
+        let original = [picture.width(), picture.height()];
+        let wanted = job.choices.size;
+        wanted.check(original, scale).map_err(|reason| anyhow::anyhow!(reason))?;
+        let final_size = wanted.of(original, scale);
+        let target =
+            job::target(&job.input, job.index, &job.choices, wanted.times(original, scale), final_size, &self.paths)?;
+        check_disk(&target, &picture, final_size)?;
 
         let network = Instant::now();
         let mut halted = Duration::ZERO;
@@ -211,7 +223,7 @@ impl Engine {
         let refines = job.choices.fidelity > 0.0 && !upscaler.model().duals.is_empty();
         // The unrefined result is kept, so that the slider goes both ways.
         let base = (keeps && refines).then(|| upscaled.picture.clone());
-        let result = if refines {
+        let mut result = if refines {
             upscaler.refine(&picture, upscaled.picture, job.choices.fidelity, &mut |event| {
                 self.watch(item, scale, &event, false, &mut halted)
             })?
@@ -224,14 +236,16 @@ impl Engine {
         let (loop_psnr, dual_loss) = self.show_proof(item, &picture, &result);
 
         self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
-        let encode = EncodeOptions { jpeg_quality: job.choices.jpeg_quality };
-        let (target, elsewhere) = job::save(&target, &result.picture, encode, &self.paths)?;
+        let (target, elsewhere) =
+            finished(&upscaler, &mut result.picture, original, &job.choices, &mut |_| self.go_on(item), |picture| {
+                job::save(&target, picture, job.choices.encoding(), &self.paths)
+            })?;
         let warning = (retried > 0)
             .then(|| format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"))
             .or(elsewhere);
         let finished = Finished {
             output: target,
-            size,
+            size: final_size,
             model: job.choices.model.clone(),
             device,
             seconds: start.elapsed().saturating_sub(halted).as_secs_f64(),
@@ -339,17 +353,26 @@ impl Engine {
 
     /// Saves a result as another file; false if it was refined and is not in memory any more.
     fn save_as(
-        &self,
+        &mut self,
         item: ItemId,
         output: &Path,
         path: &Path,
-        jpeg_quality: u8,
+        choices: &Choices,
         refined: bool,
     ) -> anyhow::Result<bool> {
-        let options = EncodeOptions { jpeg_quality };
-        match &self.kept {
+        let options = choices.encoding();
+        let control = self.control.clone();
+        match &mut self.kept {
             Some(kept) if kept.item == item => {
-                dualres_imaging::write(path, kept.refined.as_ref().unwrap_or(&kept.base), options)?;
+                let original = [kept.input.width(), kept.input.height()];
+                let picture = kept.refined.as_mut().unwrap_or(&mut kept.base);
+                let go_on = &mut |_: Event<'_>| {
+                    // What the user asked to be saved is saved even when the window closes.
+                    if control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                finished(&kept.upscaler, picture, original, choices, go_on, |picture| {
+                    Ok(dualres_imaging::write(path, picture, options)?)
+                })?;
             }
             _ if refined => return Ok(false),
             // An earlier result is on disk; in another format it is as good as that file.
@@ -359,17 +382,22 @@ impl Engine {
     }
 
     fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
-        let result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
-        let scale = result.width() / input.width().max(1);
-        if scale == 0 || [result.width(), result.height()] != [input.width() * scale, input.height() * scale] {
+        let mut result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
+        let upscaler = self.ready(model, device)?.0;
+        let scale = upscaler.model().description.architecture.scale;
+        let [width, height] = [input.width() * scale, input.height() * scale];
+        let proportions = |width: usize, height: usize| width as f64 / height.max(1) as f64;
+        let bent = proportions(result.width(), result.height()) / proportions(width, height);
+        if (bent - 1.0).abs() > 0.05 {
             anyhow::bail!("the saved result does not fit its original any more: {}", output.display());
         }
-        self.show(item, scale, &result);
-        let upscaler = self.ready(model, device)?.0;
-        if upscaler.model().description.architecture.scale == scale {
-            let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
-            self.show_proof(item, input, &proof);
+        if [result.width(), result.height()] != [width, height] {
+            // It was saved at a size of its own; the canvas shows it at the size of the network's result.
+            result = resample(&result, width, height);
         }
+        self.show(item, scale, &result);
+        let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
+        self.show_proof(item, input, &proof);
         Ok(())
     }
 
@@ -465,4 +493,30 @@ fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
             height: PIECE.min(height - y),
         })
     })
+}
+
+/// Hands the result to `save` as its file is to have it: at the chosen size, with its metadata. The picture itself stays as
+/// the network made it.
+fn finished<T>(
+    upscaler: &Upscaler,
+    picture: &mut Picture,
+    original: [usize; 2],
+    choices: &Choices,
+    observe: dualres_engine::Observer,
+    save: impl FnOnce(&Picture) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let scale = upscaler.model().description.architecture.scale;
+    let size = choices.size.of(original, scale);
+    let finish =
+        |picture: &mut Picture| result::finish(picture, original, &choices.model, choices.size, scale, choices.keep());
+    if size == [picture.width(), picture.height()] {
+        let (metadata, depth) = (picture.metadata.clone(), picture.depth);
+        finish(picture);
+        let saved = save(picture);
+        (picture.metadata, picture.depth) = (metadata, depth);
+        return saved;
+    }
+    let mut other = upscaler.upscale_to(picture, size, &Options::default(), observe)?.picture;
+    finish(&mut other);
+    save(&other)
 }

@@ -1,14 +1,14 @@
-//! Where the result of a file goes, and whether there is room for it.
+//! Where the result of a file goes.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use dualres_imaging::{Depth, EncodeOptions, Format, Picture, file::write_new};
+use dualres_imaging::{EncodeOptions, Format, Picture, file::write_new};
 
 use crate::{
     naming::{self, Facts},
     paths::Paths,
-    window::{settings::Choices, views::bytes},
+    window::settings::Choices,
 };
 
 /// The folder of the result of `input`.
@@ -24,17 +24,20 @@ pub(crate) fn folder(input: &Path, choices: &Choices, paths: &Paths) -> PathBuf 
 /// The file for a result of `size`: in its folder, which is made, and under a name that is free.
 pub(crate) fn target(
     input: &Path,
+    index: usize,
     choices: &Choices,
-    scale: usize,
+    times: f64,
     size: [usize; 2],
     paths: &Paths,
 ) -> anyhow::Result<PathBuf> {
     let facts = Facts {
         name: input.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        scale,
+        scale: naming::times(times),
         model: choices.model.clone(),
         width: size[0],
         height: size[1],
+        index,
+        date: naming::today(),
     };
     let name =
         naming::file_name(&choices.pattern, &facts).map_err(|reason| anyhow!("the pattern of names: {reason}"))?;
@@ -91,36 +94,6 @@ fn save_free(target: &Path, bytes: &[u8]) -> dualres_imaging::Result<PathBuf> {
     }
 }
 
-/// Most bytes that a picture of `size` takes in a file of `format`.
-pub(crate) fn most_bytes(size: [usize; 2], channels: usize, deep: bool, format: Format) -> u64 {
-    let samples = (size[0] * size[1] * channels) as u64;
-    match format {
-        // Even at quality 100 a photograph takes less than that.
-        Format::Jpeg => samples / 2,
-        Format::Png | Format::Tiff if deep => samples * 2,
-        _ => samples,
-    }
-}
-
-/// Fails if the disk has no room for the result.
-pub(crate) fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow::Result<()> {
-    let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
-    let format = Format::from_path(target)?;
-    let needed = most_bytes(size, channels, picture.depth == Depth::Sixteen, format);
-    let folder = target.parent().unwrap_or(Path::new("."));
-    // A system that does not tell is no reason not to try: writing fails cleanly.
-    let Ok(available) = fs4::available_space(folder) else { return Ok(()) };
-    if needed > available {
-        bail!(
-            "not enough room on the disk: the result may take {} and {} are free in {}",
-            bytes(needed),
-            bytes(available),
-            folder.display()
-        );
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -133,7 +106,7 @@ mod tests {
         let paths = Paths::under(home.path());
         let mut choices = Choices::default();
         let photos = home.path().join("photos");
-        let at = |path: &Path, choices: &Choices| target(path, choices, 2, [20, 10], &paths).unwrap();
+        let at = |path: &Path, choices: &Choices| target(path, 3, choices, 2.0, [20, 10], &paths).unwrap();
         assert_eq!(at(&photos.join("a.jpg"), &choices), photos.join("a_x2.jpg"));
         assert_eq!(at(&photos.join("odd.xyz"), &choices), photos.join("odd_x2.png"));
         assert_eq!(at(&paths.arrivals().join("pasted.png"), &choices), paths.pictures.join("pasted_x2.png"));
@@ -144,7 +117,7 @@ mod tests {
         choices.pattern = "{name} {width}".into();
         assert_eq!(at(&photos.join("a.jpg"), &choices), home.path().join("new/deep/a 20.tif"));
         choices.pattern = "{wide}".into();
-        let error = target(&photos.join("a.jpg"), &choices, 2, [20, 10], &paths).unwrap_err();
+        let error = target(&photos.join("a.jpg"), 1, &choices, 2.0, [20, 10], &paths).unwrap_err();
         assert!(error.to_string().contains("{wide}"), "{error}");
     }
 
@@ -153,7 +126,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::under(home.path());
         let input = home.path().join("a.webp");
-        let error = target(&input, &Choices::default(), 4, [20_000, 10], &paths).unwrap_err();
+        let error = target(&input, 1, &Choices::default(), 4.0, [20_000, 10], &paths).unwrap_err();
         assert!(error.to_string().contains("16383"), "{error}");
 
         let picture = Picture::from_planes(vec![dualres_imaging::Plane::filled(3, 2, 9.0)]);
@@ -164,15 +137,5 @@ mod tests {
         let (path, warning) = save(&home.path().join("gone").join("c.png"));
         assert_eq!(path, paths.pictures.join("c.png"));
         assert!(warning.unwrap().contains("instead"));
-    }
-
-    #[test]
-    fn a_result_larger_than_any_disk_is_refused_before_the_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let picture = Picture::from_planes(vec![dualres_imaging::Plane::filled(1, 1, 0.0)]);
-        let path = folder.path().join("a.png");
-        check_disk(&path, &picture, [10, 10]).unwrap();
-        let error = check_disk(&path, &picture, [1 << 31, 1 << 31]).unwrap_err();
-        assert!(error.to_string().contains("room on the disk"), "{error}");
     }
 }

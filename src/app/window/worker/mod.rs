@@ -7,7 +7,7 @@ mod engine;
 mod job;
 pub(crate) mod part;
 
-pub(crate) use job::{folder as result_folder, most_bytes};
+pub(crate) use job::folder as result_folder;
 
 use std::{
     ops::ControlFlow,
@@ -57,8 +57,8 @@ pub enum Command {
         path: PathBuf,
         /// Whether the result was refined after it was saved, so that the saved file will not do.
         refined: bool,
-        /// JPEG quality, 1 to 100.
-        jpeg_quality: u8,
+        /// How to write it.
+        choices: Box<Choices>,
     },
     /// Take a saved result back through the dual model, to show a picture that was done earlier.
     Prove {
@@ -97,6 +97,8 @@ pub struct Job {
     pub item: ItemId,
     /// Its file.
     pub input: PathBuf,
+    /// Its place in the queue, from 1 on.
+    pub index: usize,
     /// How.
     pub choices: Choices,
 }

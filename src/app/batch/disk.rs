@@ -1,0 +1,60 @@
+//! Whether there is room for a result.
+
+use std::path::Path;
+
+use anyhow::bail;
+use dualres_imaging::{Depth, Format, Picture};
+
+/// Most bytes that a picture of `size` takes in a file of `format`.
+pub fn most_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Format) -> u64 {
+    let samples = (size[0] * size[1] * channels) as u64;
+    match format {
+        // Even at quality 100 a photograph takes less than that.
+        Format::Jpeg | Format::Avif => samples / 2,
+        _ => samples * format.bytes_per_sample(depth) as u64,
+    }
+}
+
+/// Fails if the disk has no room for the result.
+pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow::Result<()> {
+    let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
+    let format = Format::from_path(target)?;
+    let needed = most_bytes(size, channels, picture.depth, format);
+    let folder = target.parent().unwrap_or(Path::new("."));
+    // A system that does not tell is no reason not to try: writing fails cleanly.
+    let Ok(available) = fs4::available_space(folder) else { return Ok(()) };
+    if needed > available {
+        bail!(
+            "not enough room on the disk: the result may take {} and {} are free in {}",
+            bytes(needed),
+            bytes(available),
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+/// Bytes, as one says them.
+pub fn bytes(count: u64) -> String {
+    match count as f64 {
+        b if b < 1e6 => format!("{:.0} kB", (b / 1e3).max(1.0)),
+        b if b < 1e9 => format!("{:.0} MB", b / 1e6),
+        b => format!("{:.1} GB", b / 1e9),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_larger_than_any_disk_is_refused_before_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = Picture::from_planes(vec![dualres_imaging::Plane::filled(1, 1, 0.0)]);
+        let path = folder.path().join("a.png");
+        check_disk(&path, &picture, [10, 10]).unwrap();
+        let error = check_disk(&path, &picture, [1 << 31, 1 << 31]).unwrap_err();
+        assert!(error.to_string().contains("room on the disk"), "{error}");
+    }
+}

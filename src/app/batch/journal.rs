@@ -1,0 +1,255 @@
+//! The record of a batch beside its results: what is done, by content and settings, so that a killed run goes on where it
+//! was and nothing is made twice.
+//!
+//! One JSON object a line, only ever appended. A line that was cut off by a kill is as good as not there: that picture is
+//! done again, under the name it had been given.
+
+use std::{
+    collections::HashMap,
+    fs::{File, TryLockError},
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// File of the record in the folder of results.
+pub const FILE: &str = "dualres-batch.jsonl";
+
+/// A line of the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case")]
+enum Record {
+    /// A run began.
+    Run {
+        /// The command, for people.
+        command: Vec<String>,
+    },
+    /// A picture is being worked on; its result will have this name.
+    Begun {
+        #[serde(flatten)]
+        of: Key,
+        /// The result, from the folder of results on.
+        output: PathBuf,
+    },
+    /// A picture is done.
+    Done {
+        #[serde(flatten)]
+        of: Key,
+        #[serde(flatten)]
+        done: Done,
+    },
+}
+
+/// What a result belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The picture, from the folder that was named on.
+    pub input: String,
+    /// SHA-256 of the file.
+    pub content: String,
+    /// All settings that have to do with the result.
+    pub settings: String,
+}
+
+/// A result that is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// The result, from the folder of results on.
+    pub output: PathBuf,
+    /// Size of its file in bytes.
+    pub bytes: u64,
+    /// Width and height in pixels.
+    pub size: [usize; 2],
+    /// Loop PSNR in dB; absent without dual models or for a perfect loop.
+    pub loop_psnr: Option<f64>,
+    /// File to file.
+    pub seconds: f64,
+}
+
+/// The record of a folder of results, held by one run at a time.
+pub struct Journal {
+    folder: PathBuf,
+    file: File,
+    begun: HashMap<Key, PathBuf>,
+    done: HashMap<Key, Done>,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be read or written.
+    #[error("cannot keep the record of the batch ({source}): {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another run holds it.
+    #[error("another run is writing to this folder; wait for it, or choose another folder: {}", .0.display())]
+    Held(PathBuf),
+}
+
+impl Journal {
+    /// Opens the record of `folder`, or begins one, and notes the command.
+    ///
+    /// # Errors
+    /// If it cannot be read or written, or another run holds it.
+    pub fn open(folder: &Path, command: &[String]) -> Result<Self, JournalError> {
+        let path = folder.join(FILE);
+        let failed = |source| JournalError::File { path: path.clone(), source };
+        let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Held(folder.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        let (mut begun, mut done) = (HashMap::new(), HashMap::new());
+        let mut whole = true;
+        let mut reader = BufReader::new(&file);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+            whole = line.ends_with(b"\n");
+            match serde_json::from_slice(&line) {
+                Ok(Record::Begun { of, output }) => drop(begun.insert(of, output)),
+                Ok(Record::Done { of, done: result }) => drop(done.insert(of, result)),
+                Ok(Record::Run { .. }) | Err(_) => {}
+            }
+            line.clear();
+        }
+        // What a kill cut off must not spoil the line after it.
+        if !whole {
+            file.write_all(b"\n").map_err(failed)?;
+        }
+        let mut journal = Self { folder: folder.to_owned(), file, begun, done };
+        journal.append(&Record::Run { command: command.to_vec() })?;
+        Ok(journal)
+    }
+
+    /// The result of a picture, if it is still there as it was written.
+    pub fn done(&self, of: &Key) -> Option<&Done> {
+        let done = self.done.get(of)?;
+        let there = std::fs::metadata(self.folder.join(&done.output)).ok()?;
+        (there.len() == done.bytes).then_some(done)
+    }
+
+    /// The name that a result was to have when its run was cut off.
+    pub fn begun(&self, of: &Key) -> Option<PathBuf> {
+        self.begun.get(of).filter(|_| !self.done.contains_key(of)).map(|output| self.folder.join(output))
+    }
+
+    /// Notes that a picture is being worked on.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn begin(&mut self, of: &Key, output: &Path) -> Result<(), JournalError> {
+        let output = output.strip_prefix(&self.folder).unwrap_or(output).to_owned();
+        self.append(&Record::Begun { of: of.clone(), output })
+    }
+
+    /// Notes that a picture is done.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn finish(&mut self, of: &Key, done: Done) -> Result<(), JournalError> {
+        let output = done.output.strip_prefix(&self.folder).unwrap_or(&done.output).to_owned();
+        self.append(&Record::Done { of: of.clone(), done: Done { output, ..done } })
+    }
+
+    fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        let failed = |source| JournalError::File { path: self.folder.join(FILE), source };
+        let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(failed)
+    }
+}
+
+/// SHA-256 of a file in hexadecimal digits.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn content_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut part)? {
+            0 => break,
+            count => digest.update(&part[..count]),
+        }
+    }
+    Ok(hexadecimal(&digest.finalize()))
+}
+
+/// A short name of settings, from all that they say.
+pub fn settings_of(settings: &impl Serialize) -> String {
+    fingerprint(&serde_json::to_vec(settings).unwrap_or_default())
+}
+
+/// A short name of bytes.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes)[..8])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn key(input: &str) -> Key {
+        Key { input: input.into(), content: "c".into(), settings: "s".into() }
+    }
+
+    fn result(folder: &Path, name: &str) -> Done {
+        std::fs::write(folder.join(name), b"12345").unwrap();
+        Done { output: folder.join(name), bytes: 5, size: [2, 1], loop_psnr: Some(40.5), seconds: 0.1 }
+    }
+
+    #[test]
+    fn what_is_done_is_known_after_a_restart_and_what_was_cut_off_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        {
+            let mut journal = Journal::open(path, &[]).unwrap();
+            journal.begin(&key("a"), &path.join("a_x2.png")).unwrap();
+            journal.finish(&key("a"), result(path, "a_x2.png")).unwrap();
+            journal.begin(&key("b"), &path.join("b_x2.png")).unwrap();
+            assert!(matches!(Journal::open(path, &[]), Err(JournalError::Held(_))), "one run at a time");
+        }
+        // A kill in the middle of a line.
+        let mut file = File::options().append(true).open(path.join(FILE)).unwrap();
+        file.write_all(b"{\"record\":\"done\",\"input\":\"b\",\"con").unwrap();
+        drop(file);
+        let mut journal = Journal::open(path, &[]).unwrap();
+        assert_eq!(journal.done(&key("a")).unwrap().loop_psnr, Some(40.5));
+        assert_eq!(journal.begun(&key("a")), None);
+        assert_eq!(journal.done(&key("b")), None);
+        assert_eq!(journal.begun(&key("b")), Some(path.join("b_x2.png")));
+        assert_eq!(journal.done(&Key { settings: "other".into(), ..key("a") }), None);
+        journal.finish(&key("b"), result(path, "b_x2.png")).unwrap();
+        drop(journal);
+
+        let journal = Journal::open(path, &[]).unwrap();
+        assert!(journal.done(&key("b")).is_some());
+        // A result that was changed or taken away is made again.
+        std::fs::write(path.join("a_x2.png"), b"1234567").unwrap();
+        std::fs::remove_file(path.join("b_x2.png")).unwrap();
+        assert_eq!((journal.done(&key("a")), journal.done(&key("b"))), (None, None));
+    }
+
+    #[test]
+    fn content_is_known_by_its_sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, b"abc").unwrap();
+        assert!(content_of(&path).unwrap().starts_with("ba7816bf8f01cfea"));
+        assert_ne!(settings_of(&("x2", 95)), settings_of(&("x2", 94)));
+    }
+}

@@ -1,0 +1,8 @@
+//! Many pictures, or one, to results that can be trusted: what the command line and the window do alike.
+
+pub mod disk;
+pub mod inputs;
+pub mod journal;
+pub mod outcome;
+pub mod result;
+pub mod sizes;

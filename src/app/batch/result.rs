@@ -1,0 +1,69 @@
+//! From what the network made to the file: depth, metadata and name of the software.
+
+use dualres_imaging::{Depth, Picture};
+
+use super::sizes::FinalSize;
+use crate::naming;
+
+/// What results take along of their originals, and with how many bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Keep {
+    /// Leave out all metadata but the colour profile.
+    pub strip: bool,
+    /// Depth of results; that of the original if not given.
+    pub depth: Option<Depth>,
+}
+
+/// Makes a result ready to be written: `original` is the size of the picture it was made from.
+pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: FinalSize, scale: usize, keep: Keep) {
+    if let Some(depth) = keep.depth {
+        result.depth = match (depth, result.depth) {
+            // Light beyond white stays where it can.
+            (Depth::Float { .. }, Depth::Float { white }) => Depth::Float { white },
+            (depth, _) => depth,
+        };
+    }
+    let written = [result.width(), result.height()];
+    if keep.strip {
+        result.metadata.strip();
+    } else {
+        result.metadata = result.metadata.for_result(written, &software(model, size.times(original, scale)));
+    }
+    if let Some(density) = size.density() {
+        result.metadata.set_density(density);
+    }
+}
+
+/// What is named as the software that made a result.
+pub fn software(model: &str, times: f64) -> String {
+    format!("Dualres {} (model {model}, {}x)", env!("CARGO_PKG_VERSION"), naming::times(times))
+}
+
+#[cfg(test)]
+mod tests {
+    use dualres_imaging::Plane;
+
+    use super::*;
+
+    #[test]
+    fn the_software_tag_names_model_and_scale() {
+        assert!(software("x2", 2.0).ends_with("(model x2, 2x)"));
+        assert!(software("photo-x4", 2.6666).ends_with("(model photo-x4, 2.67x)"));
+        assert!(software("x4", 10.0).ends_with("10x)"));
+    }
+
+    #[test]
+    fn depth_and_metadata_are_as_asked_for() {
+        let mut picture = Picture::from_planes(vec![Plane::filled(8, 6, 1.0)]);
+        picture.metadata.icc = Some(vec![1]);
+        picture.metadata.xmp = Some(b"x".to_vec());
+        let keep = Keep { strip: true, depth: Some(Depth::Sixteen) };
+        finish(&mut picture, [4, 3], "x2", FinalSize::Model, 2, keep);
+        assert_eq!(picture.depth, Depth::Sixteen);
+        assert!(picture.metadata.icc.is_some() && picture.metadata.xmp.is_none() && picture.metadata.exif.is_none());
+        let print = FinalSize::Print { inches: [1.0, 1.0], dpi: 200.0 };
+        finish(&mut picture, [4, 3], "x2", print, 2, Keep::default());
+        assert_eq!(picture.metadata.density, Some([200.0; 2]));
+        assert!(picture.metadata.exif.is_some_and(|block| block.windows(7).any(|seven| seven == b"Dualres")));
+    }
+}

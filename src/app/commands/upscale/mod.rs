@@ -1,0 +1,114 @@
+//! `dualres upscale`: reading, running and writing overlap, and a run that was cut off goes on where it was.
+
+mod models;
+mod outputs;
+mod pipeline;
+mod prepare;
+mod say;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use dualres_imaging::{Depth, file::remove_leftovers};
+
+use crate::{
+    batch::{
+        inputs::{Input, Inputs},
+        journal::Journal,
+        outcome::write_table,
+        result::Keep,
+        sizes::{FinalSize, parse_paper},
+    },
+    cli::{DepthArg, FormatArg, PoolingArg, UpscaleArgs},
+    interrupt,
+    report::{Misuse, Outcome},
+};
+
+pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
+    if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
+        return Err(Misuse("--pooling global runs pictures in one piece, without --tile".into()).into());
+    }
+    let size = final_size(args)?;
+    let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
+    let models = models::Models::new(args, size)?;
+    let found = Inputs::find(&args.inputs).map_err(Misuse)?;
+    let outputs = outputs::Outputs::new(args, &found.pictures)?;
+    let is_batch = found.pictures.len() > 1 || args.inputs.iter().any(|input| input.is_dir());
+    let journal = if is_batch { Some(open_journal(&args.output, &found.pictures)?) } else { None };
+    let say = say::Say::new(args.json, is_batch, found.pictures.len());
+    for problem in &found.problems {
+        say.problem(problem);
+    }
+    if is_batch {
+        prepare::warn_of_disk(&found.pictures, &models, size, args)?;
+    }
+    let work = pipeline::Work {
+        args,
+        size,
+        keep,
+        models: Mutex::new(models),
+        outputs: Mutex::new(outputs),
+        journal: journal.map(Mutex::new),
+        say,
+    };
+    let rows = pipeline::run(&work, found.pictures)?;
+    if let Some(path) = &args.table {
+        write_table(path, &rows)?;
+    }
+    let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
+    work.say.summary(&rows, found.foreign, found.problems.len());
+    let stopped = interrupt::flow().is_break();
+    Ok(if failed || stopped { Outcome::Failed } else { Outcome::Done })
+}
+
+/// The record of the folder of results. What a killed run left half written is removed.
+fn open_journal(folder: &Path, inputs: &[Input]) -> anyhow::Result<Journal> {
+    let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let journal = Journal::open(folder, &command)?;
+    let mut folders: Vec<PathBuf> = inputs.iter().map(|input| folder.join(&input.below)).collect();
+    folders.sort();
+    folders.dedup();
+    folders.iter().for_each(|folder| remove_leftovers(folder));
+    Ok(journal)
+}
+
+fn final_size(args: &UpscaleArgs) -> anyhow::Result<FinalSize> {
+    let size = match (args.scale, args.width, args.height, args.long_side, &args.print) {
+        (Some(factor), ..) => FinalSize::Factor(factor),
+        (_, Some(width), ..) => FinalSize::Width(width),
+        (_, _, Some(height), ..) => FinalSize::Height(height),
+        (_, _, _, Some(side), _) => FinalSize::LongSide(side),
+        (.., Some(paper)) => FinalSize::Print { inches: parse_paper(paper).map_err(Misuse)?, dpi: args.dpi },
+        _ => FinalSize::Model,
+    };
+    if let FinalSize::Factor(_) = size {
+        size.check([1000, 1000], 2).map_err(Misuse)?;
+    }
+    Ok(size)
+}
+
+impl From<DepthArg> for Depth {
+    fn from(depth: DepthArg) -> Self {
+        match depth {
+            DepthArg::Eight => Self::Eight,
+            DepthArg::Sixteen => Self::Sixteen,
+            DepthArg::Float => Self::Float { white: 1.0 },
+        }
+    }
+}
+
+impl From<FormatArg> for dualres_imaging::Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Png => Self::Png,
+            FormatArg::Jpg => Self::Jpeg,
+            FormatArg::Webp => Self::WebP,
+            FormatArg::Tif => Self::Tiff,
+            FormatArg::Avif => Self::Avif,
+            FormatArg::Bmp => Self::Bmp,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Where results go.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{anyhow, ensure};
+use dualres_imaging::Format;
+
+use crate::{
+    batch::inputs::Input,
+    cli::UpscaleArgs,
+    naming::{self, Facts},
+    report::Misuse,
+};
+
+/// Files to write for one input.
+#[derive(Clone, Debug)]
+pub(super) struct Targets {
+    pub(super) picture: PathBuf,
+    pub(super) dual: Option<PathBuf>,
+    pub(super) consistency: Option<PathBuf>,
+}
+
+/// Decides where results of a command go: to the named files, or into folders.
+pub(super) struct Outputs<'a> {
+    args: &'a UpscaleArgs,
+    into_folder: bool,
+    taken: BTreeSet<PathBuf>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Outputs for `inputs`; folders are made.
+    pub(super) fn new(args: &'a UpscaleArgs, inputs: &[Input]) -> anyhow::Result<Self> {
+        let named_folder = args.output.is_dir() || args.output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
+        let from_folder = args.inputs.iter().any(|input| input.is_dir());
+        let into_folder = inputs.len() > 1 || named_folder || from_folder;
+        if into_folder && !args.output.is_dir() && !named_folder && Format::from_path(&args.output).is_ok() {
+            return Err(Misuse(format!(
+                "several pictures need an output folder, and this is a picture's name: {}",
+                args.output.display()
+            ))
+            .into());
+        }
+        let mut named: Vec<_> = std::iter::once(&args.output).chain(&args.dual).chain(&args.consistency).collect();
+        named.sort();
+        if !into_folder && named.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Misuse("two results would go to one file; give each its own name".into()).into());
+        }
+        if !into_folder && args.format.is_some() {
+            return Err(Misuse("--format is for output folders; a file's name says its format".into()).into());
+        }
+        let example = Facts { name: "name".into(), model: "model".into(), ..Facts::default() };
+        naming::file_name(&args.name, &example).map_err(|reason| Misuse(format!("--name: {reason}")))?;
+        let further = args.dual.iter().chain(&args.consistency);
+        for path in std::iter::once(&args.output).chain(further) {
+            if into_folder {
+                if path.exists() && !path.is_dir() {
+                    return Err(Misuse(format!(
+                        "several pictures need an output folder, not a file: {}",
+                        path.display()
+                    ))
+                    .into());
+                }
+                make_folder(path)?;
+            } else {
+                Format::from_path(path).map_err(|error| Misuse(error.to_string()))?;
+            }
+        }
+        Ok(Self { args, into_folder, taken: BTreeSet::new() })
+    }
+
+    /// The format of the result of an input.
+    pub(super) fn format(&self, input: &Path) -> anyhow::Result<Format> {
+        if !self.into_folder {
+            return Ok(Format::from_path(&self.args.output)?);
+        }
+        // Formats that are read are written again as what they were.
+        Ok(self.args.format.map_or_else(|| Format::from_path(input).unwrap_or(Format::Png), Format::from))
+    }
+
+    /// Files for one input; `begun` is the name that its result was to have in a run that was cut off.
+    pub(super) fn of(&mut self, input: &Input, facts: &Facts, begun: Option<PathBuf>) -> anyhow::Result<Targets> {
+        if !self.into_folder {
+            return self.named(&input.path);
+        }
+        let folder = self.args.output.join(&input.below);
+        make_folder(&folder)?;
+        let picture = match begun {
+            Some(begun) if self.taken.insert(begun.clone()) => begun,
+            _ => {
+                let name = naming::file_name(&self.args.name, facts).map_err(|reason| anyhow!("--name: {reason}"))?;
+                let extension = self.format(&input.path)?.extension();
+                self.free(folder.join(format!("{name}.{extension}")))
+            }
+        };
+        ensure!(!is_same(&picture, &input.path), "the output would replace the input: {}", input.path.display());
+        let name = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let beside = |folder: &Option<PathBuf>, what: &str| -> anyhow::Result<Option<PathBuf>> {
+            let Some(folder) = folder.as_ref().map(|folder| folder.join(&input.below)) else { return Ok(None) };
+            make_folder(&folder)?;
+            Ok(Some(folder.join(format!("{name}_{what}.png"))))
+        };
+        Ok(Targets {
+            dual: beside(&self.args.dual, "dual")?,
+            consistency: beside(&self.args.consistency, "consistency")?,
+            picture,
+        })
+    }
+
+    fn named(&self, input: &Path) -> anyhow::Result<Targets> {
+        for path in std::iter::once(&self.args.output).chain(&self.args.dual).chain(&self.args.consistency) {
+            ensure!(!is_same(path, input), "the output would replace the input: {}", input.display());
+            ensure!(
+                self.args.overwrite || !path.exists(),
+                "the output exists (--overwrite replaces it): {}",
+                path.display()
+            );
+        }
+        Ok(Targets {
+            picture: self.args.output.clone(),
+            dual: self.args.dual.clone(),
+            consistency: self.args.consistency.clone(),
+        })
+    }
+
+    /// The path, numbered if another input of this command has it already, or if a file has it that is not to be replaced.
+    fn free(&mut self, wanted: PathBuf) -> PathBuf {
+        let (stem, extension) = (
+            wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            wanted.extension().unwrap_or_default().to_string_lossy().into_owned(),
+        );
+        let mut path = wanted.clone();
+        let mut number = 2;
+        while (!self.args.overwrite && path.exists()) || !self.taken.insert(path.clone()) {
+            path = wanted.with_file_name(format!("{stem}-{number}.{extension}"));
+            number += 1;
+        }
+        path
+    }
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).map_err(|error| anyhow!("cannot make the folder ({error}): {}", path.display()))
+}

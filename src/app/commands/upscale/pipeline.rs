@@ -1,0 +1,271 @@
+//! Reading, running and writing at the same time: one thread decodes the next picture and one encodes the last while the
+//! device works. At most one picture waits on either side, so that memory does not grow with the batch.
+
+use std::{
+    path::Path,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    time::Instant,
+};
+
+use anyhow::Context;
+use dualres_engine::{Event, Options, Upscaled, heat_map};
+use dualres_imaging::{EncodeOptions, ImagingError};
+
+use super::{
+    models::Models,
+    outputs::Outputs,
+    prepare::{Prepared, Step, prepare},
+    say::{Line, Say},
+};
+use crate::{
+    batch::{
+        inputs::Input,
+        journal::{Done, Journal},
+        outcome::Row,
+        result::{Keep, finish},
+        sizes::FinalSize,
+    },
+    cli::UpscaleArgs,
+    commands::progress_bar,
+    interrupt, report,
+};
+
+/// Results of more pixels than that are written before the next picture runs: two of them may be too much for the memory.
+const MOST_OVERLAPPED: usize = 60_000_000;
+
+/// What all threads work with.
+pub(super) struct Work<'a> {
+    pub(super) args: &'a UpscaleArgs,
+    pub(super) size: FinalSize,
+    pub(super) keep: Keep,
+    pub(super) models: Mutex<Models>,
+    pub(super) outputs: Mutex<Outputs<'a>>,
+    pub(super) journal: Option<Mutex<Journal>>,
+    pub(super) say: Say,
+}
+
+impl<'a> Work<'a> {
+    /// A thread that panicked has told so; the others finish what they are at.
+    pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn models(&self) -> MutexGuard<'_, Models> {
+        Self::locked(&self.models)
+    }
+
+    pub(super) fn outputs(&self) -> MutexGuard<'_, Outputs<'a>> {
+        Self::locked(&self.outputs)
+    }
+
+    fn encoding(&self) -> EncodeOptions {
+        EncodeOptions { quality: self.args.quality, subsampling: self.args.subsampling.into() }
+    }
+}
+
+/// A result on its way to the disk.
+struct Made {
+    prepared: Box<Prepared>,
+    upscaled: Upscaled,
+}
+
+/// Counts the results that are not on the disk yet.
+#[derive(Default)]
+struct Unwritten {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Unwritten {
+    fn add(&self) {
+        *Work::locked(&self.count) += 1;
+    }
+
+    fn take(&self) {
+        *Work::locked(&self.count) -= 1;
+        self.changed.notify_all();
+    }
+
+    fn wait_for_none(&self) {
+        let count = Work::locked(&self.count);
+        drop(self.changed.wait_while(count, |count| *count > 0).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Runs all pictures and returns what became of each that had its turn.
+pub(super) fn run(work: &Work<'_>, inputs: Vec<Input>) -> anyhow::Result<Vec<Row>> {
+    let rows = Mutex::new(Vec::new());
+    let unwritten = Unwritten::default();
+    let disk_is_full = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (to_device, from_reader) = sync_channel::<Step>(0);
+        let (to_writer, from_device) = sync_channel::<Made>(0);
+        let (rows, unwritten, disk_is_full) = (&rows, &unwritten, &disk_is_full);
+        scope.spawn(move || {
+            for (index, input) in inputs.into_iter().enumerate() {
+                let stop = interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed);
+                if stop || to_device.send(prepare(work, index, input)).is_err() {
+                    break;
+                }
+            }
+        });
+        scope.spawn(move || write_all(work, &from_device, rows, unwritten, disk_is_full));
+        run_all(work, &from_reader, &to_writer, rows, unwritten, disk_is_full);
+        // The writer ends when nothing more comes.
+        drop(to_writer);
+    });
+    Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn fail(work: &Work<'_>, rows: &Mutex<Vec<Row>>, input: &Path, error: &anyhow::Error) {
+    let message = report::message(error);
+    work.say.failed(input, &message);
+    Work::locked(rows).push(Row::failed(input, message));
+}
+
+fn run_all(
+    work: &Work<'_>,
+    steps: &Receiver<Step>,
+    to_writer: &SyncSender<Made>,
+    rows: &Mutex<Vec<Row>>,
+    unwritten: &Unwritten,
+    disk_is_full: &AtomicBool,
+) {
+    for step in steps {
+        if interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed) {
+            break;
+        }
+        match step {
+            Step::Failed(input, error) => fail(work, rows, &input.path, &error),
+            Step::Done(input, row) => {
+                work.say.skipped(&input.path, &row);
+                Work::locked(rows).push(row);
+            }
+            Step::Ready(prepared) => {
+                if prepared.size[0] * prepared.size[1] > MOST_OVERLAPPED {
+                    unwritten.wait_for_none();
+                }
+                match upscale(work, &prepared) {
+                    // The user stopped it: it has not failed, it is left.
+                    Err(_) if interrupt::flow().is_break() => break,
+                    Err(error) => fail(work, rows, &prepared.input.path, &error),
+                    Ok(upscaled) => {
+                        unwritten.add();
+                        if to_writer.send(Made { prepared, upscaled }).is_err() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
+    let args = work.args;
+    let options = Options {
+        tile: args.tile.map(|tile| tile as usize),
+        pooling: args.pooling.into(),
+        fidelity: f32::from(args.fidelity) / 100.0,
+    };
+    let path = &prepared.input.path;
+    let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", work.say.is_json());
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    bar.set_prefix(format!("[{}/{}] {name}", prepared.index + 1, work.say.count()));
+    let upscaler = &prepared.model.upscaler;
+    let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
+        match event {
+            Event::Started { tiles } => bar.set_length(tiles as u64),
+            Event::Tile { done, .. } => bar.set_position(done as u64),
+            Event::Refining { .. } | Event::Reconstructing { .. } | Event::Reconstructed { .. } => {}
+        }
+        interrupt::flow()
+    });
+    bar.finish_and_clear();
+    let result = result.with_context(|| path.display().to_string())?;
+    if result.retried_tiles > 0 {
+        let device = work.models().device.name.clone();
+        eprintln!("warning: {device} failed {} tiles, which were run on the CPU", result.retried_tiles);
+    }
+    Ok(result)
+}
+
+fn write_all(
+    work: &Work<'_>,
+    results: &Receiver<Made>,
+    rows: &Mutex<Vec<Row>>,
+    unwritten: &Unwritten,
+    disk_is_full: &AtomicBool,
+) {
+    for made in results {
+        let path = made.prepared.input.path.clone();
+        match write(work, made) {
+            Ok(row) => Work::locked(rows).push(row),
+            Err(error) => {
+                if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
+                    eprintln!("error: the disk is full; make room and give the same command again");
+                }
+                fail(work, rows, &path, &error);
+            }
+        }
+        unwritten.take();
+    }
+}
+
+fn is_full(error: &anyhow::Error) -> bool {
+    let full = |source: &std::io::Error| {
+        matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    };
+    matches!(error.downcast_ref(), Some(ImagingError::Write { source, .. }) if full(source))
+}
+
+fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
+    let Made { prepared, mut upscaled } = made;
+    let Prepared { input, key, picture, targets, model, started, .. } = *prepared;
+    let input_size = [picture.width(), picture.height()];
+    drop(picture);
+    finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
+    let encoding = work.encoding();
+    dualres_imaging::write(&targets.picture, &upscaled.picture, encoding)?;
+    if let (Some(path), Some(reconstruction)) = (&targets.dual, upscaled.reconstructions.last()) {
+        dualres_imaging::write(path, reconstruction, encoding)?;
+    }
+    if let (Some(path), Some(consistency)) = (&targets.consistency, &upscaled.consistency) {
+        dualres_imaging::write(path, &heat_map(consistency), encoding)?;
+    }
+    let seconds = Instant::now().duration_since(started).as_secs_f64();
+    let output_size = [upscaled.picture.width(), upscaled.picture.height()];
+    let loop_psnr = report::finite(upscaled.loop_psnr);
+    if let (Some(journal), Some(key)) = (&work.journal, &key) {
+        let bytes = std::fs::metadata(&targets.picture).map_or(0, |there| there.len());
+        let done = Done { output: targets.picture.clone(), bytes, size: output_size, loop_psnr, seconds };
+        Work::locked(journal).finish(key, done)?;
+    }
+    let (input, output) = (input.path.to_string_lossy(), targets.picture.to_string_lossy());
+    let device = work.models().device.name.clone();
+    work.say.done(&Line {
+        input: &input,
+        output: &output,
+        input_size,
+        output_size,
+        seconds,
+        megapixels_per_s: (output_size[0] * output_size[1]) as f64 / 1e6 / seconds,
+        device: &device,
+        model: &model.name,
+        loop_psnr,
+    })?;
+    Ok(Row {
+        input: input.into_owned(),
+        state: "done",
+        output: output.into_owned(),
+        width: Some(output_size[0]),
+        height: Some(output_size[1]),
+        loop_psnr,
+        seconds: Some(seconds),
+        error: String::new(),
+    })
+}

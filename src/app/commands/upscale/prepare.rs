@@ -1,0 +1,186 @@
+//! A picture before it is run: read, planned, named, and with room on the disk.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::bail;
+use dualres_imaging::{Format, Picture};
+use serde::Serialize;
+
+use super::{
+    models::{Models, Ready},
+    outputs::Targets,
+    pipeline::Work,
+};
+use crate::{
+    batch::{
+        disk::{bytes, check_disk, most_bytes},
+        inputs::Input,
+        journal::{self, Key},
+        outcome::Row,
+        sizes::FinalSize,
+    },
+    cli::UpscaleArgs,
+    naming::{self, Facts},
+};
+
+/// A picture that is ready to run.
+pub(super) struct Prepared {
+    pub(super) index: usize,
+    pub(super) input: Input,
+    /// What it is called in the record of the batch.
+    pub(super) key: Option<Key>,
+    pub(super) picture: Picture,
+    pub(super) targets: Targets,
+    pub(super) model: Arc<Ready>,
+    /// Final size in pixels.
+    pub(super) size: [usize; 2],
+    pub(super) started: Instant,
+}
+
+/// What became of an input before it ran.
+pub(super) enum Step {
+    Ready(Box<Prepared>),
+    /// It was done before.
+    Done(Input, Row),
+    Failed(Input, anyhow::Error),
+}
+
+/// All settings that results depend on.
+#[derive(Serialize)]
+struct Settings<'a> {
+    weights: &'a str,
+    size: FinalSize,
+    format: &'a str,
+    quality: u8,
+    subsampling: String,
+    depth: String,
+    strip: bool,
+    fidelity: u8,
+    pooling: String,
+    name: &'a str,
+}
+
+/// Prepares the input at `index`.
+pub(super) fn prepare(work: &Work<'_>, index: usize, input: Input) -> Step {
+    match try_to_prepare(work, index, &input) {
+        Ok(Ok(prepared)) => Step::Ready(prepared),
+        Ok(Err(row)) => Step::Done(input, row),
+        Err(error) => Step::Failed(input, error),
+    }
+}
+
+type Tried = anyhow::Result<Result<Box<Prepared>, Row>>;
+
+fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
+    let started = Instant::now();
+    let args = work.args;
+    let mut picture = None;
+    // The size decides about the model, the model about the settings, and these about what is done already.
+    let from = match dualres_imaging::dimensions(&input.path) {
+        Ok((width, height)) => [width, height],
+        Err(_) => {
+            // Reading says what is wrong; a header that tells no size may yet be read.
+            let read = picture.insert(dualres_imaging::read(&input.path)?);
+            [read.width(), read.height()]
+        }
+    };
+    let model = {
+        let mut models = work.models();
+        let scale = models.scale_for(from);
+        models.ready(scale)?
+    };
+    let format = work.outputs().format(&input.path)?;
+    let mut key = None;
+    if let Some(journal) = &work.journal {
+        let settings = Settings {
+            weights: &model.fingerprint,
+            size: work.size,
+            format: format.name(),
+            quality: args.quality,
+            subsampling: format!("{:?}", args.subsampling),
+            depth: format!("{:?}", args.depth),
+            strip: args.strip,
+            fidelity: args.fidelity,
+            pooling: format!("{:?}", args.pooling),
+            name: &args.name,
+        };
+        let content = journal::content_of(&input.path)
+            .map_err(|source| dualres_imaging::ImagingError::Open { path: input.path.clone(), source })?;
+        let found = Key { input: input.key(), content, settings: journal::settings_of(&settings) };
+        let journal = Work::locked(journal);
+        if let Some(done) = journal.done(&found).filter(|_| !args.overwrite) {
+            return Ok(Err(Row {
+                state: "skipped",
+                output: args.output.join(&done.output).to_string_lossy().into_owned(),
+                width: Some(done.size[0]),
+                height: Some(done.size[1]),
+                loop_psnr: done.loop_psnr,
+                seconds: Some(done.seconds),
+                ..Row::failed(&input.path, String::new())
+            }));
+        }
+        key = Some(found);
+    }
+    let picture = match picture {
+        Some(picture) => picture,
+        None => dualres_imaging::read(&input.path)?,
+    };
+    // Only now is it known which way up the picture is.
+    let from = [picture.width(), picture.height()];
+    work.size.check(from, model.scale).map_err(|reason| anyhow::anyhow!("{reason}: {}", input.path.display()))?;
+    let size = work.size.of(from, model.scale);
+    if size[0].max(size[1]) > format.max_side() {
+        bail!(
+            "{} holds at most {} pixels a side and the result has {}x{}; choose PNG or TIFF: {}",
+            format.name(),
+            format.max_side(),
+            size[0],
+            size[1],
+            input.path.display()
+        );
+    }
+    let facts = Facts {
+        name: input.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        scale: naming::times(work.size.times(from, model.scale)),
+        model: model.name.clone(),
+        width: size[0],
+        height: size[1],
+        index: index + 1,
+        date: naming::today(),
+    };
+    let begun = key.as_ref().and_then(|key| work.journal.as_ref().and_then(|journal| Work::locked(journal).begun(key)));
+    let targets = work.outputs().of(input, &facts, begun)?;
+    check_disk(&targets.picture, &picture, size)?;
+    if let (Some(journal), Some(key)) = (&work.journal, &key) {
+        Work::locked(journal).begin(key, &targets.picture)?;
+    }
+    Ok(Ok(Box::new(Prepared { index, input: input.clone(), key, picture, targets, model, size, started })))
+}
+
+/// Warns if all results together may not fit on the disk.
+pub(super) fn warn_of_disk(
+    inputs: &[Input],
+    models: &Models,
+    size: FinalSize,
+    args: &UpscaleArgs,
+) -> anyhow::Result<()> {
+    let Ok(available) = fs4::available_space(&args.output) else { return Ok(()) };
+    let mut needed = 0;
+    for input in inputs {
+        // What cannot be read makes no result.
+        let Ok((width, height)) = dualres_imaging::dimensions(&input.path) else { continue };
+        let from = [width, height];
+        let format = args.format.map_or_else(|| Format::from_path(&input.path).unwrap_or(Format::Png), Format::from);
+        let depth = args.depth.map(Into::into).unwrap_or_default();
+        needed += most_bytes(size.of(from, models.scale_for(from)), 3, depth, format);
+    }
+    if needed > available {
+        eprintln!(
+            "warning: the results may take up to {} and {} are free in {}",
+            bytes(needed),
+            bytes(available),
+            args.output.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! What the command says while it works and at the end.
+
+use std::{path::Path, time::Instant};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    batch::outcome::{Row, most_doubtful_first},
+    report,
+};
+
+/// Pictures named at the end as those to look at first.
+const NAMED: usize = 5;
+
+/// One line of `--json`.
+#[derive(Serialize)]
+pub(super) struct Line<'a> {
+    pub(super) input: &'a str,
+    pub(super) output: &'a str,
+    pub(super) input_size: [usize; 2],
+    pub(super) output_size: [usize; 2],
+    /// File to file.
+    pub(super) seconds: f64,
+    /// Output megapixels a second, file to file.
+    pub(super) megapixels_per_s: f64,
+    pub(super) device: &'a str,
+    pub(super) model: &'a str,
+    /// Absent without dual models or for a perfect loop.
+    pub(super) loop_psnr: Option<f64>,
+}
+
+pub(super) struct Say {
+    json: bool,
+    is_batch: bool,
+    count: usize,
+    started: Instant,
+}
+
+impl Say {
+    pub(super) fn new(json: bool, is_batch: bool, count: usize) -> Self {
+        Self { json, is_batch, count, started: Instant::now() }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// A folder that could not be looked into.
+    pub(super) fn problem(&self, problem: &str) {
+        if self.json {
+            report::line(&json!({ "error": problem }).to_string());
+        } else {
+            eprintln!("error: {problem}");
+        }
+    }
+
+    pub(super) fn failed(&self, input: &Path, error: &str) {
+        if self.json {
+            report::line(&json!({ "input": input.to_string_lossy(), "error": error }).to_string());
+        } else {
+            eprintln!("error: {error}");
+        }
+    }
+
+    pub(super) fn skipped(&self, input: &Path, row: &Row) {
+        if self.json {
+            let input = input.to_string_lossy();
+            let object = json!({ "input": input, "output": row.output, "skipped": true, "loop_psnr": row.loop_psnr });
+            report::line(&object.to_string());
+        }
+    }
+
+    pub(super) fn done(&self, line: &Line<'_>) -> anyhow::Result<()> {
+        if self.json {
+            report::line(&serde_json::to_string(line)?);
+            return Ok(());
+        }
+        let proof = line.loop_psnr.map_or(String::new(), |psnr| format!(", loop PSNR {psnr:.1} dB"));
+        let ([from_width, from_height], [width, height]) = (line.input_size, line.output_size);
+        report::line(&format!(
+            "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{proof}",
+            line.input, line.output, line.seconds, line.device,
+        ));
+        Ok(())
+    }
+
+    /// The end of a batch: numbers, failures with their reasons, and the pictures that kept least to their originals.
+    pub(super) fn summary(&self, rows: &[Row], foreign: usize, problems: usize) {
+        if !self.is_batch {
+            return;
+        }
+        let of = |state: &str| rows.iter().filter(|row| row.state == state).count();
+        let (done, skipped, failed) = (of("done"), of("skipped"), of("failed"));
+        let left = self.count - rows.len();
+        let seconds = self.started.elapsed().as_secs_f64();
+        if self.json {
+            let failures: Vec<_> = rows
+                .iter()
+                .filter(|row| row.state == "failed")
+                .map(|row| json!({ "input": row.input, "error": row.error }))
+                .collect();
+            let summary = json!({ "summary": {
+                "done": done, "skipped": skipped, "failed": failed, "left": left, "not_read": foreign,
+                "folders_not_read": problems, "seconds": seconds, "failures": failures,
+            } });
+            report::line(&summary.to_string());
+            return;
+        }
+        let mut text = format!("{done} done");
+        for (count, what) in [
+            (skipped, "done before"),
+            (failed, "failed"),
+            (left, "left; the same command goes on"),
+            (foreign, "of kinds that are not read, such as raw files"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        report::line(&format!("{text} in {seconds:.1} s"));
+        if failed > 0 {
+            eprintln!("{failed} of {} pictures failed:", self.count);
+            rows.iter().filter(|row| row.state == "failed").for_each(|row| eprintln!("  {}", row.error));
+        }
+        let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
+        if proven.len() > NAMED {
+            most_doubtful_first(&mut proven);
+            report::line("Look at these first; they keep least to their originals:");
+            for row in &proven[..NAMED] {
+                report::line(&format!("  {:5.1} dB  {}", row.loop_psnr.unwrap_or_default(), row.output));
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Batches as photographers run them: large, with broken files among the good, killed in the middle.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use dualres_imaging::{Picture, Plane};
+use serde_json::Value;
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn dualres(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dualres")).args(arguments).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A picture that no other number gives.
+fn picture(number: usize, width: usize, height: usize) -> Picture {
+    let plane = |channel: usize| {
+        let sample = |i: usize| ((i * (channel + 3) + number * 7) % 256) as f32;
+        Plane::new(width, height, (0..width * height).map(sample).collect())
+    };
+    Picture::from_planes((0..3).map(plane).collect())
+}
+
+fn write(path: &Path, picture: &Picture) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    dualres_imaging::write(path, picture, Default::default()).unwrap();
+}
+
+fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path));
+        } else {
+            found.insert(path);
+        }
+    }
+    found
+}
+
+/// Resident memory of a process in kB.
+fn resident(child: &Child) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
+}
+
+/// Runs until `most` lines have been said, then kills the program; returns memory every hundred lines, and whether the
+/// program came to its end.
+fn run_until(arguments: &[&str], most: usize) -> (Vec<u64>, bool) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dualres"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut memory = Vec::new();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    for (count, line) in out.lines().enumerate() {
+        if line.is_err() {
+            break;
+        }
+        if count % 100 == 99 {
+            memory.extend(resident(&child));
+        }
+        if count + 1 == most {
+            child.kill().unwrap();
+            break;
+        }
+    }
+    let ended = child.wait().unwrap().code().is_some();
+    (memory, ended)
+}
+
+#[test]
+fn two_thousand_files_killed_twice_are_all_there_once_and_memory_stays_flat() {
+    const COUNT: usize = 2000;
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("in"), folder.path().join("out"));
+    let mut good = BTreeSet::new();
+    for number in 0..COUNT {
+        let path = from.join(format!("roll{:02}/IMG_{number:04}.png", number / 100));
+        if number % 20 == 7 {
+            // Every twentieth is broken, in one way or another.
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let broken: &[u8] = if number % 40 == 7 { b"not a picture" } else { b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" };
+            std::fs::write(&path, broken).unwrap();
+        } else {
+            write(&path, &picture(number, 24, 16));
+            good.insert(format!("roll{:02}/IMG_{number:04}_x2.png", number / 100));
+        }
+    }
+    let arguments = ["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"];
+    let (first, ended) = run_until(&arguments, 650);
+    assert!(!ended, "killed");
+    let (second, ended) = run_until(&arguments, 1400);
+    assert!(!ended, "killed again");
+    let (third, ended) = run_until(&arguments, usize::MAX);
+    assert!(ended);
+
+    let found = files_below(&to);
+    let results: BTreeSet<String> = found
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
+        .map(|path| path.strip_prefix(&to).unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(results, good, "nothing lost, nothing double");
+    assert_eq!(
+        found.len(),
+        results.len() + 1,
+        "beside the results there is the record alone: {:?}",
+        found.iter().rev().take(5)
+    );
+    for name in good.iter().step_by(97) {
+        assert_eq!(dualres_imaging::dimensions(&to.join(name)).unwrap(), (48, 32), "{name}");
+    }
+    // A result is of its own original.
+    let again = dualres(&[
+        "upscale",
+        text(&from.join("roll03/IMG_0333.png")),
+        "-o",
+        text(&to.join("again.png")),
+        "--device",
+        "cpu",
+    ]);
+    assert!(again.status.success());
+    let [stored, made] =
+        ["roll03/IMG_0333_x2.png", "again.png"].map(|name| dualres_imaging::read(&to.join(name)).unwrap());
+    assert_eq!(stored.planes, made.planes);
+
+    // Everything is done: nothing is made again, and the broken ones are told with their reasons.
+    let last = dualres(&arguments);
+    assert_eq!(last.status.code(), Some(1));
+    let lines = lines(&last);
+    let summary = &lines.last().unwrap()["summary"];
+    assert_eq!((&summary["done"], &summary["skipped"], &summary["failed"]), (&0.into(), &1900.into(), &100.into()));
+    assert_eq!(summary["failures"].as_array().unwrap().len(), 100);
+
+    println!("resident kB every hundred files: {first:?} {second:?} {third:?}");
+    for memory in [&first, &second, &third] {
+        let (Some(early), Some(late)) = (memory.get(1), memory.last()) else { continue };
+        assert!(*late < early + early / 4 + 20_000, "memory grows: {memory:?}");
+    }
+}
+
+#[test]
+fn a_batch_keeps_sub_folders_skips_what_is_done_and_makes_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to, table) = (folder.path().join("in"), folder.path().join("out"), folder.path().join("table.csv"));
+    write(&from.join("a/one.png"), &picture(1, 20, 12));
+    write(&from.join("a/b/one.png"), &picture(2, 20, 12));
+    write(&from.join("two.tif"), &picture(3, 30, 12));
+    std::fs::write(from.join("raw.nef"), b"raw").unwrap();
+    let base = ["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json", "--table", text(&table)];
+    let with = |more: &[&str]| lines(&dualres(&[&base[..], more].concat())).pop().unwrap()["summary"].clone();
+    let summary = with(&[]);
+    assert_eq!((&summary["done"], &summary["not_read"]), (&3.into(), &1.into()));
+    for name in ["a/one_x2.png", "a/b/one_x2.png", "two_x2.tif"] {
+        assert!(to.join(name).exists(), "{name}");
+    }
+    let rows = std::fs::read_to_string(&table).unwrap();
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+
+    assert_eq!(with(&[])["skipped"], 3);
+    // Another setting is another result, beside the first.
+    assert_eq!(with(&["--scale", "1.5"])["done"], 3);
+    assert!(to.join("a/one_x2-2.png").exists());
+    assert_eq!(dualres_imaging::dimensions(&to.join("a/one_x2-2.png")).unwrap(), (30, 18));
+    // A changed original is done again; the others are not.
+    write(&from.join("two.tif"), &picture(4, 30, 12));
+    let summary = with(&[]);
+    assert_eq!((&summary["done"], &summary["skipped"]), (&1.into(), &2.into()));
+    assert_eq!(with(&["--overwrite"])["done"], 3);
+    let named = with(&["--name", "{index}-{name}-{width}", "--format", "webp"]);
+    assert_eq!(named["done"], 3);
+    assert!(to.join("a/0002-one-40.webp").exists(), "{:?}", files_below(&to));
+}
+
+#[test]
+fn final_sizes_by_factor_sides_and_paper() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("in.png");
+    write(&from, &picture(5, 40, 30));
+    let mut number = 0;
+    let mut run = |arguments: &[&str]| {
+        number += 1;
+        let to = folder.path().join(format!("{number}.png"));
+        let all = [&["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"], arguments].concat();
+        let run = dualres(&all);
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        (dualres_imaging::read(&to).unwrap(), lines(&run).remove(0))
+    };
+    for (arguments, size, model) in [
+        (&["--scale", "2"][..], (80, 60), "x2"),
+        (&["--scale", "3"], (120, 90), "x4"),
+        (&["--scale", "8"], (320, 240), "x4"),
+        (&["--width", "100"], (100, 75), "x4"),
+        (&["--height", "60", "--model", "x4"], (80, 60), "x4"),
+        (&["--long-side", "64"], (64, 48), "x2"),
+        (&["--print", "1x1in", "--dpi", "90"], (90, 68), "x4"),
+        (&["--scale", "0.5"], (20, 15), "x2"),
+    ] {
+        let (picture, line) = run(arguments);
+        assert_eq!((picture.width(), picture.height()), size, "{arguments:?}");
+        assert_eq!(line["model"], model, "{arguments:?}");
+        assert_eq!(line["loop_psnr"].is_number(), arguments != ["--scale", "0.5"], "{line}");
+        if arguments[0] == "--print" {
+            assert_eq!(picture.metadata.density.map(|d| d[0].round()), Some(90.0));
+        }
+        let exif = String::from_utf8_lossy(picture.metadata.exif.as_deref().unwrap_or_default()).into_owned();
+        assert!(exif.contains(&format!("model {model}")), "{exif}");
+    }
+    let (stripped, _) = run(&["--strip", "--depth", "16"]);
+    assert!(stripped.metadata.exif.is_none());
+    assert_eq!(stripped.depth, dualres_imaging::Depth::Sixteen);
+}
+
+#[cfg(unix)]
+#[test]
+fn circles_of_links_closed_folders_and_odd_names_do_not_stop_a_batch() {
+    use std::os::unix::{ffi::OsStringExt, fs::PermissionsExt};
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("in"), folder.path().join("out"));
+    write(&from.join("good.png"), &picture(1, 20, 12));
+    let odd = from.join(std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec()));
+    write(&odd, &picture(2, 20, 12));
+    std::os::unix::fs::symlink(&from, from.join("circle")).unwrap();
+    std::os::unix::fs::symlink(from.join("circle.png"), from.join("circle.png")).unwrap();
+    let closed = from.join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // The root user may look into every folder.
+    let is_closed = std::fs::read_dir(&closed).is_err();
+    let run = dualres(&["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"]);
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let said = lines(&run);
+    let summary = &said.last().unwrap()["summary"];
+    assert_eq!((&summary["done"], &summary["failed"]), (&2.into(), &1.into()), "{said:?}");
+    assert_eq!(summary["folders_not_read"], i32::from(is_closed));
+    let names: Vec<String> =
+        files_below(&to).iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert!(names.contains(&"good_x2.png".to_owned()) && names.contains(&"caf\u{fffd}_x2.png".to_owned()), "{names:?}");
+}

@@ -1,0 +1,181 @@
+//! What results are to be: format, final size, folder and names.
+
+use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, TextEdit, Ui};
+
+use super::{heading, inspector::named, weak};
+use crate::{
+    batch::sizes::{FinalSize, MOST_TIMES},
+    naming::{self, Facts},
+    window::{
+        Window,
+        actions::Action,
+        settings::{Choices, DepthChoice, OutputFormat},
+        theme::palette,
+    },
+};
+
+/// Centimetres in an inch.
+const CENTIMETRES: f64 = 2.54;
+
+pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+    heading(ui, "Results");
+    let choices = &mut window.settings.choices;
+    let width = ui.available_width();
+    let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
+        for format in OutputFormat::ALL {
+            ui.selectable_value(&mut choices.format, format, format.label());
+        }
+    });
+    named(&combo.response, "Format");
+    final_size(&mut choices.size, ui);
+    if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same | OutputFormat::Avif) {
+        ui.spacing_mut().slider_width = ui.available_width() - 150.0;
+        let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 50..=100).text("JPEG quality"));
+        slider.on_hover_text("95 is hard to tell from the original");
+    }
+    ui.horizontal(|ui| {
+        let label = choices.folder.as_ref().map_or("Beside the original".into(), |folder| folder.display().to_string());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if choices.folder.is_some() {
+                let reset = ui.button("⟲").on_hover_text("Beside the original again");
+                named(&reset, "Beside the original again");
+                if reset.clicked() {
+                    choices.folder = None;
+                }
+            }
+            if ui.button("Folder…").clicked() {
+                window.actions.push(Action::ChooseOutputFolder);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(eframe::egui::Label::new(&label).truncate()).on_hover_text(&label);
+            });
+        });
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("Name");
+        let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
+        ui.add(edit).labelled_by(label.id).on_hover_text(format!("Places: {}", naming::PLACES.join(" ")));
+    });
+    name_example(window, ui);
+    egui::CollapsingHeader::new("More").id_salt("more-results").show(ui, |ui| {
+        more(&mut window.settings.choices, ui);
+    });
+}
+
+fn name_example(window: &mut Window, ui: &mut Ui) {
+    let selected = window.selected.and_then(|id| window.queue.get(id));
+    let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
+    let scale = window.scale();
+    let original = selected.and_then(|item| item.size).unwrap_or([1000, 800]);
+    let choices = &window.settings.choices;
+    let [width, height] = choices.size.of(original, scale);
+    let facts = Facts {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        scale: naming::times(choices.size.times(original, scale)),
+        model: choices.model.clone(),
+        width,
+        height,
+        index: window
+            .queue
+            .items()
+            .iter()
+            .position(|item| Some(item.id) == window.selected)
+            .map_or(1, |place| place + 1),
+        date: naming::today(),
+    };
+    match naming::file_name(&choices.pattern, &facts) {
+        Ok(name) => {
+            let folder = crate::window::worker::result_folder(&path, choices, &window.paths);
+            let wanted = folder.join(format!("{name}.{}", choices.format.of(&path).extension()));
+            let file = window.machine.free_name(&wanted);
+            weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
+                .on_hover_text("A file that is there is never replaced: the name gets a number");
+        }
+        Err(reason) => {
+            ui.label(RichText::new(reason).small().color(palette(ui).error));
+            if ui.small_button("Use the usual pattern").clicked() {
+                window.settings.choices.pattern = Choices::default().pattern;
+            }
+        }
+    }
+}
+
+/// The kinds of final sizes as they are offered, each with the value it begins with.
+const SIZES: [(&str, FinalSize); 6] = [
+    ("Size as the model makes it", FinalSize::Model),
+    ("Times as large", FinalSize::Factor(3.0)),
+    ("Width", FinalSize::Width(6000)),
+    ("Height", FinalSize::Height(4000)),
+    ("Longer side", FinalSize::LongSide(6000)),
+    ("Print", FinalSize::Print { inches: [60.0 / CENTIMETRES, 40.0 / CENTIMETRES], dpi: 240.0 }),
+];
+
+fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
+    let is_of = |size: &FinalSize| std::mem::discriminant(size) == std::mem::discriminant(chosen);
+    let label = SIZES.iter().find(|(_, size)| is_of(size)).map_or("", |(label, _)| label);
+    let mut picked = None;
+    let combo =
+        ComboBox::from_id_salt("final-size").width(ui.available_width()).selected_text(label).show_ui(ui, |ui| {
+            for (label, size) in SIZES {
+                if ui.selectable_label(is_of(&size), label).clicked() && !is_of(&size) {
+                    picked = Some(size);
+                }
+            }
+        });
+    named(&combo.response, "Final size");
+    combo
+        .response
+        .on_hover_text("By as many passes of the model as it takes, then by resampling. Proportions are kept.");
+    if let Some(size) = picked {
+        *chosen = size;
+    }
+    let pixels = |ui: &mut Ui, value: &mut usize| {
+        let drag = ui.add(DragValue::new(value).range(16..=200_000).speed(10.0).suffix(" pixels"));
+        named(&drag, "Pixels");
+    };
+    if *chosen == FinalSize::Model {
+        return;
+    }
+    ui.horizontal(|ui| match chosen {
+        FinalSize::Model => {}
+        FinalSize::Factor(factor) => {
+            let drag =
+                ui.add(DragValue::new(factor).range(1.0..=MOST_TIMES).speed(0.05).max_decimals(2).suffix(" times"));
+            named(&drag, "Times");
+        }
+        FinalSize::Width(value) | FinalSize::Height(value) | FinalSize::LongSide(value) => pixels(ui, value),
+        FinalSize::Print { inches, dpi } => {
+            let side = |ui: &mut Ui, inches: &mut f64, name: &str| {
+                let mut centimetres = *inches * CENTIMETRES;
+                let drag = ui.add(DragValue::new(&mut centimetres).range(1.0..=1000.0).speed(0.5).max_decimals(1));
+                named(&drag, name);
+                if drag.changed() {
+                    *inches = centimetres / CENTIMETRES;
+                }
+            };
+            let [first, second] = inches;
+            side(ui, first, "Paper, one side in centimetres");
+            ui.label("×");
+            side(ui, second, "Paper, other side in centimetres");
+            ui.label("cm at");
+            let drag = ui.add(DragValue::new(dpi).range(36.0..=2400.0).speed(1.0).max_decimals(0).suffix(" dpi"));
+            named(&drag, "Dots per inch");
+        }
+    });
+}
+
+fn more(choices: &mut Choices, ui: &mut Ui) {
+    let width = ui.available_width();
+    let combo = ComboBox::from_id_salt("depth").width(width).selected_text(choices.depth.label()).show_ui(ui, |ui| {
+        for depth in DepthChoice::ALL {
+            ui.selectable_value(&mut choices.depth, depth, depth.label());
+        }
+    });
+    named(&combo.response, "Bits a channel");
+    combo.response.on_hover_text("PNG has 8 and 16 bits, TIFF all, the others 8");
+    ui.checkbox(&mut choices.half_colours, "JPEG with half the colours (4:2:0)")
+        .on_hover_text("Smaller files, softer edges between colours");
+    ui.checkbox(&mut choices.strip, "Leave out metadata").on_hover_text(
+        "EXIF, XMP, IPTC and density. The colour profile stays: without it the colours would be others.",
+    );
+}
