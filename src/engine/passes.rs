@@ -1,6 +1,6 @@
 //! Sizes that a network does not give by itself: several passes of it, then resampling.
 
-use dualres_imaging::{Picture, resize};
+use dualres_imaging::{Picture, cover_transparent, resize};
 
 use crate::{EngineError, Event, Observer, Options, Result, Upscaled, Upscaler, consistency, upscale::stop};
 
@@ -46,7 +46,9 @@ impl Upscaler {
             });
         }
         let Some(further) = passes.checked_sub(1) else {
-            let picture = resize::resample(picture, size[0], size[1]);
+            let mut covered = picture.clone();
+            cover_transparent(&mut covered);
+            let picture = resize::resample(&covered, size[0], size[1]);
             return Ok(Upscaled {
                 picture,
                 reconstructions: Vec::new(),

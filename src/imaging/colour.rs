@@ -105,16 +105,23 @@ fn space(icc: &[u8]) -> Option<DataColorSpace> {
     }
 }
 
-/// Drops a profile that is not for the picture's channels: it would make other programs refuse the file.
-pub(crate) fn drop_unfit_profile(picture: &mut Picture) {
-    let fits = |icc: &Vec<u8>| match space(icc) {
-        Some(DataColorSpace::Rgb) => true,
-        Some(DataColorSpace::Gray) => picture.is_gray(),
-        _ => false,
-    };
-    if picture.metadata.icc.as_ref().is_some_and(|icc| !fits(icc)) {
-        picture.metadata.icc = None;
-    }
+/// Makes the profile one for the picture's channels, or drops it: another would make programs refuse the file.
+pub(crate) fn fit_profile(picture: &mut Picture) {
+    let is_gray = picture.is_gray();
+    picture.metadata.icc = picture.metadata.icc.take().and_then(|icc| match space(&icc)? {
+        DataColorSpace::Rgb if is_gray => gray_of(&icc),
+        DataColorSpace::Rgb => Some(icc),
+        DataColorSpace::Gray if is_gray => Some(icc),
+        _ => None,
+    });
+}
+
+/// The profile of the grays of a profile for colours.
+fn gray_of(icc: &[u8]) -> Option<Vec<u8>> {
+    let colours = ColorProfile::new_from_slice(icc).ok()?;
+    let mut gray = ColorProfile::new_gray_with_gamma(2.2);
+    gray.gray_trc = Some(colours.green_trc?);
+    gray.encode().ok()
 }
 
 /// The picture for a format that has no gray: gray with a profile of its own becomes sRGB.
@@ -201,15 +208,22 @@ mod tests {
     fn a_gray_profile_is_converted_where_there_is_no_gray() {
         let mut gray = Picture::from_planes(vec![Plane::new(2, 1, vec![0.0, 128.0])]);
         gray.metadata.icc = Some(ColorProfile::new_gray_with_gamma(1.0).encode().unwrap());
-        let converted = for_colour_only(&gray);
+        let converted = for_colour_only(&gray).into_owned();
         assert_eq!(converted.planes.len(), 3);
         assert!(converted.planes[0].data[1] > 180.0, "half of the light is bright: {:?}", converted.planes[0].data);
         let mut colour = Picture::from_planes(vec![Plane::filled(2, 1, 1.0); 3]);
         colour.metadata.icc = gray.metadata.icc.clone();
-        drop_unfit_profile(&mut colour);
+        fit_profile(&mut colour);
         assert!(colour.metadata.icc.is_none());
-        drop_unfit_profile(&mut gray);
+        fit_profile(&mut gray);
         assert!(gray.metadata.icc.is_some());
+        // A profile for colours becomes one for their grays.
+        let mut profile = ColorProfile::new_srgb();
+        profile.green_trc = ColorProfile::new_gray_with_gamma(1.0).gray_trc;
+        gray.metadata.icc = Some(profile.encode().unwrap());
+        fit_profile(&mut gray);
+        assert_eq!(space(gray.metadata.icc.as_ref().unwrap()), Some(DataColorSpace::Gray));
+        assert!((for_colour_only(&gray).planes[0].data[1] - converted.planes[0].data[1]).abs() < 1.0);
     }
 
     #[test]

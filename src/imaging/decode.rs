@@ -10,9 +10,14 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metada
 
 use crate::{
     Depth, ImagingError, Metadata, Picture, Plane, Result,
-    colour::drop_unfit_profile,
+    colour::fit_profile,
     foreign::{self, Foreign},
-    formats::{avif, jpeg, png, tiff},
+    formats::{
+        avif,
+        jpeg::{self, Extent},
+        png, tiff,
+    },
+    metadata::Block,
 };
 
 /// Most pixels a picture may have; more is refused before any memory is taken.
@@ -42,17 +47,51 @@ pub fn read(path: &Path) -> Result<Picture> {
 /// # Errors
 /// If the file cannot be read or its header is of no known format.
 pub fn dimensions(path: &Path) -> Result<(usize, usize)> {
+    header(path).map(|(width, height, _)| (width, height))
+}
+
+/// Width and height of a picture file as it is to be seen, from its header alone.
+///
+/// # Errors
+/// As [`dimensions`].
+pub fn upright_dimensions(path: &Path) -> Result<(usize, usize)> {
+    let (width, height, orientation) = header(path)?;
+    Ok(if is_transposed(orientation) { (height, width) } else { (width, height) })
+}
+
+fn is_transposed(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
     let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
     let name = path.display().to_string();
     let mut source = BufReader::new(File::open(path).map_err(open_error)?);
-    match format_of(&mut source, &name)? {
-        Kind::Avif => avif::dimensions(&mut source).map_err(|reason| ImagingError::Decode { name, reason }),
-        Kind::Image(format) => {
-            let size = ImageReader::with_format(source, format).into_dimensions();
-            let (width, height) = size.map_err(|error| ImagingError::Decode { name, reason: error.to_string() })?;
-            Ok((width as usize, height as usize))
+    let format = format_of(&mut source, &name)?;
+    let damaged = |reason: String| ImagingError::Decode { name, reason };
+    let stated = |metadata: Metadata| {
+        let orientation = metadata.exif.and_then(Block::parse).and_then(|mut block| block.take_orientation());
+        orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+    };
+    let orientation = match format {
+        Kind::Avif => return avif::header(&mut source).map_err(damaged),
+        Kind::Image(ImageFormat::Tiff) => {
+            let (width, height, orientation) = tiff::header(source).map_err(damaged)?;
+            return Ok((width as usize, height as usize, orientation));
         }
-    }
+        Kind::Image(ImageFormat::Jpeg) => {
+            let scanned = jpeg::scan(&mut source, Extent::Header).map_err(open_error)?.unwrap_or_default();
+            stated(scanned.metadata)
+        }
+        Kind::Image(ImageFormat::Png) => stated(png::scan(&mut source).map_err(open_error)?),
+        Kind::Image(_) => Orientation::NoTransforms,
+    };
+    source.rewind().map_err(open_error)?;
+    let Kind::Image(format) = format else { unreachable!("returned above") };
+    let size = ImageReader::with_format(source, format).into_dimensions();
+    let (width, height) = size.map_err(|error| damaged(error.to_string()))?;
+    Ok((width as usize, height as usize, orientation))
 }
 
 /// Decodes a picture from memory; `name` is used in messages only.
@@ -79,7 +118,7 @@ fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> 
             Err(tiff::Refusal::Damaged(reason)) => return Err(damaged(reason)),
         },
         Kind::Image(ImageFormat::Jpeg) => {
-            let scanned = jpeg::scan(&mut source).map_err(read_error)?;
+            let scanned = jpeg::scan(&mut source, Extent::Whole).map_err(read_error)?;
             let scanned = scanned.ok_or_else(|| ImagingError::Truncated { name: name.to_owned() })?;
             source.rewind().map_err(read_error)?;
             if scanned.one_by_one || scanned.components == 4 {
@@ -106,7 +145,7 @@ fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> 
         picture = turned(picture, orientation);
     }
     picture.metadata.complete_density();
-    drop_unfit_profile(&mut picture);
+    fit_profile(&mut picture);
     if picture.width() == 0 || picture.height() == 0 {
         return Err(damaged("it has no pixels".to_owned()));
     }
@@ -132,6 +171,10 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
     }
     if let Some(foreign) = foreign::of(&start) {
         return Err(refused(foreign));
+    }
+    if start.starts_with(b"II+\0") || start.starts_with(b"MM\0+") {
+        // The form for large files, which the guess does not know.
+        return Ok(Kind::Image(ImageFormat::Tiff));
     }
     let guessed = ImageReader::new(&mut *source).with_guessed_format().map_err(read_error)?.format();
     let format = guessed.ok_or_else(|| ImagingError::UnknownFormat { name: name.to_owned() })?;

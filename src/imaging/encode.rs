@@ -142,6 +142,17 @@ pub fn encode(picture: &Picture, format: Format, options: EncodeOptions) -> Resu
     if width.max(height) > format.max_side() {
         return Err(ImagingError::FormatLimit { format: format.name(), max_side: format.max_side(), width, height });
     }
+    let clipped;
+    let picture = match picture.depth {
+        // Light beyond white has no place in other formats.
+        Depth::Float { .. } if format != Format::Tiff => {
+            let mut copy = picture.clone();
+            copy.set_depth(Depth::Sixteen);
+            clipped = copy;
+            &clipped
+        }
+        _ => picture,
+    };
     let encoded = match format {
         Format::Png => png::encode(picture),
         Format::Jpeg if picture.alpha.is_some() => jpeg::encode(&over_white(picture), options),
@@ -149,7 +160,7 @@ pub fn encode(picture: &Picture, format: Format, options: EncodeOptions) -> Resu
         Format::WebP => webp::encode(&colour::for_colour_only(picture)),
         Format::Tiff => tiff::encode(picture),
         Format::Avif => avif::encode(picture, options),
-        Format::Bmp => bmp(&colour::for_colour_only(picture)),
+        Format::Bmp => bmp(&colour::to_srgb(picture)),
     };
     encoded.map_err(|reason| ImagingError::Encode { format: format.name(), reason })
 }

@@ -23,7 +23,7 @@ pub mod resize;
 pub mod ssim;
 
 pub use cover::cover_transparent;
-pub use decode::{MAX_PIXELS, decode, dimensions, read};
+pub use decode::{MAX_PIXELS, decode, dimensions, read, upright_dimensions};
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};
 pub use error::{ImagingError, Result};
 pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below};

@@ -142,6 +142,20 @@ impl Picture {
         Self::from_planes(self.planes.iter().map(|p| p.crop(x, y, width, height)).collect())
     }
 
+    /// Sets the depth to write the picture with. From floats to integers, light beyond white is cut off.
+    pub fn set_depth(&mut self, depth: Depth) {
+        match (self.depth, depth) {
+            (Depth::Float { .. }, Depth::Float { .. }) => return,
+            (Depth::Float { white }, _) if white != 1.0 => {
+                for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
+                    *sample = (*sample * white).min(255.0);
+                }
+            }
+            _ => {}
+        }
+        self.depth = depth;
+    }
+
     /// Rounds all samples as an 8-bit file would.
     pub fn quantize(&mut self) {
         self.planes.iter_mut().chain(&mut self.alpha).for_each(Plane::quantize);

@@ -20,7 +20,7 @@ pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow:
     let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
     let format = Format::from_path(target)?;
     let needed = most_bytes(size, channels, picture.depth, format);
-    let folder = target.parent().unwrap_or(Path::new("."));
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A system that does not tell is no reason not to try: writing fails cleanly.
     let Ok(available) = fs4::available_space(folder) else { return Ok(()) };
     if needed > available {

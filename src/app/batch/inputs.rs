@@ -1,8 +1,13 @@
 //! The pictures that are meant by what was named: files, folders with what is below them, and patterns.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use dualres_imaging::{Found, find_pictures_below};
+
+use super::journal::fingerprint;
 
 /// A picture and where it lies below the folder that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,12 +16,23 @@ pub struct Input {
     pub path: PathBuf,
     /// The folder it lies in, from the folder that was named on; empty for files that were named themselves.
     pub below: PathBuf,
+    /// How many before it have the same name and place, below other folders.
+    pub twin: usize,
 }
 
 impl Input {
     /// What the picture is called in records of a batch: the same wherever the named folder lies.
     pub fn key(&self) -> String {
-        self.below.join(self.path.file_name().unwrap_or_default()).to_string_lossy().into_owned()
+        let place = self.below.join(self.path.file_name().unwrap_or_default());
+        let mut key = place.to_string_lossy().into_owned();
+        if place.to_str().is_none() {
+            // Names that are no text must not be taken for each other.
+            key.push_str(&format!("#{}", fingerprint(place.as_os_str().as_encoded_bytes())));
+        }
+        if self.twin > 0 {
+            key.push_str(&format!("#{}", self.twin + 1));
+        }
+        key
     }
 }
 
@@ -29,6 +45,8 @@ pub struct Inputs {
     pub problems: Vec<String>,
     /// Files of kinds that are known and not read, such as raw files.
     pub foreign: usize,
+    known: HashSet<PathBuf>,
+    places: HashMap<PathBuf, usize>,
 }
 
 impl Inputs {
@@ -68,19 +86,19 @@ impl Inputs {
 
     fn pattern(&mut self, pattern: &Path) -> Result<(), String> {
         let text = pattern.to_string_lossy();
-        let paths = glob::glob(&text).map_err(|error| format!("\"{text}\" is no pattern ({error})"))?;
+        let wanted = glob::Pattern::new(&text).map_err(|error| format!("\"{text}\" is no pattern ({error})"))?;
         // What lies below the part that has no signs keeps its folders.
         let fixed: PathBuf = pattern.components().take_while(|part| !is_pattern(Path::new(part))).collect();
+        let beyond = pattern.components().count() - fixed.components().count();
+        let depth = if text.contains("**") { usize::MAX } else { beyond };
+        let root = if fixed.as_os_str().is_empty() { Path::new(".") } else { &fixed };
         let before = self.pictures.len() + self.problems.len();
-        for path in paths {
-            match path {
-                Ok(path) if path.is_dir() => {}
-                Ok(path) => {
-                    let below = path.parent().and_then(|parent| parent.strip_prefix(&fixed).ok()).map(Path::to_owned);
-                    self.add(path, below.unwrap_or_default());
-                }
-                Err(error) => self.problems.push(error.to_string()),
-            }
+        let mut fitting = Vec::new();
+        self.fitting(root, &fixed, &wanted, depth, &mut fitting);
+        fitting.sort();
+        for path in fitting {
+            let below = path.parent().and_then(|parent| parent.strip_prefix(&fixed).ok()).map(Path::to_owned);
+            self.add(path, below.unwrap_or_default());
         }
         if self.pictures.len() + self.problems.len() == before {
             return Err(format!("no file fits \"{text}\""));
@@ -88,10 +106,36 @@ impl Inputs {
         Ok(())
     }
 
+    /// Files below `folder`, called `shown`, that fit; at most `depth` folders down. Links to folders are not followed.
+    fn fitting(&mut self, folder: &Path, shown: &Path, wanted: &glob::Pattern, depth: usize, found: &mut Vec<PathBuf>) {
+        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) => return self.problems.push(format!("cannot read the folder ({error}): {}", folder.display())),
+        };
+        for entry in entries.flatten() {
+            let path = shown.join(entry.file_name());
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && depth > 1 {
+                self.fitting(&path, &path, wanted, depth.saturating_sub(1), found);
+            } else if !is_folder && wanted.matches_with(&path.to_string_lossy(), options) {
+                found.push(path);
+            }
+        }
+    }
+
+    /// Leaves out what `is_own` says is a result of the batch itself.
+    pub fn without(&mut self, is_own: impl Fn(&Path) -> bool) {
+        self.pictures.retain(|input| !is_own(&input.path));
+    }
+
     fn add(&mut self, path: PathBuf, below: PathBuf) {
-        // Named twice is meant once; large folders are not searched for it.
-        if self.pictures.len() > 10_000 || !self.pictures.iter().any(|known| known.path == path) {
-            self.pictures.push(Input { path, below });
+        // Named twice is meant once.
+        if self.known.insert(path.clone()) {
+            let place = below.join(path.file_name().unwrap_or_default());
+            let before = self.places.entry(place).or_default();
+            self.pictures.push(Input { path, below, twin: *before });
+            *before += 1;
         }
     }
 }
@@ -121,6 +165,10 @@ mod tests {
         assert_eq!(keys(&[root.join("**/*.jpg")]), ["a/one.jpg"]);
         assert_eq!(keys(&[root.join("*.png")]), ["top.png"]);
         assert_eq!(keys(&[root.join("top.png"), root.join("top.png"), root.join("gone.png")]), ["top.png", "gone.png"]);
+        assert_eq!(keys(&[root.join("*/*.jpg")]), ["a/one.jpg"]);
+        std::fs::create_dir(root.join("other")).unwrap();
+        std::fs::write(root.join("other/one.jpg"), b"").unwrap();
+        assert_eq!(keys(&[root.join("a"), root.join("other")]), ["b/two.TIF", "one.jpg", "one.jpg#2"]);
         assert!(Inputs::find(&[root.join("*.webp")]).unwrap_err().contains("*.webp"));
         std::fs::create_dir(root.join("empty")).unwrap();
         assert!(Inputs::find(&[root.join("empty")]).unwrap_err().contains("empty"));
@@ -140,5 +188,8 @@ mod tests {
         let names: Vec<_> = found.pictures.iter().map(|input| input.path.file_name().unwrap().to_owned()).collect();
         assert!(names.contains(&odd), "{names:?}");
         assert!(found.pictures.len() <= 2, "{names:?}");
+        let by_pattern = Inputs::find(&[root.join("**/*.png")]).unwrap();
+        assert_eq!(by_pattern.pictures.len(), found.pictures.len());
+        assert!(by_pattern.pictures.iter().any(|input| input.key().starts_with("caf\u{fffd}.png#")));
     }
 }

@@ -31,7 +31,7 @@ enum Record {
         #[serde(flatten)]
         of: Key,
         /// The result, from the folder of results on.
-        output: PathBuf,
+        output: Place,
     },
     /// A picture is done.
     Done {
@@ -53,10 +53,59 @@ pub struct Key {
     pub settings: String,
 }
 
+/// A path as it is recorded: text, or bytes where it is none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Place {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<&Path> for Place {
+    fn from(path: &Path) -> Self {
+        match path.to_str() {
+            Some(text) => Self::Text(text.to_owned()),
+            None => Self::Bytes(path.as_os_str().as_encoded_bytes().to_vec()),
+        }
+    }
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Text(text) => PathBuf::from(text),
+            #[cfg(unix)]
+            Self::Bytes(bytes) => {
+                use std::os::unix::ffi::OsStrExt;
+                std::ffi::OsStr::from_bytes(bytes).into()
+            }
+            #[cfg(not(unix))]
+            Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
+        }
+    }
+}
+
+mod place {
+    //! Paths of public records, recorded as [`super::Place`].
+
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        super::Place::from(path).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        super::Place::deserialize(deserializer).map(|place| place.path())
+    }
+}
+
 /// A result that is there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// The result, from the folder of results on.
+    #[serde(with = "place")]
     pub output: PathBuf,
     /// Size of its file in bytes.
     pub bytes: u64,
@@ -66,13 +115,19 @@ pub struct Done {
     pub loop_psnr: Option<f64>,
     /// File to file.
     pub seconds: f64,
+    /// Whether the dual reconstruction was written too.
+    #[serde(default)]
+    pub dual: bool,
+    /// Whether the consistency map was written too.
+    #[serde(default)]
+    pub consistency: bool,
 }
 
 /// The record of a folder of results, held by one run at a time.
 pub struct Journal {
     folder: PathBuf,
     file: File,
-    begun: HashMap<Key, PathBuf>,
+    begun: Names,
     done: HashMap<Key, Done>,
 }
 
@@ -107,15 +162,18 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let (mut begun, mut done) = (HashMap::new(), HashMap::new());
+        let (mut begun, mut done) = (Names::default(), HashMap::new());
         let mut whole = true;
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
             whole = line.ends_with(b"\n");
             match serde_json::from_slice(&line) {
-                Ok(Record::Begun { of, output }) => drop(begun.insert(of, output)),
-                Ok(Record::Done { of, done: result }) => drop(done.insert(of, result)),
+                Ok(Record::Begun { of, output }) => begun.claim(of, output.path()),
+                Ok(Record::Done { of, done: result }) => {
+                    begun.claim(of.clone(), result.output.clone());
+                    done.insert(of, result);
+                }
                 Ok(Record::Run { .. }) | Err(_) => {}
             }
             line.clear();
@@ -138,7 +196,12 @@ impl Journal {
 
     /// The name that a result was to have when its run was cut off.
     pub fn begun(&self, of: &Key) -> Option<PathBuf> {
-        self.begun.get(of).filter(|_| !self.done.contains_key(of)).map(|output| self.folder.join(output))
+        self.begun.of.get(of).filter(|_| !self.done.contains_key(of)).map(|output| self.folder.join(output))
+    }
+
+    /// The results of all runs in this folder.
+    pub fn outputs(&self) -> impl Iterator<Item = PathBuf> {
+        self.begun.of.values().map(|output| self.folder.join(output))
     }
 
     /// Notes that a picture is being worked on.
@@ -147,7 +210,9 @@ impl Journal {
     /// If the record cannot be written.
     pub fn begin(&mut self, of: &Key, output: &Path) -> Result<(), JournalError> {
         let output = output.strip_prefix(&self.folder).unwrap_or(output).to_owned();
-        self.append(&Record::Begun { of: of.clone(), output })
+        self.append(&Record::Begun { of: of.clone(), output: output.as_path().into() })?;
+        self.begun.claim(of.clone(), output);
+        Ok(())
     }
 
     /// Notes that a picture is done.
@@ -164,6 +229,23 @@ impl Journal {
         let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(failed)
+    }
+}
+
+/// Which picture has which name.
+#[derive(Default)]
+struct Names {
+    of: HashMap<Key, PathBuf>,
+    owners: HashMap<PathBuf, Key>,
+}
+
+impl Names {
+    /// Gives a name to a picture; whoever was to have it before has lost it.
+    fn claim(&mut self, of: Key, output: PathBuf) {
+        if let Some(before) = self.owners.insert(output.clone(), of.clone()).filter(|before| *before != of) {
+            self.of.remove(&before);
+        }
+        self.of.insert(of, output);
     }
 }
 
@@ -209,7 +291,15 @@ mod tests {
 
     fn result(folder: &Path, name: &str) -> Done {
         std::fs::write(folder.join(name), b"12345").unwrap();
-        Done { output: folder.join(name), bytes: 5, size: [2, 1], loop_psnr: Some(40.5), seconds: 0.1 }
+        Done {
+            output: folder.join(name),
+            bytes: 5,
+            size: [2, 1],
+            loop_psnr: Some(40.5),
+            seconds: 0.1,
+            dual: false,
+            consistency: false,
+        }
     }
 
     #[test]
@@ -242,6 +332,33 @@ mod tests {
         std::fs::write(path.join("a_x2.png"), b"1234567").unwrap();
         std::fs::remove_file(path.join("b_x2.png")).unwrap();
         assert_eq!((journal.done(&key("a")), journal.done(&key("b"))), (None, None));
+    }
+
+    #[test]
+    fn a_name_that_went_to_another_picture_is_not_given_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let mut journal = Journal::open(path, &[]).unwrap();
+        journal.begin(&key("a"), &path.join("same.png")).unwrap();
+        journal.begin(&key("b"), &path.join("same.png")).unwrap();
+        journal.finish(&key("b"), result(path, "same.png")).unwrap();
+        assert_eq!(journal.begun(&key("a")), None);
+        drop(journal);
+        let journal = Journal::open(path, &[]).unwrap();
+        assert_eq!(journal.begun(&key("a")), None, "nor after a restart");
+        assert_eq!(journal.outputs().collect::<Vec<_>>(), [path.join("same.png")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_recorded() {
+        use std::os::unix::ffi::OsStringExt;
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join(std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec()));
+        let mut journal = Journal::open(folder.path(), &[]).unwrap();
+        journal.begin(&key("a"), &odd).unwrap();
+        drop(journal);
+        assert_eq!(Journal::open(folder.path(), &[]).unwrap().begun(&key("a")), Some(odd));
     }
 
     #[test]

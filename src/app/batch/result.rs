@@ -17,11 +17,7 @@ pub struct Keep {
 /// Makes a result ready to be written: `original` is the size of the picture it was made from.
 pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: FinalSize, scale: usize, keep: Keep) {
     if let Some(depth) = keep.depth {
-        result.depth = match (depth, result.depth) {
-            // Light beyond white stays where it can.
-            (Depth::Float { .. }, Depth::Float { white }) => Depth::Float { white },
-            (depth, _) => depth,
-        };
+        result.set_depth(depth);
     }
     let written = [result.width(), result.height()];
     if keep.strip {

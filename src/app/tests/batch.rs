@@ -188,6 +188,44 @@ fn a_batch_keeps_sub_folders_skips_what_is_done_and_makes_a_table() {
 }
 
 #[test]
+fn results_among_the_pictures_are_not_enlarged_again_and_no_original_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("photos");
+    write(&from.join("a.png"), &picture(1, 20, 12));
+    write(&from.join("a.tif"), &picture(2, 20, 12));
+    let summary = |arguments: &[&str]| lines(&dualres(arguments)).pop().unwrap()["summary"].clone();
+    // Below the pictures, and beside them.
+    for (to, done) in [(from.join("enlarged"), 2), (from.clone(), 2)] {
+        let arguments = ["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"];
+        let said = summary(&arguments);
+        let among = if to == from { 2 } else { 0 };
+        assert_eq!((&said["done"], &said["failed"]), (&(done + among).into(), &0.into()), "{said}");
+        let again = summary(&arguments);
+        assert_eq!((&again["done"], &again["skipped"]), (&0.into(), &(done + among).into()), "{again}");
+    }
+    let before = std::fs::read(from.join("a.png")).unwrap();
+    let bold = ["--name", "{name}", "--format", "png", "--overwrite"];
+    summary(&[&["upscale", text(&from), "-o", text(&from), "--device", "cpu", "--json"][..], &bold].concat());
+    assert_eq!(std::fs::read(from.join("a.png")).unwrap(), before, "an original is never replaced");
+}
+
+#[test]
+fn proofs_asked_for_later_are_made_under_the_same_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to, maps] = ["in", "out", "maps"].map(|name| folder.path().join(name));
+    write(&from.join("a.png"), &picture(1, 20, 12));
+    write(&from.join("a.tif"), &picture(2, 20, 12));
+    let base = ["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"];
+    let summary = |more: &[&str]| lines(&dualres(&[&base[..], more].concat())).pop().unwrap()["summary"].clone();
+    assert_eq!(summary(&[])["done"], 2);
+    let maps_too = ["--consistency", text(&maps), "--dual", text(&maps)];
+    assert_eq!(summary(&maps_too)["done"], 2);
+    assert_eq!(summary(&maps_too)["skipped"], 2);
+    assert_eq!(files_below(&to).len(), 3, "two results and the record: {:?}", files_below(&to));
+    assert_eq!(files_below(&maps).len(), 4, "{:?}", files_below(&maps));
+}
+
+#[test]
 fn final_sizes_by_factor_sides_and_paper() {
     let folder = tempfile::tempdir().unwrap();
     let from = folder.path().join("in.png");

@@ -9,7 +9,8 @@ use jpeg_encoder::{ColorType, Encoder, PixelDensity, PixelDensityUnit, SamplingF
 use super::samples;
 use crate::{
     EncodeOptions, Metadata, Picture, Plane, Subsampling, colour,
-    metadata::{from_image_resources, to_image_resources},
+    decode::MAX_PIXELS,
+    metadata::{Block, from_image_resources, to_image_resources},
 };
 
 const START_OF_SCAN: u8 = 0xDA;
@@ -25,6 +26,15 @@ const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
 const ICC: &[u8] = b"ICC_PROFILE\0";
 /// Most bytes of a segment's content.
 const MOST: usize = 65_533;
+
+/// How much of a file is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Up to the picture's data.
+    Header,
+    /// All of it, to know whether it is whole.
+    Whole,
+}
 
 /// What the segments of a file say.
 #[derive(Debug, Default)]
@@ -44,7 +54,7 @@ pub(crate) struct Scanned {
 ///
 /// # Errors
 /// If reading fails.
-pub(crate) fn scan(source: &mut impl BufRead) -> Result<Option<Scanned>> {
+pub(crate) fn scan(source: &mut impl BufRead, extent: Extent) -> Result<Option<Scanned>> {
     let mut scanned = Scanned::default();
     let mut profile: Vec<(u8, Vec<u8>)> = Vec::new();
     let (mut in_scan, mut is_sequential) = (false, false);
@@ -65,7 +75,8 @@ pub(crate) fn scan(source: &mut impl BufRead) -> Result<Option<Scanned>> {
             return Ok(None);
         }
         match marker {
-            0xC0..=0xCF if ![0xC4, 0xC8, 0xCC].contains(&marker) => {
+            // The first frame is the one that is decoded.
+            0xC0..=0xCF if ![0xC4, 0xC8, 0xCC].contains(&marker) && scanned.components == 0 => {
                 scanned.components = content.get(5).copied().unwrap_or(0);
                 if let [_, h1, h2, w1, w2, ..] = content[..] {
                     scanned.size = [u16::from_be_bytes([w1, w2]), u16::from_be_bytes([h1, h2])];
@@ -78,6 +89,9 @@ pub(crate) fn scan(source: &mut impl BufRead) -> Result<Option<Scanned>> {
             APP0 if content.starts_with(JFIF) => scanned.metadata.density = density(&content),
             APP1 | APP2 | APP13 => scanned.note(&content, &mut profile),
             _ => {}
+        }
+        if extent == Extent::Header && marker == START_OF_SCAN {
+            break;
         }
         in_scan = marker == START_OF_SCAN;
     }
@@ -139,6 +153,7 @@ fn next_marker(source: &mut impl BufRead, in_scan: bool) -> Result<Option<u8>> {
 /// Decodes a file of four inks, or one whose components come one after the other. The profile says what inks look like.
 pub(crate) fn decode_otherwise<R: Read>(source: R, metadata: Metadata) -> std::result::Result<Picture, String> {
     let mut decoder = jpeg_decoder::Decoder::new(source);
+    decoder.set_max_decoding_buffer_size(MAX_PIXELS as usize * 4);
     let samples = decoder.decode().map_err(|error| error.to_string())?;
     let info = decoder.info().ok_or("it has no header")?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
@@ -184,6 +199,15 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });
     }
     let iptc = iptc.as_deref().map(to_image_resources);
+    // A block that is too large for a segment loses the maker's notes before it is lost itself.
+    let exif = &exif.clone().map(|block| {
+        let fits = block.len() + EXIF.len() <= MOST;
+        if fits {
+            block
+        } else {
+            Block::parse(block).map(|block| block.without_notes().into_bytes()).unwrap_or_default()
+        }
+    });
     for (segment, start, content) in [(1, EXIF, exif), (1, XMP, xmp), (13, PHOTOSHOP, &iptc)] {
         if let Some(content) = content.as_ref().filter(|content| start.len() + content.len() <= MOST) {
             encoder.add_app_segment(segment, [start, content].concat()).map_err(told)?;

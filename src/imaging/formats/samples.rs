@@ -29,7 +29,13 @@ pub(crate) fn sixteen(planes: &[&Plane]) -> Vec<u16> {
     interleaved(planes, |sample| (sample.clamp(0.0, 255.0) * 257.0 + 0.5) as u16)
 }
 
-/// Float samples; 255 becomes `white`.
-pub(crate) fn float(planes: &[&Plane], white: f32) -> Vec<f32> {
-    interleaved(planes, |sample| sample / 255.0 * white)
+/// Float samples; a colour of 255 becomes `white`, alpha of 255 becomes 1.
+pub(crate) fn float(picture: &Picture, white: f32) -> Vec<f32> {
+    let planes = planes(picture, true);
+    let mut samples = interleaved(&planes, |sample| sample / 255.0);
+    let colours = planes.len() - usize::from(picture.alpha.is_some());
+    for pixel in samples.chunks_exact_mut(planes.len()) {
+        pixel[..colours].iter_mut().for_each(|sample| *sample *= white);
+    }
+    samples
 }

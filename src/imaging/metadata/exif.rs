@@ -14,6 +14,7 @@ const THUMBNAIL_OFFSET: u16 = 0x0201;
 const THUMBNAIL_LENGTH: u16 = 0x0202;
 const EXIF_DIRECTORY: u16 = 0x8769;
 const GPS_DIRECTORY: u16 = 0x8825;
+const MAKER_NOTE: u16 = 0x927C;
 const PIXEL_X_DIMENSION: u16 = 0xA002;
 const PIXEL_Y_DIMENSION: u16 = 0xA003;
 const INTEROPERABILITY_DIRECTORY: u16 = 0xA005;
@@ -23,6 +24,8 @@ const SHORT: u16 = 3;
 const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 
+/// Most bytes of all tags together that are taken out of a file.
+pub(crate) const MOST_METADATA: usize = 64 << 20;
 /// Most entries of a directory that are believed.
 const MOST_ENTRIES: usize = 1024;
 
@@ -69,7 +72,11 @@ pub(crate) struct Block {
 
 impl Block {
     /// The block, if its header and first directory can be read.
-    pub(crate) fn parse(bytes: Vec<u8>) -> Option<Self> {
+    pub(crate) fn parse(mut bytes: Vec<u8>) -> Option<Self> {
+        // Some programs keep the mark of JPEG's segment in chunks of other formats.
+        if bytes.starts_with(b"Exif\0\0") {
+            bytes.drain(..6);
+        }
         let big_endian = match bytes.get(..4)? {
             b"II*\0" => false,
             b"MM\0*" => true,
@@ -113,9 +120,15 @@ impl Block {
 
     /// All tags but the pointers between directories.
     pub(crate) fn directories(&self) -> Directories {
+        // Many entries may point at the same bytes.
+        let left = std::cell::Cell::new(MOST_METADATA);
         let read = |at: Option<usize>| -> Vec<Entry> {
             let entries = at.and_then(|at| self.entries(at)).unwrap_or_default();
-            entries.into_iter().filter_map(|at| self.entry(at)).collect()
+            let taken = |at: usize| {
+                left.set(left.get().checked_sub(self.value_range(at)?.len())?);
+                self.entry(at)
+            };
+            entries.into_iter().filter_map(taken).collect()
         };
         let first = self.first();
         let exif = first.and_then(|first| self.directory(first, EXIF_DIRECTORY));
@@ -128,6 +141,13 @@ impl Block {
         directories.image.retain(|entry| ![EXIF_DIRECTORY, GPS_DIRECTORY].contains(&entry.tag));
         directories.exif.retain(|entry| entry.tag != INTEROPERABILITY_DIRECTORY);
         directories
+    }
+
+    /// The block without the maker's notes, which are what makes blocks large.
+    pub(crate) fn without_notes(&self) -> Self {
+        let mut directories = self.directories();
+        directories.exif.retain(|entry| entry.tag != MAKER_NOTE);
+        Self::of(&directories)
     }
 
     /// Sets the orientation to upright and returns what it was.

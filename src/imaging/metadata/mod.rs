@@ -6,7 +6,7 @@ mod xmp;
 
 use image::metadata::Orientation;
 
-pub(crate) use exif::{Block, Directories, Entry, reverse};
+pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
 pub(crate) use iptc::{from_image_resources, to_image_resources};
 
 /// Colour profile and descriptions of a picture, as raw blocks.
@@ -29,8 +29,8 @@ pub struct Metadata {
 
 impl Metadata {
     /// The metadata for a result of `size` pixels that `software` made of the picture: sizes are corrected, thumbnails of
-    /// the original dropped, and the software named. Makers' notes stay where they are, because what they point to counts
-    /// from the start of the block.
+    /// the original dropped, and the software named. Makers' notes stay where they are in the block, because what they
+    /// point to counts from its start.
     pub fn for_result(&self, size: [usize; 2], software: &str) -> Self {
         let mut metadata = self.clone();
         let mut block = self.exif.clone().and_then(Block::parse).unwrap_or_else(Block::empty);

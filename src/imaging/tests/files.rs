@@ -198,6 +198,38 @@ fn a_jpeg_that_is_cut_short_is_refused_and_one_with_more_after_it_is_not() {
     assert_eq!(largest_difference(&decode(&trailed, "trailed").unwrap(), &decode(&bytes, "whole").unwrap()), 0.0);
 }
 
+/// Light brighter than white: kept in floats, cut off elsewhere, and no business of alpha.
+#[test]
+fn light_beyond_white_is_kept_in_floats_and_cut_off_in_integers() {
+    let mut picture = Picture::from_planes(vec![Plane::new(2, 1, vec![255.0, 63.75])]);
+    picture.alpha = Some(Plane::new(2, 1, vec![255.0, 127.5]));
+    picture.depth = Depth::Float { white: 4.0 };
+    let tiff = decode(&encode(&picture, Format::Tiff, EncodeOptions::default()).unwrap(), "a.tif").unwrap();
+    assert!(largest_difference(&picture, &tiff) < 1e-3);
+    assert_eq!(tiff.depth, Depth::Float { white: 4.0 });
+    let png = decode(&encode(&picture, Format::Png, EncodeOptions::default()).unwrap(), "a.png").unwrap();
+    assert_eq!(png.planes[0].data, [255.0, 255.0], "4 and 1 are both white");
+    assert!((png.alpha.unwrap().data[1] - 127.5).abs() < 0.01);
+    picture.set_depth(Depth::Eight);
+    assert_eq!(picture.planes[0].data, [255.0, 255.0]);
+}
+
+#[test]
+fn sizes_are_told_as_the_picture_is_to_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.jpg", "a.png"] {
+        let mut turned = picture(3, false, Depth::Eight);
+        turned.metadata.exif = Some(exif(6));
+        let path = folder.path().join(name);
+        write(&path, &turned, EncodeOptions::default()).unwrap();
+        assert_eq!(dimensions(&path).unwrap(), (31, 18));
+        assert_eq!(dualres_imaging::upright_dimensions(&path).unwrap(), (18, 31), "{name}");
+    }
+    let path = folder.path().join("a.avif");
+    write(&path, &picture(3, true, Depth::Eight), EncodeOptions::default()).unwrap();
+    assert_eq!(dualres_imaging::upright_dimensions(&path).unwrap(), (31, 18));
+}
+
 /// Components one after the other, which some encoders write and some decoders read as black.
 #[test]
 fn a_jpeg_of_separate_components_is_read() {

@@ -7,6 +7,7 @@ mod prepare;
 mod say;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -34,10 +35,19 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let size = final_size(args)?;
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;
-    let found = Inputs::find(&args.inputs).map_err(Misuse)?;
-    let outputs = outputs::Outputs::new(args, &found.pictures)?;
+    let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
+    if let Some(folder) = args.table.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
+        // Told now, not after hours.
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Misuse(format!("cannot make the folder of the table ({error}): {}", folder.display())))?;
+    }
     let is_batch = found.pictures.len() > 1 || args.inputs.iter().any(|input| input.is_dir());
-    let journal = if is_batch { Some(open_journal(&args.output, &found.pictures)?) } else { None };
+    let outputs = outputs::Outputs::new(args, &found.pictures)?;
+    let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
+    if let Some(journal) = &journal {
+        leave_out_results(&mut found, args, journal);
+        remove_halves(&args.output, &found.pictures);
+    }
     let say = say::Say::new(args.json, is_batch, found.pictures.len());
     for problem in &found.problems {
         say.problem(problem);
@@ -55,27 +65,56 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         say,
     };
     let rows = pipeline::run(&work, found.pictures)?;
-    if let Some(path) = &args.table {
-        write_table(path, &rows)?;
-    }
+    let table = args.table.as_ref().map(|path| write_table(path, &rows));
     let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
     work.say.summary(&rows, found.foreign, found.problems.len());
+    table.transpose()?;
     let stopped = interrupt::flow().is_break();
     Ok(if failed || stopped { Outcome::Failed } else { Outcome::Done })
 }
 
-/// The record of the folder of results. What a killed run left half written is removed.
-fn open_journal(folder: &Path, inputs: &[Input]) -> anyhow::Result<Journal> {
+fn open_journal(folder: &Path) -> anyhow::Result<Journal> {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let journal = Journal::open(folder, &command)?;
+    Ok(Journal::open(folder, &command)?)
+}
+
+/// Results that lie among the pictures, because their folder is one of them or below one, are not enlarged again.
+fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) {
+    let named: Vec<PathBuf> = args.inputs.iter().filter_map(|input| input.canonicalize().ok()).collect();
+    let folders: Vec<PathBuf> = std::iter::once(&args.output)
+        .chain(&args.dual)
+        .chain(&args.consistency)
+        .filter_map(|folder| folder.canonicalize().ok())
+        .filter(|folder| !named.contains(folder))
+        .collect();
+    let results: HashSet<PathBuf> = journal.outputs().filter_map(|path| path.canonicalize().ok()).collect();
+    let proof_of = |path: &Path| {
+        let stem = path.file_stem()?.to_str()?;
+        let stem = stem.strip_suffix("_dual").or_else(|| stem.strip_suffix("_consistency"))?;
+        Some(results.iter().any(|result| result.file_stem().is_some_and(|of| of == stem)))
+    };
+    found.without(|path| {
+        let Ok(path) = path.canonicalize() else { return false };
+        let is_named = named.contains(&path);
+        !is_named
+            && (folders.iter().any(|folder| path.starts_with(folder))
+                || results.contains(&path)
+                || proof_of(&path).unwrap_or(false))
+    });
+}
+
+/// Removes what a killed run left half written.
+fn remove_halves(folder: &Path, inputs: &[Input]) {
     let mut folders: Vec<PathBuf> = inputs.iter().map(|input| folder.join(&input.below)).collect();
     folders.sort();
     folders.dedup();
     folders.iter().for_each(|folder| remove_leftovers(folder));
-    Ok(journal)
 }
 
 fn final_size(args: &UpscaleArgs) -> anyhow::Result<FinalSize> {
+    if !(args.dpi.is_finite() && args.dpi >= 1.0) {
+        return Err(Misuse(format!("--dpi {} makes no print", args.dpi)).into());
+    }
     let size = match (args.scale, args.width, args.height, args.long_side, &args.print) {
         (Some(factor), ..) => FinalSize::Factor(factor),
         (_, Some(width), ..) => FinalSize::Width(width),

@@ -1,7 +1,7 @@
 //! Where results go.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Outputs<'a> {
     args: &'a UpscaleArgs,
     into_folder: bool,
     taken: BTreeSet<PathBuf>,
+    /// The pictures themselves, which no result may replace.
+    originals: HashSet<PathBuf>,
 }
 
 impl<'a> Outputs<'a> {
@@ -68,7 +70,8 @@ impl<'a> Outputs<'a> {
                 Format::from_path(path).map_err(|error| Misuse(error.to_string()))?;
             }
         }
-        Ok(Self { args, into_folder, taken: BTreeSet::new() })
+        let originals = inputs.iter().filter_map(|input| input.path.canonicalize().ok()).collect();
+        Ok(Self { args, into_folder, taken: BTreeSet::new(), originals })
     }
 
     /// The format of the result of an input.
@@ -88,25 +91,32 @@ impl<'a> Outputs<'a> {
         let folder = self.args.output.join(&input.below);
         make_folder(&folder)?;
         let picture = match begun {
-            Some(begun) if self.taken.insert(begun.clone()) => begun,
+            Some(begun) if !self.is_original(&begun) && self.taken.insert(begun.clone()) => begun,
             _ => {
                 let name = naming::file_name(&self.args.name, facts).map_err(|reason| anyhow!("--name: {reason}"))?;
                 let extension = self.format(&input.path)?.extension();
                 self.free(folder.join(format!("{name}.{extension}")))
             }
         };
-        ensure!(!is_same(&picture, &input.path), "the output would replace the input: {}", input.path.display());
-        let name = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let beside = |folder: &Option<PathBuf>, what: &str| -> anyhow::Result<Option<PathBuf>> {
             let Some(folder) = folder.as_ref().map(|folder| folder.join(&input.below)) else { return Ok(None) };
             make_folder(&folder)?;
-            Ok(Some(folder.join(format!("{name}_{what}.png"))))
+            // Results of one name and two formats have two proofs.
+            let short = folder.join(format!("{stem}_{what}.png"));
+            Ok(Some(if self.taken.contains(&short) { folder.join(format!("{name}_{what}.png")) } else { short }))
         };
-        Ok(Targets {
-            dual: beside(&self.args.dual, "dual")?,
-            consistency: beside(&self.args.consistency, "consistency")?,
-            picture,
-        })
+        let (dual, consistency) = (beside(&self.args.dual, "dual")?, beside(&self.args.consistency, "consistency")?);
+        for path in dual.iter().chain(&consistency) {
+            ensure!(!self.is_original(path), "a proof would replace a picture: {}", path.display());
+            self.taken.insert(path.clone());
+        }
+        Ok(Targets { dual, consistency, picture })
+    }
+
+    fn is_original(&self, path: &Path) -> bool {
+        path.canonicalize().is_ok_and(|path| self.originals.contains(&path))
     }
 
     fn named(&self, input: &Path) -> anyhow::Result<Targets> {
@@ -133,7 +143,7 @@ impl<'a> Outputs<'a> {
         );
         let mut path = wanted.clone();
         let mut number = 2;
-        while (!self.args.overwrite && path.exists()) || !self.taken.insert(path.clone()) {
+        while (!self.args.overwrite && path.exists()) || self.is_original(&path) || !self.taken.insert(path.clone()) {
             path = wanted.with_file_name(format!("{stem}-{number}.{extension}"));
             number += 1;
         }

@@ -18,7 +18,7 @@ use dualres_imaging::{EncodeOptions, ImagingError};
 use super::{
     models::Models,
     outputs::Outputs,
-    prepare::{Prepared, Step, prepare},
+    prepare::{Prepared, Step, guarded, prepare},
     say::{Line, Say},
 };
 use crate::{
@@ -203,7 +203,7 @@ fn write_all(
 ) {
     for made in results {
         let path = made.prepared.input.path.clone();
-        match write(work, made) {
+        match guarded(|| write(work, made)) {
             Ok(row) => Work::locked(rows).push(row),
             Err(error) => {
                 if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
@@ -227,11 +227,14 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let Made { prepared, mut upscaled } = made;
     let Prepared { input, key, picture, targets, model, started, .. } = *prepared;
     let input_size = [picture.width(), picture.height()];
+    let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
     drop(picture);
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
     let encoding = work.encoding();
     dualres_imaging::write(&targets.picture, &upscaled.picture, encoding)?;
-    if let (Some(path), Some(reconstruction)) = (&targets.dual, upscaled.reconstructions.last()) {
+    if let (Some(path), Some(reconstruction)) = (&targets.dual, upscaled.reconstructions.last_mut()) {
+        // In the colours of the original, as the original is.
+        (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
         dualres_imaging::write(path, reconstruction, encoding)?;
     }
     if let (Some(path), Some(consistency)) = (&targets.consistency, &upscaled.consistency) {
@@ -242,7 +245,15 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let loop_psnr = report::finite(upscaled.loop_psnr);
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
         let bytes = std::fs::metadata(&targets.picture).map_or(0, |there| there.len());
-        let done = Done { output: targets.picture.clone(), bytes, size: output_size, loop_psnr, seconds };
+        let done = Done {
+            output: targets.picture.clone(),
+            bytes,
+            size: output_size,
+            loop_psnr,
+            seconds,
+            dual: targets.dual.is_some(),
+            consistency: targets.consistency.is_some(),
+        };
         Work::locked(journal).finish(key, done)?;
     }
     let (input, output) = (input.path.to_string_lossy(), targets.picture.to_string_lossy());

@@ -1,6 +1,10 @@
 //! A picture before it is run: read, planned, named, and with room on the disk.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::bail;
 use dualres_imaging::{Format, Picture};
@@ -15,7 +19,7 @@ use crate::{
     batch::{
         disk::{bytes, check_disk, most_bytes},
         inputs::Input,
-        journal::{self, Key},
+        journal::{self, Done, Key},
         outcome::Row,
         sizes::FinalSize,
     },
@@ -62,11 +66,19 @@ struct Settings<'a> {
 
 /// Prepares the input at `index`.
 pub(super) fn prepare(work: &Work<'_>, index: usize, input: Input) -> Step {
-    match try_to_prepare(work, index, &input) {
+    match guarded(|| try_to_prepare(work, index, &input)) {
         Ok(Ok(prepared)) => Step::Ready(prepared),
         Ok(Err(row)) => Step::Done(input, row),
         Err(error) => Step::Failed(input, error),
     }
+}
+
+/// Runs work on one picture. A decoder that panics must not end the batch: the picture has failed.
+pub(super) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        bail!("the program met something that it does not understand ({})", said.unwrap_or("no reason given"))
+    })
 }
 
 type Tried = anyhow::Result<Result<Box<Prepared>, Row>>;
@@ -76,7 +88,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
     let args = work.args;
     let mut picture = None;
     // The size decides about the model, the model about the settings, and these about what is done already.
-    let from = match dualres_imaging::dimensions(&input.path) {
+    let from = match dualres_imaging::upright_dimensions(&input.path) {
         Ok((width, height)) => [width, height],
         Err(_) => {
             // Reading says what is wrong; a header that tells no size may yet be read.
@@ -90,7 +102,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         models.ready(scale)?
     };
     let format = work.outputs().format(&input.path)?;
-    let mut key = None;
+    let (mut key, mut again) = (None, None);
     if let Some(journal) = &work.journal {
         let settings = Settings {
             weights: &model.fingerprint,
@@ -108,7 +120,10 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             .map_err(|source| dualres_imaging::ImagingError::Open { path: input.path.clone(), source })?;
         let found = Key { input: input.key(), content, settings: journal::settings_of(&settings) };
         let journal = Work::locked(journal);
-        if let Some(done) = journal.done(&found).filter(|_| !args.overwrite) {
+        let done = journal.done(&found).filter(|_| !args.overwrite);
+        let has_proofs =
+            |done: &Done| (done.dual || args.dual.is_none()) && (done.consistency || args.consistency.is_none());
+        if let Some(done) = done.filter(|done| has_proofs(done)) {
             return Ok(Err(Row {
                 state: "skipped",
                 output: args.output.join(&done.output).to_string_lossy().into_owned(),
@@ -119,13 +134,14 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
                 ..Row::failed(&input.path, String::new())
             }));
         }
+        // Made again for the sake of its proofs, under its name.
+        again = done.map(|done| args.output.join(&done.output));
         key = Some(found);
     }
     let picture = match picture {
         Some(picture) => picture,
         None => dualres_imaging::read(&input.path)?,
     };
-    // Only now is it known which way up the picture is.
     let from = [picture.width(), picture.height()];
     work.size.check(from, model.scale).map_err(|reason| anyhow::anyhow!("{reason}: {}", input.path.display()))?;
     let size = work.size.of(from, model.scale);
@@ -148,7 +164,10 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         index: index + 1,
         date: naming::today(),
     };
-    let begun = key.as_ref().and_then(|key| work.journal.as_ref().and_then(|journal| Work::locked(journal).begun(key)));
+    let begun = key
+        .as_ref()
+        .and_then(|key| work.journal.as_ref().and_then(|journal| Work::locked(journal).begun(key)))
+        .or(again);
     let targets = work.outputs().of(input, &facts, begun)?;
     check_disk(&targets.picture, &picture, size)?;
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
@@ -168,7 +187,7 @@ pub(super) fn warn_of_disk(
     let mut needed = 0;
     for input in inputs {
         // What cannot be read makes no result.
-        let Ok((width, height)) = dualres_imaging::dimensions(&input.path) else { continue };
+        let Ok((width, height)) = dualres_imaging::upright_dimensions(&input.path) else { continue };
         let from = [width, height];
         let format = args.format.map_or_else(|| Format::from_path(&input.path).unwrap_or(Format::Png), Format::from);
         let depth = args.depth.map(Into::into).unwrap_or_default();

@@ -63,6 +63,17 @@ pub(super) fn descriptions(file: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
     found
 }
 
+/// Width and height of the largest picture that the file speaks of: the whole one, be it coded in one piece or as a grid.
+pub(super) fn largest_extent(file: &[u8]) -> Option<(usize, usize)> {
+    let inside = |bytes, kind: &[u8; 4]| boxes(bytes).find(|found| found.kind == *kind).map(|found| found.content);
+    let properties = inside(inside(inside(file, b"meta")?.get(4..)?, b"iprp")?, b"ipco")?;
+    let extents = boxes(properties).filter(|found| found.kind == *b"ispe").filter_map(|found| {
+        let mut reader = Reader(found.content.get(4..)?);
+        Some((reader.number(4)? as usize, reader.number(4)? as usize))
+    });
+    extents.max_by_key(|(width, height)| width * height)
+}
+
 fn kinds(infos: &[u8]) -> Option<Vec<(u64, Kind)>> {
     let count_width = if *infos.first()? == 0 { 2 } else { 4 };
     let mut found = Vec::new();

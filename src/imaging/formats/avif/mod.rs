@@ -23,17 +23,23 @@ fn container(source: &mut impl Read) -> Result<AvifContext, String> {
     mp4parse::read_avif(source, ParseStrictness::Permissive).map_err(|error| format!("{error:?}"))
 }
 
-/// Width and height before orientation.
-pub(crate) fn dimensions(source: &mut impl Read) -> Result<(usize, usize), String> {
-    let context = container(source)?;
-    let frame = frame(context.primary_item_coded_data().ok_or("there is no picture in it")?)?;
-    Ok((frame.width() as usize, frame.height() as usize))
+/// Width and height before orientation, and the orientation; from the boxes, without decoding.
+pub(crate) fn header(source: &mut impl Read) -> Result<(usize, usize, Orientation), String> {
+    let file = bytes_of(source)?;
+    let context = container(&mut file.as_slice())?;
+    let (width, height) = items::largest_extent(&file).ok_or("it does not say how large it is")?;
+    Ok((width, height, orientation(&context)))
+}
+
+fn bytes_of(source: &mut impl Read) -> Result<Vec<u8>, String> {
+    let mut file = Vec::new();
+    source.take(MOST_BYTES).read_to_end(&mut file).map_err(|error| error.to_string())?;
+    Ok(file)
 }
 
 /// Reads the primary picture and the orientation it is to be seen in.
 pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), String> {
-    let mut file = Vec::new();
-    source.take(MOST_BYTES).read_to_end(&mut file).map_err(|error| error.to_string())?;
+    let file = bytes_of(source)?;
     let context = container(&mut file.as_slice())?;
     let coded = context.primary_item_coded_data().ok_or("there is no picture in it, or it is made of a grid")?;
     let frame_of_colour = frame(coded)?;

@@ -24,6 +24,8 @@ use crate::{
 /// Extra samples that the colours have been multiplied by.
 const ASSOCIATED_ALPHA: u16 = 1;
 const FLOAT: u16 = 3;
+/// Colours, alpha and what programs add to them; more are no photograph.
+const MOST_CHANNELS: usize = 8;
 
 /// Why a TIFF file was not read.
 pub(crate) enum Refusal {
@@ -37,6 +39,13 @@ impl From<TiffError> for Refusal {
     fn from(error: TiffError) -> Self {
         Self::Damaged(error.to_string())
     }
+}
+
+/// Width and height before orientation, and the orientation.
+pub(crate) fn header<R: BufRead + Seek>(source: R) -> Result<(u32, u32, Orientation), String> {
+    let mut decoder = Decoder::new(source).map_err(|error| error.to_string())?;
+    let (width, height) = decoder.dimensions().map_err(|error| error.to_string())?;
+    Ok((width, height, tags::orientation(&mut decoder)))
 }
 
 /// Reads the first picture of a file, with the orientation it is stored in.
@@ -96,6 +105,9 @@ fn pixels<R: BufRead + Seek>(
         _ => return Err(unsupported()),
     };
     let channels = usize::from(colour.num_samples());
+    if channels > MOST_CHANNELS {
+        return Err(unsupported());
+    }
     let mut result = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut result)?;
     let wide = if is_indexed { 1.0 } else { 255.0 };
@@ -124,9 +136,9 @@ fn pixels<R: BufRead + Seek>(
             values.into_iter().map(|value| (f64::from(value) * 255.0 / f64::from(u32::MAX)) as f32).collect(),
             Depth::Sixteen,
         ),
-        DecodingResult::F16(values) => floats(values.into_iter().map(f32::from).collect()),
-        DecodingResult::F32(values) if is_float => floats(values),
-        DecodingResult::F64(values) if is_float => floats(values.into_iter().map(|value| value as f32).collect()),
+        DecodingResult::F16(values) => (floats(values.into_iter().map(f32::from)), SCENE),
+        DecodingResult::F32(values) if is_float => (floats(values.into_iter()), SCENE),
+        DecodingResult::F64(values) if is_float => (floats(values.into_iter().map(|value| value as f32)), SCENE),
         _ => return Err(unsupported()),
     };
     let count = width * height;
@@ -154,24 +166,32 @@ fn pixels<R: BufRead + Seek>(
         _ => {}
     }
     if let (Some(alpha), Some(ASSOCIATED_ALPHA)) = (&alpha, extra) {
+        let most = if is_float { f32::INFINITY } else { 255.0 };
         for plane in &mut planes {
             for (sample, &coverage) in plane.iter_mut().zip(alpha) {
-                *sample = if coverage > 0.0 { (*sample * 255.0 / coverage).min(255.0) } else { 0.0 };
+                *sample = if coverage > 0.0 { (*sample * 255.0 / coverage).min(most) } else { 0.0 };
             }
         }
     }
+    let mut depth = depth;
+    if depth == SCENE {
+        let brightest = planes.iter().flatten().copied().fold(255.0, f32::max);
+        planes.iter_mut().flatten().for_each(|sample| *sample *= 255.0 / brightest);
+        depth = Depth::Float { white: brightest / 255.0 };
+    }
     let plane = |data| Plane::new(width, height, data);
     let mut picture = Picture::from_planes(planes.into_iter().map(plane).collect());
-    picture.alpha = alpha.map(plane);
+    picture.alpha = alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| coverage.min(255.0)).collect()));
     picture.depth = depth;
     Ok(picture)
 }
 
-/// Floats around [0, 1]. Light beyond white is kept: the brightest sample becomes 255 and is remembered.
-fn floats(values: Vec<f32>) -> (Vec<f32>, Depth) {
-    let brightest = values.iter().copied().filter(|value| value.is_finite()).fold(1.0, f32::max);
-    let scaled = |value: f32| if value.is_finite() { (value / brightest).max(0.0) * 255.0 } else { 0.0 };
-    (values.into_iter().map(scaled).collect(), Depth::Float { white: brightest })
+/// Floats as files have them, before it is known how bright the brightest colour is.
+const SCENE: Depth = Depth::Float { white: 1.0 };
+
+/// Floats around [0, 1] as samples around [0, 255]. Light beyond white is kept; what is no number is black.
+fn floats(values: impl Iterator<Item = f32>) -> Vec<f32> {
+    values.map(|value| if value.is_finite() { value.max(0.0) * 255.0 } else { 0.0 }).collect()
 }
 
 /// Samples of fewer than eight bits; rows begin with a byte.

@@ -10,7 +10,7 @@ use tiff::{
 
 use crate::{
     Metadata,
-    metadata::{Block, Directories, Entry, from_image_resources},
+    metadata::{Block, Directories, Entry, MOST_METADATA, from_image_resources},
 };
 
 pub(super) const XMP: Tag = Tag::Unknown(700);
@@ -32,8 +32,7 @@ pub(super) fn is_structure(tag: u16) -> bool {
 }
 
 pub(super) fn metadata<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> (Metadata, Orientation) {
-    let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
-    let orientation = orientation.and_then(Orientation::from_exif);
+    let orientation = orientation(decoder);
     let mut blob = |tag: Tag| {
         let mut value = ValueBuffer::empty(Type::BYTE);
         decoder.image_ifd().find_tag_buf(tag, &mut value).ok().flatten()?;
@@ -59,7 +58,13 @@ pub(super) fn metadata<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> (Metadata
     let (x, y) = (number(decoder, Tag::XResolution), number(decoder, Tag::YResolution));
     let density = x.zip(y).zip(per_inch).map(|((x, y), per_inch)| [x * per_inch, y * per_inch]);
     let exif = exif(decoder).map(|directories| Block::of(&directories).into_bytes());
-    (Metadata { icc, exif, xmp, iptc, density }, orientation.unwrap_or(Orientation::NoTransforms))
+    (Metadata { icc, exif, xmp, iptc, density }, orientation)
+}
+
+/// How the picture is to be turned.
+pub(super) fn orientation<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Orientation {
+    let stated = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
+    stated.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }
 
 fn exif<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Option<Directories> {
@@ -89,10 +94,13 @@ fn exif<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> Option<Directories> {
 fn entries<R: BufRead + Seek>(decoder: &mut Decoder<R>, directory: &tiff::Directory) -> Vec<Entry> {
     let tags: Vec<Tag> = directory.iter().map(|(tag, _)| tag).collect();
     let mut reader = decoder.read_directory_tags(directory);
+    // Many tags may point at the same bytes.
+    let mut left = MOST_METADATA;
     let read = |tag: Tag| {
         let mut value = ValueBuffer::empty(Type::BYTE);
         reader.find_tag_buf(tag, &mut value).ok()??;
         value.set_byte_order(ByteOrder::LittleEndian);
+        left = left.checked_sub(value.as_bytes().len())?;
         let kind = value.data_type().to_u16();
         // The types of large files do not exist in EXIF.
         (kind <= 13 && !value.as_bytes().is_empty()).then(|| Entry {

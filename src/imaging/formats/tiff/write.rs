@@ -85,7 +85,7 @@ fn write<K: TiffKind>(encoder: TiffEncoder<&mut Cursor<Vec<u8>>, K>, picture: &P
             }
         }
         Depth::Float { white } => {
-            let data = samples::float(&planes, white);
+            let data = samples::float(picture, white);
             match planes.len() {
                 1 => write_as::<colortype::Gray32Float, K>(encoder, picture, &data),
                 2 => write_as::<GrayAlpha<f32>, K>(encoder, picture, &data),
