@@ -198,6 +198,20 @@ fn a_jpeg_that_is_cut_short_is_refused_and_one_with_more_after_it_is_not() {
     assert_eq!(largest_difference(&decode(&trailed, "trailed").unwrap(), &decode(&bytes, "whole").unwrap()), 0.0);
 }
 
+/// What fuzzing found (`fuzz/`): each file once made the program fail.
+#[test]
+fn files_found_by_fuzzing_do_no_harm() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/found");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // Refused or read: either is well, a panic or a long wait for memory is not.
+        let _ = (read(&path), dimensions(&path));
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
 /// Light brighter than white: kept in floats, cut off elsewhere, and no business of alpha.
 #[test]
 fn light_beyond_white_is_kept_in_floats_and_cut_off_in_integers() {

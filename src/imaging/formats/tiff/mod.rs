@@ -72,15 +72,20 @@ pub(crate) fn decode<R: BufRead + Seek>(mut source: R) -> Result<(Picture, Orien
 
 /// `is_indexed`: gray samples are indices into the palette.
 fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Picture, Orientation), Refusal> {
-    let mut limits = Limits::default();
-    limits.decoding_buffer_size = (MAX_PIXELS * 16) as usize;
-    limits.intermediate_buffer_size = (MAX_PIXELS * 16) as usize;
-    limits.ifd_value_size = 256 << 20;
-    let mut decoder = Decoder::new(source)?.with_limits(limits);
+    let mut decoder = Decoder::new(source)?;
     let (width, height) = decoder.dimensions()?;
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    let pixels_in_all = u64::from(width) * u64::from(height);
+    if pixels_in_all > MAX_PIXELS {
         return Err(Refusal::TooLarge(width, height));
     }
+    // What a small picture takes, whatever its strips and tiles claim.
+    let most = (pixels_in_all * 32) as usize + (64 << 20);
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = most;
+    limits.intermediate_buffer_size = most;
+    // The decoder makes 32 bytes of each value.
+    limits.ifd_value_size = 16 << 20;
+    let mut decoder = decoder.with_limits(limits);
     let mut picture = pixels(&mut decoder, width as usize, height as usize, is_indexed)?;
     let (metadata, orientation) = tags::metadata(&mut decoder);
     let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
