@@ -50,7 +50,8 @@ pub(crate) enum PoolingArg {
 /// Enlarge pictures
 ///
 /// Each result goes back through the model's dual network and is compared with the input: loop_psnr says how well it
-/// kept to the picture, before the result is rounded to the bits of the file. Orientation is applied; colour profile, EXIF,
+/// kept to the picture, before the result is rounded to the bits of the file; expected_psnr how near it should be to the
+/// true large picture, by what is known of the model's errors. Orientation is applied; colour profile, EXIF,
 /// XMP, IPTC and density of the input are kept.
 ///
 /// Folders are gone through with their sub-folders, which the output keeps. Such a batch writes a record beside its results
@@ -109,6 +110,10 @@ pub(crate) struct UpscaleArgs {
     /// Also write where the reconstruction differs from the input, as a heat map; a folder for several inputs
     #[arg(long, value_name = "PATH")]
     pub(crate) consistency: Option<PathBuf>,
+    /// Also write how large an error is expected where, as a heat map of 0 to 16 gray levels at the input's size; a folder
+    /// for several inputs
+    #[arg(long, value_name = "PATH")]
+    pub(crate) expected_error: Option<PathBuf>,
     /// Format of results in an output folder; that of each input if not given
     #[arg(long, value_enum)]
     pub(crate) format: Option<FormatArg>,
@@ -136,6 +141,17 @@ pub(crate) struct UpscaleArgs {
     /// Report one JSON object a line and file, and a summary of a batch
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl UpscaleArgs {
+    /// Files or folders of the proofs that are asked for, with what is put behind the names of pictures.
+    pub(crate) fn proofs(&self) -> [(&'static str, Option<&PathBuf>); 3] {
+        [
+            ("dual", self.dual.as_ref()),
+            ("consistency", self.consistency.as_ref()),
+            ("expected", self.expected_error.as_ref()),
+        ]
+    }
 }
 
 /// Sides that make sense.
@@ -180,10 +196,12 @@ pub(crate) enum FormatArg {
     /// PNG
     Png,
     /// JPEG
+    #[value(alias = "jpeg")]
     Jpg,
     /// WebP, lossless
     Webp,
     /// TIFF
+    #[value(alias = "tiff")]
     Tif,
     /// AVIF, in sRGB
     Avif,
@@ -542,6 +560,25 @@ pub(crate) enum ModelsCommand {
         /// For ONNX: which of the networks
         #[arg(long, value_enum, default_value_t = ExportPart::Upscaler)]
         part: ExportPart,
+    },
+    /// Measure how large a model's errors are on pictures with a known truth, so that it can tell what to expect
+    ///
+    /// Training and compression do so at their end; this is for models from elsewhere. The file is written anew.
+    #[command(after_help = "Examples:
+  dualres models calibrate drn-s-x4.safetensors --hr photos/
+  dualres models calibrate photo-x2.safetensors --hr photos/ --degradation photo")]
+    Calibrate {
+        /// Model file
+        file: PathBuf,
+        /// Folders of high-resolution pictures
+        #[arg(long, num_args = 1.., value_name = "DIR", required = true)]
+        hr: Vec<PathBuf>,
+        /// What is done to the inputs on top of bicubic reduction
+        #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+        degradation: DegradationArg,
+        /// Device: auto, cpu, gpu, or a part of its name
+        #[arg(long, value_name = "DEVICE", default_value = "auto")]
+        device: String,
     },
     /// Convert an official DRN checkpoint (.pt) to a model file
     #[command(after_help = "Examples:

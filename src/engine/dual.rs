@@ -7,7 +7,7 @@ use dualres_imaging::{
 use dualres_network::DualModel;
 
 use crate::{
-    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency, memory,
+    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency, expected_error, expected_psnr, memory,
     planes::paste,
     tiles::cut_beyond,
     upscale::{gray_if, halving, run, seen, stop, to_samples},
@@ -59,9 +59,17 @@ impl Upscaler {
             reconstructions = self.reconstruct(&result, observe)?;
         }
         let at_input_size = reconstructions.last();
+        let calibration = self.model.description.error_calibration.as_ref();
+        let expected = at_input_size.zip(calibration).and_then(|(reconstruction, calibration)| {
+            let error = expected_error(input, &result, reconstruction, calibration)?;
+            Some((expected_psnr(&error, calibration), error))
+        });
+        let (expected_psnr, expected_error) = expected.unzip();
         Ok(Upscaled {
             consistency: at_input_size.map(|r| consistency::map(input, r)),
             loop_psnr: at_input_size.map(|r| consistency::loop_psnr(input, r)),
+            expected_error,
+            expected_psnr,
             picture: result,
             reconstructions,
             retried_tiles: 0,

@@ -2,13 +2,15 @@
 //!
 //! A picture is run through the network in tiles chosen from the memory there is, and the result goes back through
 //! the dual models to the input's size. Where the reconstruction differs from the input, the network has changed the
-//! picture: the consistency map says where, the loop PSNR how much.
+//! picture: the consistency map says where, the loop PSNR how much. What error a result has without a truth to compare it
+//! with is expected from more than that, by weights that come with the model.
 //!
 //! The library reports and is cancelled through one closure; it prints nothing and starts no threads of its own.
 
 mod consistency;
 mod dual;
 mod error;
+mod expected;
 mod memory;
 mod passes;
 mod planes;
@@ -17,6 +19,7 @@ mod upscale;
 
 pub use consistency::{HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference};
 pub use error::{EngineError, Result};
+pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use passes::{MOST_PASSES, passes_to};
 pub use tiles::HALO;
 pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};

@@ -54,6 +54,8 @@ impl Upscaler {
                 reconstructions: Vec::new(),
                 consistency: None,
                 loop_psnr: None,
+                expected_error: None,
+                expected_psnr: None,
                 retried_tiles: 0,
             });
         };
@@ -74,6 +76,8 @@ impl Upscaler {
             let back = upscaled.reconstructions.last();
             upscaled.consistency = back.map(|back| consistency::map(picture, back));
             upscaled.loop_psnr = back.map(|back| consistency::loop_psnr(picture, back));
+            // Known for one pass only.
+            (upscaled.expected_error, upscaled.expected_psnr) = (None, None);
         }
         if [upscaled.picture.width(), upscaled.picture.height()] != size {
             upscaled.picture = resize::resample(&upscaled.picture, size[0], size[1]);

@@ -108,6 +108,11 @@ pub struct Upscaled {
     pub consistency: Option<Plane>,
     /// PSNR between input and reconstruction by [`crate::LOOP_RULE`], in dB.
     pub loop_psnr: Option<f64>,
+    /// Expected error in luma at each input pixel, in gray levels: of what the network made of the input in one pass, if
+    /// its model has been calibrated.
+    pub expected_error: Option<Plane>,
+    /// PSNR on luma in dB that goes with it.
+    pub expected_psnr: Option<f64>,
     /// Tiles that had to be run again on the CPU because the device gave values that are not numbers.
     pub retried_tiles: usize,
 }

@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod error;
 pub mod file;
+pub mod filter;
 mod folders;
 mod foreign;
 mod formats;

@@ -11,6 +11,7 @@
 mod architecture;
 mod attention;
 mod blocks;
+mod calibration;
 pub mod cost;
 pub mod device;
 mod drn;
@@ -26,6 +27,7 @@ mod weights;
 
 pub use architecture::{Architecture, MAX_SCALE, Preset, Unit, UnitKind, UnitLayers};
 pub use attention::Pooling;
+pub use calibration::ErrorCalibration;
 pub use drn::{Drn, Pass};
 pub use dual::DualModel;
 pub use error::{NetworkError, Result};

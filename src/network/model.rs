@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, Drn, DualModel, NetworkError, Pooling, Result, Weight, Weights};
+use crate::{Architecture, Drn, DualModel, ErrorCalibration, NetworkError, Pooling, Result, Weight, Weights};
 
 /// Version of the file format.
 const FORMAT: u32 = 1;
@@ -54,6 +54,9 @@ pub struct Description {
     /// Measured quality.
     #[serde(default)]
     pub metrics: Vec<Metric>,
+    /// How to expect the error of its results; absent if nobody measured it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_calibration: Option<ErrorCalibration>,
     /// Licence of the weights.
     pub licence: String,
 }
@@ -70,6 +73,7 @@ impl Description {
             pixel_range: [0.0, 255.0],
             training: serde_json::Value::Null,
             metrics: Vec::new(),
+            error_calibration: None,
             licence: "unknown".into(),
         }
     }

@@ -201,3 +201,21 @@ impl Store {
         Ok(Pyramid { levels: pyramid(&picture, self.scale).iter().map(Rgb8::from_picture).collect() })
     }
 }
+
+/// The names of folders; of files, those of the folders they lie in, each once.
+pub(crate) fn names_of(sources: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for source in sources {
+        let folder = if source.is_file() { source.parent().unwrap_or(source) } else { source };
+        let name = last_of(folder);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The last part of a path.
+pub(crate) fn last_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,10 +1,13 @@
 //! Measuring a model on pictures by the rules of the benchmarks.
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
-use dualres_engine::{Event, Options, PoolingChoice, Upscaler};
+use dualres_engine::{Event, Options, PoolingChoice, Upscaler, true_error};
 use dualres_imaging::{
-    Picture,
+    Picture, Plane,
     psnr::{PsnrRule, psnr},
     resize::{Samples, imresize_picture},
     ssim::ssim_y,
@@ -12,7 +15,7 @@ use dualres_imaging::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Degradation, Result, TrainingError,
+    Degradation, Result, TrainingError, correlation,
     dataset::{listed, pictures_of, pyramid},
 };
 
@@ -27,6 +30,16 @@ pub struct Scores {
     pub loop_psnr: Option<f64>,
     /// PSNR on luma of bicubic enlargement in dB, for comparison.
     pub bicubic_psnr_y: f64,
+    /// PSNR on luma in dB that was expected without the truth; absent if the model has not been calibrated.
+    #[serde(default)]
+    pub expected_psnr: Option<f64>,
+    /// Spearman's correlation of consistency map and true error in windows of [`correlation::WINDOW`] squared pixels of the
+    /// input; absent without dual models and for pictures of fewer than three windows.
+    #[serde(default)]
+    pub consistency_correlation: Option<f64>,
+    /// The same of expected and true error.
+    #[serde(default)]
+    pub expected_correlation: Option<f64>,
 }
 
 /// Measures of one picture.
@@ -46,6 +59,10 @@ pub struct Evaluation {
     pub images: Vec<ImageScore>,
     /// Means over the pictures.
     pub mean: Scores,
+    /// Spearman's correlation over the pictures of loop PSNR and PSNR: whether a low one finds the bad results.
+    pub loop_psnr_correlation: Option<f64>,
+    /// The same of expected PSNR and PSNR.
+    pub expected_psnr_correlation: Option<f64>,
     /// How it was measured.
     pub rule: String,
 }
@@ -79,12 +96,8 @@ pub fn evaluate(
     }
     let mut images = Vec::with_capacity(paths.len());
     for (index, path) in paths.into_iter().enumerate() {
-        let mut picture = dualres_imaging::read(&path)?;
-        if let Some(side) = measuring.crop {
-            let (width, height) = (picture.width().min(side), picture.height().min(side));
-            picture = picture.crop((picture.width() - width) / 2, (picture.height() - height) / 2, width, height);
-        }
-        let scores = score(upscaler, &picture, measuring, index)
+        let scores = Case::read(&path, scale, measuring, index)
+            .and_then(|case| score(upscaler, &case, measuring))
             .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let image = ImageScore { name, scores };
@@ -93,7 +106,15 @@ pub fn evaluate(
         }
         images.push(image);
     }
-    Ok(Evaluation { mean: mean(&images), images, rule: rule(scale, measuring.degradation) })
+    let across = |get: &dyn Fn(&Scores) -> Option<f64>| {
+        let all: Option<Vec<f64>> = images.iter().map(|image| get(&image.scores)).collect();
+        let psnr: Vec<f64> = images.iter().map(|image| image.scores.psnr_y).collect();
+        all.and_then(|values| correlation::spearman(&values, &psnr))
+    };
+    let loop_psnr_correlation = across(&|scores| scores.loop_psnr);
+    let expected_psnr_correlation = across(&|scores| scores.expected_psnr);
+    let (mean, rule) = (mean(&images), rule(scale, measuring.degradation));
+    Ok(Evaluation { mean, images, loop_psnr_correlation, expected_psnr_correlation, rule })
 }
 
 /// Smallest side in high-resolution pixels of a picture that can be measured: SSIM needs its window within what is left
@@ -120,32 +141,54 @@ pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
 /// Seed of what is done to the inputs of a measurement.
 const DEGRADATION_SEED: u64 = 2024;
 
-fn score(upscaler: &Upscaler, picture: &Picture, measuring: Measuring, index: usize) -> Result<Scores> {
-    let scale = upscaler.model().description.architecture.scale;
-    if picture.width() < scale || picture.height() < scale {
-        let (width, height) = (picture.width(), picture.height());
-        return Err(dualres_imaging::ImagingError::TooSmall { width, height, shave: scale }.into());
+/// A picture to measure on: what the network sees, and the truth.
+pub(crate) struct Case {
+    pub(crate) input: Picture,
+    pub(crate) truth: Picture,
+}
+
+impl Case {
+    /// `index` decides what a degradation does to the picture.
+    pub(crate) fn read(path: &Path, scale: usize, measuring: Measuring, index: usize) -> Result<Self> {
+        let mut picture = dualres_imaging::read(path)?;
+        if let Some(side) = measuring.crop {
+            let (width, height) = (picture.width().min(side), picture.height().min(side));
+            picture = picture.crop((picture.width() - width) / 2, (picture.height() - height) / 2, width, height);
+        }
+        if picture.width() < scale || picture.height() < scale {
+            let (width, height) = (picture.width(), picture.height());
+            return Err(dualres_imaging::ImagingError::TooSmall { width, height, shave: scale }.into());
+        }
+        // Benchmarks mix gray and colour files; all are measured as colour.
+        let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
+        let mut levels = pyramid(&colour, scale);
+        let truth = levels.pop().expect("a pyramid has levels");
+        let input = match measuring.degradation {
+            Some(degradation) => degradation.degrade(&levels[0], DEGRADATION_SEED, index as u64)?,
+            None => levels.swap_remove(0),
+        };
+        Ok(Self { input, truth })
     }
-    // Benchmarks mix gray and colour files; all are measured as colour.
-    let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
-    let mut levels = pyramid(&colour, scale);
-    let full = levels.pop().expect("a pyramid has levels");
-    let input = match measuring.degradation {
-        Some(degradation) => degradation.degrade(&levels[0], DEGRADATION_SEED, index as u64)?,
-        None => levels.swap_remove(0),
-    };
-    let input = &input;
+}
+
+fn score(upscaler: &Upscaler, Case { input, truth }: &Case, measuring: Measuring) -> Result<Scores> {
+    let scale = upscaler.model().description.architecture.scale;
     let options = Options { pooling: measuring.pooling, ..Options::default() };
     let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
     let mut result = upscaled.picture;
     result.quantize();
     let bicubic = imresize_picture(input, scale as f64, Samples::Uint8);
     let rule = PsnrRule::BenchmarkY { scale };
+    let error = true_error(&result, truth, scale);
+    let against_truth = |map: Option<&Plane>| map.and_then(|map| correlation::of_maps(map, &error));
     Ok(Scores {
-        psnr_y: psnr(&result, &full, rule)?,
-        ssim_y: ssim_y(&result, &full, rule.shave())?,
+        psnr_y: psnr(&result, truth, rule)?,
+        ssim_y: ssim_y(&result, truth, rule.shave())?,
         loop_psnr: upscaled.loop_psnr,
-        bicubic_psnr_y: psnr(&bicubic, &full, rule)?,
+        bicubic_psnr_y: psnr(&bicubic, truth, rule)?,
+        expected_psnr: upscaled.expected_psnr,
+        consistency_correlation: against_truth(upscaled.consistency.as_ref()),
+        expected_correlation: against_truth(upscaled.expected_error.as_ref()),
     })
 }
 
@@ -154,11 +197,21 @@ fn mean(images: &[ImageScore]) -> Scores {
     let of = |get: &dyn Fn(&Scores) -> f64| {
         images.iter().map(|image| get(&image.scores).min(MOST_DECIBELS)).sum::<f64>() / count
     };
-    let loops: Option<Vec<f64>> = images.iter().map(|image| image.scores.loop_psnr).collect();
+    let if_all = |get: &dyn Fn(&Scores) -> Option<f64>| {
+        let values: Option<Vec<f64>> = images.iter().map(|image| get(&image.scores)).collect();
+        values.map(|values| values.iter().map(|value| value.min(MOST_DECIBELS)).sum::<f64>() / count)
+    };
+    let of_those = |get: &dyn Fn(&Scores) -> Option<f64>| {
+        let values: Vec<f64> = images.iter().filter_map(|image| get(&image.scores)).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
     Scores {
         psnr_y: of(&|s| s.psnr_y),
         ssim_y: of(&|s| s.ssim_y),
-        loop_psnr: loops.map(|values| values.iter().map(|psnr| psnr.min(MOST_DECIBELS)).sum::<f64>() / count),
+        loop_psnr: if_all(&|s| s.loop_psnr),
         bicubic_psnr_y: of(&|s| s.bicubic_psnr_y),
+        expected_psnr: if_all(&|s| s.expected_psnr),
+        consistency_correlation: of_those(&|s| s.consistency_correlation),
+        expected_correlation: of_those(&|s| s.expected_correlation),
     }
 }

@@ -6,7 +6,9 @@
 //! at all, and go on after an interruption with the losses they would have had.
 
 mod adam;
+mod calibrate;
 mod config;
+pub mod correlation;
 mod dataset;
 mod degradation;
 mod error;
@@ -17,6 +19,7 @@ mod sampler;
 mod state;
 
 pub use adam::Optimizers;
+pub use calibrate::calibrate;
 pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
 pub use degradation::Degradation;

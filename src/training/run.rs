@@ -1,12 +1,6 @@
 //! The training loop.
 
-use std::{
-    fs,
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
@@ -18,6 +12,8 @@ use serde_json::json;
 use crate::{
     Distillation, PictureSet, Result, TrainConfig, TrainingError,
     adam::Optimizers,
+    calibrate::calibrate,
+    dataset::{last_of, names_of},
     evaluate::{Measuring, evaluate, rule},
     log::{Log, Row},
     sampler::{Lesson, Prefetcher},
@@ -154,6 +150,9 @@ pub fn train(
             session.save()?;
         }
     }
+    if flow.is_continue() {
+        session.calibrate_best(observe)?;
+    }
     Ok(session.position.best)
 }
 
@@ -273,6 +272,36 @@ impl<'a> Session<'a> {
         Ok(Progress { step, steps, loss: total, primal, dual, skipped, images_per_second: 0.0, lr })
     }
 
+    fn measuring(&self) -> Measuring {
+        let config = self.config;
+        Measuring { crop: config.validation_crop, degradation: config.degradation, ..Measuring::default() }
+    }
+
+    /// Lets the best model know how to expect its errors.
+    fn calibrate_best(&self, observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>) -> Result<()> {
+        let path = self.folder.join(BEST_FILE);
+        if self.config.validation.is_empty() || !path.exists() {
+            return Ok(());
+        }
+        let mut model = Model::read(&path, &self.compute.open()?)?;
+        if model.description.error_calibration.is_some() {
+            return Ok(());
+        }
+        let upscaler = Upscaler::new(&model, self.compute)?;
+        let go_on = &mut || ControlFlow::Continue(());
+        match calibrate(&upscaler, &self.config.validation, self.measuring(), go_on) {
+            Ok(calibration) => {
+                model.description.error_calibration = calibration;
+                write_atomically(&path, &model.to_bytes())?;
+            }
+            // As for validation: the weights are there.
+            Err(error) => {
+                let _ = observe(&TrainEvent::Warning(format!("errors cannot be expected: {error}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The model of the averaged weights, on the training device.
     fn averaged(&self) -> Result<Model> {
         let mut description = self.model.description.clone();
@@ -296,9 +325,7 @@ impl<'a> Session<'a> {
             model.duals.clear();
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
-        let Self { config, .. } = self;
-        let measuring =
-            Measuring { crop: config.validation_crop, degradation: config.degradation, ..Measuring::default() };
+        let measuring = self.measuring();
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let evaluation = match evaluate(&upscaler, &self.config.validation, measuring, go_on) {
             Ok(evaluation) => evaluation,
@@ -383,23 +410,6 @@ fn describe(config: &TrainConfig) -> Description {
     }
     description.training = settings;
     description
-}
-
-fn last_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The names of folders; of files, those of the folders they lie in, each once.
-fn names_of(sources: &[PathBuf]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for source in sources {
-        let folder = if source.is_file() { source.parent().unwrap_or(source) } else { source };
-        let name = last_of(folder);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// A random model, or the weights of a model file.

@@ -113,6 +113,9 @@ pub struct Done {
     pub size: [usize; 2],
     /// Loop PSNR in dB; absent without dual models or for a perfect loop.
     pub loop_psnr: Option<f64>,
+    /// Expected PSNR in dB; absent for models whose errors are not known.
+    #[serde(default)]
+    pub expected_psnr: Option<f64>,
     /// File to file.
     pub seconds: f64,
     /// Whether the dual reconstruction was written too.
@@ -121,6 +124,9 @@ pub struct Done {
     /// Whether the consistency map was written too.
     #[serde(default)]
     pub consistency: bool,
+    /// Whether the map of the expected error was written too.
+    #[serde(default)]
+    pub expected_error: bool,
 }
 
 /// The record of a folder of results, held by one run at a time.
@@ -296,9 +302,11 @@ mod tests {
             bytes: 5,
             size: [2, 1],
             loop_psnr: Some(40.5),
+            expected_psnr: None,
             seconds: 0.1,
             dual: false,
             consistency: false,
+            expected_error: false,
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Row {
     pub height: Option<usize>,
     /// Loop PSNR in dB.
     pub loop_psnr: Option<f64>,
+    /// Expected PSNR in dB.
+    pub expected_psnr: Option<f64>,
     /// File to file.
     pub seconds: Option<f64>,
     /// Why it failed.
@@ -35,17 +37,46 @@ impl Row {
             width: None,
             height: None,
             loop_psnr: None,
+            expected_psnr: None,
             seconds: None,
             error,
         }
     }
 }
 
-/// Puts failures first, then the pictures that kept least to their originals.
+/// What doubt in a result is told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The error that is expected of it, which finds bad results better.
+    ExpectedPsnr,
+    /// How well it kept to its original, for models whose errors are not known.
+    LoopPsnr,
+}
+
+impl Doubt {
+    /// What these rows can be compared by.
+    pub fn of(rows: &[Row]) -> Self {
+        let proven = |row: &&Row| row.loop_psnr.is_some();
+        let expected = rows.iter().filter(proven).all(|row| row.expected_psnr.is_some());
+        if expected && rows.iter().any(|row| row.expected_psnr.is_some()) { Self::ExpectedPsnr } else { Self::LoopPsnr }
+    }
+
+    /// A row's number in dB.
+    pub fn decibels(self, row: &Row) -> Option<f64> {
+        match self {
+            Self::ExpectedPsnr => row.expected_psnr,
+            Self::LoopPsnr => row.loop_psnr,
+        }
+    }
+}
+
+/// Puts failures first, then the results most in doubt.
 pub fn most_doubtful_first(rows: &mut [Row]) {
+    let by = Doubt::of(rows);
     rows.sort_by(|a, b| {
-        let doubt =
-            |row: &Row| if row.state == "failed" { f64::NEG_INFINITY } else { row.loop_psnr.unwrap_or(f64::INFINITY) };
+        let doubt = |row: &Row| {
+            if row.state == "failed" { f64::NEG_INFINITY } else { by.decibels(row).unwrap_or(f64::INFINITY) }
+        };
         doubt(a).total_cmp(&doubt(b)).then_with(|| a.input.cmp(&b.input))
     });
 }
@@ -88,5 +119,23 @@ mod tests {
         assert!(lines[0].starts_with("input,state,output"));
         assert!(lines[1].starts_with("bad,failed") && lines[1].ends_with("\"why, so\""), "{text}");
         assert!(lines[2].starts_with("doubtful") && lines[3].starts_with("fine"), "{text}");
+    }
+
+    #[test]
+    fn the_expected_error_decides_if_it_is_known_of_all() {
+        let row = |input: &str, loop_psnr, expected_psnr| Row {
+            state: "done",
+            loop_psnr: Some(loop_psnr),
+            expected_psnr,
+            ..Row::failed(Path::new(input), String::new())
+        };
+        let mut rows = vec![row("a", 50.0, Some(40.0)), row("b", 60.0, Some(30.0)), row("c", 40.0, Some(35.0))];
+        let names = |rows: &[Row]| rows.iter().map(|row| row.input.clone()).collect::<String>();
+        most_doubtful_first(&mut rows);
+        assert_eq!((Doubt::of(&rows), names(&rows).as_str()), (Doubt::ExpectedPsnr, "bca"));
+        // Decibels of two kinds do not mix.
+        rows[0].expected_psnr = None;
+        most_doubtful_first(&mut rows);
+        assert_eq!((Doubt::of(&rows), names(&rows).as_str()), (Doubt::LoopPsnr, "cab"));
     }
 }

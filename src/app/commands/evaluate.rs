@@ -2,7 +2,7 @@
 
 use dualres_engine::Upscaler;
 use dualres_network::device;
-use dualres_training::{ImageScore, Measuring, Scores, evaluate};
+use dualres_training::{ImageScore, Measuring, Scores, correlation::WINDOW, evaluate};
 
 use super::library;
 use super::progress_bar;
@@ -27,16 +27,34 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         report::line(&serde_json::to_string(&evaluation)?);
         return Ok(Outcome::Done);
     }
-    report::line(&format!("{:24} {:>8} {:>8} {:>8} {:>8}", "picture", "PSNR-Y", "SSIM", "loop", "bicubic"));
+    let heads = ["PSNR-Y", "SSIM", "loop", "bicubic", "expected", "map", "exp. map"].map(|head| format!(" {head:>8}"));
+    report::line(&format!("{:24}{}", "picture", heads.concat()));
     for ImageScore { name, scores } in &evaluation.images {
         report::line(&row(name, scores));
     }
     report::line(&row("mean", &evaluation.mean));
     report::line(&evaluation.rule);
+    report::line(&format!(
+        "map, exp. map: Spearman's correlation of consistency map and expected error with the true error, windows of \
+         {WINDOW}x{WINDOW} input pixels"
+    ));
+    for (what, correlation) in
+        [("loop PSNR", evaluation.loop_psnr_correlation), ("expected PSNR", evaluation.expected_psnr_correlation)]
+    {
+        if let Some(correlation) = correlation {
+            report::line(&format!("{what} and PSNR over the pictures: {correlation:.3}"));
+        }
+    }
     Ok(Outcome::Done)
 }
 
 fn row(name: &str, scores: &Scores) -> String {
-    let looped = scores.loop_psnr.map_or("-".into(), |psnr| format!("{psnr:.2}"));
-    format!("{name:24} {:>8.2} {:>8.4} {looped:>8} {:>8.2}", scores.psnr_y, scores.ssim_y, scores.bicubic_psnr_y)
+    let if_known = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.2}"));
+    let [looped, expected, map, expected_map] =
+        [scores.loop_psnr, scores.expected_psnr, scores.consistency_correlation, scores.expected_correlation]
+            .map(if_known);
+    let Scores { psnr_y, ssim_y, bicubic_psnr_y, .. } = scores;
+    format!(
+        "{name:24} {psnr_y:>8.2} {ssim_y:>8.4} {looped:>8} {bicubic_psnr_y:>8.2} {expected:>8} {map:>8} {expected_map:>8}"
+    )
 }

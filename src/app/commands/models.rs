@@ -1,19 +1,22 @@
 //! `dualres models`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Description, Pooling, cost,
+    Description, Model, Pooling, cost, device,
     export::{Part, onnx},
     import,
 };
+use dualres_training::{Degradation, Measuring, correlation::WINDOW};
 use serde_json::{Value, json};
 
-use super::library;
+use super::{library, progress_bar};
 use crate::{
     cli::{ExportFormat, ExportPart, ModelsCommand, PoolingArg},
+    interrupt,
     library::Entry,
     report,
     report::{Misuse, Outcome},
@@ -28,6 +31,9 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
         ModelsCommand::Show { model, json } => show(&model, json),
         ModelsCommand::Export { model, format, output, pooling, part } => {
             export(&model, format, &output, pooling, part)
+        }
+        ModelsCommand::Calibrate { file, hr, degradation, device } => {
+            calibrate(&file, &hr, degradation.into(), &device)
         }
         ModelsCommand::Import { file, dual, output, licence } => {
             let mut model = import::read_checkpoints(&file, dual.as_deref(), &Device::flex())?;
@@ -83,6 +89,45 @@ fn export(
     write_atomically(output, &bytes)?;
     report::line(&format!("{} written: {what}, {} bytes", output.display(), bytes.len()));
     Ok(Outcome::Done)
+}
+
+fn calibrate(
+    file: &Path,
+    sources: &[PathBuf],
+    degradation: Option<Degradation>,
+    device: &str,
+) -> anyhow::Result<Outcome> {
+    interrupt::listen()?;
+    let device = device::choose(device)?;
+    let mut model = Model::read(file, &Device::flex())?;
+    anyhow::ensure!(
+        !model.duals.is_empty(),
+        "the model has no dual network, and errors are told with its help: {}",
+        file.display()
+    );
+    let bar = progress_bar(0, "{spinner} picture {pos}", false);
+    let upscaler = Upscaler::new(&model, &device)?;
+    let measuring = Measuring { degradation, ..Measuring::default() };
+    let calibration = dualres_training::calibrate(&upscaler, sources, measuring, &mut || {
+        bar.inc(1);
+        interrupt::flow()
+    });
+    bar.finish_and_clear();
+    model.description.error_calibration = calibration?;
+    write_atomically(file, &model.to_bytes())?;
+    report::line(&format!("{}: {}", file.display(), expectation(&model.description)));
+    Ok(Outcome::Done)
+}
+
+/// How well the errors of a model can be told without the truth.
+fn expectation(description: &Description) -> String {
+    match &description.error_calibration {
+        Some(known) => format!(
+            "expected and true error correlate by {:.2} on {} (Spearman, windows of {WINDOW}x{WINDOW})",
+            known.correlation, known.set
+        ),
+        None => "errors not measured (`dualres models calibrate` does)".to_owned(),
+    }
 }
 
 fn list(json: bool) -> anyhow::Result<Outcome> {
@@ -148,6 +193,7 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     for metric in &description.metrics {
         report::line(&format!("{} on {}: {:.3}\n    {}", metric.name, metric.set, metric.value, metric.rule));
     }
+    report::line(&expectation(description));
     report::line("\ninner widths");
     for (unit, width) in description.architecture.units().iter().zip(&description.architecture.widths) {
         report::line(&format!("  {:22} {width:4} of {}", unit.kind.to_string(), unit.full_width));

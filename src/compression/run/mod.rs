@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, TrainingError, evaluate};
+use dualres_training::{Evaluation, Measuring, Scores, TrainingError, calibrate, evaluate};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -193,6 +193,7 @@ impl Run<'_> {
         let Some(selected) = selected else { return Ok(None) };
         let Some((small, cut)) = self.cut(&selected, observe)? else { return Ok(None) };
         let Some((tuned, after, finetuned)) = self.finetune(small, &cut, observe)? else { return Ok(None) };
+        let Some(tuned) = self.calibrated(tuned, observe)? else { return Ok(None) };
         let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
         let (result, report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
@@ -290,6 +291,8 @@ impl Run<'_> {
         let masked = Model::from_weights(self.original.description.clone(), masked, &self.device)?;
         let mut small = cut(&masked, kept, &self.device)?;
         small.description.name.clone_from(&self.config.name);
+        // What is known of the errors of the original does not hold for it.
+        small.description.error_calibration = None;
         let proof = self.data.batch(Purpose::Proof, 0, 2, self.config.selection.patch, &self.device)?;
         let difference = verify(&masked, &small, &proof[0])?;
         check_smaller(&self.original, &small)?;
@@ -335,6 +338,21 @@ impl Run<'_> {
             Err(TrainingError::Cancelled) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The network, knowing how to expect its errors. `None` if the observer stops it.
+    fn calibrated(&self, mut model: Model, observe: Observer) -> Result<Option<Model>> {
+        if model.description.error_calibration.is_some() {
+            return Ok(Some(model));
+        }
+        let upscaler = Upscaler::new(&model, self.compute)?;
+        let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
+        match calibrate(&upscaler, &self.data.validation, measuring, &mut || observe(&Event::Tick)) {
+            Ok(calibration) => model.description.error_calibration = calibration,
+            Err(TrainingError::Cancelled) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(model))
     }
 
     fn set_name(&self) -> String {

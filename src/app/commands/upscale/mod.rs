@@ -82,15 +82,14 @@ fn open_journal(folder: &Path) -> anyhow::Result<Journal> {
 fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) {
     let named: Vec<PathBuf> = args.inputs.iter().filter_map(|input| input.canonicalize().ok()).collect();
     let folders: Vec<PathBuf> = std::iter::once(&args.output)
-        .chain(&args.dual)
-        .chain(&args.consistency)
+        .chain(args.proofs().into_iter().filter_map(|(_, folder)| folder))
         .filter_map(|folder| folder.canonicalize().ok())
         .filter(|folder| !named.contains(folder))
         .collect();
     let results: HashSet<PathBuf> = journal.outputs().filter_map(|path| path.canonicalize().ok()).collect();
     let proof_of = |path: &Path| {
         let stem = path.file_stem()?.to_str()?;
-        let stem = stem.strip_suffix("_dual").or_else(|| stem.strip_suffix("_consistency"))?;
+        let stem = args.proofs().iter().find_map(|(what, _)| stem.strip_suffix(what)?.strip_suffix('_'))?;
         Some(results.iter().any(|result| result.file_stem().is_some_and(|of| of == stem)))
     };
     found.without(|path| {

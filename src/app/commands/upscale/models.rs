@@ -49,8 +49,13 @@ impl Models {
             }
         }
         let without_duals = loaded.values().any(|model| model.duals.is_empty());
-        if without_duals && (args.dual.is_some() || args.consistency.is_some()) {
+        if without_duals && args.proofs().iter().any(|(_, path)| path.is_some()) {
             return Err(Misuse("this model has no dual network, so there is nothing to reconstruct".into()).into());
+        }
+        let is_calibrated = |model: &Model| model.description.error_calibration.is_some();
+        if args.expected_error.is_some() && !loaded.values().all(is_calibrated) {
+            let reason = "nobody has measured the errors of this model; `dualres models calibrate` does";
+            return Err(Misuse(reason.into()).into());
         }
         if without_duals && args.fidelity > 0 {
             return Err(Misuse("this model has no dual network, so there is no residual for --fidelity".into()).into());

@@ -19,8 +19,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Targets {
     pub(super) picture: PathBuf,
-    pub(super) dual: Option<PathBuf>,
-    pub(super) consistency: Option<PathBuf>,
+    /// Those of [`UpscaleArgs::proofs`].
+    pub(super) proofs: [Option<PathBuf>; 3],
 }
 
 /// Decides where results of a command go: to the named files, or into folders.
@@ -45,7 +45,7 @@ impl<'a> Outputs<'a> {
             ))
             .into());
         }
-        let mut named: Vec<_> = std::iter::once(&args.output).chain(&args.dual).chain(&args.consistency).collect();
+        let mut named: Vec<_> = every(args).collect();
         named.sort();
         if !into_folder && named.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Misuse("two results would go to one file; give each its own name".into()).into());
@@ -55,8 +55,7 @@ impl<'a> Outputs<'a> {
         }
         let example = Facts { name: "name".into(), model: "model".into(), ..Facts::default() };
         naming::file_name(&args.name, &example).map_err(|reason| Misuse(format!("--name: {reason}")))?;
-        let further = args.dual.iter().chain(&args.consistency);
-        for path in std::iter::once(&args.output).chain(further) {
+        for path in every(args) {
             if into_folder {
                 if path.exists() && !path.is_dir() {
                     return Err(Misuse(format!(
@@ -100,19 +99,18 @@ impl<'a> Outputs<'a> {
         };
         let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stem = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = |folder: &Option<PathBuf>, what: &str| -> anyhow::Result<Option<PathBuf>> {
-            let Some(folder) = folder.as_ref().map(|folder| folder.join(&input.below)) else { return Ok(None) };
+        let mut proofs = [const { None }; 3];
+        for (proof, (what, folder)) in proofs.iter_mut().zip(self.args.proofs()) {
+            let Some(folder) = folder.map(|folder| folder.join(&input.below)) else { continue };
             make_folder(&folder)?;
             // Results of one name and two formats have two proofs.
             let short = folder.join(format!("{stem}_{what}.png"));
-            Ok(Some(if self.taken.contains(&short) { folder.join(format!("{name}_{what}.png")) } else { short }))
-        };
-        let (dual, consistency) = (beside(&self.args.dual, "dual")?, beside(&self.args.consistency, "consistency")?);
-        for path in dual.iter().chain(&consistency) {
-            ensure!(!self.is_original(path), "a proof would replace a picture: {}", path.display());
+            let path = if self.taken.contains(&short) { folder.join(format!("{name}_{what}.png")) } else { short };
+            ensure!(!self.is_original(&path), "a proof would replace a picture: {}", path.display());
             self.taken.insert(path.clone());
+            *proof = Some(path);
         }
-        Ok(Targets { dual, consistency, picture })
+        Ok(Targets { picture, proofs })
     }
 
     fn is_original(&self, path: &Path) -> bool {
@@ -120,7 +118,7 @@ impl<'a> Outputs<'a> {
     }
 
     fn named(&self, input: &Path) -> anyhow::Result<Targets> {
-        for path in std::iter::once(&self.args.output).chain(&self.args.dual).chain(&self.args.consistency) {
+        for path in every(self.args) {
             ensure!(!is_same(path, input), "the output would replace the input: {}", input.display());
             ensure!(
                 self.args.overwrite || !path.exists(),
@@ -128,11 +126,7 @@ impl<'a> Outputs<'a> {
                 path.display()
             );
         }
-        Ok(Targets {
-            picture: self.args.output.clone(),
-            dual: self.args.dual.clone(),
-            consistency: self.args.consistency.clone(),
-        })
+        Ok(Targets { picture: self.args.output.clone(), proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
     }
 
     /// The path, numbered if another input of this command has it already, or if a file has it that is not to be replaced.
@@ -149,6 +143,11 @@ impl<'a> Outputs<'a> {
         }
         path
     }
+}
+
+/// All files or folders that are to be written.
+fn every(args: &UpscaleArgs) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&args.output).chain(args.proofs().into_iter().filter_map(|(_, path)| path))
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

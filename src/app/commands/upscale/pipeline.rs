@@ -232,17 +232,24 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
     let encoding = work.encoding();
     dualres_imaging::write(&targets.picture, &upscaled.picture, encoding)?;
-    if let (Some(path), Some(reconstruction)) = (&targets.dual, upscaled.reconstructions.last_mut()) {
+    let [dual, consistency, expected_error] = &targets.proofs;
+    if let (Some(path), Some(reconstruction)) = (dual, upscaled.reconstructions.last_mut()) {
         // In the colours of the original, as the original is.
         (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
         dualres_imaging::write(path, reconstruction, encoding)?;
     }
-    if let (Some(path), Some(consistency)) = (&targets.consistency, &upscaled.consistency) {
-        dualres_imaging::write(path, &heat_map(consistency), encoding)?;
+    if expected_error.is_some() && upscaled.expected_error.is_none() {
+        let input = input.path.display();
+        eprintln!("warning: the error is known for one pass of the model only, not at this final size: {input}");
+    }
+    for (path, map) in [(consistency, &upscaled.consistency), (expected_error, &upscaled.expected_error)] {
+        if let (Some(path), Some(map)) = (path, map) {
+            dualres_imaging::write(path, &heat_map(map), encoding)?;
+        }
     }
     let seconds = Instant::now().duration_since(started).as_secs_f64();
     let output_size = [upscaled.picture.width(), upscaled.picture.height()];
-    let loop_psnr = report::finite(upscaled.loop_psnr);
+    let [loop_psnr, expected_psnr] = [upscaled.loop_psnr, upscaled.expected_psnr].map(report::finite);
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
         let bytes = std::fs::metadata(&targets.picture).map_or(0, |there| there.len());
         let done = Done {
@@ -250,9 +257,11 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
             bytes,
             size: output_size,
             loop_psnr,
+            expected_psnr,
             seconds,
-            dual: targets.dual.is_some(),
-            consistency: targets.consistency.is_some(),
+            dual: dual.is_some(),
+            consistency: consistency.is_some(),
+            expected_error: expected_error.is_some(),
         };
         Work::locked(journal).finish(key, done)?;
     }
@@ -268,6 +277,7 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         device: &device,
         model: &model.name,
         loop_psnr,
+        expected_psnr,
     })?;
     Ok(Row {
         input: input.into_owned(),
@@ -276,6 +286,7 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         width: Some(output_size[0]),
         height: Some(output_size[1]),
         loop_psnr,
+        expected_psnr,
         seconds: Some(seconds),
         error: String::new(),
     })

@@ -121,8 +121,10 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         let found = Key { input: input.key(), content, settings: journal::settings_of(&settings) };
         let journal = Work::locked(journal);
         let done = journal.done(&found).filter(|_| !args.overwrite);
-        let has_proofs =
-            |done: &Done| (done.dual || args.dual.is_none()) && (done.consistency || args.consistency.is_none());
+        let has_proofs = |done: &Done| {
+            let there = [done.dual, done.consistency, done.expected_error];
+            args.proofs().iter().zip(there).all(|((_, wanted), there)| there || wanted.is_none())
+        };
         if let Some(done) = done.filter(|done| has_proofs(done)) {
             return Ok(Err(Row {
                 state: "skipped",
@@ -130,6 +132,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
                 width: Some(done.size[0]),
                 height: Some(done.size[1]),
                 loop_psnr: done.loop_psnr,
+                expected_psnr: done.expected_psnr,
                 seconds: Some(done.seconds),
                 ..Row::failed(&input.path, String::new())
             }));

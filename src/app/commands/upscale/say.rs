@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    batch::outcome::{Row, most_doubtful_first},
+    batch::outcome::{Doubt, Row, most_doubtful_first},
     report,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Line<'a> {
     pub(super) model: &'a str,
     /// Absent without dual models or for a perfect loop.
     pub(super) loop_psnr: Option<f64>,
+    /// Absent for models whose errors are not known.
+    pub(super) expected_psnr: Option<f64>,
 }
 
 pub(super) struct Say {
@@ -70,7 +72,11 @@ impl Say {
     pub(super) fn skipped(&self, input: &Path, row: &Row) {
         if self.json {
             let input = input.to_string_lossy();
-            let object = json!({ "input": input, "output": row.output, "skipped": true, "loop_psnr": row.loop_psnr });
+            let (loop_psnr, expected_psnr) = (row.loop_psnr, row.expected_psnr);
+            let object = json!({
+                "input": input, "output": row.output, "skipped": true,
+                "loop_psnr": loop_psnr, "expected_psnr": expected_psnr,
+            });
             report::line(&object.to_string());
         }
     }
@@ -80,7 +86,9 @@ impl Say {
             report::line(&serde_json::to_string(line)?);
             return Ok(());
         }
-        let proof = line.loop_psnr.map_or(String::new(), |psnr| format!(", loop PSNR {psnr:.1} dB"));
+        let decibels =
+            |name: &str, psnr: Option<f64>| psnr.map_or(String::new(), |psnr| format!(", {name} PSNR {psnr:.1} dB"));
+        let proof = decibels("loop", line.loop_psnr) + &decibels("expected", line.expected_psnr);
         let ([from_width, from_height], [width, height]) = (line.input_size, line.output_size);
         report::line(&format!(
             "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{proof}",
@@ -130,9 +138,13 @@ impl Say {
         let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
         if proven.len() > NAMED {
             most_doubtful_first(&mut proven);
-            report::line("Look at these first; they keep least to their originals:");
+            let doubt = Doubt::of(&proven);
+            report::line(match doubt {
+                Doubt::ExpectedPsnr => "Look at these first; the largest errors are expected in them (expected PSNR):",
+                Doubt::LoopPsnr => "Look at these first; they keep least to their originals (loop PSNR):",
+            });
             for row in &proven[..NAMED] {
-                report::line(&format!("  {:5.1} dB  {}", row.loop_psnr.unwrap_or_default(), row.output));
+                report::line(&format!("  {:5.1} dB  {}", doubt.decibels(row).unwrap_or_default(), row.output));
             }
         }
     }
