@@ -20,16 +20,56 @@ pub enum Preset {
 
 /// A dual regression network in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Architecture {
     /// Factor between input and output sides: 2, 4 or 8.
     pub scale: usize,
     /// Channels at the output resolution; they double with each halving of the resolution.
     pub n_feats: usize,
-    /// Residual channel attention blocks a level.
-    pub n_blocks: usize,
+    /// Residual channel attention blocks of each level of the decoder, that of the input resolution first. The published
+    /// networks have the same number everywhere.
+    pub n_blocks: Vec<usize>,
     /// Inner width of each unit in the order of [`Architecture::units`].
     pub widths: Vec<usize>,
+}
+
+/// An architecture in files.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    scale: usize,
+    n_feats: usize,
+    n_blocks: StoredBlocks,
+    widths: Vec<usize>,
+}
+
+/// Where all levels have as many blocks, files hold the number alone.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum StoredBlocks {
+    Everywhere(usize),
+    EachLevel(Vec<usize>),
+}
+
+impl From<Stored> for Architecture {
+    fn from(Stored { scale, n_feats, n_blocks, widths }: Stored) -> Self {
+        let n_blocks = match n_blocks {
+            // A scale that does not exist is refused later, with the rest.
+            StoredBlocks::Everywhere(blocks) => vec![blocks; scale.checked_ilog2().unwrap_or(0) as usize],
+            StoredBlocks::EachLevel(blocks) => blocks,
+        };
+        Self { scale, n_feats, n_blocks, widths }
+    }
+}
+
+impl From<Architecture> for Stored {
+    fn from(Architecture { scale, n_feats, n_blocks, widths }: Architecture) -> Self {
+        let n_blocks = match n_blocks[..] {
+            [first, ref others @ ..] if others.iter().all(|&other| other == first) => StoredBlocks::Everywhere(first),
+            _ => StoredBlocks::EachLevel(n_blocks),
+        };
+        Self { scale, n_feats, n_blocks, widths }
+    }
 }
 
 /// A width that compression may reduce: the channels between two convolutions. Widths of the residual stream, head,
@@ -86,18 +126,32 @@ impl std::fmt::Display for UnitKind {
 }
 
 impl Architecture {
-    /// The uncompressed network of `n_feats` features and `n_blocks` blocks a level.
+    /// The uncompressed network of `n_feats` features and `n_blocks` blocks on every level.
     ///
     /// # Errors
     /// If `scale` is not 2, 4 or 8, or another number is zero or absurd.
     pub fn new(scale: usize, n_feats: usize, n_blocks: usize) -> Result<Self> {
+        Self::with_blocks(scale, n_feats, vec![n_blocks; scale.checked_ilog2().unwrap_or(0) as usize])
+    }
+
+    /// The uncompressed network of `n_feats` features and so many blocks on each level, that of the input resolution first.
+    ///
+    /// # Errors
+    /// As [`Architecture::new`], and if there is not one number a level.
+    pub fn with_blocks(scale: usize, n_feats: usize, n_blocks: Vec<usize>) -> Result<Self> {
         if ![2, 4, MAX_SCALE].contains(&scale) {
             return Err(NetworkError::Architecture(format!("scale {scale} (2, 4 and 8 exist)")));
         }
-        if !(1..=1024).contains(&n_feats) || n_blocks > 1024 {
-            return Err(NetworkError::Architecture(format!("{n_feats} features and {n_blocks} blocks")));
-        }
         let mut architecture = Self { scale, n_feats, n_blocks, widths: Vec::new() };
+        let (given, levels) = (architecture.n_blocks.len(), architecture.levels());
+        if given != levels {
+            let reason = format!("blocks of {given} levels, where scale {scale} has {levels}");
+            return Err(NetworkError::Architecture(reason));
+        }
+        if !(1..=1024).contains(&n_feats) || architecture.n_blocks.iter().any(|&blocks| blocks > 1024) {
+            let blocks = architecture.blocks();
+            return Err(NetworkError::Architecture(format!("{n_feats} features and {blocks} blocks a level")));
+        }
         architecture.widths = architecture.units().iter().map(|unit| unit.full_width).collect();
         Ok(architecture)
     }
@@ -135,7 +189,7 @@ impl Architecture {
     /// # Errors
     /// As [`Architecture::new`] and [`Architecture::with_widths`].
     pub fn validate(&self) -> Result<()> {
-        let full = Self::new(self.scale, self.n_feats, self.n_blocks)?;
+        let full = Self::with_blocks(self.scale, self.n_feats, self.n_blocks.clone())?;
         if self.widths.len() != full.widths.len() {
             return Err(NetworkError::Architecture(format!(
                 "{} inner widths where the network has {} units",
@@ -156,14 +210,22 @@ impl Architecture {
         self.scale.ilog2() as usize
     }
 
+    /// Blocks a level in words: one number if it is that of all levels, else one a level.
+    pub fn blocks(&self) -> String {
+        match &self.n_blocks[..] {
+            [first, others @ ..] if others.iter().all(|other| other == first) => first.to_string(),
+            blocks => blocks.iter().map(usize::to_string).collect::<Vec<_>>().join("+"),
+        }
+    }
+
     /// Prunable units: the down-sampling blocks, then for each level its blocks and its up-sampling.
     pub fn units(&self) -> Vec<Unit> {
         let mut units: Vec<Unit> = (0..self.levels())
             .map(|index| Unit { kind: UnitKind::Down { index }, full_width: self.n_feats << index })
             .collect();
-        for level in 0..self.levels() {
+        for (level, &blocks) in self.n_blocks.iter().enumerate() {
             let full_width = self.level_channels(level);
-            units.extend((0..self.n_blocks).map(|block| Unit { kind: UnitKind::Block { level, block }, full_width }));
+            units.extend((0..blocks).map(|block| Unit { kind: UnitKind::Block { level, block }, full_width }));
             units.push(Unit { kind: UnitKind::Up { level }, full_width });
         }
         units
@@ -175,12 +237,12 @@ impl Architecture {
     /// If there is no such unit.
     pub fn unit_kind(&self, index: usize) -> UnitKind {
         assert!(index < self.widths.len(), "unit {index} of {}", self.widths.len());
-        let levels = self.levels();
-        let Some(place) = index.checked_sub(levels) else {
-            return UnitKind::Down { index };
-        };
-        let (level, block) = (place / (self.n_blocks + 1), place % (self.n_blocks + 1));
-        if block < self.n_blocks { UnitKind::Block { level, block } } else { UnitKind::Up { level } }
+        let level = (0..self.levels()).rev().find(|&level| index >= self.level_start(level));
+        match level.map(|level| (level, index - self.level_start(level))) {
+            None => UnitKind::Down { index },
+            Some((level, block)) if block < self.n_blocks[level] => UnitKind::Block { level, block },
+            Some((level, _)) => UnitKind::Up { level },
+        }
     }
 
     /// The convolutions around unit `index`.
@@ -197,7 +259,7 @@ impl Architecture {
                 (format!("{body}.0"), format!("{body}.2"), 1)
             }
             UnitKind::Up { level } => {
-                let end = self.n_blocks;
+                let end = self.n_blocks[level];
                 (format!("up_blocks.{level}.{end}.0"), format!("up_blocks.{level}.{}", end + 1), 4)
             }
         };
@@ -230,8 +292,13 @@ impl Architecture {
         self.widths[index]
     }
 
-    /// Inner width of block `block` of `level`; `block == n_blocks` is the up-sampling.
+    /// Inner width of block `block` of `level`; the one after the last is the up-sampling.
     pub(crate) fn level_width(&self, level: usize, block: usize) -> usize {
-        self.widths[self.levels() + level * (self.n_blocks + 1) + block]
+        self.widths[self.level_start(level) + block]
+    }
+
+    /// Index of the first unit of a level of the decoder.
+    fn level_start(&self, level: usize) -> usize {
+        self.levels() + self.n_blocks[..level].iter().map(|blocks| blocks + 1).sum::<usize>()
     }
 }

@@ -54,14 +54,14 @@ pub fn count(architecture: &Architecture, width: usize, height: usize) -> Cost {
         let channels = architecture.level_channels(level);
         let squeezed = Architecture::squeezed(channels);
         let name = format!("up_blocks.{level}");
-        for block in 0..architecture.n_blocks {
+        for block in 0..architecture.n_blocks[level] {
             let inner = architecture.level_width(level, block);
             counter.conv(&format!("{name}.{block}.body.0"), [channels, inner, 3], 1 << level, true);
             counter.conv(&format!("{name}.{block}.body.2"), [inner, channels, 3], 1 << level, true);
             counter.conv(&format!("{name}.{block}.body.3.conv_du.0"), [channels, squeezed, 1], 0, true);
             counter.conv(&format!("{name}.{block}.body.3.conv_du.2"), [squeezed, channels, 1], 0, true);
         }
-        let blocks = architecture.n_blocks;
+        let blocks = architecture.n_blocks[level];
         let inner = architecture.level_width(level, blocks);
         counter.conv(&format!("{name}.{blocks}.0"), [channels, 4 * inner, 3], 1 << level, true);
         counter.conv(&format!("{name}.{}", blocks + 1), [inner, architecture.level_output(level), 1], 2 << level, true);

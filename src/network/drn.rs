@@ -162,7 +162,7 @@ impl Drn {
         let level = |level: usize, source: &mut dyn ConvSource| {
             let channels = architecture.level_channels(level);
             let name = format!("up_blocks.{level}");
-            let blocks = (0..architecture.n_blocks)
+            let blocks = (0..architecture.n_blocks[level])
                 .map(|block| {
                     let name = format!("{name}.{block}.body");
                     let inner = architecture.level_width(level, block);
@@ -173,7 +173,8 @@ impl Drn {
                     })
                 })
                 .collect::<Result<_>>()?;
-            let (block, inner) = (architecture.n_blocks, architecture.level_width(level, architecture.n_blocks));
+            let block = architecture.n_blocks[level];
+            let inner = architecture.level_width(level, block);
             let up = source.conv(format!("{name}.{block}.0"), ConvShape::new(channels, 4 * inner, 3))?;
             let reduced = ConvShape::new(inner, architecture.level_output(level), 1);
             Ok(Level::new(blocks, up, source.conv(format!("{name}.{}", block + 1), reduced)?))

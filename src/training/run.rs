@@ -417,7 +417,13 @@ fn initial(config: &TrainConfig, description: Description, device: &burn::tensor
     let Some(path) = &config.init else {
         return Ok(Model::init(description, config.seed, device)?);
     };
-    let start = Model::read(path, device)?;
+    let mut start = Model::read(path, device)?;
+    let (there, wanted) = (&start.description.architecture, &config.architecture);
+    let other_blocks =
+        there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
+    if other_blocks && !wanted.is_compressed() {
+        start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
+    }
     if start.description.architecture != config.architecture {
         return Err(TrainingError::Setting(format!(
             "the network to start from is another one than asked for: {}",

@@ -38,7 +38,12 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
     let architecture = match &args.init {
         Some(path) => {
             let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
-            Model::describe(&bytes, &path.display().to_string())?.architecture
+            let known = Model::describe(&bytes, &path.display().to_string())?.architecture;
+            match blocks(args, &known) {
+                Some(blocks) => Architecture::with_blocks(known.scale, known.n_feats, blocks)
+                    .map_err(|error| Misuse(error.to_string()))?,
+                None => known,
+            }
         }
         None => {
             let preset = match args.preset {
@@ -48,8 +53,8 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
             };
             let preset = Architecture::preset(preset, args.scale).map_err(|error| Misuse(error.to_string()))?;
             let feats = args.n_feats.unwrap_or(preset.n_feats);
-            let blocks = args.n_blocks.unwrap_or(preset.n_blocks);
-            Architecture::new(args.scale, feats, blocks).map_err(|error| Misuse(error.to_string()))?
+            let blocks = blocks(args, &preset).unwrap_or(preset.n_blocks);
+            Architecture::with_blocks(args.scale, feats, blocks).map_err(|error| Misuse(error.to_string()))?
         }
     };
     let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale));
@@ -76,6 +81,15 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
     };
     config.validate().map_err(|error| Misuse(error.to_string()))?;
     Ok(config)
+}
+
+/// Blocks of each level, if they were named: one number is for all.
+fn blocks(args: &TrainArgs, network: &Architecture) -> Option<Vec<usize>> {
+    match args.n_blocks[..] {
+        [] => None,
+        [everywhere] => Some(vec![everywhere; network.levels()]),
+        _ => Some(args.n_blocks.clone()),
+    }
 }
 
 struct Display {

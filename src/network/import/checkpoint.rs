@@ -37,7 +37,8 @@ impl Checkpoint {
     }
 }
 
-fn parse(bytes: &[u8]) -> Parsed<Checkpoint> {
+/// Reads a checkpoint from memory.
+pub(crate) fn parse(bytes: &[u8]) -> Parsed<Checkpoint> {
     if !bytes.starts_with(b"PK") && !bytes.starts_with(&[0x80]) {
         return Err("it is no file of PyTorch".into());
     }

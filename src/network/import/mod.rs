@@ -66,19 +66,20 @@ fn architecture_of(weights: &Weights) -> Option<Architecture> {
     let count = |name: &dyn Fn(usize) -> String| (0..).take_while(|&i| weights.0.contains_key(&name(i))).count();
     let n_feats = outputs("head.weight")?;
     let levels = count(&|p| format!("down.{p}.dual_module.0.0.weight"));
-    let n_blocks = count(&|block| format!("up_blocks.0.{block}.body.0.weight"));
     if !(1..=3).contains(&levels) || !weights.0.contains_key("tail.0.weight") {
         return None;
     }
+    let blocks_of = |level| count(&|block| format!("up_blocks.{level}.{block}.body.0.weight"));
+    let n_blocks: Vec<usize> = (0..levels).map(blocks_of).collect();
     let mut widths = Vec::new();
     for p in 0..levels {
         widths.push(outputs(&format!("down.{p}.dual_module.0.0.weight"))?);
     }
-    for level in 0..levels {
-        for block in 0..n_blocks {
+    for (level, &blocks) in n_blocks.iter().enumerate() {
+        for block in 0..blocks {
             widths.push(outputs(&format!("up_blocks.{level}.{block}.body.0.weight"))?);
         }
-        widths.push(outputs(&format!("up_blocks.{level}.{n_blocks}.0.weight"))? / 4);
+        widths.push(outputs(&format!("up_blocks.{level}.{blocks}.0.weight"))? / 4);
     }
     Some(Architecture { scale: 1 << levels, n_feats, n_blocks, widths })
 }

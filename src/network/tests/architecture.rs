@@ -93,6 +93,41 @@ fn units_are_those_of_the_method_in_its_order() {
 }
 
 #[test]
+fn levels_may_have_different_numbers_of_blocks() {
+    let uneven = Architecture::with_blocks(4, 8, vec![3, 1]).unwrap();
+    let kinds: Vec<String> = uneven.units().iter().map(|unit| unit.kind.to_string()).collect();
+    assert_eq!(kinds[5..], ["level 1 / up", "level 2 / block 01", "level 2 / up"]);
+    for (index, unit) in uneven.units().iter().enumerate() {
+        assert_eq!(uneven.unit_kind(index), unit.kind, "unit {index}");
+    }
+    assert_eq!(uneven.unit_layers(5).producer, "model.up_blocks.0.3.0");
+    assert_eq!(uneven.unit_layers(7).consumer, "model.up_blocks.1.2");
+    let weights = dualres_network::Drn::init(&uneven, 1, &burn::tensor::Device::flex()).unwrap().weights();
+    let count: usize = weights.0.values().map(|weight| weight.values.len()).sum();
+    assert_eq!(cost::count(&uneven, 10, 10).parameters(), count as u64);
+    assert_eq!(uneven.blocks(), "3+1");
+    assert!(Architecture::with_blocks(4, 8, vec![3]).unwrap_err().to_string().contains("blocks of 1 levels"));
+}
+
+#[test]
+fn files_hold_one_number_of_blocks_or_one_a_level() {
+    let even = Architecture::new(4, 8, 2).unwrap();
+    let text = serde_json::to_string(&even).unwrap();
+    assert!(text.contains(r#""n_blocks":2,"#), "{text}");
+    assert_eq!(serde_json::from_str::<Architecture>(&text).unwrap(), even);
+    let uneven = Architecture::with_blocks(4, 8, vec![3, 1]).unwrap();
+    let text = serde_json::to_string(&uneven).unwrap();
+    assert!(text.contains(r#""n_blocks":[3,1]"#), "{text}");
+    assert_eq!(serde_json::from_str::<Architecture>(&text).unwrap(), uneven);
+    // Scales that do not exist are refused in words, not by a panic.
+    for scale in [0, 1, 3, 64] {
+        let odd: Architecture =
+            serde_json::from_str(&text.replace(r#""scale":4"#, &format!(r#""scale":{scale}"#))).unwrap();
+        assert!(odd.validate().is_err());
+    }
+}
+
+#[test]
 fn numbers_that_are_no_network_are_refused() {
     assert!(Architecture::new(3, 16, 4).unwrap_err().to_string().contains("scale 3"));
     assert!(Architecture::new(2, 0, 4).is_err());

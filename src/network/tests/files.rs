@@ -3,9 +3,9 @@
 
 mod common;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use common::{data, read_tensors};
-use dualres_network::{Architecture, Description, Model, import::read_checkpoints, tensors_to_bytes};
+use dualres_network::{Architecture, Description, Model, Pooling, import::read_checkpoints, tensors_to_bytes};
 
 fn small() -> Model {
     let architecture = Architecture::new(2, 8, 1).unwrap().with_widths(vec![5, 7, 9]).unwrap();
@@ -29,6 +29,26 @@ fn random_weights_depend_on_the_seed_only() {
         |seed| Model::init(Description::new("r", architecture.clone()), seed, &Device::flex()).unwrap().weights();
     assert_eq!(init(1), init(1));
     assert_ne!(init(1), init(2));
+}
+
+/// Blocks that were added change nothing, those that were there stay when they are taken out again.
+#[test]
+fn a_network_with_more_blocks_begins_as_the_one_before() {
+    let device = Device::flex();
+    let description = Description::new("grows", Architecture::with_blocks(4, 4, vec![1, 2]).unwrap());
+    let model = Model::init(description, 3, &device).unwrap();
+    let input = Tensor::random([1, 3, 8, 8], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
+    let picture = |model: &Model| model.primal.upscale(input.clone(), Pooling::Global).into_data();
+    let larger = model.regrown(vec![3, 2], 9, &device).unwrap();
+    assert_eq!(larger.description.architecture.n_blocks, [3, 2]);
+    assert_eq!(picture(&larger), picture(&model));
+    let zero = |name: &str| larger.weights().0[name].values.iter().all(|&value| value == 0.0);
+    assert!(zero("model.up_blocks.0.2.body.2.weight") && !zero("model.up_blocks.0.2.body.0.weight"));
+    let back = larger.regrown(vec![1, 2], 9, &device).unwrap();
+    assert_eq!(back.weights(), model.weights());
+    let fewer = model.regrown(vec![1, 1], 9, &device).unwrap();
+    assert_ne!(picture(&fewer), picture(&model));
+    assert!(model.regrown(vec![1], 9, &device).is_err());
 }
 
 fn refused(bytes: &[u8]) -> String {

@@ -155,7 +155,15 @@ fn training_goes_on_from_a_model_file() {
     let gap = a.0.iter().flat_map(|(name, w)| w.values.iter().zip(&b.0[name].values)).map(|(a, b)| (a - b).abs());
     assert!(gap.fold(0.0, f32::max) < 1e-6);
 
-    let other = TrainConfig { init, architecture: Architecture::new(2, 8, 2).unwrap(), ..config(&data.path) };
+    // More blocks are added to those that are there; other features make another network.
+    let more = TrainConfig { architecture: Architecture::new(2, 8, 2).unwrap(), ..second };
+    run(&more, &folder.path().join("more"), |_| false);
+    let more = weights(&folder.path().join("more").join(LAST_FILE));
+    let name = "model.up_blocks.0.0.body.0.weight";
+    let gap = a.0[name].values.iter().zip(&more.0[name].values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap < 1e-6 && more.0.contains_key("model.up_blocks.0.1.body.0.weight"));
+
+    let other = TrainConfig { init, architecture: Architecture::new(2, 16, 1).unwrap(), ..config(&data.path) };
     let error = train(&other, &ComputeDevice::cpu(), &folder.path().join("third"), &mut |_| ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("another one"));
 }
