@@ -26,6 +26,21 @@ pub enum EngineError {
         /// Memory that is free, in GB.
         available_gb: f64,
     },
+    /// The picture itself does not fit into memory.
+    #[error(
+        "not enough memory to read a picture of {width}x{height} pixels: it takes about {needed_gb:.1} GB and \
+         {available_gb:.1} GB are free; close other programs, or cut it into parts"
+    )]
+    Reading {
+        /// Width of the picture in pixels.
+        width: usize,
+        /// Height of the picture in pixels.
+        height: usize,
+        /// Memory that reading takes, in GB.
+        needed_gb: f64,
+        /// Memory that is free, in GB.
+        available_gb: f64,
+    },
     /// The device failed in the middle.
     #[error("the device failed while upscaling ({0}); try a smaller --tile or --device cpu")]
     Device(String),

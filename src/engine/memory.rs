@@ -2,6 +2,8 @@
 
 use dualres_network::Architecture;
 
+use crate::{EngineError, Result};
+
 /// Memory that a run may take beyond what it must, in bytes.
 const WORKING_SET: u64 = 1 << 30;
 /// Smallest tile, in low-resolution pixels a side.
@@ -14,6 +16,29 @@ pub(crate) fn available() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     system.available_memory()
+}
+
+/// Bytes that reading a picture takes a pixel: four planes of `f32`, and what its decoder holds beside them.
+const READING: u64 = 24;
+
+/// Whether there is memory for reading a picture of `size` pixels, before any of it is taken.
+///
+/// # Errors
+/// [`EngineError::Reading`] if there is not.
+pub fn check_reading(size: [usize; 2]) -> Result<()> {
+    let (needed, available) = ((size[0] as u64).saturating_mul(size[1] as u64).saturating_mul(READING), available());
+    if needed > available {
+        let [needed_gb, available_gb] = [needed, available].map(|bytes| bytes as f64 / 1e9);
+        return Err(EngineError::Reading { width: size[0], height: size[1], needed_gb, available_gb });
+    }
+    Ok(())
+}
+
+/// Whether another `pictures` results of `size` pixels fit into the free memory, with as much again left free.
+pub fn has_room_for(pictures: u64, size: [usize; 2], channels: usize) -> bool {
+    // The planes, and the bytes of the encoder.
+    let needed = (size[0] as u64).saturating_mul(size[1] as u64).saturating_mul(channels as u64 * 8);
+    needed.saturating_mul(pictures).saturating_mul(2) < available()
 }
 
 /// Channels of the widest activation at output resolution: the last decoder features beside the encoder's.
@@ -49,4 +74,18 @@ pub(crate) fn needed(architecture: &Architecture, width: usize, height: usize, c
     let pixels = (width * height) as u64;
     // Planes of f32, and the interleaved bytes of the encoder.
     pixels * scale * scale * channels as u64 * 6 + pixels * 40 + WORKING_SET / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_no_memory_holds_are_refused_before_they_are_read() {
+        assert!(check_reading([100, 100]).is_ok() && has_room_for(2, [100, 100], 3));
+        let error = check_reading([1 << 24, 1 << 24]).expect_err("more than any memory");
+        assert!(error.to_string().contains("16777216x16777216"), "{error}");
+        assert!(!has_room_for(1, [1 << 24, 1 << 24], 3));
+        assert!(check_reading([usize::MAX, usize::MAX]).is_err());
+    }
 }

@@ -2,7 +2,10 @@
 
 use dualres_imaging::{Picture, cover_transparent, resize};
 
-use crate::{EngineError, Event, Observer, Options, Result, Upscaled, Upscaler, consistency, upscale::stop};
+use crate::{
+    EngineError, Event, Observer, Options, Result, Upscaled, Upscaler, consistency,
+    upscale::{channels, stop},
+};
 
 /// Most passes of a network: twenty times as large is beyond what any picture can stand.
 pub const MOST_PASSES: usize = 4;
@@ -35,54 +38,102 @@ impl Upscaler {
         options: &Options,
         observe: Observer,
     ) -> Result<Upscaled> {
+        if self.passes(picture, size)? == 0 {
+            return Ok(resampled(picture, size));
+        }
+        let first = self.upscale(picture, options, observe)?;
+        if [first.picture.width(), first.picture.height()] == size {
+            return Ok(first);
+        }
+        let further = self.upscale_further(picture, &first.picture, size, options, observe)?;
+        let retried_tiles = first.retried_tiles + further.retried_tiles;
+        if further.reconstructions.is_empty() {
+            // It has taken no other pass.
+            return Ok(Upscaled { picture: further.picture, retried_tiles, ..first });
+        }
+        Ok(Upscaled { retried_tiles, ..further })
+    }
+
+    /// Goes on from `first`, the result of one pass over `picture`, to `size`, as [`Upscaler::upscale_to`] does. The proof is
+    /// that of all passes; there is none where no other pass is taken.
+    ///
+    /// # Errors
+    /// As [`Upscaler::upscale_to`].
+    pub fn upscale_further(
+        &self,
+        picture: &Picture,
+        first: &Picture,
+        size: [usize; 2],
+        options: &Options,
+        observe: Observer,
+    ) -> Result<Upscaled> {
+        let passes = self.passes(picture, size)?;
+        if passes == 0 {
+            return Ok(resampled(picture, size));
+        }
+        let mut retried_tiles = 0;
+        let mut last: Option<Upscaled> = None;
+        for _ in 1..passes {
+            let more = self.upscale(last.as_ref().map_or(first, |last| &last.picture), options, observe)?;
+            retried_tiles += more.retried_tiles;
+            last = Some(more);
+        }
+        let Some(mut last) = last else {
+            return Ok(unproven(resize::resample(first, size[0], size[1])));
+        };
+        if !last.reconstructions.is_empty() {
+            // The last pass has been led back to where it began; the passes before it follow.
+            for _ in 1..passes {
+                stop(observe(Event::Reconstructing { level: 0 }))?;
+                let from = last.reconstructions.last().cloned().unwrap_or_else(|| last.picture.clone());
+                last.reconstructions.extend(self.reconstruct(&from, observe)?);
+            }
+            let back = last.reconstructions.last();
+            last.consistency = back.map(|back| consistency::map(picture, back));
+            last.loop_psnr = back.map(|back| consistency::loop_psnr(picture, back));
+            // Known for one pass only.
+            (last.expected_error, last.expected_psnr) = (None, None);
+        }
+        if [last.picture.width(), last.picture.height()] != size {
+            last.picture = resize::resample(&last.picture, size[0], size[1]);
+        }
+        Ok(Upscaled { retried_tiles, ..last })
+    }
+
+    /// Passes after which a picture can be brought to `size`, if that is within reach and memory.
+    fn passes(&self, picture: &Picture, size: [usize; 2]) -> Result<usize> {
         let scale = self.model().description.architecture.scale;
         let passes = passes_to(picture.width(), size[0], scale).max(passes_to(picture.height(), size[1], scale));
         let reach = scale.pow(passes as u32);
         if picture.width() * reach < size[0] || picture.height() * reach < size[1] {
-            return Err(EngineError::OutOfReach {
-                width: size[0],
-                height: size[1],
-                most: scale.pow(MOST_PASSES as u32),
-            });
+            let most = scale.pow(MOST_PASSES as u32);
+            return Err(EngineError::OutOfReach { width: size[0], height: size[1], most });
         }
-        let Some(further) = passes.checked_sub(1) else {
-            let mut covered = picture.clone();
-            cover_transparent(&mut covered);
-            let picture = resize::resample(&covered, size[0], size[1]);
-            return Ok(Upscaled {
-                picture,
-                reconstructions: Vec::new(),
-                consistency: None,
-                loop_psnr: None,
-                expected_error: None,
-                expected_psnr: None,
-                retried_tiles: 0,
-            });
-        };
-        let mut upscaled = self.upscale(picture, options, observe)?;
-        let mut retried_tiles = upscaled.retried_tiles;
-        for _ in 0..further {
-            let more = self.upscale(&upscaled.picture, options, observe)?;
-            retried_tiles += more.retried_tiles;
-            upscaled = more;
+        if passes > 1 {
+            // The last pass takes the most; told now, not after the ones before it.
+            let before = reach / scale;
+            self.check_memory([picture.width() * before, picture.height() * before], channels(picture))?;
         }
-        if further > 0 && !upscaled.reconstructions.is_empty() {
-            // The last pass has been led back to where it began; the passes before it follow.
-            for _ in 0..further {
-                stop(observe(Event::Reconstructing { level: 0 }))?;
-                let from = upscaled.reconstructions.last().cloned().unwrap_or_else(|| upscaled.picture.clone());
-                upscaled.reconstructions.extend(self.reconstruct(&from, observe)?);
-            }
-            let back = upscaled.reconstructions.last();
-            upscaled.consistency = back.map(|back| consistency::map(picture, back));
-            upscaled.loop_psnr = back.map(|back| consistency::loop_psnr(picture, back));
-            // Known for one pass only.
-            (upscaled.expected_error, upscaled.expected_psnr) = (None, None);
-        }
-        if [upscaled.picture.width(), upscaled.picture.height()] != size {
-            upscaled.picture = resize::resample(&upscaled.picture, size[0], size[1]);
-        }
-        Ok(Upscaled { retried_tiles, ..upscaled })
+        Ok(passes)
+    }
+}
+
+/// A size that takes no network.
+fn resampled(picture: &Picture, size: [usize; 2]) -> Upscaled {
+    let mut covered = picture.clone();
+    cover_transparent(&mut covered);
+    unproven(resize::resample(&covered, size[0], size[1]))
+}
+
+fn unproven(picture: Picture) -> Upscaled {
+    Upscaled {
+        picture,
+        reconstructions: Vec::new(),
+        consistency: None,
+        loop_psnr: None,
+        expected_error: None,
+        expected_psnr: None,
+        retried_tiles: 0,
     }
 }
 

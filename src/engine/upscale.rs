@@ -151,14 +151,14 @@ impl Upscaler {
 
     /// Upscales a picture and reconstructs it. `observe` is called after each tile and stops the run by `Break`.
     ///
-    /// Gray pictures are run as colour and stay gray. Alpha is enlarged by bicubic interpolation; colours under fully
-    /// transparent pixels are replaced by those near them first, so that they make no fringes.
+    /// Gray pictures are run as colour and stay gray. Alpha is enlarged by bicubic interpolation; colours of
+    /// pixels that do not or hardly show are replaced by those near them first, so that they make no fringes.
     ///
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
     pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
         let scale = self.model.description.architecture.scale;
-        self.check_memory(picture, scale)?;
+        self.check_memory([picture.width(), picture.height()], channels(picture))?;
         let mut covered = None;
         if picture.alpha.is_some() {
             let mut copy = picture.clone();
@@ -178,9 +178,9 @@ impl Upscaler {
         Ok(Upscaled { retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
     }
 
-    fn check_memory(&self, picture: &Picture, scale: usize) -> Result<()> {
-        let (width, height) = (picture.width(), picture.height());
-        let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
+    /// Whether there is memory for a pass over a picture of so many pixels and channels, with its result.
+    pub(crate) fn check_memory(&self, [width, height]: [usize; 2], channels: usize) -> Result<()> {
+        let scale = self.model.description.architecture.scale;
         let needed = memory::needed(&self.model.description.architecture, width, height, channels);
         let available = memory::available();
         if needed > available {
@@ -270,6 +270,11 @@ impl Upscaler {
         };
         run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
     }
+}
+
+/// Planes of a picture, alpha included.
+pub(crate) fn channels(picture: &Picture) -> usize {
+    picture.planes.len() + usize::from(picture.alpha.is_some())
 }
 
 pub(crate) fn seen(picture: &Picture, across: Span, down: Span, device: &Device) -> Tensor<4> {

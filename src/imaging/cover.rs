@@ -6,16 +6,29 @@
 
 use crate::{Picture, Plane};
 
-/// Gives fully transparent pixels the colours of what is near them and shows. Pixels that show a little keep theirs, and a
-/// picture of which nothing shows stays as it is. Returns whether anything was transparent.
+/// Coverage from which on a pixel's colour is all its own, of 255: what shows less shows little of its colour, and programs
+/// leave rounding errors there.
+const SHOWS: f32 = 16.0;
+
+/// Gives fully transparent pixels the colours of what is near them and shows, and pixels that hardly show a mixture of these
+/// and their own. A picture of which nothing shows stays as it is. Returns whether anything was changed.
 pub fn cover_transparent(picture: &mut Picture) -> bool {
     let Some(alpha) = &picture.alpha else { return false };
-    if alpha.data.iter().all(|&coverage| coverage > 0.0) {
+    if alpha.data.iter().all(|&coverage| coverage >= SHOWS) {
         return false;
     }
-    if alpha.data.iter().any(|&coverage| coverage > 0.0) {
+    // In a picture that hardly shows anywhere, what shows at all has to do.
+    let least = if alpha.data.iter().any(|&coverage| coverage >= SHOWS) { SHOWS } else { f32::MIN_POSITIVE };
+    if alpha.data.iter().any(|&coverage| coverage >= least) {
+        let weight = |&coverage: &f32| if coverage >= least { coverage / 255.0 } else { 0.0 };
+        let weight = Plane::new(alpha.width, alpha.height, alpha.data.iter().map(weight).collect());
         for plane in &mut picture.planes {
-            cover(plane, alpha);
+            let mut covered = plane.clone();
+            fill(&mut covered, &weight);
+            for ((own, covered), coverage) in plane.data.iter_mut().zip(&covered.data).zip(&alpha.data) {
+                let share = (coverage / SHOWS).clamp(0.0, 1.0);
+                *own = share * *own + (1.0 - share) * covered;
+            }
         }
     }
     true
@@ -72,11 +85,6 @@ fn between(coarse: &Plane, x: usize, y: usize) -> f32 {
     0.75 * row(ys[0]) + 0.25 * row(ys[1])
 }
 
-fn cover(plane: &mut Plane, alpha: &Plane) {
-    let weight = Plane::new(alpha.width, alpha.height, alpha.data.iter().map(|&a| (a / 255.0).max(0.0)).collect());
-    fill(plane, &weight);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,13 +118,26 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_a_little_keeps_its_colour_and_nothing_stays_nothing() {
-        let mut faint = Picture::from_planes(vec![Plane::new(3, 1, vec![10.0, 90.0, 250.0])]);
-        faint.alpha = Some(Plane::new(3, 1, vec![255.0, 0.0, 1.0]));
+    fn what_shows_keeps_its_colour_and_nothing_stays_nothing() {
+        let mut faint = Picture::from_planes(vec![Plane::new(4, 1, vec![10.0, 90.0, 250.0, 250.0])]);
+        faint.alpha = Some(Plane::new(4, 1, vec![255.0, 0.0, 16.0, 4.0]));
         cover_transparent(&mut faint);
         assert_eq!((faint.planes[0].data[0], faint.planes[0].data[2]), (10.0, 250.0));
         let between = faint.planes[0].data[1];
-        assert!((10.0..130.0).contains(&between), "{between}, not what lay there and not the farther colour");
+        assert!((10.0..250.0).contains(&between), "{between}, between what shows beside it");
+
+        // Dirt that hardly shows does not become a fringe.
+        let mut dirt = Picture::from_planes(vec![Plane::new(3, 1, vec![200.0, 0.0, 0.0])]);
+        dirt.alpha = Some(Plane::new(3, 1, vec![255.0, 1.0, 0.0]));
+        assert!(cover_transparent(&mut dirt));
+        assert!(dirt.planes[0].data.iter().all(|&sample| sample > 185.0), "{:?}", dirt.planes[0].data);
+
+        // All of it faint: the colours that are there stay there.
+        let mut veil = Picture::from_planes(vec![Plane::new(2, 1, vec![10.0, 90.0])]);
+        veil.alpha = Some(Plane::new(2, 1, vec![8.0, 8.0]));
+        let before = veil.planes.clone();
+        cover_transparent(&mut veil);
+        assert_eq!(veil.planes, before);
 
         let mut invisible = Picture::from_planes(vec![Plane::new(2, 1, vec![10.0, 90.0])]);
         invisible.alpha = Some(Plane::filled(2, 1, 0.0));

@@ -6,10 +6,12 @@ use std::{
     path::Path,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
+use image::{
+    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::webp::WebPDecoder, metadata::Orientation,
+};
 
 use crate::{
-    Depth, ImagingError, Metadata, Picture, Plane, Result,
+    Depth, Format, ImagingError, Metadata, Picture, Plane, Result,
     colour::fit_profile,
     foreign::{self, Foreign},
     formats::{
@@ -40,6 +42,31 @@ pub fn read(path: &Path) -> Result<Picture> {
         return Err(ImagingError::Open { path: path.to_owned(), source });
     }
     decode_from(BufReader::new(file), &path.display().to_string())
+}
+
+/// The format of a picture file by its content; `None` for formats that are read and not written.
+///
+/// # Errors
+/// If the file cannot be read or is of no known format.
+pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
+    let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
+    let mut source = BufReader::new(File::open(path).map_err(open_error)?);
+    Ok(match format_of(&mut source, &path.display().to_string())? {
+        Kind::Avif => Some(Format::Avif),
+        Kind::Image(ImageFormat::Png) => Some(Format::Png),
+        Kind::Image(ImageFormat::Jpeg) => Some(Format::Jpeg),
+        Kind::Image(ImageFormat::WebP) => Some(Format::WebP),
+        Kind::Image(ImageFormat::Tiff) => Some(Format::Tiff),
+        Kind::Image(ImageFormat::Bmp) => Some(Format::Bmp),
+        Kind::Image(_) => None,
+    })
+}
+
+/// The first bytes of a file.
+pub(crate) fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(TELLING);
+    File::open(path)?.take(TELLING as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// Width and height of a picture file before orientation, from its header alone.
@@ -85,6 +112,11 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
             stated(scanned.metadata)
         }
         Kind::Image(ImageFormat::Png) => stated(png::scan(&mut source).map_err(open_error)?),
+        Kind::Image(ImageFormat::WebP) => {
+            let decoder = WebPDecoder::new(&mut source);
+            let exif = decoder.ok().and_then(|mut decoder| decoder.exif_metadata().ok().flatten());
+            stated(Metadata { exif, ..Metadata::default() })
+        }
         Kind::Image(_) => Orientation::NoTransforms,
     };
     source.rewind().map_err(open_error)?;

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{ImagingError, Result};
+use crate::{
+    ImagingError, Result, decode,
+    foreign::{self, Foreign},
+};
 
 /// Extensions of the formats that are read, in lower case: what to look for in a folder.
 pub const SUPPORTED_EXTENSIONS: [&str; 17] = [
@@ -19,12 +22,13 @@ const FOREIGN_EXTENSIONS: [&str; 20] = [
 /// What a folder holds.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Pictures by their extensions, in the order of their paths.
+    /// Pictures by their extensions, and by their content where the extension is of no picture that is read, in the order
+    /// of their paths.
     pub pictures: Vec<PathBuf>,
     /// Folders below that could not be read.
     pub problems: Vec<ImagingError>,
-    /// Files of kinds that are known and not read.
-    pub foreign: usize,
+    /// Files of kinds that are known and not read, with what their owner can do, in the order of their paths.
+    pub foreign: Vec<(PathBuf, &'static str)>,
 }
 
 /// Pictures in a folder and its sub-folders. A sub-folder that cannot be read does not hide the others. Links to folders
@@ -33,6 +37,7 @@ pub fn find_pictures_below(folder: &Path) -> Found {
     let mut found = Found::default();
     search(folder, &mut found);
     found.pictures.sort();
+    found.foreign.sort();
     found
 }
 
@@ -46,8 +51,14 @@ fn search(folder: &Path, found: &mut Found) {
         let typed = entry.and_then(|entry| entry.file_type().map(|kind| (entry.path(), kind)));
         match typed {
             Ok((path, kind)) if kind.is_dir() => search(&path, found),
+            // What a Mac lays beside each file on foreign disks: names of pictures without pictures.
+            Ok((path, _)) if is_apple_double(&path) => {}
             Ok((path, _)) if has_extension(&path, &SUPPORTED_EXTENSIONS) => found.pictures.push(path),
-            Ok((path, _)) => found.foreign += usize::from(has_extension(&path, &FOREIGN_EXTENSIONS)),
+            Ok((path, kind)) => match Content::of(&path, kind.is_file()) {
+                Content::Picture => found.pictures.push(path),
+                Content::Foreign(advice) => found.foreign.push((path, advice)),
+                Content::Other => {}
+            },
             Err(error) => found.problems.push(problem(error)),
         }
     }
@@ -63,6 +74,42 @@ pub fn find_pictures(folder: &Path) -> Result<Vec<PathBuf>> {
         Some(problem) => Err(problem),
         None => Ok(found.pictures),
     }
+}
+
+/// What a file is whose name is of no picture that is read.
+enum Content {
+    /// A picture all the same: phones call JPEG files `.heic`, downloads have no extension.
+    Picture,
+    /// Of a kind that is known and not read.
+    Foreign(&'static str),
+    Other,
+}
+
+impl Content {
+    fn of(path: &Path, is_file: bool) -> Self {
+        let is_named_foreign = has_extension(path, &FOREIGN_EXTENSIONS);
+        if !is_file {
+            return Self::Other;
+        }
+        let start = decode::start_of(path).unwrap_or_default();
+        // Kinds of which two bytes decide are believed by their names only.
+        let magics: [&[u8]; 5] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"qoif"];
+        let is_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
+        if is_webp || foreign::is_avif(&start) || magics.iter().any(|magic| start.starts_with(magic)) {
+            return Self::Picture;
+        }
+        match foreign::of(&start) {
+            // Documents lie among pictures without anybody wanting them enlarged.
+            Some(Foreign::Pdf | Foreign::Svg) if !is_named_foreign => Self::Other,
+            Some(foreign) => Self::Foreign(foreign.advice()),
+            None if is_named_foreign => Self::Foreign(foreign::by_name(path).advice()),
+            None => Self::Other,
+        }
+    }
+}
+
+fn is_apple_double(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {

@@ -2,7 +2,10 @@
 //!
 //! A camera's raw file is a TIFF file whose first picture is a thumbnail: read as TIFF it would give that, in silence.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::{
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
 /// A kind of file that is recognised and not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +40,25 @@ impl Foreign {
             }
             Self::JpegXl => "it is a JPEG XL picture; save it as PNG first (`djxl picture.jxl picture.png`)",
             Self::Jpeg2000 => "it is a JPEG 2000 picture; save it as PNG first",
-            Self::Photoshop => "it is a Photoshop file with layers; export it as PNG or TIFF",
+            Self::Photoshop => {
+                "it is a file of an image editor (Photoshop, GIMP, Krita), with layers; export it as PNG or TIFF"
+            }
             Self::Pdf => "it is a PDF document; export its pictures as PNG first",
             Self::Svg => "it is a drawing without pixels (SVG), which any drawing program exports at any size",
         }
+    }
+}
+
+/// What a file of a foreign extension is when its first bytes say nothing: most raw files are TIFF files inside.
+pub(crate) fn by_name(path: &Path) -> Foreign {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    match extension.as_str() {
+        "heic" | "heif" => Foreign::Heic,
+        "jxl" => Foreign::JpegXl,
+        "jp2" => Foreign::Jpeg2000,
+        "psd" | "xcf" | "kra" => Foreign::Photoshop,
+        "svg" => Foreign::Svg,
+        _ => Foreign::Raw,
     }
 }
 

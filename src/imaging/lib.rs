@@ -17,6 +17,7 @@ pub mod filter;
 mod folders;
 mod foreign;
 mod formats;
+mod highlights;
 mod metadata;
 mod picture;
 pub mod psnr;
@@ -24,7 +25,7 @@ pub mod resize;
 pub mod ssim;
 
 pub use cover::cover_transparent;
-pub use decode::{MAX_PIXELS, decode, dimensions, read, upright_dimensions};
+pub use decode::{MAX_PIXELS, decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};
 pub use error::{ImagingError, Result};
 pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below};

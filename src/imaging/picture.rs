@@ -1,6 +1,6 @@
 //! The picture in memory: planes of samples and what is needed to write them back.
 
-use crate::Metadata;
+use crate::{Metadata, highlights::Highlights};
 
 /// One channel of a picture, row by row; samples in `[0, 255]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,8 @@ pub enum Depth {
     Sixteen,
     /// 32-bit floats.
     Float {
-        /// What the file has where a sample is 255: 1, or more if the picture holds light brighter than white.
+        /// What the file has where a sample is 255: 1, or more if the picture holds light brighter than white. What is
+        /// brighter than three quarters of white is compressed by a logarithm then, so that the rest stays as it is.
         white: f32,
     },
 }
@@ -146,9 +147,11 @@ impl Picture {
     pub fn set_depth(&mut self, depth: Depth) {
         match (self.depth, depth) {
             (Depth::Float { .. }, Depth::Float { .. }) => return,
-            (Depth::Float { white }, _) if white != 1.0 => {
-                for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
-                    *sample = (*sample * white).min(255.0);
+            (Depth::Float { white }, _) => {
+                if let Some(highlights) = Highlights::new(white) {
+                    for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
+                        *sample = (255.0 * highlights.expand(*sample / 255.0)).min(255.0);
+                    }
                 }
             }
             _ => {}

@@ -24,6 +24,8 @@ const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const PHOTOSHOP: &[u8] = b"Photoshop 3.0\0";
 const ICC: &[u8] = b"ICC_PROFILE\0";
+/// Segment of pictures with a gain map (ISO 21496-1).
+const GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 /// Most bytes of a segment's content.
 const MOST: usize = 65_533;
 
@@ -113,6 +115,8 @@ impl Scanned {
             metadata.iptc = from_image_resources(resources);
         } else if let Some([number, _, part @ ..]) = of(ICC) {
             profile.push((*number, part.to_vec()));
+        } else if of(GAIN_MAP).is_some() && metadata.left_out.is_empty() {
+            metadata.left_out.push("the gain map that brightens the picture on HDR screens is left out");
         }
     }
 }
@@ -193,7 +197,7 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         Subsampling::Full => SamplingFactor::R_4_4_4,
         Subsampling::Half => SamplingFactor::R_4_2_0,
     });
-    let Metadata { icc, exif, xmp, iptc, density } = &picture.metadata;
+    let Metadata { icc, exif, xmp, iptc, density, .. } = &picture.metadata;
     if let Some(density) = density {
         let [x, y] = density.map(|density| density.round().clamp(1.0, f64::from(u16::MAX)) as u16);
         encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });

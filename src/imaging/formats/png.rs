@@ -18,6 +18,8 @@ const INCHES_PER_METRE: f64 = 1.0 / 0.0254;
 const XMP: &str = "XML:com.adobe.xmp";
 /// Keyword under which programs keep IPTC records, for want of a chunk for them.
 const IPTC: &str = "Raw profile type iptc";
+/// Keywords of notes that somebody may miss.
+const SAYINGS: [&[u8]; 5] = [b"Title", b"Author", b"Description", b"Copyright", b"Comment"];
 /// Most bytes of a chunk that is read for what it says.
 const MOST: u32 = 64 << 20;
 
@@ -83,6 +85,8 @@ fn note_text(kind: &[u8], content: &[u8], metadata: &mut Metadata) {
             _ => None,
         };
         metadata.iptc = text.as_deref().and_then(raw_profile).map(|raw| from_image_resources(&raw).unwrap_or(raw));
+    } else if SAYINGS.contains(&keyword) && metadata.left_out.is_empty() {
+        metadata.left_out.push("notes of the PNG file in chunks of their own (author, copyright) are left out");
     }
 }
 
@@ -125,7 +129,7 @@ pub(crate) fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> 
     let told = |error: png::EncodingError| error.to_string();
     let planes = samples::planes(picture, true);
     let mut info = Info::with_size(picture.width() as u32, picture.height() as u32);
-    let Metadata { icc, exif, xmp, iptc, density } = &picture.metadata;
+    let Metadata { icc, exif, xmp, iptc, density, .. } = &picture.metadata;
     info.icc_profile = icc.as_deref().map(Cow::Borrowed);
     info.exif_metadata = exif.as_deref().map(Cow::Borrowed);
     info.pixel_dims = density.map(|density| {

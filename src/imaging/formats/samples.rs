@@ -1,6 +1,6 @@
 //! Planes as the interleaved samples that files hold.
 
-use crate::{Picture, Plane, picture::quantized};
+use crate::{Picture, Plane, highlights::Highlights, picture::quantized};
 
 /// Gray or colour planes, then alpha; gray is tripled if the format has none.
 pub(crate) fn planes(picture: &Picture, has_gray: bool) -> Vec<&Plane> {
@@ -29,13 +29,15 @@ pub(crate) fn sixteen(planes: &[&Plane]) -> Vec<u16> {
     interleaved(planes, |sample| (sample.clamp(0.0, 255.0) * 257.0 + 0.5) as u16)
 }
 
-/// Float samples; a colour of 255 becomes `white`, alpha of 255 becomes 1.
+/// Float samples; a colour of 255 becomes `white`, by way of the curve of highlights, alpha of 255 becomes 1.
 pub(crate) fn float(picture: &Picture, white: f32) -> Vec<f32> {
     let planes = planes(picture, true);
     let mut samples = interleaved(&planes, |sample| sample / 255.0);
     let colours = planes.len() - usize::from(picture.alpha.is_some());
-    for pixel in samples.chunks_exact_mut(planes.len()) {
-        pixel[..colours].iter_mut().for_each(|sample| *sample *= white);
+    if let Some(highlights) = Highlights::new(white) {
+        for pixel in samples.chunks_exact_mut(planes.len()) {
+            pixel[..colours].iter_mut().for_each(|sample| *sample = highlights.expand(*sample));
+        }
     }
     samples
 }

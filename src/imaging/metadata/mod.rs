@@ -6,8 +6,13 @@ mod xmp;
 
 use image::metadata::Orientation;
 
+use crate::Format;
+
 pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
 pub(crate) use iptc::{from_image_resources, to_image_resources};
+
+/// Bytes of a block, its name aside, that a segment of a JPEG file holds.
+const MOST_IN_SEGMENT: usize = 65_500;
 
 /// Colour profile and descriptions of a picture, as raw blocks.
 ///
@@ -25,6 +30,8 @@ pub struct Metadata {
     pub iptc: Option<Vec<u8>>,
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
+    /// What else the file holds that no result will have, in words.
+    pub left_out: Vec<&'static str>,
 }
 
 impl Metadata {
@@ -53,6 +60,33 @@ impl Metadata {
             self.exif = Some(block.into_bytes());
         }
         self.xmp = self.xmp.take().map(|packet| xmp::without_density(&packet));
+    }
+
+    /// What a file of `format` has no place for, in words: what a result in it will have lost.
+    pub fn lost_in(&self, format: Format) -> Vec<&'static str> {
+        let too_long = |block: &Option<Vec<u8>>| block.as_ref().is_some_and(|block| block.len() > MOST_IN_SEGMENT);
+        let mut lost = Vec::new();
+        let mut note = |is_lost: bool, what| lost.extend(is_lost.then_some(what));
+        match format {
+            Format::Png | Format::Tiff => {}
+            Format::Jpeg => {
+                note(too_long(&self.xmp), "XMP of more than 64 kB does not fit into a JPEG file and is left out");
+                note(
+                    too_long(&self.exif),
+                    "EXIF of more than 64 kB does not fit into a JPEG file: makers' notes are left out",
+                );
+                note(too_long(&self.iptc), "IPTC of more than 64 kB does not fit into a JPEG file and is left out");
+            }
+            Format::WebP => note(self.iptc.is_some(), "WebP has no place for IPTC, which is left out"),
+            Format::Avif => {
+                note(self.xmp.is_some() || self.iptc.is_some(), "XMP and IPTC are not written to AVIF files");
+            }
+            Format::Bmp => {
+                let any = self.exif.is_some() || self.xmp.is_some() || self.iptc.is_some();
+                note(any, "BMP has no place for metadata, which is left out");
+            }
+        }
+        lost
     }
 
     /// Drops all that tells of the picture's making. The colour profile stays: without it the colours would be others.

@@ -41,9 +41,15 @@ fn bytes_of(source: &mut impl Read) -> Result<Vec<u8>, String> {
 pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), String> {
     let file = bytes_of(source)?;
     let context = container(&mut file.as_slice())?;
-    let coded = context.primary_item_coded_data().ok_or("there is no picture in it, or it is made of a grid")?;
+    let coded = context.primary_item_coded_data().ok_or(
+        "there is no picture in it, or it is made of a grid of pictures, which is not read: save it as PNG first",
+    )?;
     let frame_of_colour = frame(coded)?;
     let (width, height) = (frame_of_colour.width() as usize, frame_of_colour.height() as usize);
+    let matrix = frame_of_colour.matrix_coefficients();
+    if matches!(matrix, MatrixCoefficients::YCgCo | MatrixCoefficients::ICtCp) {
+        return Err(format!("its colours are coded as {matrix:?}, which is not read; save it as PNG first"));
+    }
     let mut picture = Picture::from_planes(colours(&frame_of_colour));
     picture.depth = if frame_of_colour.bit_depth() > 8 { Depth::Sixteen } else { Depth::Eight };
     if let Some(coded) = context.alpha_item_coded_data() {
@@ -51,6 +57,8 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
         if (alpha.width() as usize, alpha.height() as usize) == (width, height) {
             let (levels, _, _) = component(&alpha, PlanarImageComponent::Y);
             picture.alpha = Some(Plane::new(width, height, levels.into_iter().map(|level| level * 255.0).collect()));
+        } else {
+            picture.metadata.left_out.push("its transparency is of another size and is left out");
         }
         if let Some(alpha) = picture.alpha.as_ref().filter(|_| context.premultiplied_alpha) {
             for plane in &mut picture.planes {

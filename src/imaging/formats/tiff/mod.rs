@@ -19,6 +19,7 @@ pub(crate) use write::encode;
 use crate::{
     Depth, Metadata, Picture, Plane, colour,
     decode::{MAX_PIXELS, from_u16},
+    highlights::Highlights,
 };
 
 /// Extra samples that the colours have been multiplied by.
@@ -89,7 +90,11 @@ fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Pictur
     let mut picture = pixels(&mut decoder, width as usize, height as usize, is_indexed)?;
     let (metadata, orientation) = tags::metadata(&mut decoder);
     let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
-    picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, ..metadata };
+    let mut left_out = std::mem::take(&mut picture.metadata.left_out);
+    if decoder.more_images() {
+        left_out.push("the file holds more pictures; the first was read");
+    }
+    picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, ..metadata };
     Ok((picture, orientation))
 }
 
@@ -159,7 +164,9 @@ fn pixels<R: BufRead + Seek>(
     };
     let mut planes: Vec<Vec<f32>> = (0..channels).map(take).collect();
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.and_then(|kinds| kinds.first().copied());
-    let alpha = (planes.len() > colours && extra.unwrap_or(2) != 0).then(|| planes[colours].clone());
+    let has_alpha = planes.len() > colours && extra.unwrap_or(2) != 0;
+    let other_channels = planes.len() - colours.min(planes.len()) - usize::from(has_alpha);
+    let alpha = has_alpha.then(|| planes[colours].clone());
     planes.truncate(colours);
     match colour {
         _ if is_indexed => planes = through_palette(decoder, &planes[0])?,
@@ -180,14 +187,19 @@ fn pixels<R: BufRead + Seek>(
     }
     let mut depth = depth;
     if depth == SCENE {
-        let brightest = planes.iter().flatten().copied().fold(255.0, f32::max);
-        planes.iter_mut().flatten().for_each(|sample| *sample *= 255.0 / brightest);
-        depth = Depth::Float { white: brightest / 255.0 };
+        let white = planes.iter().flatten().copied().fold(255.0, f32::max) / 255.0;
+        if let Some(highlights) = Highlights::new(white) {
+            planes.iter_mut().flatten().for_each(|sample| *sample = 255.0 * highlights.compress(*sample / 255.0));
+        }
+        depth = Depth::Float { white };
     }
     let plane = |data| Plane::new(width, height, data);
     let mut picture = Picture::from_planes(planes.into_iter().map(plane).collect());
     picture.alpha = alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| coverage.min(255.0)).collect()));
     picture.depth = depth;
+    if other_channels > 0 {
+        picture.metadata.left_out.push("channels beside colour and transparency (masks, spot colours) are left out");
+    }
     Ok(picture)
 }
 

@@ -58,7 +58,7 @@ pub(super) fn metadata<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> (Metadata
     let (x, y) = (number(decoder, Tag::XResolution), number(decoder, Tag::YResolution));
     let density = x.zip(y).zip(per_inch).map(|((x, y), per_inch)| [x * per_inch, y * per_inch]);
     let exif = exif(decoder).map(|directories| Block::of(&directories).into_bytes());
-    (Metadata { icc, exif, xmp, iptc, density }, orientation)
+    (Metadata { icc, exif, xmp, iptc, density, ..Metadata::default() }, orientation)
 }
 
 /// How the picture is to be turned.

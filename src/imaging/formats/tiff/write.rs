@@ -108,7 +108,7 @@ where
     let has_alpha = picture.alpha.is_some();
     let predictor = if is_float || (has_alpha && picture.is_gray()) { Predictor::None } else { Predictor::Horizontal };
     let mut encoder = encoder.with_compression(Compression::Deflate(DeflateLevel::Fast)).with_predictor(predictor);
-    let Metadata { icc, exif, xmp, iptc, density } = &picture.metadata;
+    let Metadata { icc, exif, xmp, iptc, density, .. } = &picture.metadata;
     let directories = exif.clone().and_then(Block::parse).map(|block| block.directories()).unwrap_or_default();
     let mut exif_entries = directories.exif.clone();
     if !directories.interoperability.is_empty() {
