@@ -18,7 +18,7 @@ import subprocess
 
 SETS = ["Set5", "Set14", "BSD100"]
 # The same for all rows of an experiment but for what is named.
-TRAIN = ["--scale", "2", "--batch", "8", "--patch", "32", "--lr", "8e-4", "--validate-every", "250"]
+TRAIN = ["--scale", "2", "--batch", "8", "--patch", "32", "--lr", "8e-4", "--validate-every", "200"]
 COMPRESS = ["--validation-crop", "256"]
 
 
@@ -50,6 +50,18 @@ def experiments(options):
             for name, method in [("dual regression", "uniform"), ("DCP-style", "dcp"), ("ThiNet", "thinet"),
                                  ("L1 norm", "l1"), ("random", "random")]
         ],
+        # Where the compute sits: features and blocks of each level, for equal training time instead of equal steps.
+        "architecture": [
+            (f"x{scale}, {feats} features, {'+'.join(blocks.split(','))} blocks", "timed",
+             [*TRAIN[2:], "--scale", scale, "--n-feats", feats, "--n-blocks", blocks])
+            for scale, feats, blocks in [("2", "16", "8"), ("2", "24", "3"), ("2", "12", "14"),
+                                         ("4", "8", "4,4"), ("4", "8", "12,2"), ("4", "12", "4,1")]
+        ],
+        # What attention averages over at test time, for the models that ship.
+        "pooling": [
+            (f"{model}, {pooling}", "pooling", [model, pooling])
+            for model in ["x2", "x4", "photo-x2", "photo-x4"] for pooling in ["local", "global"]
+        ],
         # Learning from the whole network while fine-tuning.
         "distillation": [
             ("without", "compress", [*compress, *profile]),
@@ -67,13 +79,30 @@ def slug(*parts):
     return "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(part)) for part in parts)
 
 
-def measured(options, model):
-    """Means of each set, and pooling over the whole picture beside pooling in windows."""
+def named(flags):
+    """What tells a run from others in its file name: values, and whether there is a teacher."""
+    if not str(flags[0]).startswith("--"):
+        return flags
+    pairs = zip(flags, flags[1:])
+    values = [value for flag, value in pairs if str(flag).startswith("--") and flag not in ("--profile", "--teacher")]
+    return [*values, "taught"] if "--teacher" in flags else values
+
+
+def measured(options, model, *flags):
+    """Means of each set."""
     means = {}
     for name in SETS:
         means[name] = call([options.dualres, "evaluate", "--model", model, "--hr", options.benchmarks / name / "HR",
-                            "--device", "cpu", "--json"])["mean"]
+                            "--device", "cpu", "--json", *flags])["mean"]
     return means
+
+
+def steps_in(options, seconds, data, flags, folder):
+    """Training steps that take so many seconds here, told from a short run."""
+    call([options.dualres, "train", *data, *flags, "--steps", 60, "--output", folder])
+    with open(folder / "metrics.csv") as file:
+        speed = float(list(csv.DictReader(file))[-1]["images_per_second"])
+    return int(seconds * speed / int(flags[flags.index("--batch") + 1]))
 
 
 def made(options, command, flags, seed, stored, folder):
@@ -81,7 +110,20 @@ def made(options, command, flags, seed, stored, folder):
     if stored.exists():
         return json.loads(stored.read_text())
     data = ["--data", *options.data, "--validation", options.validation, "--seed", seed, "--device", "cpu", "--json"]
-    if command == "train":
+    if command == "pooling":
+        model, pooling = flags
+        means = call([options.dualres, "evaluate", "--model", model, "--hr", options.validation, "--device", "cpu",
+                      "--json", "--pooling", pooling])["mean"]
+        result = {"validation": means["psnr_y"], "sets": measured(options, model, "--pooling", pooling)}
+        stored.write_text(json.dumps(result))
+        return result
+    if command == "timed":
+        # Kept, so that a run that was stopped goes on with the same number.
+        counted = stored.with_suffix(".steps")
+        if not counted.exists():
+            counted.write_text(str(steps_in(options, options.seconds, data, flags, folder.with_suffix(".speed"))))
+        flags = [*flags, "--steps", counted.read_text()]
+    if command in ("train", "timed"):
         call([options.dualres, "train", *data, *flags, "--output", folder])
         model = folder / "best.safetensors"
         with open(folder / "metrics.csv") as file:
@@ -152,6 +194,7 @@ def main():
     parser.add_argument("--ratio", default="0.5")
     parser.add_argument("--train-steps", default="1500")
     parser.add_argument("--finetune-steps", default="400")
+    parser.add_argument("--seconds", type=float, default=240, help="training time of each row of `architecture`")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--experiments", nargs="+", help="all if not given")
     options = parser.parse_args()
@@ -162,10 +205,11 @@ def main():
     # The same settings in two experiments are one run.
     for seed in options.seeds:
         for experiment in chosen:
+            # No chance in it, or too long to be done again.
+            if experiment in ("pooling", "architecture") and seed != options.seeds[0]:
+                continue
             for setting, command, flags in every[experiment]:
-                name = slug(command, *(part for flag, part in zip(flags, flags[1:]) if str(flag).startswith("--")
-                                       and flag not in ("--profile", "--teacher")), *(["taught"] if "--teacher" in flags
-                                                                                       else []), seed)
+                name = slug(command, *named(flags), seed)
                 result = made(options, command, flags, seed, options.runs / f"{name}.json", options.runs / name)
                 rows[experiment].append((setting, seed, result))
                 print(experiment, setting, seed, f"{result['validation']:.3f}", flush=True)

@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Compress(Box<CompressArgs>),
     Benchmark(BenchmarkArgs),
+    Plot(PlotArgs),
     /// List, show, import and export models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -190,6 +191,41 @@ pub(crate) struct EvaluateArgs {
     pub(crate) json: bool,
 }
 
+/// Draw curves and comparisons from CSV files, as SVG
+///
+/// Over a column of numbers (step) rows become curves, one for each value of --by (setting): the mean of rows of the same
+/// number, with a band from the smallest to the largest. Over a column of names they become dots, with a line at their mean.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dualres plot run/metrics.csv --y validation_psnr_y -o psnr.svg
+  dualres plot models/results/lambda.csv --y validation --y-label 'validation PSNR-Y in dB' -o lambda.svg")]
+pub(crate) struct PlotArgs {
+    /// CSV files with a line of column names
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) tables: Vec<PathBuf>,
+    /// Column of the values
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) y: String,
+    /// Column they are drawn over; step or setting if not given
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) x: Option<String>,
+    /// Column that names the curves; setting if there is one
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
+    /// What to write above
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    /// What to write below instead of the column's name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) x_label: Option<String>,
+    /// What to write beside the values instead of the column's name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) y_label: Option<String>,
+    /// File to write (.svg)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
 /// Formats that are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum FormatArg {
@@ -288,10 +324,11 @@ pub(crate) struct TrainArgs {
     /// Features of the network in place of the preset's
     #[arg(long, value_name = "N")]
     pub(crate) n_feats: Option<usize>,
-    /// Blocks a level in place of the preset's
-    #[arg(long, value_name = "N")]
-    pub(crate) n_blocks: Option<usize>,
-    /// Model file to start from; its network is taken
+    /// Blocks a level in place of the preset's, or of each level, that of the input resolution first: 16,2
+    #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
+    pub(crate) n_blocks: Vec<usize>,
+    /// Model file to start from; its network is taken. With --n-blocks it is given so many blocks: new ones change nothing
+    /// before they are trained
     #[arg(long, value_name = "FILE")]
     pub(crate) init: Option<PathBuf>,
     /// What is done to inputs on top of bicubic reduction, in training and validation

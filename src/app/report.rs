@@ -1,6 +1,10 @@
 //! What the program says and how it exits.
 
-use std::{io::Write, process::ExitCode};
+use std::{
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,17 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
         "" => cause,
         _ if said.contains(&cause) => said,
         _ => format!("{said}: {cause}"),
+    })
+}
+
+/// Runs work on one picture. A decoder that panics on a hostile file must not end a batch: the picture has failed.
+///
+/// # Errors
+/// Those of the work, or what a panic said.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        anyhow::bail!("the program met something that it does not understand ({})", said.unwrap_or("no reason given"))
     })
 }
 

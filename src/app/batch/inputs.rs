@@ -21,6 +21,12 @@ pub struct Input {
 }
 
 impl Input {
+    /// The folder that was named, if the picture was found in one; with links resolved.
+    pub fn root(&self) -> Option<PathBuf> {
+        let folder = self.path.parent()?.canonicalize().ok()?;
+        folder.ancestors().nth(self.below.components().count()).map(Path::to_owned)
+    }
+
     /// What the picture is called in records of a batch: the same wherever the named folder lies.
     pub fn key(&self) -> String {
         let place = self.below.join(self.path.file_name().unwrap_or_default());
@@ -43,8 +49,8 @@ pub struct Inputs {
     pub pictures: Vec<Input>,
     /// What could not be looked into, with the reason.
     pub problems: Vec<String>,
-    /// Files of kinds that are known and not read, such as raw files.
-    pub foreign: usize,
+    /// Files of kinds that are known and not read, such as raw files, with what their owner can do.
+    pub foreign: Vec<(PathBuf, &'static str)>,
     known: HashSet<PathBuf>,
     places: HashMap<PathBuf, usize>,
 }
@@ -71,7 +77,10 @@ impl Inputs {
     fn folder(&mut self, folder: &Path) -> Result<(), String> {
         let Found { pictures, problems, foreign } = find_pictures_below(folder);
         if pictures.is_empty() && problems.is_empty() {
-            let others = if foreign > 0 { ", only files that are not read, such as raw files" } else { "" };
+            let others = foreign.first().map_or(String::new(), |(path, advice)| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                format!(", only {} of kinds that are not read; of {name}: {advice}", foreign.len())
+            });
             return Err(format!("no picture in the folder {}{others}", folder.display()));
         }
         for path in pictures {
@@ -80,7 +89,7 @@ impl Inputs {
             self.add(path, below);
         }
         self.problems.extend(problems.iter().map(ToString::to_string));
-        self.foreign += foreign;
+        self.foreign.extend(foreign);
         Ok(())
     }
 
@@ -124,9 +133,11 @@ impl Inputs {
         }
     }
 
-    /// Leaves out what `is_own` says is a result of the batch itself.
-    pub fn without(&mut self, is_own: impl Fn(&Path) -> bool) {
-        self.pictures.retain(|input| !is_own(&input.path));
+    /// Leaves out what `is_own` says is a result of the batch itself; returns how many that were.
+    pub fn without(&mut self, is_own: impl Fn(&Input) -> bool) -> usize {
+        let before = self.pictures.len();
+        self.pictures.retain(|input| !is_own(input));
+        before - self.pictures.len()
     }
 
     fn add(&mut self, path: PathBuf, below: PathBuf) {
@@ -140,7 +151,8 @@ impl Inputs {
     }
 }
 
-fn is_pattern(path: &Path) -> bool {
+/// Whether a name may stand for many.
+pub fn is_pattern(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
@@ -161,7 +173,10 @@ mod tests {
             Inputs::find(named).unwrap().pictures.iter().map(Input::key).collect()
         };
         assert_eq!(keys(&[root.to_owned()]), ["a/b/two.TIF", "a/one.jpg", "top.png"]);
-        assert_eq!(Inputs::find(&[root.to_owned()]).unwrap().foreign, 1);
+        let found = Inputs::find(&[root.to_owned()]).unwrap();
+        assert_eq!(found.foreign.len(), 1);
+        assert!(found.foreign[0].0.ends_with("a/raw.nef") && found.foreign[0].1.contains("raw file"));
+        assert!(found.pictures.iter().all(|input| input.root() == Some(root.canonicalize().unwrap())));
         assert_eq!(keys(&[root.join("**/*.jpg")]), ["a/one.jpg"]);
         assert_eq!(keys(&[root.join("*.png")]), ["top.png"]);
         assert_eq!(keys(&[root.join("top.png"), root.join("top.png"), root.join("gone.png")]), ["top.png", "gone.png"]);
@@ -172,6 +187,32 @@ mod tests {
         assert!(Inputs::find(&[root.join("*.webp")]).unwrap_err().contains("*.webp"));
         std::fs::create_dir(root.join("empty")).unwrap();
         assert!(Inputs::find(&[root.join("empty")]).unwrap_err().contains("empty"));
+    }
+
+    #[test]
+    fn content_decides_where_a_name_says_nothing_or_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (name, content) in [
+            ("phone.heic", &b"\xff\xd8\xff\xe0 a JPEG file"[..]),
+            ("download", b"\x89PNG\r\n\x1a\n and more"),
+            ("real.heic", b"\0\0\0\x18ftypheic\0\0\0\0"),
+            ("unnamed", b"\0\0\0\x18ftypheic\0\0\0\0"),
+            ("manual.pdf", b"%PDF-1.7"),
+            ("._photo.jpg", b"\0\x05\x16\x07"),
+            ("note.txt", b"text"),
+        ] {
+            std::fs::write(root.join(name), content).unwrap();
+        }
+        let found = Inputs::find(&[root.to_owned()]).unwrap();
+        assert_eq!(found.pictures.iter().map(Input::key).collect::<Vec<_>>(), ["download", "phone.heic"]);
+        let foreign: Vec<_> = found.foreign.iter().map(|(path, _)| path.file_name().unwrap()).collect();
+        assert_eq!(foreign, ["real.heic", "unnamed"]);
+        assert!(found.foreign.iter().all(|(_, advice)| advice.contains("HEIC")));
+        std::fs::create_dir(root.join("only")).unwrap();
+        std::fs::write(root.join("only/a.cr2"), b"II*\0").unwrap();
+        let refused = Inputs::find(&[root.join("only")]).unwrap_err();
+        assert!(refused.contains("a.cr2") && refused.contains("develop"), "{refused}");
     }
 
     #[cfg(unix)]

@@ -33,6 +33,13 @@ enum Record {
         /// The result, from the folder of results on.
         output: Place,
     },
+    /// A result is about to appear under its name.
+    Written {
+        #[serde(flatten)]
+        of: Key,
+        /// SHA-256 of the file.
+        sum: String,
+    },
     /// A picture is done.
     Done {
         #[serde(flatten)]
@@ -85,19 +92,35 @@ impl Place {
     }
 }
 
-mod place {
+pub(crate) mod place {
     //! Paths of public records, recorded as [`super::Place`].
 
     use std::path::{Path, PathBuf};
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
         super::Place::from(path).serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
         super::Place::deserialize(deserializer).map(|place| place.path())
+    }
+}
+
+pub(crate) mod place_if_any {
+    //! Paths that may be missing, recorded as [`super::Place`].
+
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_deref().map(super::Place::from).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        Option::<super::Place>::deserialize(deserializer).map(|place| place.map(|place| place.path()))
     }
 }
 
@@ -118,15 +141,33 @@ pub struct Done {
     pub expected_psnr: Option<f64>,
     /// File to file.
     pub seconds: f64,
-    /// Whether the dual reconstruction was written too.
+    /// Proofs that were asked for with it, in the order of their kinds: `None` for those that were not.
     #[serde(default)]
-    pub dual: bool,
-    /// Whether the consistency map was written too.
-    #[serde(default)]
-    pub consistency: bool,
-    /// Whether the map of the expected error was written too.
-    #[serde(default)]
-    pub expected_error: bool,
+    pub proofs: [Proof; 3],
+}
+
+/// A proof beside a result.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// Nobody asked for it.
+    #[default]
+    No,
+    /// It lies there.
+    At(#[serde(with = "place")] PathBuf),
+    /// There is none for this result, so it need not be tried again.
+    Impossible,
+}
+
+impl Proof {
+    /// Whether a proof that is to lie in `folder` is there, or cannot be had.
+    pub fn is_in(&self, folder: &Path) -> bool {
+        match self {
+            Self::No => false,
+            Self::Impossible => true,
+            Self::At(path) => path.parent() == Some(folder) && path.exists(),
+        }
+    }
 }
 
 /// The record of a folder of results, held by one run at a time.
@@ -134,6 +175,8 @@ pub struct Journal {
     folder: PathBuf,
     file: File,
     begun: Names,
+    /// Sums of the files that results were written as.
+    written: HashMap<Key, String>,
     done: HashMap<Key, Done>,
 }
 
@@ -168,7 +211,7 @@ impl Journal {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let (mut begun, mut done) = (Names::default(), HashMap::new());
+        let (mut begun, mut written, mut done) = (Names::default(), HashMap::new(), HashMap::new());
         let mut whole = true;
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
@@ -180,6 +223,7 @@ impl Journal {
                     begun.claim(of.clone(), result.output.clone());
                     done.insert(of, result);
                 }
+                Ok(Record::Written { of, sum }) => drop(written.insert(of, sum)),
                 Ok(Record::Run { .. }) | Err(_) => {}
             }
             line.clear();
@@ -188,7 +232,7 @@ impl Journal {
         if !whole {
             file.write_all(b"\n").map_err(failed)?;
         }
-        let mut journal = Self { folder: folder.to_owned(), file, begun, done };
+        let mut journal = Self { folder: folder.to_owned(), file, begun, written, done };
         journal.append(&Record::Run { command: command.to_vec() })?;
         Ok(journal)
     }
@@ -200,9 +244,16 @@ impl Journal {
         (there.len() == done.bytes).then_some(done)
     }
 
-    /// The name that a result was to have when its run was cut off.
+    /// The name that a result was to have when its run was cut off. A file that is there by now under that name keeps it,
+    /// unless it is that very result.
     pub fn begun(&self, of: &Key) -> Option<PathBuf> {
-        self.begun.of.get(of).filter(|_| !self.done.contains_key(of)).map(|output| self.folder.join(output))
+        let output = self.begun.of.get(of).filter(|_| !self.done.contains_key(of))?;
+        let path = self.folder.join(output);
+        let is_own = |path: &Path| match (self.written.get(of), content_of(path)) {
+            (Some(written), Ok(there)) => *written == there,
+            _ => false,
+        };
+        (!path.exists() || is_own(&path)).then_some(path)
     }
 
     /// The results of all runs in this folder.
@@ -218,6 +269,18 @@ impl Journal {
         let output = output.strip_prefix(&self.folder).unwrap_or(output).to_owned();
         self.append(&Record::Begun { of: of.clone(), output: output.as_path().into() })?;
         self.begun.claim(of.clone(), output);
+        Ok(())
+    }
+
+    /// Notes the file that is about to appear as a picture's result, so that it is known again if the run is cut off
+    /// before the picture is done.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn write(&mut self, of: &Key, file: &[u8]) -> Result<(), JournalError> {
+        let sum = hexadecimal(&Sha256::digest(file));
+        self.append(&Record::Written { of: of.clone(), sum: sum.clone() })?;
+        self.written.insert(of.clone(), sum);
         Ok(())
     }
 
@@ -304,9 +367,7 @@ mod tests {
             loop_psnr: Some(40.5),
             expected_psnr: None,
             seconds: 0.1,
-            dual: false,
-            consistency: false,
-            expected_error: false,
+            proofs: Default::default(),
         }
     }
 
@@ -355,6 +416,37 @@ mod tests {
         let journal = Journal::open(path, &[]).unwrap();
         assert_eq!(journal.begun(&key("a")), None, "nor after a restart");
         assert_eq!(journal.outputs().collect::<Vec<_>>(), [path.join("same.png")]);
+    }
+
+    /// Killed between the file and the record of it: the file is known again. One that somebody else put there is not.
+    #[test]
+    fn a_file_that_took_a_name_in_the_meantime_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let target = path.join("a_x2.png");
+        let mut journal = Journal::open(path, &[]).unwrap();
+        journal.begin(&key("a"), &target).unwrap();
+        journal.write(&key("a"), b"the result").unwrap();
+        drop(journal);
+        let begun = || Journal::open(path, &[]).unwrap().begun(&key("a"));
+        assert_eq!(begun(), Some(target.clone()), "nothing is there yet");
+        std::fs::write(&target, b"the result").unwrap();
+        assert_eq!(begun(), Some(target.clone()), "it is this result");
+        std::fs::write(&target, b"somebody's").unwrap();
+        assert_eq!(begun(), None);
+    }
+
+    #[test]
+    fn a_proof_is_there_if_its_file_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a_dual.png");
+        let proof = Proof::At(path.clone());
+        assert!(!proof.is_in(folder.path()));
+        std::fs::write(&path, b"").unwrap();
+        assert!(proof.is_in(folder.path()) && !proof.is_in(Path::new("elsewhere")));
+        assert!(Proof::Impossible.is_in(folder.path()) && !Proof::No.is_in(folder.path()));
+        let text = serde_json::to_string(&[proof.clone(), Proof::No, Proof::Impossible]).unwrap();
+        assert_eq!(serde_json::from_str::<[Proof; 3]>(&text).unwrap(), [proof, Proof::No, Proof::Impossible]);
     }
 
     #[cfg(unix)]

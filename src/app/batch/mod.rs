@@ -3,6 +3,7 @@
 pub mod disk;
 pub mod inputs;
 pub mod journal;
+pub mod made_with;
 pub mod outcome;
 pub mod result;
 pub mod sizes;

@@ -1,6 +1,8 @@
 //! From what the network made to the file: depth, metadata and name of the software.
 
-use dualres_imaging::{Depth, Picture};
+use std::path::Path;
+
+use dualres_imaging::{Depth, Format, Picture};
 
 use super::sizes::FinalSize;
 use crate::naming;
@@ -30,12 +32,23 @@ pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: Fin
     }
 }
 
+/// The format of a result that is to be what its original is: by the content of the original, for a PNG picture called
+/// `.jpg` is to lose nothing. What is read and not written becomes PNG.
+pub fn format_like(original: &Path) -> Format {
+    match dualres_imaging::format_of_file(original) {
+        Ok(format) => format.unwrap_or(Format::Png),
+        // Reading it says what is wrong.
+        Err(_) => Format::from_path(original).unwrap_or(Format::Png),
+    }
+}
+
 /// What is named as the software that made a result.
 pub fn software(model: &str, times: f64) -> String {
     format!("Dualres {} (model {model}, {}x)", env!("CARGO_PKG_VERSION"), naming::times(times))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use dualres_imaging::Plane;
 
@@ -46,6 +59,17 @@ mod tests {
         assert!(software("x2", 2.0).ends_with("(model x2, 2x)"));
         assert!(software("photo-x4", 2.6666).ends_with("(model photo-x4, 2.67x)"));
         assert!(software("x4", 10.0).ends_with("10x)"));
+    }
+
+    #[test]
+    fn a_picture_with_a_wrong_name_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [jpg, gif] = ["a.jpg", "b.png"].map(|name| folder.path().join(name));
+        let picture = Picture::from_planes(vec![Plane::filled(8, 6, 1.0)]);
+        std::fs::write(&jpg, dualres_imaging::encode(&picture, Format::Png, Default::default()).unwrap()).unwrap();
+        std::fs::write(&gif, b"GIF89a").unwrap();
+        assert_eq!((format_like(&jpg), format_like(&gif)), (Format::Png, Format::Png));
+        assert_eq!(format_like(Path::new("gone.tif")), Format::Tiff);
     }
 
     #[test]

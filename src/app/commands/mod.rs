@@ -5,6 +5,7 @@ mod compress;
 mod devices;
 mod evaluate;
 mod models;
+mod plot;
 mod train;
 mod upscale;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Train(args) => train::run(&args),
         Command::Compress(args) => compress::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
+        Command::Plot(args) => plot::run(&args),
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
     }

@@ -154,7 +154,7 @@ fn summary(description: &Description) -> String {
         "x{}, {} features, {} blocks a level, {} parameters, {:.2} G MACs for a {MAC_INPUT}x{MAC_INPUT} input{quality}",
         architecture.scale,
         architecture.n_feats,
-        architecture.n_blocks,
+        architecture.blocks(),
         cost.parameters(),
         cost.macs() as f64 / 1e9,
     )

@@ -6,7 +6,7 @@ mod common;
 use common::{device, may_skip, picture, project};
 use dualres_app::window::{
     canvas::{
-        gpu::{Gpu, Mode, Pane, SHADER},
+        gpu::{Gpu, Map, Mode, Pane, SHADER},
         view::View,
     },
     document::{Document, Level, PAGE, Patch, ProofPatch, Pyramid},
@@ -96,7 +96,7 @@ mod twin {
         heat_colour(amount as f32).map(|c| f64::from(c) / 255.0)
     }
 
-    pub(super) fn shade(document: &Document, view: &View, pane: &Pane, pixel: [f64; 2]) -> [f64; 3] {
+    pub(super) fn shade(document: &Document, view: &View, pane: &Pane, map: Map, pixel: [f64; 2]) -> [f64; 3] {
         let zoom = view.zoom;
         let scale = document.scale as f64;
         let ground = pane.ground.map(f64::from);
@@ -112,8 +112,12 @@ mod twin {
             let colour = pyramid.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom));
             colour.map_or(mix(original, ground, 0.6), |colour| flatten(colour, pixel))
         };
+        let differences = match map {
+            Map::WayBack => &document.dual,
+            Map::Expected => &document.expected,
+        };
         let difference = || {
-            let back = document.dual.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom))?;
+            let back = differences.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom))?;
             Some((back[3] * 255.0 - 8.0).max(0.0) / 10.0 * f64::from(pane.gain) / f64::from(HOTTEST))
         };
         match pane.mode {
@@ -204,6 +208,7 @@ fn document() -> Document {
         dual: Patch::of(&back, area),
         absolute: Plane::new(650, 600, (0..650 * 600).map(|i| (i % 293) as f32 / 10.0).collect()),
         luma: Plane::filled(650, 600, 1.0),
+        expected: Some(Plane::new(650, 600, (0..650 * 600).map(|i| (i % 181) as f32 / 8.0).collect())),
     });
     document
 }
@@ -226,16 +231,18 @@ fn the_shader_draws_what_its_twin_computes() {
     ];
     for view in views {
         let pane = size.map(f64::from);
-        // Everything comes into sight within a few pictures.
-        assert!((0..8).any(|_| gpu.prepare(&mut document, &view, pane)), "the pages arrive");
-        for mode in [Mode::Input, Mode::Result, Mode::Dual, Mode::Split, Mode::Difference, Mode::Overlay] {
+        let modes = [Mode::Input, Mode::Result, Mode::Dual, Mode::Split, Mode::Difference, Mode::Overlay];
+        let drawn_of = modes.map(|mode| (mode, Map::WayBack)).into_iter().chain([(Mode::Difference, Map::Expected)]);
+        for (mode, map) in drawn_of {
+            // Everything comes into sight within a few pictures.
+            assert!((0..8).any(|_| gpu.prepare(&mut document, &view, pane, map)), "the pages arrive");
             let pane = Pane { mode, min: [0.0; 2], size, split: 0.37, gain: 1.5, ground: [0.1, 0.2, 0.3] };
             let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
             let mut off = 0;
             let mut worst: f64 = 0.0;
             for y in 0..size[1] as usize {
                 for x in 0..size[0] as usize {
-                    let expected = twin::shade(&document, &view, &pane, [x as f64 + 0.5, y as f64 + 0.5]);
+                    let expected = twin::shade(&document, &view, &pane, map, [x as f64 + 0.5, y as f64 + 0.5]);
                     let at = (y * size[0] as usize + x) * 4;
                     let apart =
                         (0..3).map(|c| (expected[c] * 255.0 - f64::from(drawn[at + c])).abs()).fold(0.0, f64::max);
@@ -245,7 +252,7 @@ fn the_shader_draws_what_its_twin_computes() {
             }
             // Single precision may put a position on the other side of a pixel's edge.
             let pixels = (size[0] * size[1]) as usize;
-            println!("{mode:?} at {}: {off} of {pixels} pixels off, worst {worst:.2}", view.zoom);
+            println!("{mode:?} of {map:?} at {}: {off} of {pixels} pixels off, worst {worst:.2}", view.zoom);
             assert!(
                 off * 200 <= pixels,
                 "{mode:?} at zoom {}: {off} of {pixels} pixels differ, worst {worst}",
@@ -270,7 +277,7 @@ fn a_picture_larger_than_any_texture_is_drawn() {
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [64.0, 32.0];
     let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false };
-    assert!((0..8).any(|_| gpu.prepare(&mut document, &view, size.map(f64::from))));
+    assert!((0..8).any(|_| gpu.prepare(&mut document, &view, size.map(f64::from), Map::WayBack)));
     let pane = Pane { mode: Mode::Result, min: [0.0; 2], size, split: 0.5, gain: 1.0, ground: [0.0; 3] };
     let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
     for (x, y) in [(0, 0), (63, 31), (17, 9)] {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, picture, tiny, window, write_picture};
 use dualres_app::batch::{
@@ -81,6 +81,62 @@ fn a_path_is_typed_where_no_dialog_answers() {
     harness.run_steps(2);
     harness.press("OK");
     harness.await_sight("there is no file /no/such/file.png");
+}
+
+/// A folder dropped, a folder chosen for results: sub-folders are kept, what is done is not done again by the window or the
+/// command line, and "Upscale again" does it.
+#[test]
+fn a_folder_of_results_keeps_sub_folders_and_knows_what_is_done() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let [photos, results] = ["photos", "results"].map(|name| home.path().join(name));
+    for (name, width) in [("a.png", 41), ("roll/a.png", 33), ("roll/b.png", 27)] {
+        let path = photos.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_picture(&path, width, 30);
+    }
+    let settings_file = paths.config.join("settings.json");
+    let mut settings: dualres_app::window::settings::Settings =
+        serde_json::from_str(&std::fs::read_to_string(&settings_file).unwrap()).unwrap();
+    settings.choices.folder = Some(results.clone());
+    std::fs::write(&settings_file, serde_json::to_string(&settings).unwrap()).unwrap();
+    let drop_and_run = || {
+        let mut harness = window(&paths);
+        harness.drop_files(&[&photos]);
+        harness.await_that("the pictures", |h| h.state().queue().items().len() == 3);
+        harness.press("Upscale 3 pictures");
+        harness.await_that("the end of the queue", |h| {
+            let items = h.state().queue().items();
+            items.len() == 3 && items.iter().all(|item| matches!(item.state, State::Done(_)))
+        });
+        harness.run_steps(3);
+        harness
+    };
+    let there = || {
+        let mut found: Vec<PathBuf> = ["", "roll"]
+            .iter()
+            .flat_map(|f| std::fs::read_dir(results.join(f)).unwrap())
+            .map(|e| e.unwrap().path())
+            .collect();
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "png"));
+        found.sort();
+        found
+    };
+    drop(drop_and_run());
+    let wanted = ["a_tiny.png", "roll/a_tiny.png", "roll/b_tiny.png"].map(|name| results.join(name));
+    assert_eq!(there(), wanted);
+    let record = std::fs::read_to_string(results.join("dualres-batch.jsonl")).unwrap();
+    assert_eq!(record.lines().filter(|line| line.contains("\"record\":\"done\"")).count(), 3, "{record}");
+
+    // In another session, in which the queue has been emptied.
+    let _ = std::fs::remove_file(paths.config.join("queue.json"));
+    let written = |path: &PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
+    let before = wanted.each_ref().map(written);
+    let mut harness = drop_and_run();
+    assert_eq!(there(), wanted, "nothing is done twice");
+    assert_eq!(wanted.each_ref().map(written), before);
+    harness.press("Upscale again");
+    harness.await_that("another result", |_| there().len() == 4);
 }
 
 #[test]
@@ -188,7 +244,7 @@ fn fidelity_is_raised_on_a_finished_picture() {
     harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
     let psnr =
         |h: &egui_kittest::Harness<'static, dualres_app::window::Window>| match &h.state().queue().items()[0].state {
-            State::Done(finished) => finished.loop_psnr.unwrap(),
+            State::Done(finished) => finished.proven.loop_psnr.unwrap(),
             other => panic!("{other:?}"),
         };
     let before = psnr(&harness);

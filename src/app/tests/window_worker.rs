@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, with_played_worker, write_picture};
 use dualres_app::window::{
     Window,
-    queue::{Finished, ItemId, State},
+    queue::{Finished, ItemId, Proven, State},
     worker::{Command, FarEnd, Job, Report},
 };
 use eframe::egui::{Key, Modifiers};
@@ -38,8 +38,7 @@ fn done(item: ItemId, output: &Path) -> Report {
         model: "tiny".into(),
         device: "CPU".into(),
         seconds: 1.0,
-        loop_psnr: Some(45.25),
-        dual_loss: Some(0.5),
+        proven: Proven { loop_psnr: Some(45.25), dual_loss: Some(0.5), expected_psnr: Some(33.5) },
     };
     Report::Done { item, finished, warning: None }
 }
@@ -166,9 +165,13 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
         refinements.collect()
     };
     assert_eq!(asked(&far), [0.2]);
-    let refined = Report::Refined { item: job.item, loop_psnr: Some(50.0), dual_loss: Some(0.3) };
+    let refined = Report::Refined {
+        item: job.item,
+        proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: Some(33.75) },
+    };
     far.reports.send(refined).unwrap();
     harness.await_sight("50.00 dB");
+    assert!(harness.sees("33.75 dB"), "what is expected of it is told");
     harness.run_steps(2);
     assert_eq!(asked(&far), [0.8], "what was passed over is not computed");
 }

@@ -44,6 +44,8 @@ pub(crate) enum Action {
     ImportModel,
     RemoveModel(String),
     ExportModel(String),
+    /// Save the table of results.
+    ExportTable,
     UseModel(String),
     RunSelectedAgain,
     ShowSelectedInFolder,
@@ -134,6 +136,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::Num3)], Action::SetView(ViewMode::Result), "Result"),
     binding("Canvas", &[plain(Key::Num4)], Action::SetView(ViewMode::Difference), "Difference"),
     binding("Canvas", &[plain(Key::Num5)], Action::SetView(ViewMode::Overlay), "Overlay"),
+    binding("Canvas", &[plain(Key::Num6)], Action::SetView(ViewMode::Doubt), "Doubt: expected error"),
     binding("Canvas", &[plain(Key::F)], Action::Fit, "Fit the picture"),
     binding("Canvas", &[plain(Key::Z)], Action::ActualSize, "1:1"),
     binding("Canvas", &[plain(Key::Plus), plain(Key::Equals)], Action::Zoom(2.0), "Zoom in"),

@@ -103,6 +103,8 @@ pub struct Window {
     lock: Option<std::fs::File>,
     /// Pictures whose thumbnails were asked for.
     pub(super) thumbnails_asked: std::collections::HashSet<ItemId>,
+    /// Thumbnails in memory, the oldest first.
+    pub(super) thumbnails: std::collections::VecDeque<ItemId>,
     /// A picture of the queue to bring into sight.
     pub(super) scroll_to: Option<ItemId>,
     pub(super) toasts: Toasts,
@@ -203,6 +205,7 @@ impl Window {
             typing_began: false,
             lock: lock(&paths),
             thumbnails_asked: Default::default(),
+            thumbnails: Default::default(),
             scroll_to: None,
             toasts,
             dialogs: Dialogs::default(),

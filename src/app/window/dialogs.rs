@@ -36,6 +36,8 @@ pub(crate) enum Purpose {
     ComparedPicture,
     CurvesCsv,
     PlotsPng,
+    /// The table of results.
+    Table,
 }
 
 impl Purpose {
@@ -54,6 +56,7 @@ impl Purpose {
             Self::ComparedPicture => "Picture to compare on",
             Self::CurvesCsv => "Export the curves as",
             Self::PlotsPng => "Export the plots as",
+            Self::Table => "Save the table as",
         }
     }
 }
@@ -127,8 +130,12 @@ impl Dialogs {
                 let future = dialog.pick_folders();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
-            Purpose::CurvesCsv | Purpose::PlotsPng => {
-                let name = if purpose == Purpose::CurvesCsv { "curves.csv" } else { "curves.png" };
+            Purpose::CurvesCsv | Purpose::PlotsPng | Purpose::Table => {
+                let name = match purpose {
+                    Purpose::CurvesCsv => "curves.csv",
+                    Purpose::PlotsPng => "curves.png",
+                    _ => "results.csv",
+                };
                 let future = dialog.set_file_name(name).save_file();
                 Box::pin(async { future.await.into_iter().collect() })
             }

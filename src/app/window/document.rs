@@ -311,6 +311,8 @@ pub struct ProofPatch {
     pub absolute: Plane,
     /// Difference of luma.
     pub luma: Plane,
+    /// Expected error in gray levels, if the model knows its errors.
+    pub expected: Option<Plane>,
 }
 
 /// The picture on the canvas.
@@ -326,6 +328,8 @@ pub struct Document {
     pub result: Option<Pyramid>,
     /// The result taken back to the original's size, as far as it is there.
     pub dual: Option<Pyramid>,
+    /// How large an error is expected where: [`difference_code`] of it as alpha. As large as the original.
+    pub expected: Option<Pyramid>,
     /// The numbers.
     pub proof: Option<Proof>,
 }
@@ -333,7 +337,7 @@ pub struct Document {
 impl Document {
     /// A picture without a result.
     pub fn new(item: ItemId, scale: usize, input: Pyramid) -> Self {
-        Self { item, scale, input, result: None, dual: None, proof: None }
+        Self { item, scale, input, result: None, dual: None, expected: None, proof: None }
     }
 
     /// Width and height of the result in pixels.
@@ -344,7 +348,7 @@ impl Document {
     /// Forgets the result, which another model or setting has made stale.
     pub fn clear_result(&mut self, scale: usize) {
         self.scale = scale;
-        (self.result, self.dual, self.proof) = (None, None, None);
+        (self.result, self.dual, self.expected, self.proof) = (None, None, None, None);
     }
 
     /// Pixels of the result have arrived.
@@ -361,6 +365,11 @@ impl Document {
             pixel[3] = difference_code(absolute);
         }
         self.dual.get_or_insert_with(|| Pyramid::empty(width, height)).paste(&dual);
+        if let Some(expected) = &patch.expected {
+            let rgba = expected.data.iter().flat_map(|&error| [0, 0, 0, difference_code(error)]).collect();
+            let coded = Patch { area: patch.dual.area, rgba };
+            self.expected.get_or_insert_with(|| Pyramid::empty(width, height)).paste(&coded);
+        }
         let proof = self.proof.get_or_insert_with(|| Proof {
             absolute: Field::unknown(width, height),
             squared: Field::unknown(width, height),
@@ -372,9 +381,15 @@ impl Document {
         proof.squared.paste(&squared, place);
     }
 
+    /// Expected error at a pixel of the original in gray levels, if it is known there.
+    pub fn expected_at(&self, x: usize, y: usize) -> Option<f32> {
+        let [_, _, _, code] = self.expected.as_ref()?.levels[0].pixel(x, y);
+        code.checked_sub(8).map(|code| f32::from(code) / 10.0)
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        let pyramids = [Some(&self.input), self.result.as_ref(), self.dual.as_ref()];
+        let pyramids = [Some(&self.input), self.result.as_ref(), self.dual.as_ref(), self.expected.as_ref()];
         let fields = if self.proof.is_some() { self.input.size().iter().product::<usize>() * 8 } else { 0 };
         pyramids.into_iter().flatten().map(Pyramid::bytes).sum::<usize>() + fields
     }

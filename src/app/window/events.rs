@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dualres_imaging::{EncodeOptions, Format, Picture, Plane, file::write_new};
 use eframe::egui::{self, Context, TextureOptions};
@@ -17,14 +17,17 @@ use super::{
     dialogs::{self, Purpose},
     document::Document,
     library_tasks::Change,
-    loader::Loaded,
+    loader::{Brought, Loaded},
     open_documents::OpenDocument,
     queue::{ItemId, Progress, State},
     worker::{Attempt, Command, Job, NO_ITEM, Report},
 };
+use crate::batch::outcome::write_table;
 
 /// Longest time that reports are taken in for in one frame.
 const LONGEST: Duration = Duration::from_millis(4);
+/// Most thumbnails that are kept in memory, of 150 kB each.
+const MOST_THUMBNAILS: usize = 1000;
 
 impl Window {
     /// Takes in what other threads have to say.
@@ -90,9 +93,15 @@ impl Window {
                     open.document.paste_proof(&patch);
                 }
             }
+            Report::Computed { item } => {
+                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                    progress.saving = true;
+                }
+            }
             Report::Done { item, finished, warning } => {
                 warning.into_iter().for_each(|text| self.toasts.warning(text));
                 if let Some(item) = self.queue.get_mut(item) {
+                    item.again = false;
                     item.state = State::Done(finished);
                 }
                 if let Some(open) = self.documents.get_mut(item) {
@@ -109,10 +118,10 @@ impl Window {
                 self.done_in_run += 1;
                 self.end_run_if_done();
             }
-            Report::Refined { item, loop_psnr, dual_loss } => {
+            Report::Refined { item, proven } => {
                 self.refining = false;
                 if let Some(open) = self.documents.get_mut(item) {
-                    open.refined = Some((loop_psnr, dual_loss));
+                    open.refined = Some(proven);
                 }
                 if let Some((wanted, next)) = self.refine_next.take()
                     && self.selected == Some(wanted)
@@ -140,11 +149,11 @@ impl Window {
             }
             Report::Saved { item, path } => {
                 let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
-                if let (Some(numbers), Some(State::Done(finished))) =
+                if let (Some(proven), Some(State::Done(finished))) =
                     (refined, self.queue.get_mut(item).map(|item| &mut item.state))
                 {
                     // The file that was saved by the run is not what the numbers are of any more.
-                    (finished.loop_psnr, finished.dual_loss) = numbers;
+                    finished.proven = proven;
                     finished.output = path.clone();
                     self.note_queue_change();
                 }
@@ -188,20 +197,18 @@ impl Window {
             }
             Report::Crashed { reason } => {
                 self.runs = false;
-                let running = self.queue.running().map(|item| item.id);
-                if let Some(item) = running.and_then(|id| self.queue.get_mut(id)) {
-                    item.state = State::Failed(format!("the engine failed: {reason}"));
-                }
+                self.queue.fail_running(&format!("the engine failed: {reason}"));
                 self.crashed = Some(reason);
             }
         }
     }
 
     fn end_run_if_done(&mut self) {
-        if !self.runs || self.queue.next_waiting().is_some() {
+        if !self.runs || self.queue.next_waiting().is_some() || self.queue.is_busy() {
             return;
         }
         self.runs = false;
+        self.send(Command::Rest);
         let (done, failed) = (self.done_in_run, self.failed_in_run);
         let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
         if failed > 0 {
@@ -220,11 +227,14 @@ impl Window {
                 }
                 let (mut first, count) = (None, pictures.len());
                 let mut there = self.queue.paths();
-                for (path, size) in pictures {
+                for Brought { path, below, size } in pictures {
                     if !there.insert(path.clone()) {
                         continue;
                     }
                     let id = self.queue.add(path, size);
+                    if let Some(item) = self.queue.get_mut(id) {
+                        item.below = below;
+                    }
                     first = first.or(Some(id));
                 }
                 if first.is_none() && count > 0 {
@@ -287,6 +297,21 @@ impl Window {
             if item.thumbnail.is_none() {
                 let name = format!("thumbnail {}", item.id.0);
                 item.thumbnail = Some(ctx.load_texture(name, image, TextureOptions::LINEAR));
+                let id = item.id;
+                self.forget_old_thumbnails(id);
+            }
+        }
+    }
+
+    /// Keeps the memory of a queue of ten thousand pictures that of one thousand; what comes into sight again is asked for
+    /// again.
+    fn forget_old_thumbnails(&mut self, newest: ItemId) {
+        self.thumbnails.push_back(newest);
+        while self.thumbnails.len() > MOST_THUMBNAILS {
+            let Some(oldest) = self.thumbnails.pop_front() else { return };
+            self.thumbnails_asked.remove(&oldest);
+            if let Some(item) = self.queue.get_mut(oldest) {
+                item.thumbnail = None;
             }
         }
     }
@@ -322,6 +347,7 @@ impl Window {
             Purpose::ComparedPicture => self.read_compared(Some(first)),
             Purpose::CurvesCsv => self.export_csv(with_extension(first, "csv")),
             Purpose::PlotsPng => self.compress.picturing = Some(Picturing::Wanted(with_extension(first, "png"))),
+            Purpose::Table => self.export_table(&with_extension(first, "csv")),
             Purpose::OutputFolder => self.settings.choices.folder = Some(first),
             Purpose::SaveAs { item, .. } => self.save_as(*item, first, false),
             Purpose::ExportModel { name } => {
@@ -337,7 +363,7 @@ impl Window {
         // No dialog of the desktop has asked whether a file may be replaced.
         match purpose {
             Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
-            Purpose::ExportModel { .. } | Purpose::CurvesCsv | Purpose::PlotsPng if path.exists() => {
+            Purpose::ExportModel { .. } | Purpose::CurvesCsv | Purpose::PlotsPng | Purpose::Table if path.exists() => {
                 self.toasts.error(format!("There is a file {} already: choose another name.", path.display()));
                 self.type_path(purpose.clone());
             }
@@ -424,6 +450,14 @@ impl Window {
         }));
     }
 
+    /// Writes what became of the pictures as the command line's `--table` does.
+    fn export_table(&mut self, path: &Path) {
+        match write_table(path, &self.queue.rows()) {
+            Ok(()) => self.toasts.good(format!("Saved {}", path.display())),
+            Err(error) => self.toasts.error(crate::report::message(&error)),
+        }
+    }
+
     fn take_brought(&mut self) {
         let mut rest = Vec::new();
         for promise in std::mem::take(&mut self.brought) {
@@ -442,17 +476,31 @@ impl Window {
             return;
         }
         let Some(id) = self.queue.next_waiting() else {
-            self.runs = false;
+            // The last result may still be on its way to the disk; what ends a run is told then.
+            if !self.queue.is_busy() {
+                self.runs = false;
+                self.send(Command::Rest);
+            }
             return;
         };
         let choices = self.settings.choices.clone();
         let scale = self.scale();
         let Some(item) = self.queue.get_mut(id) else { return };
-        item.state = State::Running(Progress { stage: "starting".into(), done: 0.0, started: Instant::now(), scale });
-        let input = item.path.clone();
+        item.state = State::Running(Progress {
+            stage: "starting".into(),
+            done: 0.0,
+            started: Instant::now(),
+            scale,
+            saving: false,
+        });
+        let (input, below, again) = (item.path.clone(), item.below.clone(), item.again);
         // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
         let follows = match self.selected.and_then(|id| self.queue.get(id)) {
-            Some(selected) => matches!(selected.state, State::Done(_) | State::Failed(_)) && self.follows,
+            Some(selected) => match &selected.state {
+                State::Running(progress) => progress.saving && self.follows,
+                State::Done(_) | State::Failed(_) => self.follows,
+                State::Waiting | State::Cancelled => false,
+            },
             None => true,
         };
         if follows {
@@ -469,7 +517,8 @@ impl Window {
         }
         self.link.control.allow(id);
         let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
-        self.send(Command::Upscale(Job { item: id, input, index, choices }));
+        let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
+        self.send(Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
     }
 }
 

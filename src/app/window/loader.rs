@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dualres_imaging::{Picture, dimensions, find_pictures_below};
+use dualres_imaging::{Picture, upright_dimensions};
 use eframe::egui::ColorImage;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     queue::ItemId,
     worker::Wake,
 };
+use crate::batch::inputs::{Input, Inputs, is_pattern};
 
 /// Longest side of thumbnails in pixels.
 const THUMBNAIL: usize = 192;
@@ -36,8 +37,8 @@ enum Request {
 
 /// What the loader found.
 pub(crate) enum Loaded {
-    /// Pictures with their sizes before orientation if the header tells, models, and what was wrong.
-    Found { pictures: Vec<(PathBuf, Option<[usize; 2]>)>, models: Vec<PathBuf>, complaints: Vec<String> },
+    /// Pictures, models, and what was wrong.
+    Found { pictures: Vec<Brought>, models: Vec<PathBuf>, complaints: Vec<String> },
     /// A small picture and the size of the large one.
     Thumbnail { item: ItemId, image: ColorImage, size: [usize; 2] },
     /// The picture for the canvas.
@@ -46,6 +47,15 @@ pub(crate) enum Loaded {
     Result { item: ItemId, pyramid: Box<Pyramid> },
     /// A file that is no readable picture.
     Broken { item: ItemId, reason: String },
+}
+
+/// A picture that was brought.
+pub(crate) struct Brought {
+    pub(crate) path: PathBuf,
+    /// Where it lies below the folder that it came with.
+    pub(crate) below: PathBuf,
+    /// Width and height as it is to be seen, if the header tells.
+    pub(crate) size: Option<[usize; 2]>,
 }
 
 #[derive(Default)]
@@ -188,26 +198,28 @@ pub(crate) fn is_model(path: &Path) -> bool {
 
 fn scan(paths: &[PathBuf]) -> Loaded {
     let (mut pictures, mut models, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
-    let with_size = |path: PathBuf| {
-        let size = dimensions(&path).ok().map(|(width, height)| [width, height]);
-        (path, size)
+    let brought = |Input { path, below, .. }: Input| {
+        let size = upright_dimensions(&path).ok().map(|(width, height)| [width, height]);
+        Brought { path, below, size }
     };
     for path in paths {
-        if path.is_dir() {
-            let found = find_pictures_below(path);
-            if found.pictures.is_empty() && found.problems.is_empty() {
-                complaints.push(format!("no picture in the folder {}", path.display()));
+        if path.is_dir() || (!path.exists() && is_pattern(path)) {
+            match Inputs::find(std::slice::from_ref(path)) {
+                Ok(found) => {
+                    if let Some((example, advice)) = found.foreign.first() {
+                        let name = example.file_name().unwrap_or_default().to_string_lossy();
+                        let count = found.foreign.len();
+                        complaints.push(format!("Not read: {count} files of other kinds. {name}: {advice}"));
+                    }
+                    pictures.extend(found.pictures.into_iter().map(brought));
+                    complaints.extend(found.problems);
+                }
+                Err(reason) => complaints.push(reason),
             }
-            if found.foreign > 0 {
-                let what = "are of kinds that are not read, such as raw files";
-                complaints.push(format!("{} files {what}: {}", found.foreign, path.display()));
-            }
-            pictures.extend(found.pictures.into_iter().map(with_size));
-            complaints.extend(found.problems.iter().map(ToString::to_string));
         } else if is_model(path) {
             models.push(path.clone());
         } else if path.exists() {
-            pictures.push(with_size(path.clone()));
+            pictures.push(brought(Input { path: path.clone(), below: PathBuf::new(), twin: 0 }));
         } else {
             complaints.push(format!("there is no file {}", path.display()));
         }

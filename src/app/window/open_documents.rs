@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use dualres_imaging::Picture;
 
-use super::{document::Document, queue::ItemId};
+use super::{
+    document::Document,
+    queue::{ItemId, Proven},
+};
 
 /// Bytes that pictures for the canvas may take together; the selected one always stays.
 const BUDGET: usize = 1 << 30;
@@ -18,8 +21,8 @@ pub(crate) struct OpenDocument {
     pub(crate) asked: bool,
     /// Whether it was here when its run began, so that no tile of the result was missed.
     pub(crate) whole: bool,
-    /// Loop PSNR in dB and dual loss in gray levels of what is shown, if it was refined and is not saved.
-    pub(crate) refined: Option<(Option<f64>, Option<f64>)>,
+    /// What the proof of what is shown says, if it was refined and is not saved.
+    pub(crate) refined: Option<Proven>,
 }
 
 impl OpenDocument {

@@ -14,7 +14,7 @@ use super::{
     document::Document,
     library_tasks::Change,
     queue::{ItemId, State},
-    settings::ThemeChoice,
+    settings::{ThemeChoice, ViewMode},
     theme,
     worker::{Command, Preview},
 };
@@ -36,6 +36,7 @@ impl Window {
             Action::OpenFolder => self.ask(Purpose::Folder),
             Action::ImportModel => self.ask(Purpose::Model),
             Action::ChooseOutputFolder => self.ask(Purpose::OutputFolder),
+            Action::ExportTable => self.ask(Purpose::Table),
             Action::ExportModel(name) => self.ask(Purpose::ExportModel { name }),
             Action::TypePath => self.type_path(Purpose::Pictures),
             Action::AddPaths(paths) => self.loader.scan(paths),
@@ -84,7 +85,7 @@ impl Window {
                 if let Some(item) = self.queue.get_mut(id)
                     && !matches!(item.state, State::Running(_))
                 {
-                    item.state = State::Waiting;
+                    (item.state, item.again) = (State::Waiting, true);
                     self.note_queue_change();
                     self.start();
                 }
@@ -108,6 +109,8 @@ impl Window {
             Action::Refine(fidelity) => self.refine(fidelity),
             Action::SaveAs => self.ask_save_as(),
             Action::ShowInFolder(id) => self.show_in_folder(id),
+            // Two networks are compared there, and neither is the truth.
+            Action::SetView(ViewMode::Doubt) if self.tab == Tab::Compress => {}
             Action::SetView(view) if self.tab == Tab::Compress => self.compress.mode = view,
             Action::SetView(view) => self.settings.view = view,
             Action::Fit => self.view_in_sight().fits = true,
@@ -230,6 +233,7 @@ impl Window {
             }
             Purpose::CurvesCsv => self.paths.pictures.join("curves.csv").display().to_string(),
             Purpose::PlotsPng => self.paths.pictures.join("curves.png").display().to_string(),
+            Purpose::Table => self.paths.pictures.join("results.csv").display().to_string(),
             _ => String::new(),
         };
         self.typing = Some((purpose, text));
@@ -259,8 +263,9 @@ impl Window {
         if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
             // As the button says: what is selected is done again.
             match self.selected.and_then(|id| self.queue.get_mut(id)) {
+                Some(item) if matches!(item.state, State::Running(_)) => return,
                 Some(item) => {
-                    item.state = State::Waiting;
+                    (item.state, item.again) = (State::Waiting, true);
                     self.note_queue_change();
                 }
                 None => {

@@ -9,6 +9,8 @@ use std::{
 use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::{journal::place, outcome::Row};
+
 /// A picture in the queue, for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemId(pub u64);
@@ -19,6 +21,10 @@ pub struct Item {
     pub id: ItemId,
     /// The file.
     pub path: PathBuf,
+    /// Where it lies below the folder that was brought, if it came with one: folders of results keep that.
+    pub below: PathBuf,
+    /// Whether it is to be done although the record of the folder of results may have it: the user asked for it.
+    pub again: bool,
     /// Width and height in pixels as shown, once known.
     pub size: Option<[usize; 2]>,
     /// A small picture, once made.
@@ -62,6 +68,8 @@ pub struct Progress {
     pub started: Instant,
     /// How many times the result is as large, whatever has been chosen since.
     pub scale: usize,
+    /// Whether the device is done with it and its result is being saved, while the next picture may run.
+    pub saving: bool,
 }
 
 impl Progress {
@@ -76,6 +84,7 @@ impl Progress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     /// The result.
+    #[serde(with = "place")]
     pub output: PathBuf,
     /// Width and height of the result in pixels.
     pub size: [usize; 2],
@@ -85,10 +94,21 @@ pub struct Finished {
     pub device: String,
     /// From file to file.
     pub seconds: f64,
+    /// What its proof says.
+    #[serde(flatten)]
+    pub proven: Proven,
+}
+
+/// What the proof of a result says, as far as its model can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proven {
     /// By the engine's rule, in dB; `None` without dual models or for a perfect loop.
     pub loop_psnr: Option<f64>,
     /// Mean absolute difference of the way back from the original, in gray levels.
     pub dual_loss: Option<f64>,
+    /// PSNR on luma in dB that is expected against the truth; `None` for a model whose errors are not known.
+    #[serde(default)]
+    pub expected_psnr: Option<f64>,
 }
 
 /// The pictures in their order.
@@ -108,7 +128,8 @@ impl Queue {
     pub fn add(&mut self, path: PathBuf, size: Option<[usize; 2]>) -> ItemId {
         let id = ItemId(self.next);
         self.next += 1;
-        self.items.push(Item { id, path, size, thumbnail: None, state: State::Waiting });
+        let (below, state) = (PathBuf::new(), State::Waiting);
+        self.items.push(Item { id, path, below, again: false, size, thumbnail: None, state });
         id
     }
 
@@ -164,9 +185,21 @@ impl Queue {
         self.items.iter().find(|item| matches!(item.state, State::Waiting)).map(|item| item.id)
     }
 
-    /// The picture that runs.
+    /// The picture that the device works on.
     pub fn running(&self) -> Option<&Item> {
-        self.items.iter().find(|item| matches!(item.state, State::Running(_)))
+        self.items.iter().find(|item| matches!(&item.state, State::Running(progress) if !progress.saving))
+    }
+
+    /// What ran has failed, all of it.
+    pub fn fail_running(&mut self, reason: &str) {
+        for item in self.items.iter_mut().filter(|item| matches!(item.state, State::Running(_))) {
+            item.state = State::Failed(reason.to_owned());
+        }
+    }
+
+    /// Whether a picture runs or its result is being saved.
+    pub fn is_busy(&self) -> bool {
+        self.items.iter().any(|item| matches!(item.state, State::Running(_)))
     }
 
     /// How many wait.
@@ -182,10 +215,33 @@ impl Queue {
         Some(self.items[to].id)
     }
 
+    /// What became of the pictures that had their turn, as the command line tells it.
+    pub fn rows(&self) -> Vec<Row> {
+        let row = |item: &Item| {
+            let failed = Row::failed(&item.path, String::new());
+            match &item.state {
+                State::Failed(reason) => Some(Row { error: reason.clone(), ..failed }),
+                State::Done(Finished { output, size: [width, height], seconds, proven, .. }) => Some(Row {
+                    state: "done",
+                    output: output.to_string_lossy().into_owned(),
+                    width: Some(*width),
+                    height: Some(*height),
+                    loop_psnr: proven.loop_psnr,
+                    expected_psnr: proven.expected_psnr,
+                    seconds: Some(*seconds),
+                    ..failed
+                }),
+                State::Waiting | State::Running(_) | State::Cancelled => None,
+            }
+        };
+        self.items.iter().filter_map(row).collect()
+    }
+
     /// What to remember of the queue.
     pub fn remember(&self) -> Remembered {
         let items = self.items.iter().map(|item| RememberedItem {
             path: item.path.clone(),
+            below: item.below.clone(),
             finished: if let State::Done(finished) = &item.state { Some(finished.clone()) } else { None },
             cancelled: matches!(item.state, State::Cancelled),
             failed: if let State::Failed(reason) = &item.state { Some(reason.clone()) } else { None },
@@ -197,9 +253,10 @@ impl Queue {
     pub fn recall(&mut self, remembered: Remembered) -> Vec<ItemId> {
         let present = remembered.items.into_iter().filter(|item| item.path.exists());
         present
-            .map(|RememberedItem { path, finished, failed, cancelled }| {
+            .map(|RememberedItem { path, below, finished, failed, cancelled }| {
                 let id = self.add(path, None);
                 if let Some(item) = self.get_mut(id) {
+                    item.below = below;
                     item.state = match (finished, failed) {
                         (Some(finished), _) if finished.output.exists() => State::Done(finished),
                         // A result that has gone was perhaps moved: it is not made again unasked.
@@ -223,7 +280,10 @@ pub struct Remembered {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RememberedItem {
+    #[serde(with = "place")]
     path: PathBuf,
+    #[serde(default, with = "place")]
+    below: PathBuf,
     #[serde(default)]
     finished: Option<Finished>,
     #[serde(default)]
@@ -261,6 +321,22 @@ mod tests {
         assert_eq!(queue.next_waiting(), Some(ids[3]));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_text_does_not_cost_the_queue() {
+        use std::os::unix::ffi::OsStringExt;
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join(std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec()));
+        std::fs::write(&odd, "").unwrap();
+        let mut queue = Queue::default();
+        let id = queue.add(odd.clone(), None);
+        queue.get_mut(id).unwrap().below = "roll 1".into();
+        let text = serde_json::to_string(&queue.remember()).unwrap();
+        let mut later = Queue::default();
+        later.recall(serde_json::from_str(&text).unwrap());
+        assert_eq!((&later.items()[0].path, &later.items()[0].below), (&odd, &PathBuf::from("roll 1")));
+    }
+
     #[test]
     fn a_restart_brings_back_what_waited_and_what_was_done() {
         let folder = tempfile::tempdir().unwrap();
@@ -275,14 +351,15 @@ mod tests {
             model: "x2".into(),
             device: "CPU".into(),
             seconds: 1.0,
-            loop_psnr: Some(50.0),
-            dual_loss: Some(0.4),
+            proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.4), expected_psnr: None },
         };
         let id = queue.add(done, None);
         queue.get_mut(id).unwrap().state = State::Done(finished.clone());
         queue.add(waits, None);
         queue.add(gone.clone(), None);
         std::fs::remove_file(gone).unwrap();
+        let rows = queue.rows();
+        assert_eq!((rows.len(), rows[0].state, rows[0].width, rows[0].loop_psnr), (1, "done", Some(2), Some(50.0)));
         let text = serde_json::to_string(&queue.remember()).unwrap();
         let mut later = Queue::default();
         later.recall(serde_json::from_str(&text).unwrap());

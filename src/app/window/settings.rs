@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compress::choices::CompressChoices;
 use crate::{
-    batch::{result::Keep, sizes::FinalSize},
+    batch::{journal::place_if_any, result::Keep, sizes::FinalSize},
     naming,
 };
 
@@ -90,6 +90,7 @@ pub struct Choices {
     /// How large results are to be.
     pub size: FinalSize,
     /// Folder of results; beside the original if not given.
+    #[serde(with = "place_if_any")]
     pub folder: Option<PathBuf>,
     /// Pattern of their names; see [`naming::file_name`].
     pub pattern: String,
@@ -222,11 +223,13 @@ pub enum ViewMode {
     Difference,
     /// The result with the places marked where the way back differs.
     Overlay,
+    /// How large an error is expected where, as a heat map.
+    Doubt,
 }
 
 impl ViewMode {
     /// All of them, in the order they are offered.
-    pub const ALL: [Self; 5] = [Self::Panes, Self::Split, Self::Result, Self::Difference, Self::Overlay];
+    pub const ALL: [Self; 6] = [Self::Panes, Self::Split, Self::Result, Self::Difference, Self::Overlay, Self::Doubt];
 
     /// What to call it.
     pub fn label(self) -> &'static str {
@@ -236,6 +239,7 @@ impl ViewMode {
             Self::Result => "Result",
             Self::Difference => "Difference",
             Self::Overlay => "Overlay",
+            Self::Doubt => "Doubt",
         }
     }
 
@@ -247,6 +251,7 @@ impl ViewMode {
             Self::Result => "The result alone; hold Space to see the original",
             Self::Difference => "How far the way back is from the original, black where it agrees",
             Self::Overlay => "The result, marked where it disagrees with the original",
+            Self::Doubt => "How far the result is likely to be from the truth, by what is known of the model's errors",
         }
     }
 }

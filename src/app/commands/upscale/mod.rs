@@ -41,11 +41,18 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         std::fs::create_dir_all(folder)
             .map_err(|error| Misuse(format!("cannot make the folder of the table ({error}): {}", folder.display())))?;
     }
-    let is_batch = found.pictures.len() > 1 || args.inputs.iter().any(|input| input.is_dir());
+    let is_batch = outputs::are_several(args, &found.pictures);
     let outputs = outputs::Outputs::new(args, &found.pictures)?;
     let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
     if let Some(journal) = &journal {
-        leave_out_results(&mut found, args, journal);
+        let left_out = leave_out_results(&mut found, args, journal);
+        if left_out > 0 && found.pictures.is_empty() {
+            let reason = format!("all {left_out} pictures lie where results go; name another folder for --output");
+            return Err(Misuse(reason).into());
+        }
+        if left_out > 0 {
+            eprintln!("{left_out} pictures are results of earlier runs and are left out");
+        }
         remove_halves(&args.output, &found.pictures);
     }
     let say = say::Say::new(args.json, is_batch, found.pictures.len());
@@ -67,7 +74,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let rows = pipeline::run(&work, found.pictures)?;
     let table = args.table.as_ref().map(|path| write_table(path, &rows));
     let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
-    work.say.summary(&rows, found.foreign, found.problems.len());
+    work.say.summary(&rows, &found.foreign, found.problems.len());
     table.transpose()?;
     let stopped = interrupt::flow().is_break();
     Ok(if failed || stopped { Outcome::Failed } else { Outcome::Done })
@@ -78,13 +85,13 @@ fn open_journal(folder: &Path) -> anyhow::Result<Journal> {
     Ok(Journal::open(folder, &command)?)
 }
 
-/// Results that lie among the pictures, because their folder is one of them or below one, are not enlarged again.
-fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) {
+/// Results that lie among the pictures, because their folder is the one that was named or below it, are not enlarged again.
+/// A folder of results above the pictures says nothing about them. Returns how many were left out.
+fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) -> usize {
     let named: Vec<PathBuf> = args.inputs.iter().filter_map(|input| input.canonicalize().ok()).collect();
     let folders: Vec<PathBuf> = std::iter::once(&args.output)
         .chain(args.proofs().into_iter().filter_map(|(_, folder)| folder))
         .filter_map(|folder| folder.canonicalize().ok())
-        .filter(|folder| !named.contains(folder))
         .collect();
     let results: HashSet<PathBuf> = journal.outputs().filter_map(|path| path.canonicalize().ok()).collect();
     let proof_of = |path: &Path| {
@@ -92,14 +99,12 @@ fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) 
         let stem = args.proofs().iter().find_map(|(what, _)| stem.strip_suffix(what)?.strip_suffix('_'))?;
         Some(results.iter().any(|result| result.file_stem().is_some_and(|of| of == stem)))
     };
-    found.without(|path| {
-        let Ok(path) = path.canonicalize() else { return false };
+    found.without(|input| {
+        let (Ok(path), Some(root)) = (input.path.canonicalize(), input.root()) else { return false };
+        let lies_in = |folder: &PathBuf| path.starts_with(folder) && folder.starts_with(&root) && *folder != root;
         let is_named = named.contains(&path);
-        !is_named
-            && (folders.iter().any(|folder| path.starts_with(folder))
-                || results.contains(&path)
-                || proof_of(&path).unwrap_or(false))
-    });
+        !is_named && (folders.iter().any(lies_in) || results.contains(&path) || proof_of(&path).unwrap_or(false))
+    })
 }
 
 /// Removes what a killed run left half written.

@@ -9,7 +9,7 @@ use anyhow::{anyhow, ensure};
 use dualres_imaging::Format;
 
 use crate::{
-    batch::inputs::Input,
+    batch::{inputs::Input, result::format_like},
     cli::UpscaleArgs,
     naming::{self, Facts},
     report::Misuse,
@@ -19,6 +19,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Targets {
     pub(super) picture: PathBuf,
+    /// Whether a file that is there under that name is an earlier result of the same picture, which may be replaced.
+    pub(super) is_own: bool,
     /// Those of [`UpscaleArgs::proofs`].
     pub(super) proofs: [Option<PathBuf>; 3],
 }
@@ -36,8 +38,7 @@ impl<'a> Outputs<'a> {
     /// Outputs for `inputs`; folders are made.
     pub(super) fn new(args: &'a UpscaleArgs, inputs: &[Input]) -> anyhow::Result<Self> {
         let named_folder = args.output.is_dir() || args.output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
-        let from_folder = args.inputs.iter().any(|input| input.is_dir());
-        let into_folder = inputs.len() > 1 || named_folder || from_folder;
+        let into_folder = are_several(args, inputs) || named_folder;
         if into_folder && !args.output.is_dir() && !named_folder && Format::from_path(&args.output).is_ok() {
             return Err(Misuse(format!(
                 "several pictures need an output folder, and this is a picture's name: {}",
@@ -78,8 +79,7 @@ impl<'a> Outputs<'a> {
         if !self.into_folder {
             return Ok(Format::from_path(&self.args.output)?);
         }
-        // Formats that are read are written again as what they were.
-        Ok(self.args.format.map_or_else(|| Format::from_path(input).unwrap_or(Format::Png), Format::from))
+        Ok(self.args.format.map_or_else(|| format_like(input), Format::from))
     }
 
     /// Files for one input; `begun` is the name that its result was to have in a run that was cut off.
@@ -89,9 +89,11 @@ impl<'a> Outputs<'a> {
         }
         let folder = self.args.output.join(&input.below);
         make_folder(&folder)?;
+        let begun = begun.filter(|begun| !self.is_original(begun) && self.taken.insert(begun.clone()));
+        let is_own = begun.is_some();
         let picture = match begun {
-            Some(begun) if !self.is_original(&begun) && self.taken.insert(begun.clone()) => begun,
-            _ => {
+            Some(begun) => begun,
+            None => {
                 let name = naming::file_name(&self.args.name, facts).map_err(|reason| anyhow!("--name: {reason}"))?;
                 let extension = self.format(&input.path)?.extension();
                 self.free(folder.join(format!("{name}.{extension}")))
@@ -110,7 +112,7 @@ impl<'a> Outputs<'a> {
             self.taken.insert(path.clone());
             *proof = Some(path);
         }
-        Ok(Targets { picture, proofs })
+        Ok(Targets { picture, is_own, proofs })
     }
 
     fn is_original(&self, path: &Path) -> bool {
@@ -126,11 +128,12 @@ impl<'a> Outputs<'a> {
                 path.display()
             );
         }
-        Ok(Targets { picture: self.args.output.clone(), proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
+        let picture = self.args.output.clone();
+        Ok(Targets { picture, is_own: false, proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
     }
 
     /// The path, numbered if another input of this command has it already, or if a file has it that is not to be replaced.
-    fn free(&mut self, wanted: PathBuf) -> PathBuf {
+    pub(super) fn free(&mut self, wanted: PathBuf) -> PathBuf {
         let (stem, extension) = (
             wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             wanted.extension().unwrap_or_default().to_string_lossy().into_owned(),
@@ -143,6 +146,14 @@ impl<'a> Outputs<'a> {
         }
         path
     }
+}
+
+/// Whether a command is a batch, even if only one picture was found: results go into a folder.
+pub(super) fn are_several(args: &UpscaleArgs, inputs: &[Input]) -> bool {
+    // A pattern is what is named and not there.
+    let may_be_several =
+        |named: &PathBuf| named.is_dir() || (!named.exists() && !inputs.iter().any(|i| i.path == *named));
+    inputs.len() > 1 || args.inputs.iter().any(may_be_several)
 }
 
 /// All files or folders that are to be written.

@@ -2,7 +2,7 @@
 //! device works. At most one picture waits on either side, so that memory does not grow with the batch.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,30 +12,31 @@ use std::{
 };
 
 use anyhow::Context;
-use dualres_engine::{Event, Options, Upscaled, heat_map};
-use dualres_imaging::{EncodeOptions, ImagingError};
+use dualres_engine::{Event, Options, Upscaled, has_room_for, heat_map};
+use dualres_imaging::{
+    EncodeOptions, Format, ImagingError, Picture,
+    file::{write_atomically, write_new},
+};
 
 use super::{
     models::Models,
-    outputs::Outputs,
-    prepare::{Prepared, Step, guarded, prepare},
+    outputs::{Outputs, Targets},
+    prepare::{Prepared, Step, prepare},
     say::{Line, Say},
 };
 use crate::{
     batch::{
         inputs::Input,
-        journal::{Done, Journal},
+        journal::{Done, Journal, Key, Proof},
         outcome::Row,
         result::{Keep, finish},
         sizes::FinalSize,
     },
     cli::UpscaleArgs,
     commands::progress_bar,
-    interrupt, report,
+    interrupt,
+    report::{self, guarded},
 };
-
-/// Results of more pixels than that are written before the next picture runs: two of them may be too much for the memory.
-const MOST_OVERLAPPED: usize = 60_000_000;
 
 /// What all threads work with.
 pub(super) struct Work<'a> {
@@ -62,7 +63,7 @@ impl<'a> Work<'a> {
         Self::locked(&self.outputs)
     }
 
-    fn encoding(&self) -> EncodeOptions {
+    pub(super) fn encoding(&self) -> EncodeOptions {
         EncodeOptions { quality: self.args.quality, subsampling: self.args.subsampling.into() }
     }
 }
@@ -146,10 +147,12 @@ fn run_all(
                 Work::locked(rows).push(row);
             }
             Step::Ready(prepared) => {
-                if prepared.size[0] * prepared.size[1] > MOST_OVERLAPPED {
+                let channels = prepared.picture.planes.len() + usize::from(prepared.picture.alpha.is_some());
+                // The result before it is still being written, perhaps.
+                if !has_room_for(1, prepared.size, channels) {
                     unwritten.wait_for_none();
                 }
-                match upscale(work, &prepared) {
+                match guarded(|| upscale(work, &prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
                     Err(error) => fail(work, rows, &prepared.input.path, &error),
@@ -189,7 +192,7 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let result = result.with_context(|| path.display().to_string())?;
     if result.retried_tiles > 0 {
         let device = work.models().device.name.clone();
-        eprintln!("warning: {device} failed {} tiles, which were run on the CPU", result.retried_tiles);
+        work.say.warn(path, &format!("{device} failed {} tiles, which were run on the CPU", result.retried_tiles));
     }
     Ok(result)
 }
@@ -223,15 +226,60 @@ fn is_full(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(ImagingError::Write { source, .. }) if full(source))
 }
 
+fn proof(path: &Option<PathBuf>, was_made: bool) -> Proof {
+    match path {
+        None => Proof::No,
+        Some(_) if !was_made => Proof::Impossible,
+        Some(path) => Proof::At(path.clone()),
+    }
+}
+
+/// Writes the result under its name, or, if another program has taken that since it was chosen, under the next free one.
+fn write_result(
+    work: &Work<'_>,
+    key: Option<&Key>,
+    targets: &mut Targets,
+    picture: &Picture,
+    encoding: EncodeOptions,
+) -> anyhow::Result<()> {
+    let bytes = dualres_imaging::encode(picture, Format::from_path(&targets.picture)?, encoding)?;
+    let record = work.journal.as_ref().zip(key);
+    if let Some((journal, key)) = record {
+        Work::locked(journal).write(key, &bytes)?;
+    }
+    if work.args.overwrite || targets.is_own {
+        return Ok(write_atomically(&targets.picture, &bytes)?);
+    }
+    while !write_new(&targets.picture, &bytes)? {
+        anyhow::ensure!(
+            record.is_some(),
+            "the output exists by now (--overwrite replaces it): {}",
+            targets.picture.display()
+        );
+        targets.picture = work.outputs().free(targets.picture.clone());
+        if let Some((journal, key)) = record {
+            let mut journal = Work::locked(journal);
+            journal.begin(key, &targets.picture)?;
+            journal.write(key, &bytes)?;
+        }
+    }
+    Ok(())
+}
+
 fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let Made { prepared, mut upscaled } = made;
-    let Prepared { input, key, picture, targets, model, started, .. } = *prepared;
+    let Prepared { input, key, picture, mut targets, model, started, .. } = *prepared;
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
+    let mut lost = picture.metadata.left_out.clone();
+    if !work.keep.strip {
+        lost.extend(picture.metadata.lost_in(Format::from_path(&targets.picture)?));
+    }
     drop(picture);
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
     let encoding = work.encoding();
-    dualres_imaging::write(&targets.picture, &upscaled.picture, encoding)?;
+    lost.iter().for_each(|what| work.say.warn(&input.path, what));
+    write_result(work, key.as_ref(), &mut targets, &upscaled.picture, encoding)?;
     let [dual, consistency, expected_error] = &targets.proofs;
     if let (Some(path), Some(reconstruction)) = (dual, upscaled.reconstructions.last_mut()) {
         // In the colours of the original, as the original is.
@@ -239,8 +287,8 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         dualres_imaging::write(path, reconstruction, encoding)?;
     }
     if expected_error.is_some() && upscaled.expected_error.is_none() {
-        let input = input.path.display();
-        eprintln!("warning: the error is known for one pass of the model only, not at this final size: {input}");
+        let reason = "the error is known for one pass of the model only, not at this final size: there is no map of it";
+        work.say.warn(&input.path, reason);
     }
     for (path, map) in [(consistency, &upscaled.consistency), (expected_error, &upscaled.expected_error)] {
         if let (Some(path), Some(map)) = (path, map) {
@@ -259,9 +307,11 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
             loop_psnr,
             expected_psnr,
             seconds,
-            dual: dual.is_some(),
-            consistency: consistency.is_some(),
-            expected_error: expected_error.is_some(),
+            proofs: [
+                proof(dual, !upscaled.reconstructions.is_empty()),
+                proof(consistency, upscaled.consistency.is_some()),
+                proof(expected_error, upscaled.expected_error.is_some()),
+            ],
         };
         Work::locked(journal).finish(key, done)?;
     }

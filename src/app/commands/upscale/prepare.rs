@@ -1,14 +1,9 @@
 //! A picture before it is run: read, planned, named, and with room on the disk.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use dualres_imaging::{Format, Picture};
-use serde::Serialize;
 
 use super::{
     models::{Models, Ready},
@@ -20,11 +15,13 @@ use crate::{
         disk::{bytes, check_disk, most_bytes},
         inputs::Input,
         journal::{self, Done, Key},
+        made_with::MadeWith,
         outcome::Row,
         sizes::FinalSize,
     },
     cli::UpscaleArgs,
     naming::{self, Facts},
+    report::guarded,
 };
 
 /// A picture that is ready to run.
@@ -49,21 +46,6 @@ pub(super) enum Step {
     Failed(Input, anyhow::Error),
 }
 
-/// All settings that results depend on.
-#[derive(Serialize)]
-struct Settings<'a> {
-    weights: &'a str,
-    size: FinalSize,
-    format: &'a str,
-    quality: u8,
-    subsampling: String,
-    depth: String,
-    strip: bool,
-    fidelity: u8,
-    pooling: String,
-    name: &'a str,
-}
-
 /// Prepares the input at `index`.
 pub(super) fn prepare(work: &Work<'_>, index: usize, input: Input) -> Step {
     match guarded(|| try_to_prepare(work, index, &input)) {
@@ -71,14 +53,6 @@ pub(super) fn prepare(work: &Work<'_>, index: usize, input: Input) -> Step {
         Ok(Err(row)) => Step::Done(input, row),
         Err(error) => Step::Failed(input, error),
     }
-}
-
-/// Runs work on one picture. A decoder that panics must not end the batch: the picture has failed.
-pub(super) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        bail!("the program met something that it does not understand ({})", said.unwrap_or("no reason given"))
-    })
 }
 
 type Tried = anyhow::Result<Result<Box<Prepared>, Row>>;
@@ -104,26 +78,24 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
     let format = work.outputs().format(&input.path)?;
     let (mut key, mut again) = (None, None);
     if let Some(journal) = &work.journal {
-        let settings = Settings {
+        let made_with = MadeWith {
             weights: &model.fingerprint,
             size: work.size,
-            format: format.name(),
-            quality: args.quality,
-            subsampling: format!("{:?}", args.subsampling),
-            depth: format!("{:?}", args.depth),
-            strip: args.strip,
+            format,
+            encoding: work.encoding(),
+            keep: work.keep,
             fidelity: args.fidelity,
-            pooling: format!("{:?}", args.pooling),
+            pooling: args.pooling.into(),
             name: &args.name,
         };
         let content = journal::content_of(&input.path)
             .map_err(|source| dualres_imaging::ImagingError::Open { path: input.path.clone(), source })?;
-        let found = Key { input: input.key(), content, settings: journal::settings_of(&settings) };
+        let found = Key { input: input.key(), content, settings: made_with.fingerprint() };
         let journal = Work::locked(journal);
         let done = journal.done(&found).filter(|_| !args.overwrite);
         let has_proofs = |done: &Done| {
-            let there = [done.dual, done.consistency, done.expected_error];
-            args.proofs().iter().zip(there).all(|((_, wanted), there)| there || wanted.is_none())
+            let wanted = args.proofs().map(|(_, folder)| folder.map(|folder| folder.join(&input.below)));
+            wanted.iter().zip(&done.proofs).all(|(folder, there)| folder.as_ref().is_none_or(|f| there.is_in(f)))
         };
         if let Some(done) = done.filter(|done| has_proofs(done)) {
             return Ok(Err(Row {
@@ -143,7 +115,10 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
     }
     let picture = match picture {
         Some(picture) => picture,
-        None => dualres_imaging::read(&input.path)?,
+        None => {
+            dualres_engine::check_reading(from).with_context(|| input.path.display().to_string())?;
+            dualres_imaging::read(&input.path)?
+        }
     };
     let from = [picture.width(), picture.height()];
     work.size.check(from, model.scale).map_err(|reason| anyhow::anyhow!("{reason}: {}", input.path.display()))?;
@@ -190,7 +165,8 @@ pub(super) fn warn_of_disk(
     let mut needed = 0;
     for input in inputs {
         // What cannot be read makes no result.
-        let Ok((width, height)) = dualres_imaging::upright_dimensions(&input.path) else { continue };
+        let size_of = || Ok(dualres_imaging::upright_dimensions(&input.path)?);
+        let Ok((width, height)) = guarded(size_of) else { continue };
         let from = [width, height];
         let format = args.format.map_or_else(|| Format::from_path(&input.path).unwrap_or(Format::Png), Format::from);
         let depth = args.depth.map(Into::into).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! What the command says while it works and at the end.
 
-use std::{path::Path, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use serde::Serialize;
 use serde_json::json;
@@ -12,6 +15,9 @@ use crate::{
 
 /// Pictures named at the end as those to look at first.
 const NAMED: usize = 5;
+
+/// Files of foreign kinds that are named on the terminal.
+const MOST_FOREIGN: usize = 10;
 
 /// One line of `--json`.
 #[derive(Serialize)]
@@ -69,6 +75,15 @@ impl Say {
         }
     }
 
+    /// What the user should know of a picture that was done.
+    pub(super) fn warn(&self, input: &Path, warning: &str) {
+        if self.json {
+            report::line(&json!({ "input": input.to_string_lossy(), "warning": warning }).to_string());
+        } else {
+            eprintln!("warning: {warning}: {}", input.display());
+        }
+    }
+
     pub(super) fn skipped(&self, input: &Path, row: &Row) {
         if self.json {
             let input = input.to_string_lossy();
@@ -98,7 +113,7 @@ impl Say {
     }
 
     /// The end of a batch: numbers, failures with their reasons, and the pictures that kept least to their originals.
-    pub(super) fn summary(&self, rows: &[Row], foreign: usize, problems: usize) {
+    pub(super) fn summary(&self, rows: &[Row], foreign: &[(PathBuf, &'static str)], problems: usize) {
         if !self.is_batch {
             return;
         }
@@ -112,8 +127,12 @@ impl Say {
                 .filter(|row| row.state == "failed")
                 .map(|row| json!({ "input": row.input, "error": row.error }))
                 .collect();
+            let not_read: Vec<_> = foreign
+                .iter()
+                .map(|(path, advice)| json!({ "input": path.to_string_lossy(), "advice": advice }))
+                .collect();
             let summary = json!({ "summary": {
-                "done": done, "skipped": skipped, "failed": failed, "left": left, "not_read": foreign,
+                "done": done, "skipped": skipped, "failed": failed, "left": left, "not_read": not_read,
                 "folders_not_read": problems, "seconds": seconds, "failures": failures,
             } });
             report::line(&summary.to_string());
@@ -124,7 +143,7 @@ impl Say {
             (skipped, "done before"),
             (failed, "failed"),
             (left, "left; the same command goes on"),
-            (foreign, "of kinds that are not read, such as raw files"),
+            (foreign.len(), "of kinds that are not read"),
         ] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
@@ -134,6 +153,12 @@ impl Say {
         if failed > 0 {
             eprintln!("{failed} of {} pictures failed:", self.count);
             rows.iter().filter(|row| row.state == "failed").for_each(|row| eprintln!("  {}", row.error));
+        }
+        for (path, advice) in foreign.iter().take(MOST_FOREIGN) {
+            eprintln!("not read: {}: {advice}", path.display());
+        }
+        if let Some(more) = foreign.len().checked_sub(MOST_FOREIGN).filter(|&more| more > 0) {
+            eprintln!("not read: {more} more; --json names them all");
         }
         let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
         if proven.len() > NAMED {

@@ -81,6 +81,16 @@ struct ViewUniform {
     slots: [SlotUniform; 3],
 }
 
+/// What differences are drawn of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Map {
+    /// Of the dual reconstruction from the original.
+    #[default]
+    WayBack,
+    /// Of the result from the truth, as far as they are expected.
+    Expected,
+}
+
 /// The device's side of the canvas.
 pub struct Gpu {
     device: wgpu::Device,
@@ -209,15 +219,18 @@ impl Gpu {
     }
 
     /// Brings what a view of a document shows to the device. Returns whether all of it is there; if not, coarser pixels
-    /// stand in and the next call brings more.
-    pub fn prepare(&mut self, document: &mut Document, view: &View, pane: [f64; 2]) -> bool {
+    /// stand in and the next call brings more. `map` is what differences are drawn of.
+    pub fn prepare(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         self.cache.begin();
         self.drawn = 0;
         let scale = document.scale as f64;
         let mut budget = UPLOADS;
         let origin = view.origin(pane);
-        let pyramids =
-            [(Some(&mut document.input), scale), (document.result.as_mut(), 1.0), (document.dual.as_mut(), scale)];
+        let map = match map {
+            Map::WayBack => document.dual.as_mut(),
+            Map::Expected => document.expected.as_mut(),
+        };
+        let pyramids = [(Some(&mut document.input), scale), (document.result.as_mut(), 1.0), (map, scale)];
         for (slot, (pyramid, scale)) in pyramids.into_iter().enumerate() {
             self.slots[slot] = SlotUniform::default();
             if let Some(pyramid) = pyramid {

@@ -183,5 +183,6 @@ fn paste(document: &mut Document, two: &Two) {
         dual: two.small.clone(),
         absolute: two.absolute.clone(),
         luma: two.luma.clone(),
+        expected: None,
     });
 }

@@ -9,7 +9,7 @@ use dualres_engine::Area;
 
 use crate::window::{
     canvas::{
-        gpu::{Gpu, Mode, Pane, shape},
+        gpu::{Gpu, Map, Mode, Pane, shape},
         view::View,
     },
     document::Document,
@@ -52,6 +52,8 @@ pub(crate) struct Canvas<'a> {
     pub(crate) pane: &'a mut [f64; 2],
     /// Multiplies differences.
     pub(crate) gain: f32,
+    /// What differences are of.
+    pub(crate) map: Map,
     /// Places of the result that are outlined where differences are shown, the first first.
     pub(crate) marks: &'a [Area],
 }
@@ -94,7 +96,7 @@ impl Canvas<'_> {
     fn draw(&mut self, ui: &Ui, rects: &[Rect], parts: &[Part]) {
         let Some(gpu) = &mut self.gpu else { return };
         let points = ui.ctx().pixels_per_point();
-        if !gpu.prepare(self.document, self.view, *self.pane) {
+        if !gpu.prepare(self.document, self.view, *self.pane, self.map) {
             ui.ctx().request_repaint();
         }
         let ground = theme::components(palette(ui).canvas);

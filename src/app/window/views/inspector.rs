@@ -1,5 +1,6 @@
 //! The choices for upscaling, and the numbers of the selected picture.
 
+use dualres_engine::passes_to;
 use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, ScrollArea, Slider, Ui};
 
 use super::{decibels, duration, heading, primary_button, results, size, speed, weak};
@@ -134,12 +135,15 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
     if let State::Done(finished) = &item.state {
         rows.push(("Result", size(finished.size), "Pixels"));
         let open = window.documents.get(item.id);
-        let (loop_psnr, dual_loss) =
-            open.and_then(|open| open.refined).unwrap_or((finished.loop_psnr, finished.dual_loss));
-        if let Some(psnr) = loop_psnr {
+        let proven = open.and_then(|open| open.refined).unwrap_or(finished.proven);
+        if let Some(psnr) = proven.loop_psnr {
             rows.push(("Loop PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
         }
-        if let Some(loss) = dual_loss {
+        if let Some(psnr) = proven.expected_psnr {
+            let hint = "Against the truth, as far as it can be told from what is known of the model's errors";
+            rows.push(("Expected PSNR", decibels(psnr), hint));
+        }
+        if let Some(loss) = proven.dual_loss {
             rows.push((
                 "Dual loss",
                 format!("{loss:.2} levels"),
@@ -252,7 +256,13 @@ fn estimate(window: &mut Window) -> Option<String> {
     if sizes.is_empty() {
         return None;
     }
-    let pixels: usize = sizes.iter().map(|[w, h]| w * h * scale * scale).sum();
+    // What the networks make: all passes, however much resampling takes away afterwards.
+    let made = |&[w, h]: &[usize; 2]| {
+        let [wide, high] = window.settings.choices.size.of([w, h], scale);
+        let passes = passes_to(w, wide, scale).max(passes_to(h, high, scale)).max(1);
+        (1..=passes).map(|pass| w * h * scale.pow(2 * pass as u32)).sum::<usize>()
+    };
+    let pixels: usize = sizes.iter().map(made).sum();
     let time = window.speed(&window.settings.choices.model).map(|speed| {
         // Reading, proving and saving take about a quarter on top.
         let seconds = pixels as f64 / speed * 1.25;
@@ -265,9 +275,9 @@ fn estimate(window: &mut Window) -> Option<String> {
             Some(most_bytes(window.settings.choices.size.of(item.size?, scale), 3, depth, format))
         })
         .sum();
-    let folder = waiting()
-        .next()
-        .map(|item| crate::window::worker::result_folder(&item.path, &window.settings.choices, &window.paths))?;
+    let folder = waiting().next().map(|item| {
+        crate::window::worker::result_folder(&item.path, &item.below, &window.settings.choices, &window.paths)
+    })?;
     let free = window.machine.free_disk(&folder).map(|free| format!(", {} free", bytes(free)));
     let time = time.map_or(String::new(), |time| format!("{time}, "));
     Some(format!("{time}at most {}{}", bytes(most), free.unwrap_or_default()))

@@ -111,7 +111,7 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             format!(
                 "DRN, {} features, {} blocks a level{}",
                 architecture.n_feats,
-                architecture.n_blocks,
+                architecture.blocks(),
                 if architecture.is_compressed() { ", compressed" } else { "" }
             ),
         );

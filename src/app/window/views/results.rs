@@ -30,7 +30,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     final_size(&mut choices.size, ui);
     if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same | OutputFormat::Avif) {
         ui.spacing_mut().slider_width = ui.available_width() - 150.0;
-        let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 50..=100).text("JPEG quality"));
+        let what = if choices.format == OutputFormat::Avif { "AVIF quality" } else { "JPEG quality" };
+        let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 1..=100).text(what));
         slider.on_hover_text("95 is hard to tell from the original");
     }
     ui.horizontal(|ui| {
@@ -65,6 +66,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 fn name_example(window: &mut Window, ui: &mut Ui) {
     let selected = window.selected.and_then(|id| window.queue.get(id));
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
+    let below = selected.map_or_else(std::path::PathBuf::new, |item| item.below.clone());
     let scale = window.scale();
     let original = selected.and_then(|item| item.size).unwrap_or([1000, 800]);
     let choices = &window.settings.choices;
@@ -85,7 +87,7 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
     };
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
-            let folder = crate::window::worker::result_folder(&path, choices, &window.paths);
+            let folder = crate::window::worker::result_folder(&path, &below, choices, &window.paths);
             let wanted = folder.join(format!("{name}.{}", choices.format.of(&path).extension()));
             let file = window.machine.free_name(&wanted);
             weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))

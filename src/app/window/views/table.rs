@@ -1,5 +1,5 @@
-//! All results as a table: sorted by loop PSNR, the pictures that kept least to their originals are found without looking
-//! at all of them.
+//! All results as a table: sorted by the PSNR that is expected of them, or by loop PSNR, doubtful ones are found without
+//! looking at all of them.
 
 use eframe::egui::{Align, Button, Context, Id, Layout, Modal, RichText, Ui};
 use egui_extras::{Column, TableBuilder};
@@ -16,16 +16,22 @@ use crate::window::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Sorting {
     Name,
-    #[default]
     LoopPsnr,
+    #[default]
+    ExpectedPsnr,
     DualLoss,
     Size,
     Time,
 }
 
-const COLUMNS: [(Sorting, &str, &str); 5] = [
+const COLUMNS: [(Sorting, &str, &str); 6] = [
     (Sorting::Name, "Picture", "In the order of names"),
     (Sorting::LoopPsnr, "Loop PSNR", "How well the result leads back to the original; doubtful ones first"),
+    (
+        Sorting::ExpectedPsnr,
+        "Expected",
+        "PSNR that is expected against the truth, by what is known of the model's errors; doubtful ones first",
+    ),
     (Sorting::DualLoss, "Dual loss", "Mean difference of the way back, in gray levels"),
     (Sorting::Size, "Result", "Size in pixels"),
     (Sorting::Time, "Time", "From file to file"),
@@ -35,12 +41,20 @@ const COLUMNS: [(Sorting, &str, &str); 5] = [
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     let modal = Modal::new(Id::unique("table")).show(ctx, |ui| {
         let room = ctx.content_rect();
-        ui.set_width(760.0_f32.min(room.width() - 60.0));
+        ui.set_width(840.0_f32.min(room.width() - 60.0));
         ui.label(RichText::new("Results").heading());
         ui.add_space(6.0);
         let picked = table(window, ui, room.height() - 180.0);
         ui.add_space(8.0);
-        let close = ui.vertical_centered(|ui| ui.button("Close").clicked()).inner;
+        let close = ui
+            .horizontal(|ui| {
+                let hint = "As the command line's --table: all results and failures, doubtful ones first";
+                if ui.button("Save as CSV…").on_hover_text(hint).clicked() {
+                    window.actions.push(Action::ExportTable);
+                }
+                ui.button("Close").clicked()
+            })
+            .inner;
         (picked, close)
     });
     let (picked, close) = modal.inner;
@@ -92,8 +106,9 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                         let number =
                             |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), say);
                         for text in [
-                            number(finished.loop_psnr, &decibels),
-                            number(finished.dual_loss, &|loss| format!("{loss:.2} levels")),
+                            number(finished.proven.loop_psnr, &decibels),
+                            number(finished.proven.expected_psnr, &decibels),
+                            number(finished.proven.dual_loss, &|loss| format!("{loss:.2} levels")),
                             size(finished.size),
                             duration(std::time::Duration::from_secs_f64(finished.seconds)),
                         ] {
@@ -124,25 +139,28 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
 fn sorted(items: &[Item], sorting: Sorting) -> Vec<&Item> {
     let mut rows: Vec<&Item> = items.iter().collect();
     let rank = |item: &Item| match &item.state {
-        State::Failed(_) => (0, 0.0),
+        State::Failed(_) => (0, 0.0, 0.0),
         State::Done(finished) => {
+            let looped = finished.proven.loop_psnr.unwrap_or(f64::INFINITY);
             let value = match sorting {
                 Sorting::Name => 0.0,
-                Sorting::LoopPsnr => finished.loop_psnr.unwrap_or(f64::INFINITY),
-                Sorting::DualLoss => -finished.dual_loss.unwrap_or(0.0),
+                Sorting::LoopPsnr => looped,
+                Sorting::ExpectedPsnr => finished.proven.expected_psnr.unwrap_or(f64::INFINITY),
+                Sorting::DualLoss => -finished.proven.dual_loss.unwrap_or(0.0),
                 Sorting::Size => -((finished.size[0] * finished.size[1]) as f64),
                 Sorting::Time => -finished.seconds,
             };
-            (1, value)
+            (1, value, looped)
         }
-        _ => (2, 0.0),
+        _ => (2, 0.0, 0.0),
     };
     rows.sort_by(|a, b| {
         if sorting == Sorting::Name {
             return a.name().cmp(&b.name());
         }
-        let ((a_group, a_value), (b_group, b_value)) = (rank(a), rank(b));
-        a_group.cmp(&b_group).then(a_value.total_cmp(&b_value))
+        let ((a_group, a_value, a_loop), (b_group, b_value, b_loop)) = (rank(a), rank(b));
+        // What a model without known errors made is told apart by the loop.
+        a_group.cmp(&b_group).then(a_value.total_cmp(&b_value)).then(a_loop.total_cmp(&b_loop))
     });
     rows
 }
@@ -150,7 +168,7 @@ fn sorted(items: &[Item], sorting: Sorting) -> Vec<&Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::queue::{Finished, Queue};
+    use crate::window::queue::{Finished, Proven, Queue};
 
     #[test]
     fn doubtful_results_come_first() {
@@ -162,8 +180,12 @@ mod tests {
                 model: "x2".into(),
                 device: "CPU".into(),
                 seconds,
-                loop_psnr: Some(loop_psnr),
-                dual_loss: Some(1.0),
+                // The loop of the one closes worse, the other is expected to be worse.
+                proven: Proven {
+                    loop_psnr: Some(loop_psnr),
+                    dual_loss: Some(1.0),
+                    expected_psnr: Some(80.0 - loop_psnr),
+                },
             })
         };
         for (name, state) in [
@@ -179,6 +201,7 @@ mod tests {
         }
         let names = |sorting| sorted(queue.items(), sorting).iter().map(|item| item.name()).collect::<Vec<_>>();
         assert_eq!(names(Sorting::LoopPsnr), ["bad", "a", "b", "waiting"]);
+        assert_eq!(names(Sorting::ExpectedPsnr), ["bad", "b", "a", "waiting"]);
         assert_eq!(names(Sorting::Time), ["bad", "a", "b", "waiting"]);
         assert_eq!(names(Sorting::Name), ["a", "b", "bad", "waiting"]);
     }

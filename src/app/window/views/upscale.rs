@@ -9,7 +9,7 @@ use super::{
 use crate::window::{
     Window,
     actions::Action,
-    canvas::gpu::Mode,
+    canvas::gpu::{Map, Mode},
     document::{Document, Pyramid},
     queue::State,
     settings::ViewMode,
@@ -83,6 +83,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         split: &mut window.split,
         pane: &mut window.pane,
         gain: window.settings.gain,
+        map: if window.settings.view == ViewMode::Doubt { Map::Expected } else { Map::WayBack },
         marks: &[],
     };
     shared.show(ui, canvas, &parts)
@@ -97,8 +98,23 @@ fn parts(document: &Document, view: ViewMode, flips: bool, with_duals: bool) -> 
         ViewMode::Result => &[Mode::Result],
         ViewMode::Difference => &[Mode::Difference],
         ViewMode::Overlay => &[Mode::Overlay],
+        ViewMode::Doubt => return vec![doubt(document, flips, with_duals)],
     };
     modes.iter().map(|&mode| part(document, mode, flips)).collect()
+}
+
+/// The pane of the expected error.
+fn doubt(document: &Document, flips: bool, with_duals: bool) -> Part {
+    if flips {
+        return part(document, Mode::Result, flips);
+    }
+    let name = "Expected error of the result";
+    let caption = match (&document.expected, &document.dual) {
+        (Some(_), _) => name,
+        (None, None) if with_duals => "What to expect comes with the result",
+        (None, _) => "Nobody has measured the errors of this model",
+    };
+    Part { name: name.into(), legend: document.expected.is_some(), ..Part::new(Mode::Difference, caption) }
 }
 
 fn part(document: &Document, mode: Mode, flips: bool) -> Part {
@@ -140,7 +156,7 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             // Here, because the tools above leave no room in a small window.
-            if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay) {
+            if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
                 let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
                 ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
@@ -177,6 +193,9 @@ fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
         }
         if let Some(d) = document.proof.as_ref().and_then(|proof| proof.absolute.at(lx, ly)) {
             text += &format!("   off by {d:.1}");
+        }
+        if let Some(error) = document.expected_at(lx, ly) {
+            text += &format!("   expected error {error:.1}");
         }
         ui.add(Label::new(RichText::new(text).monospace().small()).truncate());
     }

@@ -9,31 +9,28 @@ use std::{
 
 use anyhow::Context;
 use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference};
-use dualres_imaging::{Picture, Plane, resize::resample};
+use dualres_imaging::{Depth, Picture, Plane, resize::resample};
 use dualres_network::{
     NetworkError,
     device::{self, DeviceClass},
 };
 
 use super::{
-    Attempt, Command, Comparison, Control, DeviceInfo, Job, NO_ITEM, Preview, Report, Reporter, job, part::Part,
+    Attempt, Command, Comparison, Control, DeviceInfo, NO_ITEM, Preview, Report, Reporter, part::Part, reader::Reader,
+    records::Records, saver::Saver,
 };
 use crate::{
-    batch::{disk::check_disk, result},
+    batch::{journal, result},
     library::Library,
     paths::Paths,
     report,
     window::{
         document::{Patch, ProofPatch},
-        queue::{Finished, ItemId},
+        queue::{ItemId, Proven},
         settings::Choices,
     },
 };
 
-/// Results of more pixels than that are not kept for refining.
-const MOST_KEPT: usize = 80_000_000;
-/// Pixels of a result from which on its speed is that of the model.
-const LEAST_MEASURE: usize = 500_000;
 /// Side of the pieces in which whole pictures go to the window, in pixels.
 const PIECE: usize = 512;
 /// Where the tiles end in the progress of a job; what follows is the way back and saving.
@@ -42,11 +39,14 @@ const TILES_END: f32 = 0.9;
 /// Models on devices, and the last result.
 pub(super) struct Engine {
     library: Library,
-    paths: Paths,
+    pub(super) paths: Paths,
     pub(super) control: Arc<Control>,
     reporter: Reporter,
+    pub(super) records: Records,
+    pub(super) reader: Reader,
+    pub(super) saver: Saver,
     ready: Option<Ready>,
-    kept: Option<Kept>,
+    pub(super) kept: Option<Kept>,
 }
 
 /// A model on a device.
@@ -54,24 +54,34 @@ struct Ready {
     model: String,
     wanted_device: String,
     device: String,
+    /// Tells this model's weights from any others.
+    fingerprint: String,
     upscaler: Arc<Upscaler>,
 }
 
 /// The last result, to be refined or saved again.
-struct Kept {
-    item: ItemId,
-    input: Picture,
-    base: Picture,
-    refined: Option<Picture>,
-    upscaler: Arc<Upscaler>,
+pub(super) struct Kept {
+    pub(super) item: ItemId,
+    pub(super) input: Picture,
+    pub(super) base: Arc<Picture>,
+    pub(super) refined: Option<Arc<Picture>>,
+    pub(super) upscaler: Arc<Upscaler>,
 }
 
 impl Engine {
-    pub(super) fn new(library: Library, paths: Paths, control: Arc<Control>, reporter: Reporter) -> Self {
-        Self { library, paths, control, reporter, ready: None, kept: None }
+    pub(super) fn new(
+        library: Library,
+        paths: Paths,
+        control: Arc<Control>,
+        reporter: Reporter,
+    ) -> std::io::Result<Self> {
+        let records = Records::default();
+        let saver = Saver::start(paths.clone(), records.clone(), reporter.clone())?;
+        let reader = Reader::default();
+        Ok(Self { library, paths, control, reporter, records, reader, saver, ready: None, kept: None })
     }
 
-    fn tell(&self, report: Report) {
+    pub(super) fn tell(&self, report: Report) {
         // A window that is gone ends the loop that called; nothing else needs to know.
         let _ = self.reporter.tell(report);
     }
@@ -79,10 +89,12 @@ impl Engine {
     pub(super) fn obey(&mut self, command: Command) {
         match command {
             Command::Upscale(job) => {
-                if let Err(error) = self.upscale(&job) {
+                // Whatever a file does to the program, the next one has its turn.
+                if let Err(error) = report::guarded(|| self.upscale(&job)) {
                     self.fail(job.item, &error);
                 }
             }
+            Command::Rest => self.records.close(),
             Command::Refine { item, fidelity } => {
                 if let Err(error) = self.refine(item, fidelity) {
                     self.trouble(Attempt::Refine, &error);
@@ -121,8 +133,13 @@ impl Engine {
         }
     }
 
+    /// What tells the weights of the model in use from any others.
+    pub(super) fn fingerprint(&self) -> String {
+        self.ready.as_ref().map_or(String::new(), |ready| ready.fingerprint.clone())
+    }
+
     /// Goes on until the picture is cancelled.
-    fn go_on(&self, item: ItemId) -> ControlFlow<()> {
+    pub(super) fn go_on(&self, item: ItemId) -> ControlFlow<()> {
         if self.control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -163,13 +180,16 @@ impl Engine {
     }
 
     /// The model on the device; brought there if it is not the one used last.
-    fn ready(&mut self, model: &str, wanted_device: &str) -> anyhow::Result<(Arc<Upscaler>, String)> {
+    pub(super) fn ready(&mut self, model: &str, wanted_device: &str) -> anyhow::Result<(Arc<Upscaler>, String)> {
         match &self.ready {
             Some(ready) if ready.model == model && ready.wanted_device == wanted_device => {}
             _ => {
                 let device = device::choose(wanted_device)?;
-                let upscaler = Arc::new(Upscaler::new(&self.library.load(model)?, &device)?);
+                let loaded = self.library.load(model)?;
+                let fingerprint = journal::fingerprint(&loaded.to_bytes());
+                let upscaler = Arc::new(Upscaler::new(&loaded, &device)?);
                 self.ready = Some(Ready {
+                    fingerprint,
                     model: model.to_owned(),
                     wanted_device: wanted_device.to_owned(),
                     device: device.name,
@@ -181,87 +201,8 @@ impl Engine {
         Ok((ready.upscaler.clone(), ready.device.clone()))
     }
 
-    fn upscale(&mut self, job: &Job) -> anyhow::Result<()> {
-        let start = Instant::now();
-        let item = job.item;
-        let tell = |stage: &str, done: f32| {
-            self.tell(Report::Progress { item, stage: stage.to_owned(), done });
-        };
-        tell("reading", 0.0);
-        let mut picture = dualres_imaging::read(&job.input)?;
-        // As the engine sees it, so that the proof speaks of the same picture.
-        dualres_imaging::cover_transparent(&mut picture);
-        tell("preparing", 0.01);
-        let (upscaler, device) = self.ready(&job.choices.model, &job.choices.device)?;
-        let scale = upscaler.model().description.architecture.scale;
-        let size = [picture.width() * scale, picture.height() * scale];
-        let original = [picture.width(), picture.height()];
-        let wanted = job.choices.size;
-        wanted.check(original, scale).map_err(|reason| anyhow::anyhow!(reason))?;
-        let final_size = wanted.of(original, scale);
-        let target =
-            job::target(&job.input, job.index, &job.choices, wanted.times(original, scale), final_size, &self.paths)?;
-        check_disk(&target, &picture, final_size)?;
-
-        let network = Instant::now();
-        let mut halted = Duration::ZERO;
-        let upscaled = upscaler.upscale(&picture, &Options::default(), &mut |event| {
-            self.watch(item, scale, &event, picture.alpha.is_none(), &mut halted)
-        })?;
-        let seconds = (network.elapsed() - halted).as_secs_f64();
-        let retried = upscaled.retried_tiles;
-        // A small picture says little on how fast a large one is.
-        if size[0] * size[1] >= LEAST_MEASURE {
-            self.tell(Report::Speed {
-                model: job.choices.model.clone(),
-                device: device.clone(),
-                pixels_a_second: (size[0] * size[1]) as f64 / seconds.max(1e-3),
-            });
-        }
-
-        let keeps = size[0] * size[1] <= MOST_KEPT;
-        let refines = job.choices.fidelity > 0.0 && !upscaler.model().duals.is_empty();
-        // The unrefined result is kept, so that the slider goes both ways.
-        let base = (keeps && refines).then(|| upscaled.picture.clone());
-        let mut result = if refines {
-            upscaler.refine(&picture, upscaled.picture, job.choices.fidelity, &mut |event| {
-                self.watch(item, scale, &event, false, &mut halted)
-            })?
-        } else {
-            upscaled
-        };
-        if refines || picture.alpha.is_some() {
-            self.show(item, scale, &result.picture);
-        }
-        let (loop_psnr, dual_loss) = self.show_proof(item, &picture, &result);
-
-        self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
-        let (target, elsewhere) =
-            finished(&upscaler, &mut result.picture, original, &job.choices, &mut |_| self.go_on(item), |picture| {
-                job::save(&target, picture, job.choices.encoding(), &self.paths)
-            })?;
-        let warning = (retried > 0)
-            .then(|| format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"))
-            .or(elsewhere);
-        let finished = Finished {
-            output: target,
-            size: final_size,
-            model: job.choices.model.clone(),
-            device,
-            seconds: start.elapsed().saturating_sub(halted).as_secs_f64(),
-            loop_psnr: report::finite(loop_psnr),
-            dual_loss,
-        };
-        self.kept = keeps.then(|| match base {
-            Some(base) => Kept { item, input: picture, base, refined: Some(result.picture), upscaler },
-            None => Kept { item, input: picture, base: result.picture, refined: None, upscaler },
-        });
-        self.tell(Report::Done { item, finished, warning });
-        Ok(())
-    }
-
     /// Passes the engine's events on, does previews in between, and says whether to go on.
-    fn watch(
+    pub(super) fn watch(
         &self,
         item: ItemId,
         scale: usize,
@@ -314,24 +255,29 @@ impl Engine {
     }
 
     /// Sends a whole result to the window.
-    fn show(&self, item: ItemId, scale: usize, picture: &Picture) {
+    pub(super) fn show(&self, item: ItemId, scale: usize, picture: &Picture) {
         for area in pieces(picture.width(), picture.height()) {
             self.tell(Report::Pixels { item, scale, patch: Patch::of(picture, area) });
         }
     }
 
-    /// Sends the proof of a whole result to the window; returns loop PSNR and dual loss.
-    fn show_proof(&self, item: ItemId, input: &Picture, result: &Upscaled) -> (Option<f64>, Option<f64>) {
+    /// Sends the proof of a whole result to the window; returns what it says.
+    pub(super) fn show_proof(&self, item: ItemId, input: &Picture, result: &Upscaled) -> Proven {
         let (Some(back), Some(absolute)) = (result.reconstructions.last(), &result.consistency) else {
-            return (None, None);
+            return Proven::default();
         };
         let luma = luma_difference(input, back);
         for area in pieces(back.width(), back.height()) {
-            let patch = proof_patch(back, absolute, &luma, area, [0, 0]);
+            let crop = |plane: &Plane| plane.crop(area.x, area.y, area.width, area.height);
+            let patch = ProofPatch {
+                dual: Patch::of(back, area),
+                absolute: crop(absolute),
+                luma: crop(&luma),
+                expected: result.expected_error.as_ref().map(crop),
+            };
             self.tell(Report::Proof { item, patch: Box::new(patch) });
         }
-        let sum: f64 = absolute.data.iter().map(|&d| f64::from(d)).sum();
-        (result.loop_psnr, Some(sum / absolute.data.len() as f64))
+        proven(result)
     }
 
     fn refine(&mut self, item: ItemId, fidelity: f32) -> anyhow::Result<()> {
@@ -340,12 +286,12 @@ impl Engine {
             return Ok(());
         };
         let scale = kept.upscaler.model().description.architecture.scale;
-        let refined = kept.upscaler.refine(&kept.input, kept.base.clone(), fidelity, &mut |_| self.until_the_end());
+        let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
         let result = refined.map(|result| {
             self.show(item, scale, &result.picture);
-            let (loop_psnr, dual_loss) = self.show_proof(item, &kept.input, &result);
-            kept.refined = Some(result.picture);
-            self.tell(Report::Refined { item, loop_psnr: report::finite(loop_psnr), dual_loss });
+            let proven = self.show_proof(item, &kept.input, &result);
+            kept.refined = Some(Arc::new(result.picture));
+            self.tell(Report::Refined { item, proven });
         });
         self.kept = Some(kept);
         Ok(result?)
@@ -360,23 +306,20 @@ impl Engine {
         choices: &Choices,
         refined: bool,
     ) -> anyhow::Result<bool> {
-        let options = choices.encoding();
         let control = self.control.clone();
         match &mut self.kept {
             Some(kept) if kept.item == item => {
-                let original = [kept.input.width(), kept.input.height()];
-                let picture = kept.refined.as_mut().unwrap_or(&mut kept.base);
                 let go_on = &mut |_: Event<'_>| {
                     // What the user asked to be saved is saved even when the window closes.
                     if control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                finished(&kept.upscaler, picture, original, choices, go_on, |picture| {
-                    Ok(dualres_imaging::write(path, picture, options)?)
-                })?;
+                let result = kept.refined.as_mut().unwrap_or(&mut kept.base);
+                let (picture, _) = finished(&kept.upscaler, &kept.input, result, choices, go_on)?;
+                dualres_imaging::write(path, &picture, choices.encoding())?;
             }
             _ if refined => return Ok(false),
             // An earlier result is on disk; in another format it is as good as that file.
-            _ => dualres_imaging::write(path, &dualres_imaging::read(output)?, options)?,
+            _ => dualres_imaging::write(path, &dualres_imaging::read(output)?, choices.encoding())?,
         }
         Ok(true)
     }
@@ -476,12 +419,14 @@ impl Engine {
     }
 }
 
-/// `area` of a proof whose upper left corner lies at `origin` of the original.
-fn proof_patch(back: &Picture, absolute: &Plane, luma: &Plane, area: Area, origin: [usize; 2]) -> ProofPatch {
-    let crop = |plane: &Plane| plane.crop(area.x, area.y, area.width, area.height);
-    let mut dual = Patch::of(back, area);
-    dual.area = Area { x: area.x + origin[0], y: area.y + origin[1], ..area };
-    ProofPatch { dual, absolute: crop(absolute), luma: crop(luma) }
+/// What the proof of a result says.
+pub(super) fn proven(result: &Upscaled) -> Proven {
+    let mean = |plane: &Plane| plane.data.iter().map(|&d| f64::from(d)).sum::<f64>() / plane.data.len() as f64;
+    Proven {
+        loop_psnr: report::finite(result.loop_psnr),
+        dual_loss: result.consistency.as_ref().map(mean),
+        expected_psnr: report::finite(result.expected_psnr),
+    }
 }
 
 fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
@@ -495,28 +440,39 @@ fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
     })
 }
 
-/// Hands the result to `save` as its file is to have it: at the chosen size, with its metadata. The picture itself stays as
-/// the network made it.
-fn finished<T>(
+/// The result as its file is to have it: at the chosen size, with its metadata. `result` is what one pass made; it may lose
+/// its metadata to the file, its samples stay. Also the proof of all passes, if it took more than one.
+pub(super) fn finished(
     upscaler: &Upscaler,
-    picture: &mut Picture,
-    original: [usize; 2],
+    input: &Picture,
+    result: &mut Arc<Picture>,
     choices: &Choices,
     observe: dualres_engine::Observer,
-    save: impl FnOnce(&Picture) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+) -> anyhow::Result<(Arc<Picture>, Option<Upscaled>)> {
     let scale = upscaler.model().description.architecture.scale;
+    let original = [input.width(), input.height()];
     let size = choices.size.of(original, scale);
     let finish =
         |picture: &mut Picture| result::finish(picture, original, &choices.model, choices.size, scale, choices.keep());
-    if size == [picture.width(), picture.height()] {
-        let (metadata, depth) = (picture.metadata.clone(), picture.depth);
-        finish(picture);
-        let saved = save(picture);
-        (picture.metadata, picture.depth) = (metadata, depth);
-        return saved;
+    if size == [result.width(), result.height()] {
+        // Fewer bits cut off light beyond white, which refining still wants.
+        let changes_samples = matches!(input.depth, Depth::Float { .. }) && choices.keep().depth.is_some();
+        if changes_samples {
+            let mut copy = (**result).clone();
+            finish(&mut copy);
+            return Ok((Arc::new(copy), None));
+        }
+        // Copied only while an earlier file of it is being saved.
+        let shared = Arc::make_mut(result);
+        (shared.metadata, shared.depth) = (input.metadata.clone(), input.depth);
+        finish(shared);
+        return Ok((result.clone(), None));
     }
-    let mut other = upscaler.upscale_to(picture, size, &Options::default(), observe)?.picture;
-    finish(&mut other);
-    save(&other)
+    let options = Options { fidelity: choices.fidelity, ..Options::default() };
+    let mut further = upscaler.upscale_further(input, result, size, &options, observe)?;
+    let mut picture = std::mem::replace(&mut further.picture, Picture::from_planes(vec![Plane::filled(1, 1, 0.0)]));
+    picture.metadata = input.metadata.clone();
+    finish(&mut picture);
+    let proof = (!further.reconstructions.is_empty()).then_some(further);
+    Ok((Arc::new(picture), proof))
 }

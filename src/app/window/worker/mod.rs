@@ -6,6 +6,10 @@
 mod engine;
 mod job;
 pub(crate) mod part;
+mod reader;
+mod records;
+mod saver;
+mod upscale;
 
 pub(crate) use job::folder as result_folder;
 
@@ -27,7 +31,7 @@ use dualres_imaging::{Picture, Plane};
 
 use super::{
     document::{Patch, ProofPatch},
-    queue::{Finished, ItemId},
+    queue::{Finished, ItemId, Proven},
     settings::Choices,
 };
 use crate::{library::Library, paths::Paths};
@@ -79,6 +83,8 @@ pub enum Command {
     Preview,
     /// Forget the model in use: the library has changed.
     Forget,
+    /// Nothing waits any more: let go of the folder of results.
+    Rest,
     /// List the devices.
     Devices,
     /// Measure how fast a model is on a device.
@@ -97,10 +103,16 @@ pub struct Job {
     pub item: ItemId,
     /// Its file.
     pub input: PathBuf,
+    /// Where it lies below the folder that was brought, if it came with one.
+    pub below: PathBuf,
     /// Its place in the queue, from 1 on.
     pub index: usize,
     /// How.
     pub choices: Choices,
+    /// Whether it is to be done even if the record of the folder has it.
+    pub again: bool,
+    /// The file that is likely to be next, to be read meanwhile.
+    pub next: Option<PathBuf>,
 }
 
 /// A part of a picture to upscale by a compressed model and by the one it was made from.
@@ -177,6 +189,11 @@ pub enum Report {
         /// The part.
         patch: Box<ProofPatch>,
     },
+    /// The device is done with a picture, whose result is being saved: the next may begin.
+    Computed {
+        /// The picture.
+        item: ItemId,
+    },
     /// A result is saved.
     Done {
         /// The picture.
@@ -190,10 +207,8 @@ pub enum Report {
     Refined {
         /// The picture.
         item: ItemId,
-        /// By the engine's rule, in dB.
-        loop_psnr: Option<f64>,
-        /// Mean absolute difference of the way back, in gray levels.
-        dual_loss: Option<f64>,
+        /// What its proof says.
+        proven: Proven,
     },
     /// The last result is not that of this picture: it has to be run again to be refined.
     NotAtHand {
@@ -419,7 +434,13 @@ pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link
     let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
         let reporter = Reporter { reports: far.reports, wake };
         let work = || {
-            let mut engine = engine::Engine::new(library, paths, far.control, reporter.clone());
+            let mut engine = match engine::Engine::new(library, paths, far.control, reporter.clone()) {
+                Ok(engine) => engine,
+                Err(error) => {
+                    let _ = reporter.tell(Report::Crashed { reason: error.to_string() });
+                    return;
+                }
+            };
             for command in far.commands {
                 // What the user asked to be saved is saved even then.
                 if engine.control.ends() && !matches!(command, Command::SaveAs { .. }) {

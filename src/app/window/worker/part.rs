@@ -65,7 +65,12 @@ impl Part {
         let (back, absolute) = (self.upscaled.reconstructions.last()?, self.upscaled.consistency.as_ref()?);
         let luma = luma_difference(&self.input, back);
         let dual = Patch { area: self.area, ..Patch::of(back, self.inside) };
-        Some(ProofPatch { dual, absolute: crop(absolute, self.inside), luma: crop(&luma, self.inside) })
+        Some(ProofPatch {
+            dual,
+            absolute: crop(absolute, self.inside),
+            luma: crop(&luma, self.inside),
+            expected: self.upscaled.expected_error.as_ref().map(|expected| crop(expected, self.inside)),
+        })
     }
 }
 

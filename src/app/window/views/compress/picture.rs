@@ -7,7 +7,10 @@ use eframe::egui::{
 
 use crate::window::{
     Window,
-    canvas::{gpu::Mode, view::reduced},
+    canvas::{
+        gpu::{Map, Mode},
+        view::reduced,
+    },
     compress::{
         latency::Latency,
         perform::Deed,
@@ -36,16 +39,23 @@ fn label(mode: ViewMode) -> (&'static str, &'static str) {
         ViewMode::Panes => ("Side by side", "Original network, compressed network, and their difference (1)"),
         ViewMode::Split => ("Split", "Original and compressed network with a line between them to drag (2)"),
         ViewMode::Result => ("Compressed", "The compressed network alone (3)"),
-        ViewMode::Difference => ("Difference", "How far the two are apart, black where they agree (4)"),
+        ViewMode::Difference | ViewMode::Doubt => {
+            ("Difference", "How far the two are apart, black where they agree (4)")
+        }
         ViewMode::Overlay => ("Overlay", "The compressed network, marked where it differs (5)"),
     }
+}
+
+/// What two networks can be compared by; which of them errs where, nobody knows.
+fn modes() -> impl Iterator<Item = ViewMode> {
+    ViewMode::ALL.into_iter().filter(|&mode| mode != ViewMode::Doubt)
 }
 
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     let chosen = &mut window.compress.mode;
     if ui.available_width() < ROOM_FOR_VIEWS {
         let combo = ComboBox::from_id_salt("compare view").selected_text(label(*chosen).0).show_ui(ui, |ui| {
-            for mode in ViewMode::ALL {
+            for mode in modes() {
                 let (text, hint) = label(mode);
                 ui.selectable_value(chosen, mode, text).on_hover_text(hint);
             }
@@ -53,7 +63,7 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
         inspector::named(&combo.response, "View");
         return;
     }
-    for mode in ViewMode::ALL {
+    for mode in modes() {
         let (text, hint) = label(mode);
         ui.selectable_value(chosen, mode, text).on_hover_text(hint);
     }
@@ -164,6 +174,7 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
         split: &mut compress.split,
         pane: &mut compress.pane,
         gain: window.settings.gain,
+        map: Map::WayBack,
         marks: &marks,
     };
     let pointed = shared.show(ui, canvas, &parts);
@@ -212,7 +223,7 @@ fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Par
             vec![split]
         }
         ViewMode::Result => vec![small()],
-        ViewMode::Difference => vec![differs(Mode::Difference, difference)],
+        ViewMode::Difference | ViewMode::Doubt => vec![differs(Mode::Difference, difference)],
         ViewMode::Overlay => vec![differs(Mode::Overlay, format!("{name}, marked where it differs"))],
     }
 }

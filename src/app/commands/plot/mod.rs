@@ -1,0 +1,30 @@
+//! `dualres plot`
+
+mod draw;
+mod table;
+
+use dualres_imaging::file::write_atomically;
+
+use crate::{
+    cli::PlotArgs,
+    report::{self, Misuse, Outcome},
+};
+
+pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
+    let shown = args.output.display();
+    if !args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
+        return Err(Misuse(format!("plots are written as SVG; end the name in .svg: {shown}")).into());
+    }
+    let columns = table::Columns { x: args.x.as_deref(), y: &args.y, by: args.by.as_deref() };
+    let data = table::read(&args.tables, &columns)?;
+    let labels =
+        [args.x_label.as_deref().or(args.x.as_deref()).unwrap_or("step"), args.y_label.as_deref().unwrap_or(&args.y)];
+    let text = draw::svg(&data, args.title.as_deref().unwrap_or_default(), labels)?;
+    write_atomically(&args.output, text.as_bytes())?;
+    let what = match data {
+        table::Data::Curves(curves) => format!("{} curves", curves.len()),
+        table::Data::Dots(categories) => format!("{} categories", categories.len()),
+    };
+    report::line(&format!("{shown} written: {what}"));
+    Ok(Outcome::Done)
+}

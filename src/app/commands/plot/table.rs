@@ -1,0 +1,193 @@
+//! The rows of CSV files as series of numbers.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::Context;
+
+use crate::report::Misuse;
+
+/// What is drawn over what.
+#[derive(Debug, PartialEq)]
+pub(super) enum Data {
+    /// Curves over numbers.
+    Curves(Vec<Curve>),
+    /// Values a category, in the order of the file.
+    Dots(Vec<(String, Vec<f64>)>),
+}
+
+/// Values over numbers: rows of the same number are runs of the same thing.
+#[derive(Debug, PartialEq)]
+pub(super) struct Curve {
+    pub(super) name: String,
+    /// Number, then smallest, mean and largest value; in rising order.
+    pub(super) points: Vec<Point>,
+}
+
+/// A number and the values there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) least: f64,
+    pub(super) mean: f64,
+    pub(super) most: f64,
+}
+
+/// Columns by name; what is not given is found.
+pub(super) struct Columns<'a> {
+    pub(super) x: Option<&'a str>,
+    pub(super) y: &'a str,
+    pub(super) by: Option<&'a str>,
+}
+
+/// One row as it is drawn.
+struct Row {
+    series: String,
+    x: String,
+    y: f64,
+}
+
+/// Reads tables and groups their rows: into curves if everything in the column of x is a number, else into categories. Rows
+/// without a value are left out.
+///
+/// # Errors
+/// If a file cannot be read, has not got a column, holds text for a value, or no row has one.
+pub(super) fn read(files: &[PathBuf], columns: &Columns) -> anyhow::Result<Data> {
+    let mut rows = Vec::new();
+    for file in files {
+        rows_of(file, columns, files.len() > 1, &mut rows)?;
+    }
+    if rows.is_empty() {
+        return Err(Misuse(format!("the column \"{}\" holds no values", columns.y)).into());
+    }
+    let numbers: Option<Vec<f64>> = rows.iter().map(|row| row.x.parse().ok()).collect();
+    Ok(match numbers {
+        Some(numbers) => Data::Curves(curves(&rows, &numbers)),
+        None => Data::Dots(dots(rows)),
+    })
+}
+
+fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+    let shown = file.display();
+    let mut reader = csv::Reader::from_path(file).with_context(|| format!("cannot read {shown}"))?;
+    let header = reader.headers().with_context(|| format!("cannot read {shown}"))?.clone();
+    let find = |wanted: &str| header.iter().position(|name| name == wanted);
+    let need = |wanted: &str| {
+        find(wanted).ok_or_else(|| {
+            let there = header.iter().collect::<Vec<_>>().join(", ");
+            Misuse(format!("no column \"{wanted}\" in {shown}; there are {there}"))
+        })
+    };
+    let x = match columns.x {
+        Some(x) => need(x)?,
+        None => find("step").map_or_else(|| need("setting"), Ok)?,
+    };
+    let y = need(columns.y)?;
+    let by = match columns.by {
+        Some(by) => Some(need(by)?),
+        None => find("setting").filter(|&by| by != x),
+    };
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    for record in reader.records() {
+        let record = record.with_context(|| format!("cannot read {shown}"))?;
+        let cell = |column: usize| record.get(column).unwrap_or_default().trim();
+        if cell(y).is_empty() {
+            continue;
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let value: f64 = cell(y).parse().map_err(|_| {
+            Misuse(format!("\"{}\" in line {line} of {shown} is no number (column \"{}\")", cell(y), columns.y))
+        })?;
+        let named = by.map_or(String::new(), |by| cell(by).to_owned());
+        let series = match (name_files, named.is_empty()) {
+            (false, _) => named,
+            (true, true) => stem.clone().into_owned(),
+            (true, false) => format!("{stem}: {named}"),
+        };
+        rows.push(Row { series, x: cell(x).to_owned(), y: value });
+    }
+    Ok(())
+}
+
+fn curves(rows: &[Row], numbers: &[f64]) -> Vec<Curve> {
+    let mut names: Vec<&str> = Vec::new();
+    for row in rows {
+        if !names.contains(&row.series.as_str()) {
+            names.push(&row.series);
+        }
+    }
+    let curve = |name: &str| {
+        // Ordered by the bits of positive numbers as by the numbers; steps are not negative.
+        let mut values: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (row, number) in rows.iter().zip(numbers).filter(|(row, _)| row.series == name) {
+            values.entry(number.to_bits()).or_default().push(row.y);
+        }
+        let points = values.into_iter().map(|(bits, values)| Point {
+            x: f64::from_bits(bits),
+            least: values.iter().copied().fold(f64::INFINITY, f64::min),
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            most: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        });
+        let mut points: Vec<Point> = points.collect();
+        points.sort_by(|a, b| a.x.total_cmp(&b.x));
+        Curve { name: name.to_owned(), points }
+    };
+    names.into_iter().map(curve).collect()
+}
+
+fn dots(rows: Vec<Row>) -> Vec<(String, Vec<f64>)> {
+    let mut categories: Vec<(String, Vec<f64>)> = Vec::new();
+    for row in rows {
+        let name = if row.series.is_empty() { row.x } else { format!("{}: {}", row.series, row.x) };
+        match categories.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(row.y),
+            None => categories.push((name, vec![row.y])),
+        }
+    }
+    categories
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn runs_of_the_same_setting_are_one_curve() {
+        let (_folder, path) =
+            table("setting,seed,step,psnr\non,1,100,30\non,2,100,32\non,1,50,20\noff,1,50,\"19\"\noff,1,60,\n");
+        let columns = Columns { x: None, y: "psnr", by: None };
+        let Data::Curves(curves) = read(&[path], &columns).unwrap() else { panic!("steps are numbers") };
+        let point = |x, least, mean, most| Point { x, least, mean, most };
+        assert_eq!(curves[0].name, "on");
+        assert_eq!(curves[0].points, [point(50.0, 20.0, 20.0, 20.0), point(100.0, 30.0, 31.0, 32.0)]);
+        assert_eq!(curves[1].points, [point(50.0, 19.0, 19.0, 19.0)]);
+    }
+
+    #[test]
+    fn names_are_categories_in_their_order() {
+        let (_folder, path) = table("setting,seed,Set5\nthinet,1,36\nl1,1,35\nthinet,2,36.5\n");
+        let columns = Columns { x: None, y: "Set5", by: None };
+        let Data::Dots(dots) = read(&[path], &columns).unwrap() else { panic!("names are no numbers") };
+        assert_eq!(dots, [("thinet".to_owned(), vec![36.0, 36.5]), ("l1".to_owned(), vec![35.0])]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let (_folder, path) = table("setting,seed,Set5\nl1,1,much\n");
+        let said = |x, y| {
+            let columns = Columns { x, y, by: None };
+            read(std::slice::from_ref(&path), &columns).unwrap_err().to_string()
+        };
+        assert!(said(None, "Set14").contains("no column \"Set14\""), "{}", said(None, "Set14"));
+        assert!(said(None, "Set14").contains("setting, seed, Set5"));
+        assert!(said(None, "Set5").contains("\"much\" in line 2"), "{}", said(None, "Set5"));
+        assert!(read(&["nowhere.csv".into()], &Columns { x: None, y: "a", by: None }).is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! One picture of the queue, from its file to the thread that saves its result.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use dualres_engine::{Options, PoolingChoice, has_room_for};
+
+use super::{
+    Job, Report,
+    engine::{Engine, Kept, finished, proven},
+    job,
+    saver::{Record, Saving},
+};
+use crate::{
+    batch::{
+        disk::check_disk,
+        journal::{self, Key},
+        made_with::MadeWith,
+        result::format_like,
+    },
+    window::{
+        queue::{Finished, Proven},
+        settings::OutputFormat,
+    },
+};
+
+/// Results of more pixels than that are not kept for refining.
+const MOST_KEPT: usize = 80_000_000;
+/// Pixels of a result from which on its speed is that of the model.
+const LEAST_MEASURE: usize = 500_000;
+
+impl Engine {
+    /// Upscales a picture and hands its result to the thread that saves it, unless the record of the folder of results says
+    /// that it is done.
+    pub(super) fn upscale(&mut self, job: &Job) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let Job { item, choices, .. } = job;
+        let item = *item;
+        self.tell(Report::Progress { item, stage: "reading".into(), done: 0.0 });
+        let (upscaler, device) = self.ready(&choices.model, &choices.device)?;
+        let format = match choices.format {
+            // A name may say another format than the file has.
+            OutputFormat::Same => format_like(&job.input),
+            chosen => chosen.of(&job.input),
+        };
+        let folder = choices.folder.as_deref();
+        let key = folder.map(|folder| self.key(job, folder, format)).transpose()?;
+        let mut begun = None;
+        if let (Some(folder), Some(key)) = (folder, &key) {
+            let done = self.records.of(folder, |journal| {
+                begun = journal.begun(key);
+                journal.done(key).cloned()
+            })?;
+            if let Some(done) = done.filter(|_| !job.again) {
+                let proven = Proven { loop_psnr: done.loop_psnr, dual_loss: None, expected_psnr: done.expected_psnr };
+                let finished = Finished {
+                    output: folder.join(&done.output),
+                    size: done.size,
+                    model: choices.model.clone(),
+                    device: "done before".into(),
+                    seconds: done.seconds,
+                    proven,
+                };
+                self.tell(Report::Done { item, finished, warning: None });
+                return Ok(());
+            }
+        }
+        let picture = self.reader.take(&job.input)?;
+        if let Some(next) = &job.next {
+            self.reader.begin(next);
+        }
+        self.tell(Report::Progress { item, stage: "preparing".into(), done: 0.01 });
+        let scale = upscaler.model().description.architecture.scale;
+        let size = [picture.width() * scale, picture.height() * scale];
+        let original = [picture.width(), picture.height()];
+        let wanted = choices.size;
+        wanted.check(original, scale).map_err(|reason| anyhow!(reason))?;
+        let final_size = wanted.of(original, scale);
+        let is_own = begun.is_some();
+        let named = job::target(job, format, wanted.times(original, scale), final_size, &self.paths)?;
+        let target = begun.unwrap_or(named);
+        check_disk(&target, &picture, final_size)?;
+        if let (Some(folder), Some(key)) = (folder, &key) {
+            self.records.of(folder, |journal| journal.begin(key, &target))??;
+        }
+
+        let network = Instant::now();
+        let mut halted = Duration::ZERO;
+        let upscaled = upscaler.upscale(&picture, &Options::default(), &mut |event| {
+            self.watch(item, scale, &event, picture.alpha.is_none(), &mut halted)
+        })?;
+        let seconds = (network.elapsed() - halted).as_secs_f64();
+        let retried = upscaled.retried_tiles;
+        // A small picture says little on how fast a large one is.
+        if size[0] * size[1] >= LEAST_MEASURE {
+            self.tell(Report::Speed {
+                model: choices.model.clone(),
+                device: device.clone(),
+                pixels_a_second: (size[0] * size[1]) as f64 / seconds.max(1e-3),
+            });
+        }
+
+        let keeps = size[0] * size[1] <= MOST_KEPT;
+        let refines = choices.fidelity > 0.0 && !upscaler.model().duals.is_empty();
+        // The unrefined result is kept, so that the slider goes both ways.
+        let base = (keeps && refines).then(|| Arc::new(upscaled.picture.clone()));
+        let result = if refines {
+            upscaler.refine(&picture, upscaled.picture, choices.fidelity, &mut |event| {
+                self.watch(item, scale, &event, false, &mut halted)
+            })?
+        } else {
+            upscaled
+        };
+        if refines || picture.alpha.is_some() {
+            self.show(item, scale, &result.picture);
+        }
+        let mut says = self.show_proof(item, &picture, &result);
+        let mut result = Arc::new(result.picture);
+        let (ready, further) = finished(&upscaler, &picture, &mut result, choices, &mut |_| self.go_on(item))?;
+        if let Some(further) = &further {
+            says = proven(further);
+        }
+
+        let mut warnings: Vec<String> = picture.metadata.left_out.iter().map(|what| (*what).to_owned()).collect();
+        if !choices.strip {
+            warnings.extend(picture.metadata.lost_in(format).into_iter().map(str::to_owned));
+        }
+        if let Some(name) = job.input.file_name().filter(|_| !warnings.is_empty()) {
+            warnings[0].insert_str(0, &format!("{}: ", name.to_string_lossy()));
+        }
+        if retried > 0 {
+            warnings.push(format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
+        }
+        let channels = ready.planes.len() + usize::from(ready.alpha.is_some());
+        let may_overlap = has_room_for(1, final_size, channels);
+        self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
+        let record = folder.zip(key).map(|(folder, key)| Record { folder: folder.to_owned(), key, is_own });
+        self.saver.save(Saving {
+            item,
+            picture: ready,
+            target: target.clone(),
+            encoding: choices.encoding(),
+            finished: Finished {
+                output: target,
+                size: final_size,
+                model: choices.model.clone(),
+                device,
+                seconds: 0.0,
+                proven: says,
+            },
+            started,
+            halted,
+            warnings,
+            record,
+        });
+        self.kept = keeps.then(|| match base {
+            Some(base) => Kept { item, input: picture, base, refined: Some(result), upscaler },
+            None => Kept { item, input: picture, base: result, refined: None, upscaler },
+        });
+        if may_overlap {
+            self.tell(Report::Computed { item });
+        }
+        Ok(())
+    }
+
+    /// What the picture is called in the record of the folder of results, which is made.
+    fn key(&self, job: &Job, folder: &Path, format: dualres_imaging::Format) -> anyhow::Result<Key> {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
+        let weights = self.fingerprint();
+        let made_with = MadeWith {
+            weights: &weights,
+            size: job.choices.size,
+            format,
+            encoding: job.choices.encoding(),
+            keep: job.choices.keep(),
+            fidelity: (job.choices.fidelity * 100.0).round() as u8,
+            pooling: PoolingChoice::default(),
+            name: &job.choices.pattern,
+        };
+        let input = crate::batch::inputs::Input { path: job.input.clone(), below: job.below.clone(), twin: 0 };
+        let content = journal::content_of(&job.input)
+            .map_err(|source| dualres_imaging::ImagingError::Open { path: job.input.clone(), source })?;
+        Ok(Key { input: input.key(), content, settings: made_with.fingerprint() })
+    }
+}
