@@ -100,6 +100,14 @@ impl Upscaler {
         Ok(Upscaled { retried_tiles, ..last })
     }
 
+    /// Whether a picture can be brought to `size`: told before the first pass, not after it.
+    ///
+    /// # Errors
+    /// If the size is out of reach, or the memory does not suffice.
+    pub fn check_final(&self, picture: &Picture, size: [usize; 2]) -> Result<()> {
+        self.passes(picture, size).map(drop)
+    }
+
     /// Passes after which a picture can be brought to `size`, if that is within reach and memory.
     fn passes(&self, picture: &Picture, size: [usize; 2]) -> Result<usize> {
         let scale = self.model().description.architecture.scale;

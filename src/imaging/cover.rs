@@ -11,7 +11,7 @@ use crate::{Picture, Plane};
 const SHOWS: f32 = 16.0;
 
 /// Gives fully transparent pixels the colours of what is near them and shows, and pixels that hardly show a mixture of these
-/// and their own. A picture of which nothing shows stays as it is. Returns whether anything was changed.
+/// and their own. A picture of which nothing shows stays as it is. Returns whether there were such pixels.
 pub fn cover_transparent(picture: &mut Picture) -> bool {
     let Some(alpha) = &picture.alpha else { return false };
     if alpha.data.iter().all(|&coverage| coverage >= SHOWS) {

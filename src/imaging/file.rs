@@ -45,12 +45,16 @@ const TEMPORARY: (&str, &str) = (".dualres-", ".tmp");
 pub fn remove_leftovers(folder: &Path) {
     // What cannot be listed or removed does no harm.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1) {
+        if is_temporary(&entry.path()) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// Whether a file is one that a program is writing, or was when it was killed.
+pub(crate) fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
 
 /// A temporary file beside `path` that holds `bytes`.

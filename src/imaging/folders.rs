@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     ImagingError, Result, decode,
+    file::is_temporary,
     foreign::{self, Foreign},
 };
 
@@ -51,8 +52,7 @@ fn search(folder: &Path, found: &mut Found) {
         let typed = entry.and_then(|entry| entry.file_type().map(|kind| (entry.path(), kind)));
         match typed {
             Ok((path, kind)) if kind.is_dir() => search(&path, found),
-            // What a Mac lays beside each file on foreign disks: names of pictures without pictures.
-            Ok((path, _)) if is_apple_double(&path) => {}
+            Ok((path, _)) if is_beside_pictures(&path) => {}
             Ok((path, _)) if has_extension(&path, &SUPPORTED_EXTENSIONS) => found.pictures.push(path),
             Ok((path, kind)) => match Content::of(&path, kind.is_file()) {
                 Content::Picture => found.pictures.push(path),
@@ -108,8 +108,11 @@ impl Content {
     }
 }
 
-fn is_apple_double(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
+/// What lies beside pictures without being one that anybody means: what a Mac lays beside each file on foreign disks, what
+/// killed runs leave, what metadata programs keep of originals, and cameras' thumbnails.
+fn is_beside_pictures(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b"._") || is_temporary(path) || name.ends_with(b"_original") || has_extension(path, &["thm"])
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {

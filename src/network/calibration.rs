@@ -14,7 +14,7 @@ pub struct ErrorCalibration {
     pub scale: f32,
     /// Mean squared error over the mean square of the expected one.
     pub squared_scale: f64,
-    /// Spearman's correlation of expected and true error over the pictures it was fitted to, in windows of 9x9 pixels of
+    /// Spearman's correlation of expected and true error over the pictures it was fitted to, in windows of 8x8 pixels of
     /// the input.
     pub correlation: f64,
     /// Pictures it was fitted to.

@@ -200,6 +200,8 @@ mod tests {
             ("unnamed", b"\0\0\0\x18ftypheic\0\0\0\0"),
             ("manual.pdf", b"%PDF-1.7"),
             ("._photo.jpg", b"\0\x05\x16\x07"),
+            (".dualres-abc.tmp", b"\xff\xd8\xff\xe0 half a result"),
+            ("photo.jpg_original", b"\xff\xd8\xff\xe0 what exiftool keeps"),
             ("note.txt", b"text"),
         ] {
             std::fs::write(root.join(name), content).unwrap();

@@ -141,7 +141,7 @@ pub struct Done {
     pub expected_psnr: Option<f64>,
     /// File to file.
     pub seconds: f64,
-    /// Proofs that were asked for with it, in the order of their kinds: `None` for those that were not.
+    /// Proofs that were asked for with it, in the order of their kinds.
     #[serde(default)]
     pub proofs: [Proof; 3],
 }
@@ -249,11 +249,17 @@ impl Journal {
     pub fn begun(&self, of: &Key) -> Option<PathBuf> {
         let output = self.begun.of.get(of).filter(|_| !self.done.contains_key(of))?;
         let path = self.folder.join(output);
-        let is_own = |path: &Path| match (self.written.get(of), content_of(path)) {
+        (!path.exists() || self.owns(of, &path)).then_some(path)
+    }
+
+    /// Whether a file is the result that was last written for a picture, and may be replaced by another of the same.
+    pub fn owns(&self, of: &Key, path: &Path) -> bool {
+        let is_its_name = self.begun.of.get(of).is_some_and(|output| self.folder.join(output) == path);
+        let is_its_content = || match (self.written.get(of), content_of(path)) {
             (Some(written), Ok(there)) => *written == there,
             _ => false,
         };
-        (!path.exists() || is_own(&path)).then_some(path)
+        is_its_name && is_its_content()
     }
 
     /// The results of all runs in this folder.
@@ -290,7 +296,10 @@ impl Journal {
     /// If the record cannot be written.
     pub fn finish(&mut self, of: &Key, done: Done) -> Result<(), JournalError> {
         let output = done.output.strip_prefix(&self.folder).unwrap_or(&done.output).to_owned();
-        self.append(&Record::Done { of: of.clone(), done: Done { output, ..done } })
+        let done = Done { output, ..done };
+        self.append(&Record::Done { of: of.clone(), done: done.clone() })?;
+        self.done.insert(of.clone(), done);
+        Ok(())
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {

@@ -47,8 +47,9 @@ impl Setup {
     /// The program's own worker.
     pub fn of_program(paths: Paths, files: Vec<PathBuf>) -> Self {
         let theirs = paths.clone();
+        let records = worker::Records::default();
         let start_worker: StartWorker =
-            Box::new(move |wake| worker::start(Library::new(theirs.models()), theirs.clone(), wake));
+            Box::new(move |wake| worker::start(Library::new(theirs.models()), theirs.clone(), records.clone(), wake));
         Self { paths, files, start_worker }
     }
 }
@@ -73,6 +74,10 @@ pub struct Window {
     pub(super) pane: [f64; 2],
     pub(super) gpu: Option<Gpu>,
     pub(super) link: Link,
+    /// A worker that was replaced and has not ended yet.
+    pub(super) old_link: Option<Link>,
+    /// Whether the worker has been told that nothing waits.
+    pub(super) rests: bool,
     start_worker: StartWorker,
     pub(super) loader: Loader,
     pub(super) wake: Wake,
@@ -185,6 +190,8 @@ impl Window {
             pane: [1.0; 2],
             gpu: cc.wgpu_render_state.as_ref().map(Gpu::new),
             link,
+            old_link: None,
+            rests: true,
             start_worker,
             loader: Loader::start(wake.clone())?,
             wake,
@@ -323,9 +330,11 @@ impl Window {
     pub(super) fn restart_engine(&mut self) {
         match (self.start_worker)(self.wake.clone()) {
             Ok(link) => {
-                let old = std::mem::replace(&mut self.link, link);
-                // The old worker may hang in a driver; waiting for it is not the window's business.
-                let _ = std::thread::Builder::new().name("old engine".into()).spawn(move || drop(old));
+                let mut old = std::mem::replace(&mut self.link, link);
+                // The old worker may hang in a driver; waiting for it is not the window's business. A result that it saves is.
+                old.end();
+                self.old_link = Some(old);
+                self.queue.leave_behind();
                 self.crashed = None;
                 (self.measuring, self.previewing, self.refining) = (false, None, false);
                 (self.refine_next, self.paused_since, self.unmeasurable) = (None, None, None);
@@ -462,6 +471,14 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         if let Some(running) = self.queue.running() {
             self.link.control.cancel(running.id);
+        }
+        // A result that is being saved is saved, and remembered as done.
+        self.link.end();
+        self.link.wait();
+        while let Ok(report) = self.link.reports.try_recv() {
+            if matches!(&report, worker::Report::Done { .. }) {
+                self.take_report(report);
+            }
         }
         if let Some(threads) = &self.compress.threads {
             threads.runner.end();

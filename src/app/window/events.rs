@@ -41,6 +41,7 @@ impl Window {
             let Ok(report) = self.link.reports.try_recv() else { break };
             self.take_report(report);
         }
+        self.take_last_reports();
         while let Some(loaded) = self.loader.next() {
             self.take_loaded(ctx, loaded);
         }
@@ -60,7 +61,23 @@ impl Window {
         }
     }
 
-    fn take_report(&mut self, report: Report) {
+    /// What became of results that a worker was saving when it was replaced.
+    pub(super) fn take_last_reports(&mut self) {
+        let Some(old) = self.old_link.take() else { return };
+        let has_ended = old.has_ended();
+        while let Ok(report) = old.reports.try_recv() {
+            if matches!(&report, Report::Done { .. } | Report::Failed { device_failed: false, .. }) {
+                self.take_report(report);
+            }
+        }
+        if has_ended {
+            self.queue.fail_left("the engine was started anew");
+        } else {
+            self.old_link = Some(old);
+        }
+    }
+
+    pub(super) fn take_report(&mut self, report: Report) {
         match report {
             Report::Devices { devices, automatic } => {
                 let chosen = &self.settings.choices.device;
@@ -106,7 +123,8 @@ impl Window {
                 }
                 if let Some(open) = self.documents.get_mut(item) {
                     // What came in while the picture was still being read has to be asked for again.
-                    open.asked = open.whole;
+                    // A picture that was done before comes without its pixels.
+                    open.asked = open.whole && open.document.result.is_some();
                     open.refined = None;
                 }
                 self.documents.shrink(self.selected);
@@ -159,6 +177,13 @@ impl Window {
                 }
                 self.toasts.good(format!("Saved {}", path.display()));
             }
+            Report::Refused { item, reason } => {
+                self.runs = false;
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.state = State::Waiting;
+                }
+                self.toasts.error(reason);
+            }
             Report::Failed { item, reason, device_failed } => {
                 if let Some(item) = self.queue.get_mut(item) {
                     self.toasts.error(format!("{}: {reason}", item.name()));
@@ -208,7 +233,6 @@ impl Window {
             return;
         }
         self.runs = false;
-        self.send(Command::Rest);
         let (done, failed) = (self.done_in_run, self.failed_in_run);
         let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
         if failed > 0 {
@@ -227,13 +251,13 @@ impl Window {
                 }
                 let (mut first, count) = (None, pictures.len());
                 let mut there = self.queue.paths();
-                for Brought { path, below, size } in pictures {
+                for Brought { path, below, size, format } in pictures {
                     if !there.insert(path.clone()) {
                         continue;
                     }
                     let id = self.queue.add(path, size);
                     if let Some(item) = self.queue.get_mut(id) {
-                        item.below = below;
+                        (item.below, item.format) = (below, Some(format));
                     }
                     first = first.or(Some(id));
                 }
@@ -472,6 +496,11 @@ impl Window {
 
     /// Gives the worker the next picture if it is its turn.
     pub(super) fn schedule(&mut self) {
+        if !self.rests && !self.queue.is_busy() && (!self.runs || self.queue.next_waiting().is_none()) {
+            // A run of the command line may have the folder of results from now on.
+            self.rests = true;
+            self.send(Command::Rest);
+        }
         if !self.runs || self.crashed.is_some() || self.queue.running().is_some() {
             return;
         }
@@ -479,7 +508,6 @@ impl Window {
             // The last result may still be on its way to the disk; what ends a run is told then.
             if !self.queue.is_busy() {
                 self.runs = false;
-                self.send(Command::Rest);
             }
             return;
         };
@@ -492,6 +520,7 @@ impl Window {
             started: Instant::now(),
             scale,
             saving: false,
+            left_behind: false,
         });
         let (input, below, again) = (item.path.clone(), item.below.clone(), item.again);
         // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
@@ -517,6 +546,7 @@ impl Window {
         }
         self.link.control.allow(id);
         let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
+        self.rests = false;
         let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
         self.send(Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
     }

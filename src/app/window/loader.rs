@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use dualres_imaging::{Picture, upright_dimensions};
+use dualres_imaging::{Format, Picture, upright_dimensions};
 use eframe::egui::ColorImage;
 
 use super::{
@@ -17,7 +17,10 @@ use super::{
     queue::ItemId,
     worker::Wake,
 };
-use crate::batch::inputs::{Input, Inputs, is_pattern};
+use crate::batch::{
+    inputs::{Input, Inputs, is_pattern},
+    result::format_like,
+};
 
 /// Longest side of thumbnails in pixels.
 const THUMBNAIL: usize = 192;
@@ -56,6 +59,8 @@ pub(crate) struct Brought {
     pub(crate) below: PathBuf,
     /// Width and height as it is to be seen, if the header tells.
     pub(crate) size: Option<[usize; 2]>,
+    /// What its result is to be if it is to be what the picture is.
+    pub(crate) format: Format,
 }
 
 #[derive(Default)]
@@ -200,7 +205,8 @@ fn scan(paths: &[PathBuf]) -> Loaded {
     let (mut pictures, mut models, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
     let brought = |Input { path, below, .. }: Input| {
         let size = upright_dimensions(&path).ok().map(|(width, height)| [width, height]);
-        Brought { path, below, size }
+        let format = format_like(&path);
+        Brought { path, below, size, format }
     };
     for path in paths {
         if path.is_dir() || (!path.exists() && is_pattern(path)) {

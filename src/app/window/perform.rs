@@ -13,7 +13,7 @@ use super::{
     dialogs::Purpose,
     document::Document,
     library_tasks::Change,
-    queue::{ItemId, State},
+    queue::{Item, ItemId, State},
     settings::{ThemeChoice, ViewMode},
     theme,
     worker::{Command, Preview},
@@ -152,7 +152,12 @@ impl Window {
                 let split = if self.tab == Tab::Compress { &mut self.compress.split } else { &mut self.split };
                 *split = (*split + by).clamp(0.0, 1.0);
             }
-            Action::Gain(factor) => self.settings.gain = (self.settings.gain * factor).clamp(0.7, 16.0),
+            Action::Gain(factor) => {
+                // The Compress tab has the first of the two.
+                let in_compress = self.tab == Tab::Compress;
+                let gain = if in_compress { &mut self.settings.gain } else { self.settings.gain_mut() };
+                *gain = (*gain * factor).clamp(0.4, 16.0);
+            }
             Action::Fidelity(by) => {
                 let fidelity = (self.settings.choices.fidelity + by).clamp(0.0, 1.0);
                 self.settings.choices.fidelity = fidelity;
@@ -307,6 +312,10 @@ impl Window {
     fn remove(&mut self, id: ItemId) {
         if self.queue.running().is_some_and(|item| item.id == id) {
             self.cancel(id);
+            return;
+        }
+        if self.queue.get(id).is_some_and(Item::is_being_saved) {
+            self.toasts.warning("Its result is being saved: a moment.");
             return;
         }
         let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);

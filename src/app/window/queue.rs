@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dualres_imaging::Format;
 use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ pub struct Item {
     pub below: PathBuf,
     /// Whether it is to be done although the record of the folder of results may have it: the user asked for it.
     pub again: bool,
+    /// What results are to be where they are to be what their original is, once known.
+    pub format: Option<Format>,
     /// Width and height in pixels as shown, once known.
     pub size: Option<[usize; 2]>,
     /// A small picture, once made.
@@ -34,6 +37,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// Whether the device is done with it and its result is on its way to the disk.
+    pub fn is_being_saved(&self) -> bool {
+        matches!(&self.state, State::Running(progress) if progress.saving)
+    }
+
     /// File name to show.
     pub fn name(&self) -> String {
         self.path
@@ -70,6 +78,8 @@ pub struct Progress {
     pub scale: usize,
     /// Whether the device is done with it and its result is being saved, while the next picture may run.
     pub saving: bool,
+    /// Whether the worker that saves it has been replaced.
+    pub left_behind: bool,
 }
 
 impl Progress {
@@ -129,7 +139,7 @@ impl Queue {
         let id = ItemId(self.next);
         self.next += 1;
         let (below, state) = (PathBuf::new(), State::Waiting);
-        self.items.push(Item { id, path, below, again: false, size, thumbnail: None, state });
+        self.items.push(Item { id, path, below, again: false, format: None, size, thumbnail: None, state });
         id
     }
 
@@ -194,6 +204,24 @@ impl Queue {
     pub fn fail_running(&mut self, reason: &str) {
         for item in self.items.iter_mut().filter(|item| matches!(item.state, State::Running(_))) {
             item.state = State::Failed(reason.to_owned());
+        }
+    }
+
+    /// Notes that what runs now is in the hands of a worker that has been replaced.
+    pub fn leave_behind(&mut self) {
+        for item in &mut self.items {
+            if let State::Running(progress) = &mut item.state {
+                progress.left_behind = true;
+            }
+        }
+    }
+
+    /// What was being saved by a worker that is gone has failed.
+    pub fn fail_left(&mut self, reason: &str) {
+        for item in &mut self.items {
+            if matches!(&item.state, State::Running(progress) if progress.left_behind) {
+                item.state = State::Failed(reason.to_owned());
+            }
         }
     }
 

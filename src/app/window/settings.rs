@@ -8,7 +8,7 @@ use std::{
 use dualres_imaging::{Depth, EncodeOptions, Format, Subsampling, file::write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::compress::choices::CompressChoices;
+use super::{compress::choices::CompressChoices, queue::Item};
 use crate::{
     batch::{journal::place_if_any, result::Keep, sizes::FinalSize},
     naming,
@@ -24,8 +24,10 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// The view of the canvas.
     pub view: ViewMode,
-    /// Multiplies differences before they are coloured.
+    /// Multiplies differences of the way back before they are coloured.
     pub gain: f32,
+    /// The same for expected errors, which are several times as large.
+    pub doubt_gain: f32,
     /// Inner size of the window in points.
     pub window: [f32; 2],
     /// Measured speed in output pixels a second, by model and device.
@@ -46,12 +48,25 @@ impl Default for Settings {
             view: ViewMode::Panes,
             // The shipped models miss the original by a fraction of a level: without gain all would be black.
             gain: 4.0,
+            doubt_gain: 1.0,
             window: [1280.0, 800.0],
             speeds: BTreeMap::new(),
             faster: BTreeMap::new(),
             compress: CompressChoices::default(),
             stage_speeds: BTreeMap::new(),
         }
+    }
+}
+
+impl Settings {
+    /// What differences are multiplied by in the chosen view.
+    pub fn gain(&self) -> f32 {
+        if self.view == ViewMode::Doubt { self.doubt_gain } else { self.gain }
+    }
+
+    /// The same, to change.
+    pub fn gain_mut(&mut self) -> &mut f32 {
+        if self.view == ViewMode::Doubt { &mut self.doubt_gain } else { &mut self.gain }
     }
 }
 
@@ -196,7 +211,15 @@ impl OutputFormat {
         }
     }
 
-    /// The format for the result of `original`.
+    /// The format for the result of a picture of the queue: by its content, as far as that is known.
+    pub fn of_item(self, item: &Item) -> Format {
+        match (self, item.format) {
+            (Self::Same, Some(format)) => format,
+            _ => self.of(&item.path),
+        }
+    }
+
+    /// The format for the result of `original`, by its name.
     pub fn of(self, original: &Path) -> Format {
         match self {
             Self::Same => Format::from_path(original).unwrap_or(Format::Png),

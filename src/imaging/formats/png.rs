@@ -85,8 +85,8 @@ fn note_text(kind: &[u8], content: &[u8], metadata: &mut Metadata) {
             _ => None,
         };
         metadata.iptc = text.as_deref().and_then(raw_profile).map(|raw| from_image_resources(&raw).unwrap_or(raw));
-    } else if SAYINGS.contains(&keyword) && metadata.left_out.is_empty() {
-        metadata.left_out.push("notes of the PNG file in chunks of their own (author, copyright) are left out");
+    } else if SAYINGS.contains(&keyword) {
+        metadata.has_notes = true;
     }
 }
 

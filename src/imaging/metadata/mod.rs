@@ -32,6 +32,8 @@ pub struct Metadata {
     pub density: Option<[f64; 2]>,
     /// What else the file holds that no result will have, in words.
     pub left_out: Vec<&'static str>,
+    /// Whether the file holds notes (author, copyright) in a form of its own that results have no place for.
+    pub has_notes: bool,
 }
 
 impl Metadata {
@@ -67,6 +69,7 @@ impl Metadata {
         let too_long = |block: &Option<Vec<u8>>| block.as_ref().is_some_and(|block| block.len() > MOST_IN_SEGMENT);
         let mut lost = Vec::new();
         let mut note = |is_lost: bool, what| lost.extend(is_lost.then_some(what));
+        note(self.has_notes, "notes of the PNG file in chunks of their own (author, copyright) are left out");
         match format {
             Format::Png | Format::Tiff => {}
             Format::Jpeg => {

@@ -16,9 +16,8 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
         return Err(Misuse(format!("plots are written as SVG; end the name in .svg: {shown}")).into());
     }
     let columns = table::Columns { x: args.x.as_deref(), y: &args.y, by: args.by.as_deref() };
-    let data = table::read(&args.tables, &columns)?;
-    let labels =
-        [args.x_label.as_deref().or(args.x.as_deref()).unwrap_or("step"), args.y_label.as_deref().unwrap_or(&args.y)];
+    let (data, over) = table::read(&args.tables, &columns)?;
+    let labels = [args.x_label.as_deref().unwrap_or(&over), args.y_label.as_deref().unwrap_or(&args.y)];
     let text = draw::svg(&data, args.title.as_deref().unwrap_or_default(), labels)?;
     write_atomically(&args.output, text.as_bytes())?;
     let what = match data {

@@ -47,26 +47,28 @@ struct Row {
 }
 
 /// Reads tables and groups their rows: into curves if everything in the column of x is a number, else into categories. Rows
-/// without a value are left out.
+/// without a value are left out. Also the name of the column of x.
 ///
 /// # Errors
 /// If a file cannot be read, has not got a column, holds text for a value, or no row has one.
-pub(super) fn read(files: &[PathBuf], columns: &Columns) -> anyhow::Result<Data> {
+pub(super) fn read(files: &[PathBuf], columns: &Columns) -> anyhow::Result<(Data, String)> {
     let mut rows = Vec::new();
+    let mut over = String::new();
     for file in files {
-        rows_of(file, columns, files.len() > 1, &mut rows)?;
+        over = rows_of(file, columns, files.len() > 1, &mut rows)?;
     }
     if rows.is_empty() {
         return Err(Misuse(format!("the column \"{}\" holds no values", columns.y)).into());
     }
     let numbers: Option<Vec<f64>> = rows.iter().map(|row| row.x.parse().ok()).collect();
-    Ok(match numbers {
+    let data = match numbers {
         Some(numbers) => Data::Curves(curves(&rows, &numbers)),
         None => Data::Dots(dots(rows)),
-    })
+    };
+    Ok((data, over))
 }
 
-fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<Row>) -> anyhow::Result<()> {
+fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<Row>) -> anyhow::Result<String> {
     let shown = file.display();
     let mut reader = csv::Reader::from_path(file).with_context(|| format!("cannot read {shown}"))?;
     let header = reader.headers().with_context(|| format!("cannot read {shown}"))?.clone();
@@ -105,7 +107,7 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
         };
         rows.push(Row { series, x: cell(x).to_owned(), y: value });
     }
-    Ok(())
+    Ok(header.get(x).unwrap_or_default().to_owned())
 }
 
 fn curves(rows: &[Row], numbers: &[f64]) -> Vec<Curve> {
@@ -163,7 +165,7 @@ mod tests {
         let (_folder, path) =
             table("setting,seed,step,psnr\non,1,100,30\non,2,100,32\non,1,50,20\noff,1,50,\"19\"\noff,1,60,\n");
         let columns = Columns { x: None, y: "psnr", by: None };
-        let Data::Curves(curves) = read(&[path], &columns).unwrap() else { panic!("steps are numbers") };
+        let (Data::Curves(curves), _) = read(&[path], &columns).unwrap() else { panic!("steps are numbers") };
         let point = |x, least, mean, most| Point { x, least, mean, most };
         assert_eq!(curves[0].name, "on");
         assert_eq!(curves[0].points, [point(50.0, 20.0, 20.0, 20.0), point(100.0, 30.0, 31.0, 32.0)]);
@@ -174,7 +176,7 @@ mod tests {
     fn names_are_categories_in_their_order() {
         let (_folder, path) = table("setting,seed,Set5\nthinet,1,36\nl1,1,35\nthinet,2,36.5\n");
         let columns = Columns { x: None, y: "Set5", by: None };
-        let Data::Dots(dots) = read(&[path], &columns).unwrap() else { panic!("names are no numbers") };
+        let (Data::Dots(dots), _) = read(&[path], &columns).unwrap() else { panic!("names are no numbers") };
         assert_eq!(dots, [("thinet".to_owned(), vec![36.0, 36.5]), ("l1".to_owned(), vec![35.0])]);
     }
 

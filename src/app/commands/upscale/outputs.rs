@@ -19,8 +19,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Targets {
     pub(super) picture: PathBuf,
-    /// Whether a file that is there under that name is an earlier result of the same picture, which may be replaced.
-    pub(super) is_own: bool,
     /// Those of [`UpscaleArgs::proofs`].
     pub(super) proofs: [Option<PathBuf>; 3],
 }
@@ -90,7 +88,6 @@ impl<'a> Outputs<'a> {
         let folder = self.args.output.join(&input.below);
         make_folder(&folder)?;
         let begun = begun.filter(|begun| !self.is_original(begun) && self.taken.insert(begun.clone()));
-        let is_own = begun.is_some();
         let picture = match begun {
             Some(begun) => begun,
             None => {
@@ -112,7 +109,7 @@ impl<'a> Outputs<'a> {
             self.taken.insert(path.clone());
             *proof = Some(path);
         }
-        Ok(Targets { picture, is_own, proofs })
+        Ok(Targets { picture, proofs })
     }
 
     fn is_original(&self, path: &Path) -> bool {
@@ -128,8 +125,7 @@ impl<'a> Outputs<'a> {
                 path.display()
             );
         }
-        let picture = self.args.output.clone();
-        Ok(Targets { picture, is_own: false, proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
+        Ok(Targets { picture: self.args.output.clone(), proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
     }
 
     /// The path, numbered if another input of this command has it already, or if a file has it that is not to be replaced.

@@ -244,10 +244,13 @@ fn write_result(
 ) -> anyhow::Result<()> {
     let bytes = dualres_imaging::encode(picture, Format::from_path(&targets.picture)?, encoding)?;
     let record = work.journal.as_ref().zip(key);
+    let mut is_own = false;
     if let Some((journal, key)) = record {
-        Work::locked(journal).write(key, &bytes)?;
+        let mut journal = Work::locked(journal);
+        is_own = journal.owns(key, &targets.picture);
+        journal.write(key, &bytes)?;
     }
-    if work.args.overwrite || targets.is_own {
+    if work.args.overwrite || is_own {
         return Ok(write_atomically(&targets.picture, &bytes)?);
     }
     while !write_new(&targets.picture, &bytes)? {

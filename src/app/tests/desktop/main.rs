@@ -80,7 +80,8 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
     // The message that the queue is done would lie over the pictures.
     user.keys(&["Escape"]);
     user.settle();
-    let views = [("1", "side-by-side"), ("2", "split"), ("3", "result"), ("4", "difference"), ("5", "overlay")];
+    let views =
+        [("1", "side-by-side"), ("2", "split"), ("3", "result"), ("4", "difference"), ("5", "overlay"), ("6", "doubt")];
     let mut pictures = Vec::new();
     for (key, name) in views {
         let before = user.look();

@@ -270,7 +270,7 @@ fn estimate(window: &mut Window) -> Option<String> {
     });
     let most: u64 = waiting()
         .filter_map(|item| {
-            let format = window.settings.choices.format.of(&item.path);
+            let format = window.settings.choices.format.of_item(item);
             let depth = window.settings.choices.keep().depth.unwrap_or_default();
             Some(most_bytes(window.settings.choices.size.of(item.size?, scale), 3, depth, format))
         })

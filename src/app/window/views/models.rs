@@ -138,6 +138,14 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     if description.metrics.is_empty() {
         weak(ui, "The file states none.");
     }
+    if let Some(calibration) = &description.error_calibration {
+        let text = format!(
+            "Errors are expected with a rank correlation of {:.2} on {}",
+            calibration.correlation, calibration.set
+        );
+        ui.label(text)
+            .on_hover_text("Expected against true error, in windows of 8 × 8 pixels of the original (Spearman)");
+    }
     for metric in &description.metrics {
         let name = match metric.name.as_str() {
             "psnr_y" => "PSNR (Y)",

@@ -66,6 +66,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 fn name_example(window: &mut Window, ui: &mut Ui) {
     let selected = window.selected.and_then(|id| window.queue.get(id));
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
+    let format = window.settings.choices.format;
+    let format = selected.map_or_else(|| format.of(&path), |item| format.of_item(item));
     let below = selected.map_or_else(std::path::PathBuf::new, |item| item.below.clone());
     let scale = window.scale();
     let original = selected.and_then(|item| item.size).unwrap_or([1000, 800]);
@@ -88,7 +90,7 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
             let folder = crate::window::worker::result_folder(&path, &below, choices, &window.paths);
-            let wanted = folder.join(format!("{name}.{}", choices.format.of(&path).extension()));
+            let wanted = folder.join(format!("{name}.{}", format.extension()));
             let file = window.machine.free_name(&wanted);
             weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
                 .on_hover_text("A file that is there is never replaced: the name gets a number");

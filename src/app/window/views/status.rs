@@ -85,6 +85,9 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.add(ProgressBar::new(progress.done).desired_width(120.0).desired_height(8.0));
             ui.add(eframe::egui::Label::new(RichText::new(text).small()).truncate());
             ui.ctx().request_repaint_after(Duration::from_millis(200));
+        } else if let Some(saving) = window.queue.items().iter().find(|item| item.is_being_saved()) {
+            ui.spinner();
+            ui.label(RichText::new(format!("{}: saving", saving.name())).small());
         } else if window.measuring {
             ui.spinner();
             ui.label(RichText::new("preparing the model for this device, once").small());

@@ -199,6 +199,9 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
     let place = Rect::from_min_size(pos2(rect.right() - 28.0, rect.top() + 4.0), vec2(24.0, 22.0));
     let running = matches!(item.state, State::Running(_));
     let name = item.name();
+    if item.is_being_saved() {
+        return actions;
+    }
     ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
         let what = if running { "Cancel" } else { "Remove" };
         let sign =
@@ -239,7 +242,7 @@ fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
         entry(ui, index > 0, "Move to the front", Action::Place(id, 0));
         entry(ui, index > 0, "Move forward", Action::Shift(id, -1));
         entry(ui, true, "Move back", Action::Shift(id, 1));
-        entry(ui, true, if running { "Cancel" } else { "Remove" }, Action::Remove(id));
+        entry(ui, !item.is_being_saved(), if running { "Cancel" } else { "Remove" }, Action::Remove(id));
     });
     actions
 }

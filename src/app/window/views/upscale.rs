@@ -82,7 +82,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         view: &mut window.view,
         split: &mut window.split,
         pane: &mut window.pane,
-        gain: window.settings.gain,
+        gain: window.settings.gain(),
         map: if window.settings.view == ViewMode::Doubt { Map::Expected } else { Map::WayBack },
         marks: &[],
     };
@@ -158,7 +158,7 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             // Here, because the tools above leave no room in a small window.
             if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
-                let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
+                let gain = Slider::new(window.settings.gain_mut(), 0.4..=16.0).logarithmic(true).max_decimals(1);
                 ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));

@@ -20,7 +20,10 @@ use super::{
     records::Records, saver::Saver,
 };
 use crate::{
-    batch::{journal, result},
+    batch::{
+        journal::{self, JournalError},
+        result,
+    },
     library::Library,
     paths::Paths,
     report,
@@ -73,10 +76,10 @@ impl Engine {
         library: Library,
         paths: Paths,
         control: Arc<Control>,
+        records: Records,
         reporter: Reporter,
     ) -> std::io::Result<Self> {
-        let records = Records::default();
-        let saver = Saver::start(paths.clone(), records.clone(), reporter.clone())?;
+        let saver = Saver::start(paths.clone(), records.clone(), control.clone(), reporter.clone())?;
         let reader = Reader::default();
         Ok(Self { library, paths, control, reporter, records, reader, saver, ready: None, kept: None })
     }
@@ -94,7 +97,10 @@ impl Engine {
                     self.fail(job.item, &error);
                 }
             }
-            Command::Rest => self.records.close(),
+            Command::Rest => {
+                self.records.close();
+                self.reader.forget();
+            }
             Command::Refine { item, fidelity } => {
                 if let Err(error) = self.refine(item, fidelity) {
                     self.trouble(Attempt::Refine, &error);
@@ -153,6 +159,10 @@ impl Engine {
     }
 
     fn fail(&mut self, item: ItemId, error: &anyhow::Error) {
+        if let Some(JournalError::Held(_)) = error.downcast_ref() {
+            self.tell(Report::Refused { item, reason: report::message(error) });
+            return;
+        }
         let starts = error.chain().any(|e| matches!(e.downcast_ref(), Some(NetworkError::DeviceStart { .. })));
         match error.downcast_ref::<EngineError>() {
             _ if starts => {

@@ -12,6 +12,7 @@ mod saver;
 mod upscale;
 
 pub(crate) use job::folder as result_folder;
+pub use records::Records;
 
 use std::{
     ops::ControlFlow,
@@ -251,6 +252,13 @@ pub enum Report {
         /// Whether the device is to blame, which a new start may cure.
         device_failed: bool,
     },
+    /// A picture cannot have its turn now, nor can the others: the folder of results is in use.
+    Refused {
+        /// The picture, which waits on.
+        item: ItemId,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A picture was stopped on request.
     Cancelled {
         /// The picture.
@@ -312,6 +320,7 @@ pub struct Control {
     /// Number of the picture to stop, plus one.
     cancel: AtomicU64,
     paused: AtomicBool,
+    saving: AtomicBool,
     ends: AtomicBool,
     previews: Mutex<Vec<Preview>>,
 }
@@ -335,6 +344,11 @@ impl Control {
     /// Whether the window is gone and nothing more is to be done.
     pub fn ends(&self) -> bool {
         self.ends.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a result is being saved, which the end of the program waits for.
+    pub fn saves(&self, saving: bool) {
+        self.saving.store(saving, Ordering::Relaxed);
     }
 
     /// Halts the running picture within a tile, or lets it go on.
@@ -382,14 +396,38 @@ pub struct Link {
 
 /// Longest time that the end of the program waits for the worker.
 const LONGEST_END: Duration = Duration::from_secs(3);
+/// The same while a result is being saved.
+const LONGEST_SAVING: Duration = Duration::from_secs(120);
+
+impl Link {
+    /// Tells the worker to end; what is being saved is saved first.
+    pub fn end(&mut self) {
+        self.control.ends.store(true, Ordering::Relaxed);
+        // The loop of the worker ends when nobody can command any more.
+        self.commands = channel().0;
+    }
+
+    /// Whether the worker has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for a worker that was told to end: for a result that is being saved as long as it takes within reason, for
+    /// anything else not long.
+    pub fn wait(&self) {
+        let start = Instant::now();
+        let patience = || if self.control.saving.load(Ordering::Relaxed) { LONGEST_SAVING } else { LONGEST_END };
+        while !self.has_ended() && start.elapsed() < patience() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
 
 impl Drop for Link {
     /// Ends the worker. A program that ends while a thread of it is inside a graphics driver may crash.
     fn drop(&mut self) {
-        self.control.ends.store(true, Ordering::Relaxed);
-        // The loop of the worker ends when nobody can command any more.
-        self.commands = channel().0;
-        wait_for(self.thread.take());
+        self.end();
+        self.wait();
     }
 }
 
@@ -424,17 +462,18 @@ pub fn link() -> (Link, FarEnd) {
     )
 }
 
-/// Starts the worker. It ends when the link is dropped.
+/// Starts the worker. It ends when the link is dropped. `records` is shared by all workers of the program, of which one that
+/// hangs may be on its way out.
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Link> {
+pub fn start(library: Library, paths: Paths, records: Records, wake: Wake) -> std::io::Result<Link> {
     let (mut link, far) = link();
     give_way();
     let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
         let reporter = Reporter { reports: far.reports, wake };
         let work = || {
-            let mut engine = match engine::Engine::new(library, paths, far.control, reporter.clone()) {
+            let mut engine = match engine::Engine::new(library, paths, far.control, records, reporter.clone()) {
                 Ok(engine) => engine,
                 Err(error) => {
                     let _ = reporter.tell(Report::Crashed { reason: error.to_string() });

@@ -25,12 +25,12 @@ struct Ahead {
 impl Reader {
     /// Begins to read a picture that is likely to be wanted next, if there is memory for it.
     pub(super) fn begin(&mut self, path: &Path) {
-        let Ok((width, height)) = dualres_imaging::dimensions(path) else { return };
-        if !has_room_for(1, [width, height], 4) {
-            return;
-        }
         let (owned, state) = (path.to_owned(), state_of(path));
-        let work = move || read(&owned);
+        let work = move || {
+            let (width, height) = dualres_imaging::dimensions(&owned)?;
+            anyhow::ensure!(has_room_for(1, [width, height], 4), "there is no room for two pictures");
+            read(&owned)
+        };
         // A system without threads reads the picture when its turn comes.
         if let Ok(thread) = std::thread::Builder::new().name("read ahead".into()).spawn(work) {
             self.ahead = Some(Ahead { path: path.to_owned(), state, thread });
@@ -44,10 +44,15 @@ impl Reader {
     pub(super) fn take(&mut self, path: &Path) -> anyhow::Result<Picture> {
         let ahead = self.ahead.take().filter(|ahead| ahead.path == path && ahead.state == state_of(path));
         match ahead.map(|ahead| ahead.thread.join()) {
-            Some(Ok(read)) => read,
-            // Not read, or its decoder panicked: reading it here tells in words.
+            Some(Ok(Ok(picture))) => Ok(picture),
+            // Whatever was wrong, reading it here tells in words.
             _ => read(path),
         }
+    }
+
+    /// Gives up what was read ahead: nobody waits for it.
+    pub(super) fn forget(&mut self) {
+        self.ahead = None;
     }
 }
 
@@ -61,10 +66,7 @@ fn read(path: &Path) -> anyhow::Result<Picture> {
         if let Ok((width, height)) = dualres_imaging::dimensions(path) {
             check_reading([width, height])?;
         }
-        let mut picture = dualres_imaging::read(path)?;
-        // As the engine sees it, so that the proof speaks of the same picture.
-        dualres_imaging::cover_transparent(&mut picture);
-        Ok(picture)
+        Ok(dualres_imaging::read(path)?)
     })
 }
 

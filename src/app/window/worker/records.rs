@@ -10,7 +10,7 @@ use crate::batch::journal::{Journal, JournalError};
 
 /// The record that is open, if there is one.
 #[derive(Clone, Default)]
-pub(super) struct Records(Arc<Mutex<Option<(PathBuf, Journal)>>>);
+pub struct Records(Arc<Mutex<Option<(PathBuf, Journal)>>>);
 
 impl Records {
     /// Does something with the record of `folder`, which is opened first if another one is.

@@ -2,7 +2,7 @@
 //! so that memory does not grow with the queue.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -13,9 +13,9 @@ use std::{
 
 use dualres_imaging::{EncodeOptions, Format, Picture, file::write_atomically};
 
-use super::{Report, Reporter, job, records::Records, wait_for};
+use super::{Control, Report, Reporter, job, records::Records};
 use crate::{
-    batch::journal::{Done, Key},
+    batch::journal::{Done, JournalError, Key},
     paths::Paths,
     report,
     window::queue::{Finished, ItemId},
@@ -42,8 +42,6 @@ pub(super) struct Saving {
 pub(super) struct Record {
     pub(super) folder: PathBuf,
     pub(super) key: Key,
-    /// Whether a file under the target's name is this very result, from a run that was cut off.
-    pub(super) is_own: bool,
 }
 
 /// The thread that saves.
@@ -53,11 +51,16 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    pub(super) fn start(paths: Paths, records: Records, reporter: Reporter) -> std::io::Result<Self> {
+    pub(super) fn start(
+        paths: Paths,
+        records: Records,
+        control: Arc<Control>,
+        reporter: Reporter,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("save results".into())
-            .spawn(move || serve(&receiver, &paths, &records, &reporter))?;
+            .spawn(move || serve(&receiver, &paths, &records, &control, &reporter))?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
@@ -74,13 +77,15 @@ impl Drop for Saver {
     /// What has been handed over is saved before the program ends.
     fn drop(&mut self) {
         self.sender = None;
-        wait_for(self.thread.take());
+        // A thread that panicked has told so.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
-fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, reporter: &Reporter) {
+fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, control: &Control, reporter: &Reporter) {
     for saving in results {
         let item = saving.item;
+        control.saves(true);
         let report = match report::guarded(|| save(saving, paths, records)) {
             Ok((finished, warnings)) => {
                 let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
@@ -90,6 +95,7 @@ fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, reporter:
         };
         // If nobody listens, the file is there all the same.
         let _ = reporter.tell(report);
+        control.saves(false);
     }
 }
 
@@ -97,12 +103,17 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
     let Saving { picture, target, encoding, mut finished, started, halted, mut warnings, record, .. } = saving;
     let encoded = dualres_imaging::encode(&picture, Format::from_path(&target)?, encoding)?;
     drop(picture);
-    if let Some(Record { folder, key, .. }) = &record {
-        records.of(folder, |journal| journal.write(key, &encoded))??;
+    // What cannot be recorded is saved all the same: it took minutes to make.
+    let mut is_own = false;
+    if let Some(Record { folder, key }) = &record {
+        let noted = records.of(folder, |journal| {
+            is_own = journal.owns(key, &target);
+            journal.write(key, &encoded)
+        });
+        warnings.extend(problem(noted));
     }
     let bytes = encoded.len() as u64;
-    finished.output = if record.as_ref().is_some_and(|record| record.is_own) {
-        write_atomically(&target, &encoded)?;
+    finished.output = if is_own && write_atomically(&target, &encoded).is_ok() {
         target
     } else {
         let (path, elsewhere) = job::save(&target, &encoded, paths)?;
@@ -110,7 +121,8 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
         path
     };
     finished.seconds = started.elapsed().saturating_sub(halted).as_secs_f64();
-    if let Some(Record { folder, key, .. }) = record.filter(|record| lies_in(&finished.output, &record.folder)) {
+    // A result that had to go elsewhere is none of its folder.
+    if let Some(Record { folder, key }) = record.filter(|record| finished.output.starts_with(&record.folder)) {
         let done = Done {
             output: finished.output.clone(),
             bytes,
@@ -120,12 +132,16 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
             seconds: finished.seconds,
             proofs: Default::default(),
         };
-        records.of(&folder, |journal| journal.finish(&key, done))??;
+        let noted = records.of(&folder, |journal| {
+            // Under another name than was begun, if that was taken in the meantime.
+            journal.begin(&key, &done.output).and_then(|()| journal.finish(&key, done))
+        });
+        warnings.extend(problem(noted));
     }
     Ok((finished, warnings))
 }
 
-/// A result that had to go elsewhere is none of its folder.
-fn lies_in(path: &Path, folder: &Path) -> bool {
-    path.starts_with(folder)
+/// What went wrong with a record, in words.
+fn problem(noted: Result<Result<(), JournalError>, JournalError>) -> Option<String> {
+    noted.and_then(|noted| noted).err().map(|error| error.to_string())
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     batch::{
         disk::check_disk,
-        journal::{self, Key},
+        journal::{self, JournalError, Key},
         made_with::MadeWith,
         result::format_like,
     },
@@ -49,12 +49,21 @@ impl Engine {
         };
         let folder = choices.folder.as_deref();
         let key = folder.map(|folder| self.key(job, folder, format)).transpose()?;
-        let mut begun = None;
+        let (mut begun, mut unrecorded) = (None, None);
         if let (Some(folder), Some(key)) = (folder, &key) {
-            let done = self.records.of(folder, |journal| {
+            let known = self.records.of(folder, |journal| {
                 begun = journal.begun(key);
                 journal.done(key).cloned()
-            })?;
+            });
+            let done = match known {
+                Ok(done) => done,
+                Err(error @ JournalError::Held(_)) => return Err(error.into()),
+                // Some network disks have no locks: results are worth more than their record.
+                Err(error) => {
+                    unrecorded = Some(error.to_string());
+                    None
+                }
+            };
             if let Some(done) = done.filter(|_| !job.again) {
                 let proven = Proven { loop_psnr: done.loop_psnr, dual_loss: None, expected_psnr: done.expected_psnr };
                 let finished = Finished {
@@ -69,7 +78,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        let picture = self.reader.take(&job.input)?;
+        let mut picture = self.reader.take(&job.input)?;
         if let Some(next) = &job.next {
             self.reader.begin(next);
         }
@@ -80,11 +89,12 @@ impl Engine {
         let wanted = choices.size;
         wanted.check(original, scale).map_err(|reason| anyhow!(reason))?;
         let final_size = wanted.of(original, scale);
-        let is_own = begun.is_some();
         let named = job::target(job, format, wanted.times(original, scale), final_size, &self.paths)?;
         let target = begun.unwrap_or(named);
         check_disk(&target, &picture, final_size)?;
-        if let (Some(folder), Some(key)) = (folder, &key) {
+        upscaler.check_final(&picture, final_size)?;
+        let record = folder.zip(key).filter(|_| unrecorded.is_none());
+        if let Some((folder, key)) = &record {
             self.records.of(folder, |journal| journal.begin(key, &target))??;
         }
 
@@ -94,6 +104,8 @@ impl Engine {
             self.watch(item, scale, &event, picture.alpha.is_none(), &mut halted)
         })?;
         let seconds = (network.elapsed() - halted).as_secs_f64();
+        // As the network saw it, so that the proof speaks of the same picture.
+        dualres_imaging::cover_transparent(&mut picture);
         let retried = upscaled.retried_tiles;
         // A small picture says little on how fast a large one is.
         if size[0] * size[1] >= LEAST_MEASURE {
@@ -132,13 +144,14 @@ impl Engine {
         if let Some(name) = job.input.file_name().filter(|_| !warnings.is_empty()) {
             warnings[0].insert_str(0, &format!("{}: ", name.to_string_lossy()));
         }
+        warnings.extend(unrecorded);
         if retried > 0 {
             warnings.push(format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
         }
         let channels = ready.planes.len() + usize::from(ready.alpha.is_some());
         let may_overlap = has_room_for(1, final_size, channels);
         self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
-        let record = folder.zip(key).map(|(folder, key)| Record { folder: folder.to_owned(), key, is_own });
+        let record = record.map(|(folder, key)| Record { folder: folder.to_owned(), key });
         self.saver.save(Saving {
             item,
             picture: ready,
