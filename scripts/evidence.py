@@ -7,7 +7,7 @@
 Every row is one `dualres train` or `dualres compress` on the CPU, then `dualres evaluate` on each benchmark set (folders
 SET/HR). A row that is there is not made again, a run that was stopped goes on, so that the command can be given until
 everything is done; rows are made seed by seed, so that every experiment is whole after the first. Writes EXPERIMENT.csv
-(a line a row) and curves.csv (validation by step) into the results folder, which `dualres plot` draws.
+(a line a row) and EXPERIMENT-curves.csv (validation by step) into the results folder, and draws them by `dualres plot`.
 """
 import argparse
 import csv
@@ -119,9 +119,9 @@ def made(options, command, flags, seed, stored, folder):
         return result
     if command == "timed":
         # Kept, so that a run that was stopped goes on with the same number.
-        counted = stored.with_suffix(".steps")
+        counted = folder.with_name(f"{folder.name}.steps")
         if not counted.exists():
-            counted.write_text(str(steps_in(options, options.seconds, data, flags, folder.with_suffix(".speed"))))
+            counted.write_text(str(steps_in(options, options.seconds, data, flags, folder.with_name(f"{folder.name}.speed"))))
         flags = [*flags, "--steps", counted.read_text()]
     if command in ("train", "timed"):
         call([options.dualres, "train", *data, *flags, "--output", folder])
@@ -130,7 +130,8 @@ def made(options, command, flags, seed, stored, folder):
             curve = [(int(row["step"]), float(row["validation_psnr_y"])) for row in csv.DictReader(file) if row["validation_psnr_y"]]
         result = {"validation": max(psnr for _, psnr in curve), "curve": curve}
     else:
-        model = folder.with_suffix(".safetensors")
+        # Names hold dots of numbers.
+        model = folder.with_name(f"{folder.name}.safetensors")
         report = call([options.dualres, "compress", *data, *flags, "--out", model])
         result = {"validation": report["psnr_after"], "cut": report["psnr_cut"], "macs": report["kept_macs_ratio"],
                   "parameters": report["params_after"], "entropy": report["alpha_entropy"],
@@ -161,6 +162,20 @@ def write(options, experiment, rows):
             table.writerows(curves)
     for line in markdown(rows):
         print(line)
+    draw(options, experiment, bool(curves))
+
+
+def draw(options, experiment, has_curves):
+    """Plots by the program itself."""
+    plot = [options.dualres, "plot", "--y-label", "PSNR-Y on the validation pictures in dB"]
+    tables = [(experiment, "validation", [])]
+    if has_curves:
+        tables.append((f"{experiment}-curves", "psnr_y", ["--by", "setting"]))
+    for name, column, more in tables:
+        table, picture = options.results / f"{name}.csv", options.results / f"{name}.svg"
+        over = [] if more else ["--x", "setting", "--names"]
+        subprocess.run([str(part) for part in [*plot, table, "--y", column, *more, *over, "-o", picture]], check=True,
+                       stdout=subprocess.DEVNULL)
 
 
 def markdown(rows):

@@ -84,7 +84,7 @@ def card(name, model, measures, failed):
     yield "| --- | --- |"
     yield f"| network | DRN x{architecture['scale']}, {architecture['n_feats']} features, {blocks} blocks a level |"
     yield f"| parameters | {model['parameters']:,} |"
-    yield f"| multiply-accumulates | {model['macs'] / 1e9:.2f} G for an input of 96x96 |"
+    yield f"| multiply-accumulates | {model['macs']['total'] / 1e9:.2f} G for an input of 96x96 |"
     yield f"| file | `{name}.safetensors`, {model['bytes']:,} bytes |"
     yield f"| licence | {description['licence']} |"
     yield ""

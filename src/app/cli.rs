@@ -198,7 +198,7 @@ pub(crate) struct EvaluateArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres plot run/metrics.csv --y validation_psnr_y -o psnr.svg
-  dualres plot models/results/lambda.csv --y validation --y-label 'validation PSNR-Y in dB' -o lambda.svg")]
+  dualres plot models/results/lambda.csv --y validation --names --y-label 'PSNR-Y in dB' -o lambda.svg")]
 pub(crate) struct PlotArgs {
     /// CSV files with a line of column names
     #[arg(required = true, value_name = "FILE")]
@@ -212,6 +212,9 @@ pub(crate) struct PlotArgs {
     /// Column that names the curves; setting if there is one
     #[arg(long, value_name = "COLUMN")]
     pub(crate) by: Option<String>,
+    /// Take numbers in that column for names, each with dots of its own
+    #[arg(long)]
+    pub(crate) names: bool,
     /// What to write above
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,

@@ -35,6 +35,9 @@ pub fn today() -> String {
 /// Places that a pattern may have.
 pub const PLACES: [&str; 7] = ["{name}", "{scale}", "{model}", "{width}", "{height}", "{index}", "{date}"];
 
+/// Bytes that names have at most, their endings aside.
+const MOST_BYTES: usize = 200;
+
 /// The pattern that results are named by at first.
 pub const DEFAULT_PATTERN: &str = "{name}_{model}";
 
@@ -53,7 +56,10 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
         .replace("{model}", &facts.model)
         .replace("{name}", &facts.name);
     let unknown = pattern.split('{').skip(1).find_map(|rest| {
-        let place = format!("{{{}}}", rest.split('}').next().unwrap_or_default());
+        let place = match rest.split_once('}') {
+            Some((place, _)) => format!("{{{place}}}"),
+            None => format!("{{{rest}"),
+        };
         (!PLACES.contains(&place.as_str())).then_some(place)
     });
     if let Some(place) = unknown {
@@ -62,11 +68,17 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     if pattern.contains(['/', '\\']) {
         return Err("a name cannot hold / or \\; choose the folder above".into());
     }
-    let name: String =
+    let mut name: String =
         name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).collect();
     if name.trim_matches(['.', ' ']).is_empty() {
         return Err("the pattern gives an empty name".into());
     }
+    // Room for a number, an ending, and what a proof adds, in what file systems take.
+    let mut end = name.len().min(MOST_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.truncate(end);
     Ok(name)
 }
 
@@ -107,6 +119,9 @@ mod tests {
         assert_eq!((times(2.666), times(10.0), times(2.5)), ("2.67".into(), "10".into(), "2.5".into()));
         assert_eq!(today().len(), 10);
         assert!(file_name("{nmae}", &facts()).unwrap_err().contains("{nmae}"));
+        assert!(file_name("{name", &facts()).unwrap_err().contains("{name is unknown"));
+        let long = Facts { name: "ä".repeat(150), ..facts() };
+        assert_eq!(file_name("{name}", &long).unwrap().len(), MOST_BYTES);
         assert!(file_name("a/b", &facts()).unwrap_err().contains("folder"));
         assert!(file_name(" ", &facts()).unwrap_err().contains("empty"));
         let model = Facts { model: "../x".into(), ..facts() };

@@ -36,12 +36,21 @@ const TELLING: usize = 512;
 /// If the file cannot be read, is no picture, is damaged, or has more than [`MAX_PIXELS`] pixels.
 pub fn read(path: &Path) -> Result<Picture> {
     let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
-    let file = File::open(path).map_err(open_error)?;
-    if file.metadata().map_err(open_error)?.is_dir() {
-        let source = std::io::Error::new(std::io::ErrorKind::IsADirectory, "it is a folder");
-        return Err(ImagingError::Open { path: path.to_owned(), source });
-    }
+    let file = open(path).map_err(open_error)?;
     decode_from(BufReader::new(file), &path.display().to_string())
+}
+
+/// Opens an ordinary file: a pipe would be waited for without end.
+fn open(path: &Path) -> std::io::Result<File> {
+    use std::io::{Error, ErrorKind};
+    let there = std::fs::metadata(path)?;
+    if there.is_dir() {
+        return Err(Error::new(ErrorKind::IsADirectory, "it is a folder"));
+    }
+    if !there.is_file() {
+        return Err(Error::new(ErrorKind::InvalidInput, "it is no ordinary file"));
+    }
+    File::open(path)
 }
 
 /// The format of a picture file by its content; `None` for formats that are read and not written.
@@ -50,7 +59,7 @@ pub fn read(path: &Path) -> Result<Picture> {
 /// If the file cannot be read or is of no known format.
 pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
     let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
-    let mut source = BufReader::new(File::open(path).map_err(open_error)?);
+    let mut source = BufReader::new(open(path).map_err(open_error)?);
     Ok(match format_of(&mut source, &path.display().to_string())? {
         Kind::Avif => Some(Format::Avif),
         Kind::Image(ImageFormat::Png) => Some(Format::Png),
@@ -65,7 +74,7 @@ pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
 /// The first bytes of a file.
 pub(crate) fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(TELLING);
-    File::open(path)?.take(TELLING as u64).read_to_end(&mut start)?;
+    open(path)?.take(TELLING as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
@@ -74,7 +83,7 @@ pub(crate) fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// If the file cannot be read or its header is of no known format.
 pub fn dimensions(path: &Path) -> Result<(usize, usize)> {
-    header(path).map(|(width, height, _)| (width, height))
+    possible(path).map(|(width, height, _)| (width, height))
 }
 
 /// Width and height of a picture file as it is to be seen, from its header alone.
@@ -82,7 +91,7 @@ pub fn dimensions(path: &Path) -> Result<(usize, usize)> {
 /// # Errors
 /// As [`dimensions`].
 pub fn upright_dimensions(path: &Path) -> Result<(usize, usize)> {
-    let (width, height, orientation) = header(path)?;
+    let (width, height, orientation) = possible(path)?;
     Ok(if is_transposed(orientation) { (height, width) } else { (width, height) })
 }
 
@@ -91,10 +100,18 @@ fn is_transposed(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
+/// What the header says, if a picture may be so large.
+fn possible(path: &Path) -> Result<(usize, usize, Orientation)> {
+    let (width, height, orientation) = header(path)?;
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    check_size(side(width), side(height), &path.display().to_string())?;
+    Ok((width, height, orientation))
+}
+
 fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
     let open_error = |source| ImagingError::Open { path: path.to_owned(), source };
     let name = path.display().to_string();
-    let mut source = BufReader::new(File::open(path).map_err(open_error)?);
+    let mut source = BufReader::new(open(path).map_err(open_error)?);
     let format = format_of(&mut source, &name)?;
     let damaged = |reason: String| ImagingError::Decode { name, reason };
     let stated = |metadata: Metadata| {
@@ -134,7 +151,27 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
     decode_from(Cursor::new(bytes), name)
 }
 
-fn decode_from<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
+fn decode_from<R: BufRead + Seek>(source: R, name: &str) -> Result<Picture> {
+    decode_any(source, name).map_err(|error| match error {
+        // What decoders say of a file that ends too early.
+        ImagingError::Decode { name, reason } if CUT_SHORT.iter().any(|said| reason.contains(said)) => {
+            ImagingError::Truncated { name }
+        }
+        other => other,
+    })
+}
+
+/// Words of decoders for a file that ends in the middle.
+const CUT_SHORT: [&str; 6] = [
+    "failed to fill whole buffer",
+    "unexpected end of file",
+    "unexpected EOF",
+    "UnexpectedEof",
+    "UnexpectedEOF",
+    "corrupt deflate stream",
+];
+
+fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
     let damaged = |reason: String| ImagingError::Decode { name: name.to_owned(), reason };
     let read_error = |error: std::io::Error| damaged(error.to_string());
     let format = format_of(&mut source, name)?;
@@ -198,6 +235,9 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
     let mut start = Vec::with_capacity(TELLING);
     source.by_ref().take(TELLING as u64).read_to_end(&mut start).map_err(read_error)?;
     source.rewind().map_err(read_error)?;
+    if start.is_empty() {
+        return Err(ImagingError::Decode { name: name.to_owned(), reason: "the file is empty".to_owned() });
+    }
     if foreign::is_avif(&start) {
         return Ok(Kind::Avif);
     }

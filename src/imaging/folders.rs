@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    ImagingError, Result, decode,
+    Format, ImagingError, Result, decode,
     file::is_temporary,
     foreign::{self, Foreign},
 };
@@ -53,6 +53,8 @@ fn search(folder: &Path, found: &mut Found) {
         match typed {
             Ok((path, kind)) if kind.is_dir() => search(&path, found),
             Ok((path, _)) if is_beside_pictures(&path) => {}
+            // Pipes, sockets and devices are no pictures, whatever their names. A link may lead to one.
+            Ok((_, kind)) if !kind.is_file() && !kind.is_symlink() => {}
             Ok((path, _)) if has_extension(&path, &SUPPORTED_EXTENSIONS) => found.pictures.push(path),
             Ok((path, kind)) => match Content::of(&path, kind.is_file()) {
                 Content::Picture => found.pictures.push(path),
@@ -91,6 +93,18 @@ impl Content {
         if !is_file {
             return Self::Other;
         }
+        if is_named_foreign {
+            // A TIFF picture under such a name takes a look at its directory to be told from a raw file.
+            return match decode::format_of_file(path) {
+                // Raw files are TIFF files inside, of more kinds than anybody knows: that a camera's name is wrong is unlikely.
+                Ok(Some(Format::Tiff)) if foreign::by_name(path) == Foreign::Raw => {
+                    Self::Foreign(Foreign::Raw.advice())
+                }
+                Ok(_) => Self::Picture,
+                Err(ImagingError::Foreign { advice, .. }) => Self::Foreign(advice),
+                Err(_) => Self::Foreign(foreign::by_name(path).advice()),
+            };
+        }
         let start = decode::start_of(path).unwrap_or_default();
         // Kinds of which two bytes decide are believed by their names only.
         let magics: [&[u8]; 5] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"qoif"];
@@ -100,10 +114,8 @@ impl Content {
         }
         match foreign::of(&start) {
             // Documents lie among pictures without anybody wanting them enlarged.
-            Some(Foreign::Pdf | Foreign::Svg) if !is_named_foreign => Self::Other,
+            Some(Foreign::Pdf | Foreign::Svg) | None => Self::Other,
             Some(foreign) => Self::Foreign(foreign.advice()),
-            None if is_named_foreign => Self::Foreign(foreign::by_name(path).advice()),
-            None => Self::Other,
         }
     }
 }

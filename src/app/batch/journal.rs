@@ -264,7 +264,7 @@ impl Journal {
 
     /// The results of all runs in this folder.
     pub fn outputs(&self) -> impl Iterator<Item = PathBuf> {
-        self.begun.of.values().map(|output| self.folder.join(output))
+        self.begun.owners.keys().map(|output| self.folder.join(output))
     }
 
     /// Notes that a picture is being worked on.

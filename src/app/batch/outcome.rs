@@ -81,6 +81,19 @@ pub fn most_doubtful_first(rows: &mut [Row]) {
     });
 }
 
+/// Whether a table may be written to a path: nothing is there, or an earlier table.
+///
+/// # Errors
+/// A sentence on what is there.
+pub fn check_table(path: &Path) -> Result<(), String> {
+    let is_table =
+        || std::fs::read(path).is_ok_and(|there| there.is_empty() || there.starts_with(b"input,state,output"));
+    if !path.exists() || (path.is_file() && is_table()) {
+        return Ok(());
+    }
+    Err(format!("what is there is no table of results and is not replaced: {}", path.display()))
+}
+
 /// Writes the table as CSV, most doubtful pictures first.
 ///
 /// # Errors
@@ -114,7 +127,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("table.csv");
         write_table(&path, &rows).unwrap();
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(check_table(&path).is_ok() && check_table(&folder.path().join("new.csv")).is_ok());
+        std::fs::write(&path, "my notes").unwrap();
+        assert!(check_table(&path).unwrap_err().contains("table.csv"));
+        assert!(check_table(folder.path()).is_err());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("input,state,output"));
         assert!(lines[1].starts_with("bad,failed") && lines[1].ends_with("\"why, so\""), "{text}");

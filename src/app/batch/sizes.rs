@@ -71,12 +71,15 @@ impl FinalSize {
             _ => self.times(from, scale),
         };
         if !(times.is_finite() && times > 0.0) {
-            return Err("the final size is nothing".to_owned());
+            return Err("the final size must be more than nothing, and not endless".to_owned());
+        }
+        if times > MOST_TIMES && matches!(self, Self::Factor(_)) {
+            return Err(format!("{times} times as large is too much; {MOST_TIMES:.0} times is the most"));
         }
         if times > MOST_TIMES {
             let [width, height] = self.of(from, scale);
             return Err(format!(
-                "{width} x {height} pixels are {times:.0} times the picture's side; {MOST_TIMES:.0} times is the most"
+                "{width} x {height} pixels are {times:.2} times the picture's side; {MOST_TIMES:.0} times is the most"
             ));
         }
         Ok(())

@@ -264,6 +264,67 @@ fn a_file_that_came_in_between_stays() {
     assert!(to.join("a_x2-2.png").exists());
 }
 
+#[test]
+fn a_table_replaces_nothing_but_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("c.png"), folder.path().join("out.png"));
+    write(&from, &picture(1, 20, 12));
+    let before = std::fs::read(&from).unwrap();
+    let run =
+        |table: &Path| dualres(&["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--table", text(table)]);
+    for table in [&from, &to] {
+        let refused = run(table);
+        assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stderr));
+    }
+    assert_eq!(std::fs::read(&from).unwrap(), before);
+    assert!(!to.exists(), "told before anything is made");
+    let table = folder.path().join("t.csv");
+    assert!(run(&table).status.success());
+    std::fs::remove_file(&to).unwrap();
+    assert!(run(&table).status.success(), "an earlier table is replaced");
+}
+
+/// With `--overwrite` the same command gives the same files, however often, and never results of results.
+#[test]
+fn overwriting_among_the_pictures_replaces_results_and_enlarges_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("photos");
+    write(&from.join("a.png"), &picture(1, 20, 12));
+    write(&from.join("b/c.png"), &picture(2, 20, 12));
+    for to in [from.clone(), from.join("out")] {
+        let arguments = ["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json", "--overwrite"];
+        let mut seen = None;
+        for _ in 0..3 {
+            let run = dualres(&arguments);
+            assert_eq!(lines(&run).pop().unwrap()["summary"]["done"], 2, "{}", String::from_utf8_lossy(&run.stderr));
+            let now = files_below(&from);
+            assert!(seen.is_none_or(|before| before == now), "{now:?}");
+            seen = Some(now);
+        }
+        assert!(to.join("a_x2.png").exists() && to.join("b/c_x2.png").exists());
+        // The second round begins without the results of the first.
+        for path in ["a_x2.png", "b/c_x2.png", "dualres-batch.jsonl"] {
+            std::fs::remove_file(to.join(path)).unwrap();
+        }
+    }
+}
+
+/// A pipe is waited for without end by whoever opens it.
+#[cfg(unix)]
+#[test]
+fn pipes_are_no_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["in", "out"].map(|name| folder.path().join(name));
+    write(&from.join("ok.png"), &picture(1, 20, 12));
+    let pipe = from.join("zz.jpg");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let run = dualres(&["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"]);
+    assert_eq!(lines(&run).pop().unwrap()["summary"]["done"], 1);
+    let single = dualres(&["upscale", text(&pipe), "-o", text(&to.join("x.png")), "--device", "cpu"]);
+    assert_eq!(single.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&single.stderr).contains("ordinary file"));
+}
+
 /// Phones call JPEG files `.heic`, programs call PNG files `.jpg`: what is in them decides, also about the results.
 #[test]
 fn content_decides_also_in_folders_and_what_is_not_read_is_named() {

@@ -158,7 +158,7 @@ fn bad_files_are_refused_with_a_sentence() {
     };
     assert!(refused(&folder.path().join("missing.png")).contains("cannot read"));
     assert!(refused(folder.path()).contains("folder"));
-    assert!(refused(&file("empty.png", b"")).contains("not a picture"));
+    assert!(refused(&file("empty.png", b"")).contains("empty"));
     assert!(refused(&file("text.jpg", b"hello, this is text")).contains("not a picture"));
 
     for format in FORMATS {
@@ -166,7 +166,8 @@ fn bad_files_are_refused_with_a_sentence() {
         let half = file(&format!("half.{}", format.extension()), &bytes[..bytes.len() / 2]);
         // JPEG decoders fill up what is missing; the others must refuse.
         if format != Format::Jpeg {
-            assert!(refused(&half).contains("damaged"), "{format:?}");
+            let said = refused(&half);
+            assert!(said.contains("damaged") || said.contains("cut short"), "{format:?}: {said}");
         }
         for length in [1, 4, 9, 13, 30] {
             let _ = decode(&bytes[..length.min(bytes.len())], "cut");

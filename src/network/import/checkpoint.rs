@@ -7,7 +7,7 @@ use std::{
     rc::Rc,
 };
 
-use super::pickle::{self, Storage, TensorView, Value};
+use super::pickle::{self, Pickle, Storage, TensorView, Value};
 use crate::{NetworkError, Result, Weight, Weights};
 
 /// Largest checkpoint that is read, in bytes.
@@ -42,14 +42,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed<Checkpoint> {
     if !bytes.starts_with(b"PK") && !bytes.starts_with(&[0x80]) {
         return Err("it is no file of PyTorch".into());
     }
-    let (root, storages) = if bytes.starts_with(b"PK") { unzip(bytes)? } else { legacy(bytes)? };
-    networks(&root, &storages)
+    let (pickle, storages) = if bytes.starts_with(b"PK") { unzip(bytes)? } else { legacy(bytes)? };
+    networks(&pickle.root, &storages)
 }
 
 /// Raw little-endian bytes of storages by their keys.
 type Storages = HashMap<String, Vec<u8>>;
 
-fn unzip(bytes: &[u8]) -> Parsed<(Value, Storages)> {
+fn unzip(bytes: &[u8]) -> Parsed<(Pickle, Storages)> {
     let damaged = |error: zip::result::ZipError| format!("the archive is damaged ({error})");
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let names: Vec<String> = archive
@@ -76,7 +76,7 @@ fn unzip(bytes: &[u8]) -> Parsed<(Value, Storages)> {
     if names.contains(&format!("{folder}byteorder")) && entry(&format!("{folder}byteorder"))? != b"little" {
         return Err("it was written on a big-endian machine".into());
     }
-    let (root, _) = pickle::read(&entry(pickle)?)?;
+    let content = pickle::read(&entry(pickle)?)?;
     let prefix = format!("{folder}data/");
     let mut storages = Storages::new();
     for name in &names {
@@ -84,27 +84,28 @@ fn unzip(bytes: &[u8]) -> Parsed<(Value, Storages)> {
             storages.insert(key.to_owned(), entry(name)?);
         }
     }
-    Ok((root, storages))
+    Ok((content, storages))
 }
 
-fn legacy(bytes: &[u8]) -> Parsed<(Value, Storages)> {
+fn legacy(bytes: &[u8]) -> Parsed<(Pickle, Storages)> {
     let mut rest = bytes;
-    let mut next = || -> Parsed<Value> {
-        let (value, length) = pickle::read(rest)?;
-        rest = &rest[length..];
-        Ok(value)
+    let mut next = || -> Parsed<Pickle> {
+        let pickle = pickle::read(rest)?;
+        rest = &rest[pickle.length..];
+        Ok(pickle)
     };
     // Magic number, protocol version, facts of the system.
-    if !matches!(next()?, Value::Opaque) || !matches!(next()?, Value::Int(1001)) {
+    if !matches!(next()?.root, Value::Opaque) || !matches!(next()?.root, Value::Int(1001)) {
         return Err("it is neither an archive nor of the format before PyTorch 1.6".into());
     }
     next()?;
-    let root = next()?;
-    let Value::List(keys) = next()? else {
+    let content = next()?;
+    let list = next()?;
+    let Value::List(keys) = &list.root else {
         return Err("its list of storages is missing".into());
     };
     let mut known = HashMap::new();
-    collect_storages(&root, &mut known, 0)?;
+    collect_storages(&content.root, &mut known, 0)?;
     let mut storages = Storages::new();
     for key in keys.borrow().iter() {
         let Value::Text(key) = key else {
@@ -121,7 +122,7 @@ fn legacy(bytes: &[u8]) -> Parsed<(Value, Storages)> {
         storages.insert(key.to_string(), content.to_vec());
         rest = after;
     }
-    Ok((root, storages))
+    Ok((content, storages))
 }
 
 /// Deepest nesting of lists and dicts that is followed.

@@ -46,11 +46,46 @@ const MAX_STACK: usize = 1 << 20;
 
 type Parsed<T> = Result<T, String>;
 
-/// Reads one pickle and returns its value and length in bytes.
-pub(crate) fn read(bytes: &[u8]) -> Parsed<(Value, usize)> {
-    let mut machine = Machine { bytes, position: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-    let value = machine.run()?;
-    Ok((value, machine.position))
+/// A pickle that was read.
+pub(crate) struct Pickle {
+    pub(crate) root: Value,
+    /// Length in bytes.
+    pub(crate) length: usize,
+    _containers: Containers,
+}
+
+/// Reads one pickle.
+pub(crate) fn read(bytes: &[u8]) -> Parsed<Pickle> {
+    let mut machine = Machine {
+        bytes,
+        position: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        containers: Containers::default(),
+    };
+    let root = machine.run()?;
+    Ok(Pickle { root, length: machine.position, _containers: std::mem::take(&mut machine.containers) })
+}
+
+/// Every value that holds others, in the order they were made. A pickle may hold itself, which would never be freed, and be
+/// nested so deeply that freeing it would overflow the stack: so they are emptied and freed from here, one by one, after
+/// everything else that holds them.
+#[derive(Default)]
+struct Containers(Vec<Value>);
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        for value in &self.0 {
+            match value {
+                Value::List(list) => drop(list.take()),
+                Value::Dict(dict) => drop(dict.take()),
+                _ => {}
+            }
+        }
+        // What is inside was made before.
+        while self.0.pop().is_some() {}
+    }
 }
 
 struct Machine<'a> {
@@ -59,6 +94,8 @@ struct Machine<'a> {
     stack: Vec<Value>,
     marks: Vec<usize>,
     memo: HashMap<usize, Value>,
+    /// The last field, so that it is freed last.
+    containers: Containers,
 }
 
 impl Machine<'_> {
@@ -107,15 +144,15 @@ impl Machine<'_> {
                     self.take(length)?;
                     self.stack.push(Value::Opaque);
                 }
-                b'}' => self.stack.push(Value::Dict(Rc::default())),
-                b']' => self.stack.push(Value::List(Rc::default())),
+                b'}' => self.push_container(Value::Dict(Rc::default())),
+                b']' => self.push_container(Value::List(Rc::default())),
                 b')' => self.stack.push(Value::Tuple(Rc::new([]))),
                 0x85 => self.push_tuple(1)?,
                 0x86 => self.push_tuple(2)?,
                 0x87 => self.push_tuple(3)?,
                 b't' => {
                     let items = self.pop_to_mark()?;
-                    self.stack.push(Value::Tuple(items.into()));
+                    self.push_container(Value::Tuple(items.into()));
                 }
                 b'q' => self.memoize(1)?,
                 b'r' => self.memoize(4)?,
@@ -156,7 +193,7 @@ impl Machine<'_> {
                 b'R' | 0x81 => {
                     let arguments = self.pop()?;
                     let callable = self.pop()?;
-                    self.stack.push(construct(&callable, &arguments)?);
+                    self.push_container(construct(&callable, &arguments)?);
                 }
                 // State of an object; ordered dicts carry attributes that no tensor needs.
                 b'b' => drop(self.pop()?),
@@ -224,8 +261,13 @@ impl Machine<'_> {
     fn push_tuple(&mut self, length: usize) -> Parsed<()> {
         let start = self.stack.len().checked_sub(length).ok_or("its stack runs empty")?;
         let items = self.stack.split_off(start);
-        self.stack.push(Value::Tuple(items.into()));
+        self.push_container(Value::Tuple(items.into()));
         Ok(())
+    }
+
+    fn push_container(&mut self, value: Value) {
+        self.containers.0.push(value.clone());
+        self.stack.push(value);
     }
 
     fn top(&self) -> Parsed<&Value> {
@@ -328,4 +370,35 @@ fn storage(id: &Value) -> Parsed<Value> {
         return Ok(Value::Storage(Rc::new(Storage { class: class.clone(), key: key.clone(), length })));
     }
     Err("it refers to data in a way that is not known".into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing: a list that holds itself was never freed.
+    #[test]
+    fn a_pickle_that_holds_itself_is_freed() {
+        // A list, remembered, appended to itself.
+        let pickle = read(b"]q\x00h\x00a.").unwrap();
+        let Value::List(list) = &pickle.root else { panic!("a list") };
+        let watched = Rc::downgrade(list);
+        drop(pickle);
+        assert!(watched.upgrade().is_none());
+    }
+
+    #[test]
+    fn nesting_of_any_depth_is_freed_without_a_stack_of_that_depth() {
+        for (open, close) in [(&b"]"[..], &b"a"[..]), (b")", b"\x85")] {
+            let depth = 500_000;
+            let mut bytes = open.repeat(if open == b"]" { depth } else { 1 });
+            bytes.extend(close.repeat(depth - 1));
+            bytes.push(b'.');
+            drop(read(&bytes).unwrap());
+            // Cut short: what has been read is freed too.
+            bytes.pop();
+            assert!(read(&bytes).is_err());
+        }
+    }
 }

@@ -49,7 +49,7 @@ fn curves<'a>(text: &'a mut String, lines: &[Curve], title: &str, labels: [&str;
     let points = || lines.iter().flat_map(|curve| &curve.points);
     let x = range(points().map(|point| point.x));
     let y = range(points().flat_map(|point| [point.least, point.most]));
-    let digits = digits(&y);
+    let (digits, x_digits) = (digits(&y), digits(&x));
     let mut chart = ChartBuilder::on(&area)
         .caption(title, (FONT, 18))
         .margin(12)
@@ -62,7 +62,7 @@ fn curves<'a>(text: &'a mut String, lines: &[Curve], title: &str, labels: [&str;
         .bold_line_style(FAINT)
         .x_desc(labels[0])
         .y_desc(labels[1])
-        .x_label_formatter(&|x| x.to_string())
+        .x_label_formatter(&|x| format!("{x:.x_digits$}"))
         .y_label_formatter(&|y| format!("{y:.digits$}"))
         .label_style((FONT, 13))
         .draw()?;

@@ -37,6 +37,8 @@ pub(super) struct Columns<'a> {
     pub(super) x: Option<&'a str>,
     pub(super) y: &'a str,
     pub(super) by: Option<&'a str>,
+    /// Whether numbers are names.
+    pub(super) names: bool,
 }
 
 /// One row as it is drawn.
@@ -60,7 +62,7 @@ pub(super) fn read(files: &[PathBuf], columns: &Columns) -> anyhow::Result<(Data
     if rows.is_empty() {
         return Err(Misuse(format!("the column \"{}\" holds no values", columns.y)).into());
     }
-    let numbers: Option<Vec<f64>> = rows.iter().map(|row| row.x.parse().ok()).collect();
+    let numbers = rows.iter().map(|row| row.x.parse().ok()).collect::<Option<Vec<f64>>>().filter(|_| !columns.names);
     let data = match numbers {
         Some(numbers) => Data::Curves(curves(&rows, &numbers)),
         None => Data::Dots(dots(rows)),
@@ -99,6 +101,10 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
         let value: f64 = cell(y).parse().map_err(|_| {
             Misuse(format!("\"{}\" in line {line} of {shown} is no number (column \"{}\")", cell(y), columns.y))
         })?;
+        if !value.is_finite() {
+            // As a value that is missing.
+            continue;
+        }
         let named = by.map_or(String::new(), |by| cell(by).to_owned());
         let series = match (name_files, named.is_empty()) {
             (false, _) => named,
@@ -164,7 +170,7 @@ mod tests {
     fn runs_of_the_same_setting_are_one_curve() {
         let (_folder, path) =
             table("setting,seed,step,psnr\non,1,100,30\non,2,100,32\non,1,50,20\noff,1,50,\"19\"\noff,1,60,\n");
-        let columns = Columns { x: None, y: "psnr", by: None };
+        let columns = Columns { x: None, y: "psnr", by: None, names: false };
         let (Data::Curves(curves), _) = read(&[path], &columns).unwrap() else { panic!("steps are numbers") };
         let point = |x, least, mean, most| Point { x, least, mean, most };
         assert_eq!(curves[0].name, "on");
@@ -175,21 +181,25 @@ mod tests {
     #[test]
     fn names_are_categories_in_their_order() {
         let (_folder, path) = table("setting,seed,Set5\nthinet,1,36\nl1,1,35\nthinet,2,36.5\n");
-        let columns = Columns { x: None, y: "Set5", by: None };
+        let columns = Columns { x: None, y: "Set5", by: None, names: false };
         let (Data::Dots(dots), _) = read(&[path], &columns).unwrap() else { panic!("names are no numbers") };
         assert_eq!(dots, [("thinet".to_owned(), vec![36.0, 36.5]), ("l1".to_owned(), vec![35.0])]);
+        let (_folder, path) = table("setting,Set5\n0,36\n0.1,37\n");
+        let columns = Columns { x: None, y: "Set5", by: None, names: true };
+        let (Data::Dots(dots), _) = read(&[path], &columns).unwrap() else { panic!("numbers are names here") };
+        assert_eq!(dots[1], ("0.1".to_owned(), vec![37.0]));
     }
 
     #[test]
     fn what_is_not_there_is_told() {
         let (_folder, path) = table("setting,seed,Set5\nl1,1,much\n");
         let said = |x, y| {
-            let columns = Columns { x, y, by: None };
+            let columns = Columns { x, y, by: None, names: false };
             read(std::slice::from_ref(&path), &columns).unwrap_err().to_string()
         };
         assert!(said(None, "Set14").contains("no column \"Set14\""), "{}", said(None, "Set14"));
         assert!(said(None, "Set14").contains("setting, seed, Set5"));
         assert!(said(None, "Set5").contains("\"much\" in line 2"), "{}", said(None, "Set5"));
-        assert!(read(&["nowhere.csv".into()], &Columns { x: None, y: "a", by: None }).is_err());
+        assert!(read(&["nowhere.csv".into()], &Columns { x: None, y: "a", by: None, names: false }).is_err());
     }
 }

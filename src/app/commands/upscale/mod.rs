@@ -18,7 +18,7 @@ use crate::{
     batch::{
         inputs::{Input, Inputs},
         journal::Journal,
-        outcome::write_table,
+        outcome::{check_table, write_table},
         result::Keep,
         sizes::{FinalSize, parse_paper},
     },
@@ -36,13 +36,19 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
+    if let Some(table) = &args.table {
+        check_table(table).map_err(Misuse)?;
+        if args.output == *table {
+            return Err(Misuse("the table and the result would go to one file; give each its own name".into()).into());
+        }
+    }
     if let Some(folder) = args.table.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
         // Told now, not after hours.
         std::fs::create_dir_all(folder)
             .map_err(|error| Misuse(format!("cannot make the folder of the table ({error}): {}", folder.display())))?;
     }
     let is_batch = outputs::are_several(args, &found.pictures);
-    let outputs = outputs::Outputs::new(args, &found.pictures)?;
+    let mut outputs = outputs::Outputs::new(args, &found.pictures)?;
     let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
     if let Some(journal) = &journal {
         let left_out = leave_out_results(&mut found, args, journal);
@@ -50,6 +56,8 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
             let reason = format!("all {left_out} pictures lie where results go; name another folder for --output");
             return Err(Misuse(reason).into());
         }
+        // Results that are left out may be replaced, by others of the same pictures.
+        outputs.set_originals(&found.pictures);
         if left_out > 0 {
             eprintln!("{left_out} pictures are results of earlier runs and are left out");
         }
@@ -74,7 +82,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let rows = pipeline::run(&work, found.pictures)?;
     let table = args.table.as_ref().map(|path| write_table(path, &rows));
     let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
-    work.say.summary(&rows, &found.foreign, found.problems.len());
+    work.say.summary(&rows, &found.foreign, &found.problems);
     table.transpose()?;
     let stopped = interrupt::flow().is_break();
     Ok(if failed || stopped { Outcome::Failed } else { Outcome::Done })

@@ -68,8 +68,14 @@ impl<'a> Outputs<'a> {
                 Format::from_path(path).map_err(|error| Misuse(error.to_string()))?;
             }
         }
-        let originals = inputs.iter().filter_map(|input| input.path.canonicalize().ok()).collect();
-        Ok(Self { args, into_folder, taken: BTreeSet::new(), originals })
+        let mut outputs = Self { args, into_folder, taken: BTreeSet::new(), originals: HashSet::new() };
+        outputs.set_originals(inputs);
+        Ok(outputs)
+    }
+
+    /// The pictures that no result may replace.
+    pub(super) fn set_originals(&mut self, inputs: &[Input]) {
+        self.originals = inputs.iter().filter_map(|input| input.path.canonicalize().ok()).collect();
     }
 
     /// The format of the result of an input.

@@ -275,8 +275,12 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
     let mut lost = picture.metadata.left_out.clone();
+    let format = Format::from_path(&targets.picture)?;
+    if picture.alpha.is_some() && format == Format::Jpeg {
+        lost.push("JPEG has no transparency: the picture is laid over white");
+    }
     if !work.keep.strip {
-        lost.extend(picture.metadata.lost_in(Format::from_path(&targets.picture)?));
+        lost.extend(picture.metadata.lost_in(format));
     }
     drop(picture);
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
@@ -289,7 +293,12 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
         dualres_imaging::write(path, reconstruction, encoding)?;
     }
-    if expected_error.is_some() && upscaled.expected_error.is_none() {
+    if upscaled.reconstructions.is_empty() && targets.proofs.iter().any(Option::is_some) {
+        work.say.warn(
+            &input.path,
+            "the size took no pass of a network: there is nothing to prove, and no proof is written",
+        );
+    } else if expected_error.is_some() && upscaled.expected_error.is_none() {
         let reason = "the error is known for one pass of the model only, not at this final size: there is no map of it";
         work.say.warn(&input.path, reason);
     }

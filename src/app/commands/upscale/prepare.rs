@@ -147,7 +147,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         .and_then(|key| work.journal.as_ref().and_then(|journal| Work::locked(journal).begun(key)))
         .or(again);
     let targets = work.outputs().of(input, &facts, begun)?;
-    check_disk(&targets.picture, &picture, size)?;
+    check_disk(&targets.picture, &picture, size).with_context(|| input.path.display().to_string())?;
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
         Work::locked(journal).begin(key, &targets.picture)?;
     }

@@ -113,7 +113,7 @@ impl Say {
     }
 
     /// The end of a batch: numbers, failures with their reasons, and the pictures that kept least to their originals.
-    pub(super) fn summary(&self, rows: &[Row], foreign: &[(PathBuf, &'static str)], problems: usize) {
+    pub(super) fn summary(&self, rows: &[Row], foreign: &[(PathBuf, &'static str)], problems: &[String]) {
         if !self.is_batch {
             return;
         }
@@ -133,7 +133,7 @@ impl Say {
                 .collect();
             let summary = json!({ "summary": {
                 "done": done, "skipped": skipped, "failed": failed, "left": left, "not_read": not_read,
-                "folders_not_read": problems, "seconds": seconds, "failures": failures,
+                "folders_not_read": problems.len(), "problems": problems, "seconds": seconds, "failures": failures,
             } });
             report::line(&summary.to_string());
             return;
@@ -150,6 +150,7 @@ impl Say {
             }
         }
         report::line(&format!("{text} in {seconds:.1} s"));
+        problems.iter().for_each(|problem| eprintln!("not looked into: {problem}"));
         if failed > 0 {
             eprintln!("{failed} of {} pictures failed:", self.count);
             rows.iter().filter(|row| row.state == "failed").for_each(|row| eprintln!("  {}", row.error));

@@ -51,6 +51,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
                 let hint = "As the command line's --table: all results and failures, doubtful ones first";
                 if ui.button("Save as CSV…").on_hover_text(hint).clicked() {
                     window.actions.push(Action::ExportTable);
+                    // Where there is no dialog, a path is typed, below this sheet.
+                    window.table = false;
                 }
                 ui.button("Close").clicked()
             })

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use dualres_engine::{Options, PoolingChoice, has_room_for};
+use dualres_imaging::Format;
 
 use super::{
     Job, Report,
@@ -138,6 +139,9 @@ impl Engine {
         }
 
         let mut warnings: Vec<String> = picture.metadata.left_out.iter().map(|what| (*what).to_owned()).collect();
+        if picture.alpha.is_some() && format == Format::Jpeg {
+            warnings.push("JPEG has no transparency: the picture is laid over white".into());
+        }
         if !choices.strip {
             warnings.extend(picture.metadata.lost_in(format).into_iter().map(str::to_owned));
         }
@@ -181,7 +185,7 @@ impl Engine {
     }
 
     /// What the picture is called in the record of the folder of results, which is made.
-    fn key(&self, job: &Job, folder: &Path, format: dualres_imaging::Format) -> anyhow::Result<Key> {
+    fn key(&self, job: &Job, folder: &Path, format: Format) -> anyhow::Result<Key> {
         std::fs::create_dir_all(folder)
             .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
         let weights = self.fingerprint();

@@ -206,9 +206,16 @@ fn pixels<R: BufRead + Seek>(
 /// Floats as files have them, before it is known how bright the brightest colour is.
 const SCENE: Depth = Depth::Float { white: 1.0 };
 
-/// Floats around [0, 1] as samples around [0, 255]. Light beyond white is kept; what is no number is black.
+/// Floats around [0, 1] as samples around [0, 255]. Light beyond white is kept; endless light is white, what is no number
+/// black.
 fn floats(values: impl Iterator<Item = f32>) -> Vec<f32> {
-    values.map(|value| if value.is_finite() { value.max(0.0) * 255.0 } else { 0.0 }).collect()
+    values
+        .map(|value| match value {
+            f32::INFINITY => 255.0,
+            value if value.is_finite() => value.max(0.0) * 255.0,
+            _ => 0.0,
+        })
+        .collect()
 }
 
 /// Samples of fewer than eight bits; rows begin with a byte.

@@ -163,7 +163,7 @@ fn read_as_others_read(folder: &Path) -> Vec<String> {
         }
         let depth = match () {
             () if name.contains("float") => "Float",
-            () if name.contains("-16") => "Sixteen",
+            () if name.contains("-16") || name.contains("-12") => "Sixteen",
             () => "Eight",
         };
         if !format!("{:?}", ours.depth).starts_with(depth) {

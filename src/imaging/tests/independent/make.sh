@@ -55,8 +55,10 @@ convert rgb.miff -depth 8 for-vips.png
 convert rgba.miff -depth 8 for-vips-alpha.png
 vips heifsave for-vips.png rgb.avif --compression av1 --Q 95
 vips heifsave for-vips.png rgb-420.avif --compression av1 --Q 95 --subsample-mode on
+convert rgb.miff -depth 16 for-vips-16.png
+vips heifsave for-vips-16.png rgb-12.avif --compression av1 --Q 95 --bitdepth 12
 vips heifsave for-vips-alpha.png rgba.avif --compression av1 --Q 95
-rm for-vips.png for-vips-alpha.png
+rm for-vips.png for-vips-16.png for-vips-alpha.png
 
 # Profiles are attached, not converted to.
 for name in rgb-8.png rgb-16-Zip.tif rgb-1x1.jpg rgb-lossy.webp; do
