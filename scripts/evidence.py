@@ -141,6 +141,11 @@ def made(options, command, flags, seed, stored, folder):
     return result
 
 
+def loop(mean, digits):
+    """Loop PSNR; without a dual loss there is no way back."""
+    return "" if mean["loop_psnr"] is None else f"{mean['loop_psnr']:.{digits}f}"
+
+
 def write(options, experiment, rows):
     """All rows of an experiment, and a table of means over seeds with their standard deviation on the terminal."""
     options.results.mkdir(parents=True, exist_ok=True)
@@ -153,7 +158,7 @@ def write(options, experiment, rows):
                             f"{result['cut']:.4f}" if "cut" in result else "",
                             f"{result['macs']:.4f}" if "macs" in result else "",
                             *(f"{sets[name]['psnr_y']:.4f}" for name in SETS),
-                            *(f"{sets[name]['loop_psnr']:.3f}" for name in SETS)])
+                            *(loop(sets[name], 3) for name in SETS)])
     curves = [(setting, seed, step, psnr) for setting, seed, result in rows for step, psnr in result.get("curve", [])]
     if curves:
         with open(options.results / f"{experiment}-curves.csv", "w", newline="") as file:
@@ -191,7 +196,8 @@ def markdown(rows):
 
         cells = [setting, str(len(results)), shown(lambda r: r["validation"], 3)]
         cells += [shown(lambda r, name=name: r["sets"][name]["psnr_y"], 3) for name in SETS]
-        cells += [shown(lambda r: r["sets"]["Set5"]["loop_psnr"], 1)]
+        has_loop = all(result["sets"]["Set5"]["loop_psnr"] is not None for result in results)
+        cells += [shown(lambda r: r["sets"]["Set5"]["loop_psnr"], 1) if has_loop else ""]
         cells += [shown(lambda r: r["cut"]) if "cut" in results[0] else ""]
         yield "| " + " | ".join(cells) + " |"
 

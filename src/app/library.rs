@@ -12,13 +12,17 @@ use crate::report::Misuse;
 
 /// Models that are part of the program, so that it works anywhere and offline.
 /// The first of a scale is the one that is taken where only the scale is asked for.
-const EMBEDDED: [(&str, &[u8]); 6] = [
+const EMBEDDED: [(&str, &[u8]); 10] = [
     ("x2", include_bytes!("../../models/x2.safetensors")),
     ("x4", include_bytes!("../../models/x4.safetensors")),
     ("x2-30", include_bytes!("../../models/x2-30.safetensors")),
     ("x2-50", include_bytes!("../../models/x2-50.safetensors")),
     ("x2-70", include_bytes!("../../models/x2-70.safetensors")),
+    ("x4-30", include_bytes!("../../models/x4-30.safetensors")),
+    ("x4-50", include_bytes!("../../models/x4-50.safetensors")),
+    ("x4-70", include_bytes!("../../models/x4-70.safetensors")),
     ("photo-x2", include_bytes!("../../models/photo-x2.safetensors")),
+    ("photo-x4", include_bytes!("../../models/photo-x4.safetensors")),
 ];
 
 /// The models there are.

@@ -344,7 +344,9 @@ impl<'a> Session<'a> {
         let best = self.position.best.is_none_or(|best| validation.psnr_y > best.psnr_y);
         if best {
             self.position.best = Some(validation);
-            let set = names_of(&self.config.validation).join(", ");
+            let cut =
+                self.config.validation_crop.map_or(String::new(), |side| format!(", cut to {side} pixels a side"));
+            let set = names_of(&self.config.validation).join(", ") + &cut;
             let rule = rule(self.config.architecture.scale, self.config.degradation);
             let metric =
                 |name: &str, value: f64| Metric { name: name.into(), set: set.clone(), value, rule: rule.clone() };
