@@ -153,7 +153,7 @@ fn two_thousand_files_killed_twice_are_all_there_once_and_memory_stays_flat() {
     for memory in [&first, &second, &third] {
         // A result that stayed in memory would be 115 kB for each file.
         let most = memory.iter().max().unwrap();
-        assert!(*most < working + 25_000, "memory grows from {working}: {memory:?}");
+        assert!(*most < working + 40_000, "memory grows from {working}: {memory:?}");
     }
 }
 
