@@ -366,6 +366,27 @@ fn proofs_asked_for_later_are_made_under_the_same_names() {
     assert_eq!(summary(&["--dual", text(&others)])["done"], 1);
 }
 
+/// Through the network and into 16 bits: many more levels than 8 bits have, and none out of order by more than a step.
+#[test]
+fn a_ramp_of_16_bits_comes_out_smooth() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["ramp.tif", "large.png"].map(|name| folder.path().join(name));
+    // From 90 to 122 gray levels of 8 bits, in 400 steps.
+    let plane = Plane::new(400, 24, (0..400 * 24).map(|i| 90.0 + (i % 400) as f32 * 0.08).collect());
+    let mut ramp = Picture::from_planes(vec![plane]);
+    ramp.depth = dualres_imaging::Depth::Sixteen;
+    write(&from, &ramp);
+    let run = dualres(&["upscale", text(&from), "-o", text(&to), "--device", "cpu"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let large = dualres_imaging::read(&to).unwrap();
+    assert_eq!((large.depth, large.is_gray()), (dualres_imaging::Depth::Sixteen, true));
+    let row = &large.planes[0].row(24)[40..760];
+    let levels: BTreeSet<u32> = row.iter().map(|sample| sample.to_bits()).collect();
+    assert!(levels.len() > 600, "{} levels", levels.len());
+    let worst = row.windows(2).map(|pair| (pair[1] - pair[0] - 0.04).abs()).fold(0.0, f32::max);
+    assert!(worst < 0.2, "a step is off by {worst} gray levels of 8 bits");
+}
+
 #[test]
 fn final_sizes_by_factor_sides_and_paper() {
     let folder = tempfile::tempdir().unwrap();
