@@ -14,6 +14,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::place::{self, Place};
+
 /// File of the record in the folder of results.
 pub const FILE: &str = "dualres-batch.jsonl";
 
@@ -58,70 +60,6 @@ pub struct Key {
     pub content: String,
     /// All settings that have to do with the result.
     pub settings: String,
-}
-
-/// A path as it is recorded: text, or bytes where it is none.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Place {
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-impl From<&Path> for Place {
-    fn from(path: &Path) -> Self {
-        match path.to_str() {
-            Some(text) => Self::Text(text.to_owned()),
-            None => Self::Bytes(path.as_os_str().as_encoded_bytes().to_vec()),
-        }
-    }
-}
-
-impl Place {
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::Text(text) => PathBuf::from(text),
-            #[cfg(unix)]
-            Self::Bytes(bytes) => {
-                use std::os::unix::ffi::OsStrExt;
-                std::ffi::OsStr::from_bytes(bytes).into()
-            }
-            #[cfg(not(unix))]
-            Self::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
-        }
-    }
-}
-
-pub(crate) mod place {
-    //! Paths of public records, recorded as [`super::Place`].
-
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        super::Place::from(path).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        super::Place::deserialize(deserializer).map(|place| place.path())
-    }
-}
-
-pub(crate) mod place_if_any {
-    //! Paths that may be missing, recorded as [`super::Place`].
-
-    use std::path::PathBuf;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-        path.as_deref().map(super::Place::from).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
-        Option::<super::Place>::deserialize(deserializer).map(|place| place.map(|place| place.path()))
-    }
 }
 
 /// A result that is there.

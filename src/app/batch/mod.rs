@@ -5,5 +5,6 @@ pub mod inputs;
 pub mod journal;
 pub mod made_with;
 pub mod outcome;
+pub(crate) mod place;
 pub mod result;
 pub mod sizes;

@@ -10,7 +10,7 @@ use dualres_imaging::Format;
 use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{journal::place, outcome::Row};
+use crate::batch::{outcome::Row, place};
 
 /// A picture in the queue, for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

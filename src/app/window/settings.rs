@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{compress::choices::CompressChoices, queue::Item};
 use crate::{
-    batch::{journal::place_if_any, result::Keep, sizes::FinalSize},
+    batch::{place, result::Keep, sizes::FinalSize},
     naming,
 };
 
@@ -105,7 +105,7 @@ pub struct Choices {
     /// How large results are to be.
     pub size: FinalSize,
     /// Folder of results; beside the original if not given.
-    #[serde(with = "place_if_any")]
+    #[serde(with = "place::if_any")]
     pub folder: Option<PathBuf>,
     /// Pattern of their names; see [`naming::file_name`].
     pub pattern: String,
