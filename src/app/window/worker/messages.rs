@@ -54,7 +54,7 @@ pub enum Command {
     },
     /// Upscale a part by two models, to see what the smaller one costs.
     Compare(Box<Comparison>),
-    /// Do the preview that was left at [`Control::preview`], if a running picture has not seen to it.
+    /// Do the preview that was left at [`super::Control::preview`], if a running picture has not seen to it.
     Preview,
     /// Forget the model in use: the library has changed.
     Forget,
