@@ -97,8 +97,9 @@ pub fn check_table(path: &Path) -> Result<(), String> {
 /// Writes the table as CSV, most doubtful pictures first.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If something else is there by now, or the file cannot be written.
 pub fn write_table(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    check_table(path).map_err(|reason| anyhow::anyhow!(reason))?;
     let mut rows = rows.to_vec();
     most_doubtful_first(&mut rows);
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -131,6 +132,8 @@ mod tests {
         assert!(check_table(&path).is_ok() && check_table(&folder.path().join("new.csv")).is_ok());
         std::fs::write(&path, "my notes").unwrap();
         assert!(check_table(&path).unwrap_err().contains("table.csv"));
+        assert!(write_table(&path, &rows).is_err(), "nor later on");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "my notes");
         assert!(check_table(folder.path()).is_err());
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("input,state,output"));

@@ -333,7 +333,10 @@ impl Window {
                 let mut old = std::mem::replace(&mut self.link, link);
                 // The old worker may hang in a driver; waiting for it is not the window's business. A result that it saves is.
                 old.end();
-                self.old_link = Some(old);
+                if let Some(older) = self.old_link.replace(old) {
+                    // One that hangs is waited for by nobody who has something to draw.
+                    let _ = std::thread::Builder::new().name("old engine".into()).spawn(move || drop(older));
+                }
                 self.queue.leave_behind();
                 self.crashed = None;
                 (self.measuring, self.previewing, self.refining) = (false, None, false);
