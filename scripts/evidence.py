@@ -5,12 +5,14 @@
         --results models/results --experiments lambda selection
 
 Every row is one `dualres train` or `dualres compress` on the CPU, then `dualres evaluate` on each benchmark set (folders
-SET/HR). A row that is there is not made again, a run that was stopped goes on, so that the command can be given until
-everything is done; rows are made seed by seed, so that every experiment is whole after the first. Writes EXPERIMENT.csv
-(a line a row) and EXPERIMENT-curves.csv (validation by step) into the results folder, and draws them by `dualres plot`.
+SET/HR). Writes EXPERIMENT.csv (a line a row, with what made it) and EXPERIMENT-curves.csv (validation by step) into the
+results folder after each row, and draws them by `dualres plot`. A row that is in there, made by the same flags from the
+same model, is not made again, and a run that was stopped goes on, so that the command can be given until everything is
+done; rows are made seed by seed, so that every experiment is whole after the first.
 """
 import argparse
 import csv
+import hashlib
 import json
 import pathlib
 import statistics
@@ -105,18 +107,37 @@ def steps_in(options, seconds, data, flags, folder):
     return int(seconds * speed / int(flags[flags.index("--batch") + 1]))
 
 
-def made(options, command, flags, seed, stored, folder):
-    """One row: the run if it is not there, and its measures."""
-    if stored.exists():
-        return json.loads(stored.read_text())
+def made_by(options, command, flags):
+    """What makes a row, without the paths of this machine, and by content where it begins with a model."""
+    parts = [part.stem if isinstance(part, pathlib.Path) else str(part) for part in flags]
+    if command == "timed":
+        parts += ["--seconds", f"{options.seconds:g}"]
+    names = [flags[0]] if command == "pooling" else [options.model] if command == "compress" else []
+    return " ".join([command, *parts, *(digest(options.models / f"{name}.safetensors") for name in names)])
+
+
+def digest(model):
+    """Of the weights alone: what a file says of itself changes when it is calibrated."""
+    content = model.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    return hashlib.sha256(content[8 + header:]).hexdigest()[:12]
+
+
+def row(command, means, validation, curve=(), cut=None, macs=None):
+    """What the table holds of a row."""
+    return {"made by": command, "validation": validation, "curve": list(curve), "cut": cut, "macs": macs,
+            "sets": {name: (means[name]["psnr_y"], means[name]["loop_psnr"]) for name in SETS}}
+
+
+def made(options, command, flags, seed):
+    """One row: the run and its measures."""
+    by, folder = made_by(options, command, flags), options.runs / slug(command, *named(flags), seed)
     data = ["--data", *options.data, "--validation", options.validation, "--seed", seed, "--device", "cpu", "--json"]
     if command == "pooling":
         model, pooling = flags
         means = call([options.dualres, "evaluate", "--model", model, "--hr", options.validation, "--device", "cpu",
                       "--json", "--pooling", pooling])["mean"]
-        result = {"validation": means["psnr_y"], "sets": measured(options, model, "--pooling", pooling)}
-        stored.write_text(json.dumps(result))
-        return result
+        return row(by, measured(options, model, "--pooling", pooling), means["psnr_y"])
     if command == "timed":
         # Kept, so that a run that was stopped goes on with the same number.
         counted = folder.with_name(f"{folder.name}.steps")
@@ -127,47 +148,69 @@ def made(options, command, flags, seed, stored, folder):
         call([options.dualres, "train", *data, *flags, "--output", folder])
         model = folder / "best.safetensors"
         with open(folder / "metrics.csv") as file:
-            curve = [(int(row["step"]), float(row["validation_psnr_y"])) for row in csv.DictReader(file) if row["validation_psnr_y"]]
-        result = {"validation": max(psnr for _, psnr in curve), "curve": curve}
-    else:
-        # Names hold dots of numbers.
-        model = folder.with_name(f"{folder.name}.safetensors")
-        report = call([options.dualres, "compress", *data, *flags, "--out", model])
-        result = {"validation": report["psnr_after"], "cut": report["psnr_cut"], "macs": report["kept_macs_ratio"],
-                  "parameters": report["params_after"], "entropy": report["alpha_entropy"],
-                  "seconds": report["seconds"]}
-    result["sets"] = measured(options, model)
-    stored.write_text(json.dumps(result))
-    return result
+            curve = [(int(line["step"]), float(line["validation_psnr_y"])) for line in csv.DictReader(file) if line["validation_psnr_y"]]
+        return row(by, measured(options, model), max(psnr for _, psnr in curve), curve)
+    # Names hold dots of numbers.
+    model = folder.with_name(f"{folder.name}.safetensors")
+    report = call([options.dualres, "compress", *data, *flags, "--out", model])
+    return row(by, measured(options, model), report["psnr_after"], cut=report["psnr_cut"], macs=report["kept_macs_ratio"])
 
 
-def loop(mean, digits):
-    """Loop PSNR; without a dual loss there is no way back."""
-    return "" if mean["loop_psnr"] is None else f"{mean['loop_psnr']:.{digits}f}"
+COLUMNS = ["setting", "seed", "validation", "cut", "kept_macs", *SETS, *(f"loop {name}" for name in SETS), "made by"]
+
+
+def known(options, experiment):
+    """Rows of an earlier call: (setting, seed) -> row."""
+    def number(text):
+        return float(text) if text else None
+
+    table, curves = options.results / f"{experiment}.csv", options.results / f"{experiment}-curves.csv"
+    rows = {}
+    if table.exists():
+        with open(table, newline="") as file:
+            for line in csv.DictReader(file):
+                rows[line["setting"], int(line["seed"])] = {
+                    "made by": line["made by"], "validation": number(line["validation"]), "curve": [],
+                    "cut": number(line["cut"]), "macs": number(line["kept_macs"]),
+                    "sets": {name: (number(line[name]), number(line[f"loop {name}"])) for name in SETS}}
+    if curves.exists():
+        with open(curves, newline="") as file:
+            for line in csv.DictReader(file):
+                rows[line["setting"], int(line["seed"])]["curve"].append((int(line["step"]), float(line["psnr_y"])))
+    return rows
+
+
+def left(rows):
+    return [(setting, seed, result) for (setting, seed), result in rows.items()]
+
+
+def shown(value, digits=4):
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def write(options, experiment, rows):
-    """All rows of an experiment, and a table of means over seeds with their standard deviation on the terminal."""
+    """All rows of an experiment as tables."""
     options.results.mkdir(parents=True, exist_ok=True)
     with open(options.results / f"{experiment}.csv", "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["setting", "seed", "validation", "cut", "kept_macs", *SETS, *(f"loop {name}" for name in SETS)])
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(COLUMNS)
         for setting, seed, result in rows:
-            sets = result["sets"]
-            table.writerow([setting, seed, f"{result['validation']:.4f}",
-                            f"{result['cut']:.4f}" if "cut" in result else "",
-                            f"{result['macs']:.4f}" if "macs" in result else "",
-                            *(f"{sets[name]['psnr_y']:.4f}" for name in SETS),
-                            *(loop(sets[name], 3) for name in SETS)])
-    curves = [(setting, seed, step, psnr) for setting, seed, result in rows for step, psnr in result.get("curve", [])]
+            psnr, loops = zip(*(result["sets"][name] for name in SETS))
+            table.writerow([setting, seed, shown(result["validation"]), shown(result["cut"]), shown(result["macs"]),
+                            *map(shown, psnr), *(shown(loop, 3) for loop in loops), result["made by"]])
+    curves = [(setting, seed, step, shown(psnr)) for setting, seed, result in rows for step, psnr in result["curve"]]
     if curves:
         with open(options.results / f"{experiment}-curves.csv", "w", newline="") as file:
-            table = csv.writer(file)
+            table = csv.writer(file, lineterminator="\n")
             table.writerow(["setting", "seed", "step", "psnr_y"])
             table.writerows(curves)
+
+
+def report(options, experiment, rows):
+    """A table of means over seeds with their standard deviation on the terminal, and plots."""
     for line in markdown(rows):
         print(line)
-    draw(options, experiment, bool(curves))
+    draw(options, experiment, any(result["curve"] for _, _, result in rows))
 
 
 def draw(options, experiment, has_curves):
@@ -189,16 +232,16 @@ def markdown(rows):
     for setting in dict.fromkeys(row[0] for row in rows):
         results = [result for name, _, result in rows if name == setting]
 
-        def shown(get, digits=2):
-            values = [get(result) for result in results]
+        def over_seeds(values, digits):
+            if None in values:
+                return ""
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
             return f"{statistics.mean(values):.{digits}f}{spread}"
 
-        cells = [setting, str(len(results)), shown(lambda r: r["validation"], 3)]
-        cells += [shown(lambda r, name=name: r["sets"][name]["psnr_y"], 3) for name in SETS]
-        has_loop = all(result["sets"]["Set5"]["loop_psnr"] is not None for result in results)
-        cells += [shown(lambda r: r["sets"]["Set5"]["loop_psnr"], 1) if has_loop else ""]
-        cells += [shown(lambda r: r["cut"]) if "cut" in results[0] else ""]
+        cells = [setting, str(len(results)), over_seeds([result["validation"] for result in results], 3)]
+        cells += [over_seeds([result["sets"][name][0] for result in results], 3) for name in SETS]
+        cells += [over_seeds([result["sets"]["Set5"][1] for result in results], 1)]
+        cells += [over_seeds([result["cut"] for result in results], 2)]
         yield "| " + " | ".join(cells) + " |"
 
 
@@ -222,21 +265,30 @@ def main():
     options.runs.mkdir(parents=True, exist_ok=True)
     every = experiments(options)
     chosen = options.experiments or list(every)
+    expected = {name: {setting: made_by(options, command, flags) for setting, command, flags in every[name]} for name in chosen}
+    there = {name: {key: row for key, row in known(options, name).items() if expected[name].get(key[0]) == row["made by"]}
+             for name in chosen}
     rows = {name: [] for name in chosen}
     # The same settings in two experiments are one run.
+    runs = {}
     for seed in options.seeds:
         for experiment in chosen:
             # No chance in it, or too long to be done again.
             if experiment in ("pooling", "architecture") and seed != options.seeds[0]:
                 continue
             for setting, command, flags in every[experiment]:
-                name = slug(command, *named(flags), seed)
-                result = made(options, command, flags, seed, options.runs / f"{name}.json", options.runs / name)
-                rows[experiment].append((setting, seed, result))
-                print(experiment, setting, seed, f"{result['validation']:.3f}", flush=True)
+                by = expected[experiment][setting]
+                if (setting, seed) in there[experiment]:
+                    runs[by, seed] = there[experiment].pop((setting, seed))
+                elif (by, seed) not in runs:
+                    runs[by, seed] = made(options, command, flags, seed)
+                rows[experiment].append((setting, seed, runs[by, seed]))
+                # With those of other seeds, and those that come later.
+                write(options, experiment, rows[experiment] + left(there[experiment]))
+                print(experiment, setting, seed, shown(runs[by, seed]["validation"], 3), flush=True)
     for experiment in chosen:
         print(f"\n{experiment}\n")
-        write(options, experiment, rows[experiment])
+        report(options, experiment, rows[experiment] + left(there[experiment]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ use crate::{
     colour::fit_profile,
     foreign::{self, Foreign},
     formats::{
-        avif,
+        animation, avif,
         jpeg::{self, Extent},
         png, tiff,
     },
@@ -203,7 +203,17 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             source.rewind().map_err(read_error)?;
             by_image(source, ImageFormat::Png, Some(metadata), name)?
         }
-        Kind::Image(format) => by_image(source, format, None, name)?,
+        Kind::Image(format) => {
+            let moves = match format {
+                ImageFormat::Gif => animation::of_gif(&mut source),
+                ImageFormat::WebP => animation::of_webp(&mut source),
+                _ => false,
+            };
+            source.rewind().map_err(read_error)?;
+            let mut picture = by_image(source, format, None, name)?;
+            picture.metadata.left_out.extend(moves.then_some(animation::LEFT_OUT));
+            picture
+        }
     };
     if matches!(format, Kind::Image(ImageFormat::Gif)) {
         // Its decoder gives every picture an alpha.

@@ -19,6 +19,7 @@ use super::{
     loader::Loader,
     open_documents::OpenDocuments,
     queue::{ItemId, Queue, Remembered},
+    runs::Run,
     settings::{self, Settings},
     theme,
     toasts::Toasts,
@@ -98,8 +99,8 @@ pub struct Window {
     /// Files that are being made for the queue.
     pub(super) brought: Vec<Promise<Result<Vec<PathBuf>, String>>>,
     pub(super) paused_since: Option<Instant>,
-    pub(super) done_in_run: usize,
-    pub(super) failed_in_run: usize,
+    /// What became of the pictures of the present run, or the last.
+    pub(super) run: Run,
     /// A file that is there, and the picture whose result is to replace it.
     pub(super) replacing: Option<(ItemId, PathBuf)>,
     /// Whether the field for a path has just come up.
@@ -206,8 +207,7 @@ impl Window {
             unreadable: HashMap::new(),
             brought: Vec::new(),
             paused_since: None,
-            done_in_run: 0,
-            failed_in_run: 0,
+            run: Run::default(),
             replacing: None,
             typing_began: false,
             lock: lock(&paths),

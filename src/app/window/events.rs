@@ -1,8 +1,9 @@
-//! What comes in: reports of the worker, files from the loader, drops, pastes, dialogs.
+//! What comes in: files from the loader, drops, pastes, dialogs; reports of the worker are taken in [`runs`](super::runs).
 
-use std::time::{Duration, Instant};
-
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use dualres_imaging::{EncodeOptions, Format, Picture, Plane, file::write_new};
 use eframe::egui::{self, Context, TextureOptions};
@@ -11,16 +12,14 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::{Action, Tab},
-    app::speed_key,
-    beside::Beside,
     compress::{perform::Deed, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
     library_tasks::Change,
     loader::{Brought, Loaded},
     open_documents::OpenDocument,
-    queue::{ItemId, Progress, State},
-    worker::{Attempt, Command, Job, NO_ITEM, Report},
+    queue::{ItemId, State},
+    worker::Command,
 };
 use crate::batch::outcome::write_table;
 
@@ -58,187 +57,6 @@ impl Window {
         if !self.brought.is_empty() || !self.library_tasks.is_empty() || self.dialogs.is_open() {
             // Promises say that they are ready a moment before they can be taken.
             ctx.request_repaint_after(Duration::from_millis(100));
-        }
-    }
-
-    /// What became of results that a worker was saving when it was replaced.
-    pub(super) fn take_last_reports(&mut self) {
-        let Some(old) = self.old_link.take() else { return };
-        let has_ended = old.has_ended();
-        while let Ok(report) = old.reports.try_recv() {
-            if matches!(&report, Report::Done { .. } | Report::Failed { device_failed: false, .. }) {
-                self.take_report(report);
-            }
-        }
-        if has_ended {
-            self.queue.fail_left("the engine was started anew");
-        } else {
-            self.old_link = Some(old);
-        }
-    }
-
-    pub(super) fn take_report(&mut self, report: Report) {
-        match report {
-            Report::Devices { devices, automatic } => {
-                let chosen = &self.settings.choices.device;
-                if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
-                    self.toasts.warning(format!("The device {chosen} is gone; using {automatic}."));
-                    self.settings.choices.device = "auto".into();
-                }
-                (self.devices, self.automatic) = (devices, automatic);
-                self.measure();
-            }
-            Report::Progress { item, stage, done } => {
-                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
-                    (progress.stage, progress.done) = (stage, progress.done.max(done));
-                }
-            }
-            Report::Pixels { item, scale, patch } => {
-                if let Some(open) = self.documents.get_mut(item) {
-                    if open.document.scale != scale {
-                        let factor = scale as f64 / open.document.scale as f64;
-                        open.document.clear_result(scale);
-                        if self.selected == Some(item) {
-                            self.view.rescale(factor);
-                        }
-                    }
-                    open.document.paste_result(&patch);
-                }
-            }
-            Report::Proof { item, patch } => {
-                if let Some(open) = self.documents.get_mut(item) {
-                    open.document.paste_proof(&patch);
-                }
-            }
-            Report::Computed { item } => {
-                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
-                    progress.saving = true;
-                }
-            }
-            Report::Done { item, finished, warning } => {
-                warning.into_iter().for_each(|text| self.toasts.warning(text));
-                if let Some(item) = self.queue.get_mut(item) {
-                    item.again = false;
-                    item.state = State::Done(finished);
-                }
-                if let Some(open) = self.documents.get_mut(item) {
-                    // What came in while the picture was still being read has to be asked for again.
-                    // A picture that was done before comes without its pixels.
-                    open.asked = open.whole && open.document.result.is_some();
-                    open.refined = None;
-                }
-                self.documents.shrink(self.selected);
-                if self.selected == Some(item) {
-                    self.show_saved(item);
-                    self.set_beside(item);
-                }
-                self.note_queue_change();
-                self.done_in_run += 1;
-                self.end_run_if_done();
-            }
-            Report::Refined { item, proven } => {
-                self.refining = false;
-                if let Some(open) = self.documents.get_mut(item) {
-                    open.refined = Some(proven);
-                }
-                if let Some((wanted, next)) = self.refine_next.take()
-                    && self.selected == Some(wanted)
-                {
-                    self.actions.push(Action::Refine(next));
-                }
-            }
-            Report::NotAtHand { item } => {
-                (self.refining, self.refine_next) = (false, None);
-                if let Some(item) = self.queue.get(item) {
-                    let name = item.name();
-                    self.toasts.warning(format!(
-                        "{name}: its result is not in memory any more: run it again at this fidelity."
-                    ));
-                }
-            }
-            Report::Previewed { .. } => self.previewing = None,
-            Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
-                self.measuring = false;
-                let key = speed_key(&model, self.device());
-                self.settings.faster.insert(key, large / small);
-            }
-            Report::Compared { item, models, seconds, loop_psnr } => {
-                self.beside.insert(item, Beside { models, seconds, loop_psnr });
-            }
-            Report::Saved { item, path } => {
-                let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
-                if let (Some(proven), Some(State::Done(finished))) =
-                    (refined, self.queue.get_mut(item).map(|item| &mut item.state))
-                {
-                    // The file that was saved by the run is not what the numbers are of any more.
-                    finished.proven = proven;
-                    finished.output = path.clone();
-                    self.note_queue_change();
-                }
-                self.toasts.good(format!("Saved {}", path.display()));
-            }
-            Report::Refused { item, reason } => {
-                self.runs = false;
-                if let Some(item) = self.queue.get_mut(item) {
-                    item.state = State::Waiting;
-                }
-                self.toasts.error(reason);
-            }
-            Report::Failed { item, reason, device_failed } => {
-                if let Some(item) = self.queue.get_mut(item) {
-                    self.toasts.error(format!("{}: {reason}", item.name()));
-                    item.state = State::Failed(reason.clone());
-                }
-                if device_failed {
-                    self.runs = false;
-                    self.crashed = Some(reason);
-                }
-                self.note_queue_change();
-                self.failed_in_run += 1;
-                self.end_run_if_done();
-            }
-            Report::Cancelled { item } => {
-                if let Some(item) = self.queue.get_mut(item) {
-                    item.state = State::Cancelled;
-                }
-                self.note_queue_change();
-            }
-            Report::Trouble { what, reason } => {
-                match what {
-                    Attempt::Preview => self.previewing = None,
-                    Attempt::Refine => (self.refining, self.refine_next) = (false, None),
-                    Attempt::Measure => {
-                        self.measuring = false;
-                        self.unmeasurable = Some(self.settings.choices.clone());
-                    }
-                    Attempt::Other => {}
-                }
-                self.toasts.error(reason);
-            }
-            Report::Speed { model, device, pixels_a_second } => {
-                self.measuring = false;
-                self.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
-                self.measure();
-            }
-            Report::Crashed { reason } => {
-                self.runs = false;
-                self.queue.fail_running(&format!("the engine failed: {reason}"));
-                self.crashed = Some(reason);
-            }
-        }
-    }
-
-    fn end_run_if_done(&mut self) {
-        if !self.runs || self.queue.next_waiting().is_some() || self.queue.is_busy() {
-            return;
-        }
-        self.runs = false;
-        let (done, failed) = (self.done_in_run, self.failed_in_run);
-        let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
-        if failed > 0 {
-            self.toasts.warning(format!("{} done, {} failed: see the queue.", pictures(done), pictures(failed)));
-        } else {
-            self.toasts.good(format!("{} done.", pictures(done)));
         }
     }
 
@@ -492,63 +310,6 @@ impl Window {
             }
         }
         self.brought = rest;
-    }
-
-    /// Gives the worker the next picture if it is its turn.
-    pub(super) fn schedule(&mut self) {
-        if !self.rests && !self.queue.is_busy() && (!self.runs || self.queue.next_waiting().is_none()) {
-            // A run of the command line may have the folder of results from now on.
-            self.rests = true;
-            self.send(Command::Rest);
-        }
-        if !self.runs || self.crashed.is_some() || self.queue.running().is_some() {
-            return;
-        }
-        let Some(id) = self.queue.next_waiting() else {
-            // The last result may still be on its way to the disk; what ends a run is told then.
-            if !self.queue.is_busy() {
-                self.runs = false;
-            }
-            return;
-        };
-        let choices = self.settings.choices.clone();
-        let scale = self.scale();
-        let Some(item) = self.queue.get_mut(id) else { return };
-        item.state = State::Running(Progress {
-            stage: "starting".into(),
-            done: 0.0,
-            started: Instant::now(),
-            scale,
-            saving: false,
-            left_behind: false,
-        });
-        let (input, below, again) = (item.path.clone(), item.below.clone(), item.again);
-        // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
-        let follows = match self.selected.and_then(|id| self.queue.get(id)) {
-            Some(selected) => match &selected.state {
-                State::Running(progress) => progress.saving && self.follows,
-                State::Done(_) | State::Failed(_) => self.follows,
-                State::Waiting | State::Cancelled => false,
-            },
-            None => true,
-        };
-        if follows {
-            self.select(id);
-        }
-        if let Some(open) = self.documents.get_mut(id) {
-            let factor = scale as f64 / open.document.scale as f64;
-            open.document.clear_result(scale);
-            (open.whole, open.asked) = (true, true);
-            open.refined = None;
-            if self.selected == Some(id) {
-                self.view.rescale(factor);
-            }
-        }
-        self.link.control.allow(id);
-        let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
-        self.rests = false;
-        let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
-        self.send(Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
     }
 }
 

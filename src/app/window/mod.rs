@@ -16,6 +16,7 @@ mod loader;
 mod open_documents;
 mod perform;
 pub mod queue;
+mod runs;
 pub mod settings;
 mod theme;
 mod toasts;

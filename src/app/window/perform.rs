@@ -14,6 +14,7 @@ use super::{
     document::Document,
     library_tasks::Change,
     queue::{Item, ItemId, State},
+    runs::Run,
     settings::{ThemeChoice, ViewMode},
     theme,
     worker::{Command, Preview},
@@ -280,7 +281,7 @@ impl Window {
             }
         }
         if !self.runs {
-            (self.done_in_run, self.failed_in_run) = (0, 0);
+            self.run = Run::default();
         }
         (self.runs, self.follows) = (true, true);
     }

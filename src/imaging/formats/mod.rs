@@ -1,5 +1,6 @@
 //! One file a format: what its container says about the picture, and how it is written.
 
+pub(crate) mod animation;
 pub(crate) mod avif;
 pub(crate) mod jpeg;
 pub(crate) mod png;

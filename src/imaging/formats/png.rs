@@ -7,7 +7,7 @@ use std::{
 
 use png::{BitDepth, ColorType, Compression, Encoder, Info, PixelDimensions, Unit};
 
-use super::samples;
+use super::{animation, samples};
 use crate::{
     Depth, Metadata, Picture, colour,
     metadata::{from_image_resources, to_image_resources},
@@ -43,6 +43,9 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
             matches!(kind, b"pHYs" | b"iTXt" | b"zTXt" | b"tEXt" | b"eXIf" | b"gAMA" | b"cHRM" | b"cICP" | b"sRGB");
         if kind == b"IEND" {
             break;
+        }
+        if kind == b"acTL" && metadata.left_out.is_empty() {
+            metadata.left_out.push(animation::LEFT_OUT);
         }
         if !wanted || length > MOST {
             source.seek_relative(i64::from(length) + 4)?;

@@ -339,6 +339,26 @@ fn formats_that_are_only_read_come_in() {
     let found = decode(&gif, "a.gif").unwrap();
     assert_eq!((found.width(), found.height()), (2, 1));
     assert_eq!(found.rgb().map(|plane| plane.data[1] as u8), [9, 8, 7]);
+    assert_eq!(found.metadata.left_out, ["the file is an animation; its first frame was read"]);
+    // Without the second.
+    let frame = (gif.len() - 20) / 2;
+    gif.drain(19 + frame..19 + 2 * frame);
+    let still = decode(&gif, "a.gif").unwrap();
+    assert_eq!((still.planes, still.metadata.left_out.len()), (found.planes, 0));
+}
+
+#[test]
+fn a_moving_png_gives_its_first_frame_and_says_so() {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 2, 1);
+    encoder.set_animated(2, 0).unwrap();
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&[9, 9]).unwrap();
+    writer.write_image_data(&[250, 250]).unwrap();
+    writer.finish().unwrap();
+    let found = decode(&file, "a.png").unwrap();
+    assert_eq!(found.planes[0].data, [9.0, 9.0]);
+    assert_eq!(found.metadata.left_out, ["the file is an animation; its first frame was read"]);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::window::{
     settings::Choices,
 };
 
+/// Stands for the device of a result that the record of its folder had already.
+pub(crate) const DONE_BEFORE: &str = "done before";
+
 /// What is of no picture of the queue.
 pub(crate) const NO_ITEM: ItemId = ItemId(u64::MAX);
 

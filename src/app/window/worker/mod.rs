@@ -13,8 +13,8 @@ mod saver;
 mod upscale;
 
 pub(crate) use job::folder as result_folder;
-pub(crate) use messages::NO_ITEM;
 pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Report};
+pub(crate) use messages::{DONE_BEFORE, NO_ITEM};
 pub use records::Records;
 
 use std::{

@@ -11,7 +11,7 @@ use dualres_engine::{Options, PoolingChoice, has_room_for};
 use dualres_imaging::Format;
 
 use super::{
-    Job, Report,
+    DONE_BEFORE, Job, Report,
     engine::{Engine, Kept, finished, proven},
     job,
     saver::{Record, Saving},
@@ -71,7 +71,7 @@ impl Engine {
                     output: folder.join(&done.output),
                     size: done.size,
                     model: choices.model.clone(),
-                    device: "done before".into(),
+                    device: DONE_BEFORE.into(),
                     seconds: done.seconds,
                     proven,
                 };

@@ -332,6 +332,26 @@ fn turned_and_stripped(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn animations_give_their_first_frame_and_say_so() {
+    if !tools_are_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let [gif, webp, still] = ["moves.gif", "moves.webp", "still.webp"].map(path);
+    run("convert", &["-delay", "10", "-size", "24x20", "xc:#402010", "xc:#d0e0f0", "-loop", "0", &gif]);
+    run("vips", &["webpsave", &format!("{gif}[n=-1]"), &webp, "--lossless"]);
+    run("vips", &["webpsave", &gif, &still, "--lossless"]);
+    for (name, moves) in [(gif, true), (webp, true), (still, false)] {
+        let picture = read(Path::new(&name)).unwrap();
+        assert_eq!((picture.width(), picture.height()), (24, 20), "{name}");
+        assert_eq!(picture.rgb().map(|plane| plane.data[0] as u8), [0x40, 0x20, 0x10], "{name}");
+        let told = picture.metadata.left_out.contains(&"the file is an animation; its first frame was read");
+        assert_eq!(told, moves, "{name}");
+    }
+}
+
+#[test]
 fn a_ramp_of_16_bits_stays_smooth_for_others_too() {
     if !tools_are_there() {
         return;

@@ -1,0 +1,79 @@
+//! The command line: one file a command, or a few that are alike.
+
+mod compress;
+mod measure;
+mod models;
+mod train;
+mod upscale;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
+pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
+pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand};
+pub(crate) use train::{PresetArg, TrainArgs};
+pub(crate) use upscale::{DepthArg, FormatArg, SubsamplingArg, UpscaleArgs};
+
+/// Larger pictures by dual regression, with the proof of how far they keep to the original
+///
+/// Without a command the window opens, with the pictures named if there are any.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dualres",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  dualres                               open the window
+  dualres photo.jpg holiday/            open the window with pictures
+  dualres upscale photo.jpg -o large.png --scale 4"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Pictures, folders of pictures and models to open in the window
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Upscale(Box<UpscaleArgs>),
+    Evaluate(EvaluateArgs),
+    Train(Box<TrainArgs>),
+    Compress(Box<CompressArgs>),
+    Benchmark(BenchmarkArgs),
+    Plot(PlotArgs),
+    /// List, show, import and export models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    Devices(DevicesArgs),
+}
+
+/// What channel attention averages over.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PoolingArg {
+    /// A window of the size of the training patch; pictures run in tiles
+    Local,
+    /// The whole picture, run in one piece, as the published networks do
+    Global,
+}
+
+/// What is done to inputs on top of bicubic reduction.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum DegradationArg {
+    /// Nothing: clean pictures
+    None,
+    /// Blur, noise and JPEG of random strength, as cameras and phones leave them
+    Photo,
+}
+
+/// List what networks can run on
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  dualres devices --json")]
+pub(crate) struct DevicesArgs {
+    /// Report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,305 @@
+//! A run of the queue: what the worker is given, what it says, and what the user is told in the end.
+
+use std::time::Instant;
+
+use super::{
+    Window,
+    actions::Action,
+    app::speed_key,
+    beside::Beside,
+    queue::{Progress, State},
+    worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
+};
+
+/// What became of the pictures of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    /// Pictures whose result is there.
+    pub(super) done: usize,
+    /// Those of them whose result was there before, by the record of the folder.
+    pub(super) done_before: usize,
+    /// Pictures that could not be done.
+    pub(super) failed: usize,
+}
+
+/// What is said at the end of a run.
+#[derive(Debug, PartialEq)]
+enum Told {
+    Good(String),
+    Warning(String),
+}
+
+impl Run {
+    fn told(&self) -> Told {
+        let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
+        let new = self.done - self.done_before;
+        let mut text = match (new, self.done_before) {
+            (new, 0) => format!("{} done", pictures(new)),
+            (0, before) => format!("{} done before, by the record in the folder of results", pictures(before)),
+            (new, before) => format!("{} done, {before} done before", pictures(new)),
+        };
+        if self.failed == 0 {
+            return Told::Good(text + ".");
+        }
+        text += &format!(", {} failed: see the queue.", pictures(self.failed));
+        Told::Warning(text)
+    }
+}
+
+impl Window {
+    /// What became of results that a worker was saving when it was replaced.
+    pub(super) fn take_last_reports(&mut self) {
+        let Some(old) = self.old_link.take() else { return };
+        let has_ended = old.has_ended();
+        while let Ok(report) = old.reports.try_recv() {
+            if matches!(&report, Report::Done { .. } | Report::Failed { device_failed: false, .. }) {
+                self.take_report(report);
+            }
+        }
+        if has_ended {
+            self.queue.fail_left("the engine was started anew");
+        } else {
+            self.old_link = Some(old);
+        }
+    }
+
+    pub(super) fn take_report(&mut self, report: Report) {
+        match report {
+            Report::Devices { devices, automatic } => {
+                let chosen = &self.settings.choices.device;
+                if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
+                    self.toasts.warning(format!("The device {chosen} is gone; using {automatic}."));
+                    self.settings.choices.device = "auto".into();
+                }
+                (self.devices, self.automatic) = (devices, automatic);
+                self.measure();
+            }
+            Report::Progress { item, stage, done } => {
+                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                    (progress.stage, progress.done) = (stage, progress.done.max(done));
+                }
+            }
+            Report::Pixels { item, scale, patch } => {
+                if let Some(open) = self.documents.get_mut(item) {
+                    if open.document.scale != scale {
+                        let factor = scale as f64 / open.document.scale as f64;
+                        open.document.clear_result(scale);
+                        if self.selected == Some(item) {
+                            self.view.rescale(factor);
+                        }
+                    }
+                    open.document.paste_result(&patch);
+                }
+            }
+            Report::Proof { item, patch } => {
+                if let Some(open) = self.documents.get_mut(item) {
+                    open.document.paste_proof(&patch);
+                }
+            }
+            Report::Computed { item } => {
+                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                    progress.saving = true;
+                }
+            }
+            Report::Done { item, finished, warning } => {
+                warning.into_iter().for_each(|text| self.toasts.warning(text));
+                self.run.done_before += usize::from(finished.device == DONE_BEFORE);
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.again = false;
+                    item.state = State::Done(finished);
+                }
+                if let Some(open) = self.documents.get_mut(item) {
+                    // What came in while the picture was still being read has to be asked for again.
+                    // A picture that was done before comes without its pixels.
+                    open.asked = open.whole && open.document.result.is_some();
+                    open.refined = None;
+                }
+                self.documents.shrink(self.selected);
+                if self.selected == Some(item) {
+                    self.show_saved(item);
+                    self.set_beside(item);
+                }
+                self.note_queue_change();
+                self.run.done += 1;
+                self.end_run_if_done();
+            }
+            Report::Refined { item, proven } => {
+                self.refining = false;
+                if let Some(open) = self.documents.get_mut(item) {
+                    open.refined = Some(proven);
+                }
+                if let Some((wanted, next)) = self.refine_next.take()
+                    && self.selected == Some(wanted)
+                {
+                    self.actions.push(Action::Refine(next));
+                }
+            }
+            Report::NotAtHand { item } => {
+                (self.refining, self.refine_next) = (false, None);
+                if let Some(item) = self.queue.get(item) {
+                    let name = item.name();
+                    self.toasts.warning(format!(
+                        "{name}: its result is not in memory any more: run it again at this fidelity."
+                    ));
+                }
+            }
+            Report::Previewed { .. } => self.previewing = None,
+            Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
+                self.measuring = false;
+                let key = speed_key(&model, self.device());
+                self.settings.faster.insert(key, large / small);
+            }
+            Report::Compared { item, models, seconds, loop_psnr } => {
+                self.beside.insert(item, Beside { models, seconds, loop_psnr });
+            }
+            Report::Saved { item, path } => {
+                let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
+                if let (Some(proven), Some(State::Done(finished))) =
+                    (refined, self.queue.get_mut(item).map(|item| &mut item.state))
+                {
+                    // The file that was saved by the run is not what the numbers are of any more.
+                    finished.proven = proven;
+                    finished.output = path.clone();
+                    self.note_queue_change();
+                }
+                self.toasts.good(format!("Saved {}", path.display()));
+            }
+            Report::Refused { item, reason } => {
+                self.runs = false;
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.state = State::Waiting;
+                }
+                self.toasts.error(reason);
+            }
+            Report::Failed { item, reason, device_failed } => {
+                if let Some(item) = self.queue.get_mut(item) {
+                    // The first tells that something is wrong; the queue says it of each, and the end how many.
+                    if self.run.failed == 0 {
+                        self.toasts.error(format!("{}: {reason}", item.name()));
+                    }
+                    item.state = State::Failed(reason.clone());
+                }
+                if device_failed {
+                    self.runs = false;
+                    self.crashed = Some(reason);
+                }
+                self.note_queue_change();
+                self.run.failed += 1;
+                self.end_run_if_done();
+            }
+            Report::Cancelled { item } => {
+                if let Some(item) = self.queue.get_mut(item) {
+                    item.state = State::Cancelled;
+                }
+                self.note_queue_change();
+            }
+            Report::Trouble { what, reason } => {
+                match what {
+                    Attempt::Preview => self.previewing = None,
+                    Attempt::Refine => (self.refining, self.refine_next) = (false, None),
+                    Attempt::Measure => {
+                        self.measuring = false;
+                        self.unmeasurable = Some(self.settings.choices.clone());
+                    }
+                    Attempt::Other => {}
+                }
+                self.toasts.error(reason);
+            }
+            Report::Speed { model, device, pixels_a_second } => {
+                self.measuring = false;
+                self.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
+                self.measure();
+            }
+            Report::Crashed { reason } => {
+                self.runs = false;
+                self.queue.fail_running(&format!("the engine failed: {reason}"));
+                self.crashed = Some(reason);
+            }
+        }
+    }
+
+    fn end_run_if_done(&mut self) {
+        if !self.runs || self.queue.next_waiting().is_some() || self.queue.is_busy() {
+            return;
+        }
+        self.runs = false;
+        match self.run.told() {
+            Told::Good(text) => self.toasts.good(text),
+            Told::Warning(text) => self.toasts.warning(text),
+        }
+    }
+
+    /// Gives the worker the next picture if it is its turn.
+    pub(super) fn schedule(&mut self) {
+        if !self.rests && !self.queue.is_busy() && (!self.runs || self.queue.next_waiting().is_none()) {
+            // A run of the command line may have the folder of results from now on.
+            self.rests = true;
+            self.send(Command::Rest);
+        }
+        if !self.runs || self.crashed.is_some() || self.queue.running().is_some() {
+            return;
+        }
+        let Some(id) = self.queue.next_waiting() else {
+            // The last result may still be on its way to the disk; what ends a run is told then.
+            if !self.queue.is_busy() {
+                self.runs = false;
+            }
+            return;
+        };
+        let choices = self.settings.choices.clone();
+        let scale = self.scale();
+        let Some(item) = self.queue.get_mut(id) else { return };
+        item.state = State::Running(Progress {
+            stage: "starting".into(),
+            done: 0.0,
+            started: Instant::now(),
+            scale,
+            saving: false,
+            left_behind: false,
+        });
+        let (input, below, again) = (item.path.clone(), item.below.clone(), item.again);
+        // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
+        let follows = match self.selected.and_then(|id| self.queue.get(id)) {
+            Some(selected) => match &selected.state {
+                State::Running(progress) => progress.saving && self.follows,
+                State::Done(_) | State::Failed(_) => self.follows,
+                State::Waiting | State::Cancelled => false,
+            },
+            None => true,
+        };
+        if follows {
+            self.select(id);
+        }
+        if let Some(open) = self.documents.get_mut(id) {
+            let factor = scale as f64 / open.document.scale as f64;
+            open.document.clear_result(scale);
+            (open.whole, open.asked) = (true, true);
+            open.refined = None;
+            if self.selected == Some(id) {
+                self.view.rescale(factor);
+            }
+        }
+        self.link.control.allow(id);
+        let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
+        self.rests = false;
+        let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
+        self.send(Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_tells_what_is_new() {
+        let told = |done, done_before, failed| Run { done, done_before, failed }.told();
+        assert_eq!(told(2, 0, 0), Told::Good("2 pictures done.".into()));
+        assert_eq!(told(5, 4, 0), Told::Good("1 picture done, 4 done before.".into()));
+        assert_eq!(told(4, 4, 0), Told::Good("4 pictures done before, by the record in the folder of results.".into()));
+        assert_eq!(
+            told(3, 1, 1),
+            Told::Warning("2 pictures done, 1 done before, 1 picture failed: see the queue.".into())
+        );
+    }
+}
