@@ -28,9 +28,9 @@ def experiments(options):
     """Experiment -> rows of (setting, command, flags)."""
     train = [*TRAIN, "--steps", options.train_steps]
     compress = [*COMPRESS, "--model", options.model, "--ratio", options.ratio, "--finetune-steps", options.finetune_steps]
-    profile = ["--method", "profile", "--profile", options.runs / f"{options.model}.profile.safetensors"]
+    profile = ["--method", "profile", "--profile", options.runs / f"{options.model.stem}.profile.safetensors"]
     kept = ["--mode", "budget", "--method"]
-    teacher = ["--teacher", options.models / f"{options.model}.safetensors"]
+    teacher = ["--teacher", options.model]
     return {
         # Sec. 2: the dual loss and its weight.
         "lambda": [(weight, "train", [*train, "--lambda", weight]) for weight in ["0", "0.01", "0.1", "1"]],
@@ -86,7 +86,8 @@ def named(flags):
     if not str(flags[0]).startswith("--"):
         return flags
     pairs = zip(flags, flags[1:])
-    values = [value for flag, value in pairs if str(flag).startswith("--") and flag not in ("--profile", "--teacher")]
+    values = [value for flag, value in pairs
+              if str(flag).startswith("--") and flag not in ("--model", "--profile", "--teacher")]
     return [*values, "taught"] if "--teacher" in flags else values
 
 
@@ -112,8 +113,8 @@ def made_by(options, command, flags):
     parts = [part.stem if isinstance(part, pathlib.Path) else str(part) for part in flags]
     if command == "timed":
         parts += ["--seconds", f"{options.seconds:g}"]
-    names = [flags[0]] if command == "pooling" else [options.model] if command == "compress" else []
-    return " ".join([command, *parts, *(digest(options.models / f"{name}.safetensors") for name in names)])
+    models = {"pooling": [options.models / f"{flags[0]}.safetensors"], "compress": [options.model]}.get(command, [])
+    return " ".join([command, *parts, *map(digest, models)])
 
 
 def digest(model):
@@ -227,18 +228,23 @@ def draw(options, experiment, has_curves):
 
 
 def markdown(rows):
-    yield "| setting | seeds | validation | " + " | ".join(SETS) + " | loop (Set5) | cut, not fine-tuned |"
-    yield "| --- | --- | --- | " + " | ".join("---" for _ in SETS) + " | --- | --- |"
-    for setting in dict.fromkeys(row[0] for row in rows):
+    """Means over seeds, and over the differences from the first setting with the same seed, which chance touches less."""
+    yield "| setting | seeds | validation | from the first | " + " | ".join(SETS) + " | loop (Set5) | cut, not fine-tuned |"
+    yield "| --- | --- | --- | --- | " + " | ".join("---" for _ in SETS) + " | --- | --- |"
+    settings = dict.fromkeys(setting for setting, _, _ in rows)
+    first = {seed: result["validation"] for setting, seed, result in rows if setting == next(iter(settings))}
+    for setting in settings:
         results = [result for name, _, result in rows if name == setting]
+        differences = [result["validation"] - first[seed] for name, seed, result in rows if name == setting and seed in first]
 
-        def over_seeds(values, digits):
+        def over_seeds(values, digits, sign=""):
             if None in values:
                 return ""
             spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            return f"{statistics.mean(values):.{digits}f}{spread}"
+            return f"{statistics.mean(values):{sign}.{digits}f}{spread}"
 
         cells = [setting, str(len(results)), over_seeds([result["validation"] for result in results], 3)]
+        cells += [over_seeds(differences, 3, "+") if len(differences) > 1 else ""]
         cells += [over_seeds([result["sets"][name][0] for result in results], 3) for name in SETS]
         cells += [over_seeds([result["sets"]["Set5"][1] for result in results], 1)]
         cells += [over_seeds([result["cut"] for result in results], 2)]
@@ -254,7 +260,8 @@ def main():
     parser.add_argument("--runs", type=pathlib.Path, required=True)
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("models/results"))
     parser.add_argument("--models", type=pathlib.Path, default=pathlib.Path("models"))
-    parser.add_argument("--model", default="x2")
+    parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path("models/results/x2-8-blocks.safetensors"),
+                        help="what is compressed")
     parser.add_argument("--ratio", default="0.5")
     parser.add_argument("--train-steps", default="1500")
     parser.add_argument("--finetune-steps", default="400")

@@ -8,6 +8,7 @@ Needs Pillow and NumPy. Benchmarks are folders SET/HR; what is measured once for
 model, and compared with itself; the worst 64x64 pixels are shown beside the truth and beside bicubic interpolation.
 """
 import argparse
+import csv
 import hashlib
 import json
 import pathlib
@@ -20,6 +21,19 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SETS = ["Set5", "Set14", "BSD100"]
 SIDE = 64
+# Why a model has the network it has; compressed ones are what is left of theirs.
+WHY = {
+    "x2": "16 features because a photograph of 24 megapixels has to be done in minutes without a graphics card; wider, "
+          "shallower networks learn faster at first (below), and whether they end higher has not been tried. It began with 8 "
+          "blocks and was given 8 more when it was trained on with larger patches; they are worth little by themselves: `x2-50` does "
+          "nearly without them.",
+    "x4": "8 features because the last level works at twice the input's resolution, where everything costs four times as much. "
+          "It began with 4 blocks a level and nearly stopped learning; 12 more at the input's resolution, where they are "
+          "cheapest, made it rise again. Short runs from random weights say nothing for depth (below): it is worth its time in "
+          "long ones only.",
+    "photo-x2": "That of `x2` as it was with 8 blocks, which it was trained from.",
+    "photo-x4": "That of `x4` as it was with 4 blocks a level, which it was trained from.",
+}
 
 
 def run(arguments):
@@ -71,6 +85,29 @@ def failure(options, name, scale, folder):
     return {"mean": mean, "sample": sample, "x": x, "y": y}
 
 
+def why(name, scale):
+    """Reasons, and what networks of other shapes come to in the same training time."""
+    if name not in WHY:
+        return
+    yield "## Why this network"
+    yield ""
+    yield WHY[name]
+    yield ""
+    if "photo" in name:
+        return
+    with open(ROOT / "models/results/architecture.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["setting"].startswith(f"x{scale},")]
+    seconds = rows[0]["made by"].split("--seconds ")[1].split()[0]
+    yield f"| from random weights, {seconds} s of training | validation | " + " | ".join(SETS) + " |"
+    yield "| --- | --- | --- | --- | --- |"
+    for row in rows:
+        yield f"| {row['setting'].split(', ', 1)[1]} | {float(row['validation']):.3f} | " \
+              + " | ".join(f"{float(row[part]):.2f}" for part in SETS) + " |"
+    yield ""
+    yield "[RESULTS.md](../RESULTS.md#where-the-compute-sits) has the rest."
+    yield ""
+
+
 def card(name, model, measures, failed):
     description = model["description"]
     architecture, training = description["architecture"], description["training"]
@@ -88,6 +125,7 @@ def card(name, model, measures, failed):
     yield f"| file | `{name}.safetensors`, {model['bytes']:,} bytes |"
     yield f"| licence | {description['licence']} |"
     yield ""
+    yield from why(name, architecture["scale"])
     yield "## Quality"
     yield ""
     yield "Means; PSNR and SSIM on Y (BT.601) of 8-bit pictures, " \
