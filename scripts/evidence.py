@@ -22,6 +22,9 @@ SETS = ["Set5", "Set14", "BSD100"]
 # The same for all rows of an experiment but for what is named.
 TRAIN = ["--scale", "2", "--batch", "8", "--patch", "32", "--lr", "8e-4", "--validate-every", "200"]
 COMPRESS = ["--validation-crop", "256"]
+# Scale -> features and blocks a level.
+SHAPES = {"2": [("16", "8"), ("16", "16"), ("24", "3"), ("12", "14")],
+          "4": [("8", "4,4"), ("8", "16,4"), ("8", "12,2"), ("12", "4,1")]}
 
 
 def experiments(options):
@@ -53,12 +56,11 @@ def experiments(options):
                                  ("L1 norm", "l1"), ("random", "random")]
         ],
         # Where the compute sits: features and blocks of each level, for equal training time instead of equal steps.
-        "architecture": [
-            (f"x{scale}, {feats} features, {'+'.join(blocks.split(','))} blocks", "timed",
+        **{f"architecture-x{scale}": [
+            (f"{feats} features, {'+'.join(blocks.split(','))} blocks", "timed",
              [*TRAIN[2:], "--scale", scale, "--n-feats", feats, "--n-blocks", blocks])
-            for scale, feats, blocks in [("2", "16", "8"), ("2", "24", "3"), ("2", "12", "14"),
-                                         ("4", "8", "4,4"), ("4", "8", "12,2"), ("4", "12", "4,1")]
-        ],
+            for feats, blocks in shapes
+        ] for scale, shapes in SHAPES.items()},
         # What attention averages over at test time, for the models that ship.
         "pooling": [
             (f"{model}, {pooling}", "pooling", [model, pooling])
@@ -132,10 +134,14 @@ def row(command, means, validation, curve=(), cut=None, macs=None):
 
 def made(options, command, flags, seed):
     """One row: the run and its measures."""
-    by, folder = made_by(options, command, flags), options.runs / slug(command, *named(flags), seed)
+    by = made_by(options, command, flags)
+    length = [f"{options.seconds:g}s"] if command == "timed" else []
+    folder = options.runs / slug(command, *named(flags), *length, seed)
     data = ["--data", *options.data, "--validation", options.validation, "--seed", seed, "--device", "cpu", "--json"]
     if command == "pooling":
         model, pooling = flags
+        # The file whose content the row names, not what the program holds.
+        model = options.models / f"{model}.safetensors"
         means = call([options.dualres, "evaluate", "--model", model, "--hr", options.validation, "--device", "cpu",
                       "--json", "--pooling", pooling])["mean"]
         return row(by, measured(options, model, "--pooling", pooling), means["psnr_y"])
@@ -177,7 +183,9 @@ def known(options, experiment):
     if curves.exists():
         with open(curves, newline="") as file:
             for line in csv.DictReader(file):
-                rows[line["setting"], int(line["seed"])]["curve"].append((int(line["step"]), float(line["psnr_y"])))
+                # Curves are written before the table.
+                if row_of_curve := rows.get((line["setting"], int(line["seed"]))):
+                    row_of_curve["curve"].append((int(line["step"]), float(line["psnr_y"])))
     return rows
 
 
@@ -192,6 +200,13 @@ def shown(value, digits=4):
 def write(options, experiment, rows):
     """All rows of an experiment as tables."""
     options.results.mkdir(parents=True, exist_ok=True)
+    # First the curves: a row without one would count as made.
+    curves = [(setting, seed, step, shown(psnr)) for setting, seed, result in rows for step, psnr in result["curve"]]
+    if curves:
+        with open(options.results / f"{experiment}-curves.csv", "w", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["setting", "seed", "step", "psnr_y"])
+            table.writerows(curves)
     with open(options.results / f"{experiment}.csv", "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
@@ -199,19 +214,15 @@ def write(options, experiment, rows):
             psnr, loops = zip(*(result["sets"][name] for name in SETS))
             table.writerow([setting, seed, shown(result["validation"]), shown(result["cut"]), shown(result["macs"]),
                             *map(shown, psnr), *(shown(loop, 3) for loop in loops), result["made by"]])
-    curves = [(setting, seed, step, shown(psnr)) for setting, seed, result in rows for step, psnr in result["curve"]]
-    if curves:
-        with open(options.results / f"{experiment}-curves.csv", "w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(["setting", "seed", "step", "psnr_y"])
-            table.writerows(curves)
 
 
 def report(options, experiment, rows):
     """A table of means over seeds with their standard deviation on the terminal, and plots."""
     for line in markdown(rows):
         print(line)
-    draw(options, experiment, any(result["curve"] for _, _, result in rows))
+    # The models differ by far more than what attention averages over makes of them: nothing to be seen.
+    if experiment != "pooling":
+        draw(options, experiment, any(result["curve"] for _, _, result in rows))
 
 
 def draw(options, experiment, has_curves):
@@ -263,9 +274,9 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path("models/results/x2-8-blocks.safetensors"),
                         help="what is compressed")
     parser.add_argument("--ratio", default="0.5")
-    parser.add_argument("--train-steps", default="1500")
-    parser.add_argument("--finetune-steps", default="400")
-    parser.add_argument("--seconds", type=float, default=240, help="training time of each row of `architecture`")
+    parser.add_argument("--train-steps", default="600")
+    parser.add_argument("--finetune-steps", default="150")
+    parser.add_argument("--seconds", type=float, default=200, help="training time of each row of `architecture-...`")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--experiments", nargs="+", help="all if not given")
     options = parser.parse_args()
@@ -281,7 +292,7 @@ def main():
     for seed in options.seeds:
         for experiment in chosen:
             # No chance in it, or too long to be done again.
-            if experiment in ("pooling", "architecture") and seed != options.seeds[0]:
+            if experiment in ("pooling", "architecture-x2", "architecture-x4") and seed != options.seeds[0]:
                 continue
             for setting, command, flags in every[experiment]:
                 by = expected[experiment][setting]

@@ -30,7 +30,11 @@ enum Told {
 }
 
 impl Run {
-    fn told(&self) -> Told {
+    /// Nothing if all was cancelled: the user knows.
+    fn told(&self) -> Option<Told> {
+        if self.done + self.failed == 0 {
+            return None;
+        }
         let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
         let new = self.done - self.done_before;
         let mut text = match (new, self.done_before) {
@@ -39,10 +43,10 @@ impl Run {
             (new, before) => format!("{} done, {before} done before", pictures(new)),
         };
         if self.failed == 0 {
-            return Told::Good(text + ".");
+            return Some(Told::Good(text + "."));
         }
         text += &format!(", {} failed: see the queue.", pictures(self.failed));
-        Told::Warning(text)
+        Some(Told::Warning(text))
     }
 }
 
@@ -192,6 +196,7 @@ impl Window {
                     item.state = State::Cancelled;
                 }
                 self.note_queue_change();
+                self.end_run_if_done();
             }
             Report::Trouble { what, reason } => {
                 match what {
@@ -224,8 +229,9 @@ impl Window {
         }
         self.runs = false;
         match self.run.told() {
-            Told::Good(text) => self.toasts.good(text),
-            Told::Warning(text) => self.toasts.warning(text),
+            Some(Told::Good(text)) => self.toasts.good(text),
+            Some(Told::Warning(text)) => self.toasts.warning(text),
+            None => {}
         }
     }
 
@@ -241,9 +247,7 @@ impl Window {
         }
         let Some(id) = self.queue.next_waiting() else {
             // The last result may still be on its way to the disk; what ends a run is told then.
-            if !self.queue.is_busy() {
-                self.runs = false;
-            }
+            self.end_run_if_done();
             return;
         };
         let choices = self.settings.choices.clone();
@@ -294,12 +298,16 @@ mod tests {
     #[test]
     fn the_end_of_a_run_tells_what_is_new() {
         let told = |done, done_before, failed| Run { done, done_before, failed }.told();
-        assert_eq!(told(2, 0, 0), Told::Good("2 pictures done.".into()));
-        assert_eq!(told(5, 4, 0), Told::Good("1 picture done, 4 done before.".into()));
-        assert_eq!(told(4, 4, 0), Told::Good("4 pictures done before, by the record in the folder of results.".into()));
+        assert_eq!(told(0, 0, 0), None);
+        assert_eq!(told(2, 0, 0), Some(Told::Good("2 pictures done.".into())));
+        assert_eq!(told(5, 4, 0), Some(Told::Good("1 picture done, 4 done before.".into())));
+        assert_eq!(
+            told(4, 4, 0),
+            Some(Told::Good("4 pictures done before, by the record in the folder of results.".into()))
+        );
         assert_eq!(
             told(3, 1, 1),
-            Told::Warning("2 pictures done, 1 done before, 1 picture failed: see the queue.".into())
+            Some(Told::Warning("2 pictures done, 1 done before, 1 picture failed: see the queue.".into()))
         );
     }
 }

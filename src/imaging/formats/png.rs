@@ -39,13 +39,12 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
         }
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
         let kind = &head[4..];
-        let wanted =
-            matches!(kind, b"pHYs" | b"iTXt" | b"zTXt" | b"tEXt" | b"eXIf" | b"gAMA" | b"cHRM" | b"cICP" | b"sRGB");
+        let wanted = matches!(
+            kind,
+            b"pHYs" | b"iTXt" | b"zTXt" | b"tEXt" | b"eXIf" | b"gAMA" | b"cHRM" | b"cICP" | b"sRGB" | b"acTL"
+        );
         if kind == b"IEND" {
             break;
-        }
-        if kind == b"acTL" && metadata.left_out.is_empty() {
-            metadata.left_out.push(animation::LEFT_OUT);
         }
         if !wanted || length > MOST {
             source.seek_relative(i64::from(length) + 4)?;
@@ -57,6 +56,10 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
         match kind {
             b"pHYs" => metadata.density = density(&content),
             b"eXIf" => metadata.exif = Some(content),
+            b"acTL" => {
+                let frames = content.first_chunk().map_or(1, |count| u32::from_be_bytes(*count));
+                metadata.left_out.extend((frames > 1).then_some(animation::LEFT_OUT));
+            }
             b"gAMA" | b"cHRM" | b"cICP" | b"sRGB" => description.note(kind, &content),
             _ => note_text(kind, &content, &mut metadata),
         }
