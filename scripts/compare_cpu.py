@@ -221,7 +221,7 @@ def check(args, work, model):
         run = lambda *words: subprocess.run([args.dualres, *words], check=True, capture_output=True)
         run("models", "export", model, "--format", "onnx", "--pooling", pooling, "-o", onnx)
         common = ["--model", model, "--device", "cpu", "--pooling", pooling]
-        run("upscale", work / "check.png", "-o", work / "checked.png", *common)
+        run("upscale", work / "check.png", "-o", work / "checked.png", "--overwrite", *common)
         x = numpy.asarray(picture, numpy.float32).transpose(2, 0, 1)[None]
         theirs = onnxruntime.InferenceSession(onnx).run(None, {"input": x})[0][0].transpose(1, 2, 0)
         ours = numpy.asarray(Image.open(work / "checked.png"), numpy.float32)
@@ -262,7 +262,7 @@ def main():
 
     pictures(args.work / "pictures")
     torch = has_torch(args)
-    for model in ["x2", "x4"]:
+    for model in ["x2-fast", "x4"]:
         check(args, args.work, model)
     # DRN-S with the weights of a single step: they do not change what a pass costs.
     small = args.work / "drn-s-x4"
@@ -274,7 +274,7 @@ def main():
     results = []
     works = [
         ("s", str(small / "best.safetensors"), "DRN-S x4", (96, 96), (4, 16, 30)),
-        ("x2", "x2", "model x2", (512, 512), (2, 16, 8)),
+        ("x2", "x2-fast", "model x2-fast", (512, 512), (2, 16, 8)),
         ("x4", "x4", "model x4", (512, 512), (4, 8, 4)),
     ]
     for key, model, title, size, (scale, feats, blocks) in works:

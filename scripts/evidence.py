@@ -271,7 +271,7 @@ def main():
     parser.add_argument("--runs", type=pathlib.Path, required=True)
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("models/results"))
     parser.add_argument("--models", type=pathlib.Path, default=pathlib.Path("models"))
-    parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path("models/results/x2-8-blocks.safetensors"),
+    parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path("models/x2-fast.safetensors"),
                         help="what is compressed")
     parser.add_argument("--ratio", default="0.5")
     parser.add_argument("--train-steps", default="600")

@@ -12,9 +12,10 @@ use crate::report::Misuse;
 
 /// Models that are part of the program, so that it works anywhere and offline.
 /// The first of a scale is the one that is taken where only the scale is asked for.
-const EMBEDDED: [(&str, &[u8]); 10] = [
+const EMBEDDED: [(&str, &[u8]); 11] = [
     ("x2", include_bytes!("../../models/x2.safetensors")),
     ("x4", include_bytes!("../../models/x4.safetensors")),
+    ("x2-fast", include_bytes!("../../models/x2-fast.safetensors")),
     ("x2-30", include_bytes!("../../models/x2-30.safetensors")),
     ("x2-50", include_bytes!("../../models/x2-50.safetensors")),
     ("x2-70", include_bytes!("../../models/x2-70.safetensors")),
