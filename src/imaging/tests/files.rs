@@ -340,6 +340,8 @@ fn formats_that_are_only_read_come_in() {
     assert_eq!((found.width(), found.height()), (2, 1));
     assert_eq!(found.rgb().map(|plane| plane.data[1] as u8), [9, 8, 7]);
     assert_eq!(found.metadata.left_out, ["the file is an animation; its first frame was read"]);
+    let error = decode(&gif[..30], "a.gif").unwrap_err();
+    assert!(matches!(error, ImagingError::Truncated { .. }), "{error}");
     // Without the second.
     let frame = (gif.len() - 20) / 2;
     gif.drain(19 + frame..19 + 2 * frame);
