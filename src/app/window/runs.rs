@@ -196,7 +196,6 @@ impl Window {
                     item.state = State::Cancelled;
                 }
                 self.note_queue_change();
-                self.end_run_if_done();
             }
             Report::Trouble { what, reason } => {
                 match what {
