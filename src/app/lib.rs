@@ -6,11 +6,13 @@
 pub mod batch;
 mod cli;
 mod commands;
+mod foreign;
 mod interrupt;
 pub mod library;
 pub mod naming;
 pub mod paths;
 mod report;
+mod samples;
 pub mod window;
 
 use std::process::ExitCode;

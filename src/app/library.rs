@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use burn::tensor::Device;
-use dualres_compression::{REPORT_FILE, RESULT_FILE};
+use dualres_compression::{Layers, MAC_INPUT, REPORT_FILE, RESULT_FILE};
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, Model, import};
+use dualres_network::{Description, Model, import::ImportOptions};
 
-use crate::report::Misuse;
+use crate::{foreign, report::Misuse};
 
 /// Models that are part of the program, so that it works anywhere and offline.
 /// The first of a scale is the one that is taken where only the scale is asked for.
@@ -45,6 +45,12 @@ pub struct Entry {
     pub bytes: u64,
     /// Whether it has the dual models that prove its results.
     pub has_duals: bool,
+    /// Its layers that can be made narrower.
+    pub layers: Layers,
+    /// Parameters of its network.
+    pub parameters: u64,
+    /// Multiply-accumulates for an input of [`MAC_INPUT`] squared.
+    pub macs: u64,
 }
 
 impl Entry {
@@ -54,9 +60,12 @@ impl Entry {
     }
 
     fn new(name: String, bytes: &[u8], shown: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
-        let model = Model::from_bytes(bytes, shown, &Device::flex())?;
-        let has_duals = !model.duals.is_empty();
-        Ok(Self { name, description: model.description, file, bytes: bytes.len() as u64, has_duals })
+        let description = Model::describe(bytes, shown)?;
+        let has_duals = !description.duals.is_empty();
+        let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
+        let (parameters, macs) = (cost.parameters(), cost.macs());
+        let layers = Layers::described(&description);
+        Ok(Self { name, description, file, bytes: bytes.len() as u64, has_duals, layers, parameters, macs })
     }
 }
 
@@ -146,7 +155,7 @@ impl Library {
             (None, None) => EMBEDDED[0].0.to_owned(),
             (None, Some(scale)) => {
                 let entries = self.entries()?.0;
-                let found = entries.iter().find(|e| e.file.is_none() && e.description.architecture.scale == scale);
+                let found = entries.iter().find(|e| e.file.is_none() && e.description.scale() == scale);
                 let names = || EMBEDDED.map(|(name, _)| name).join(", ");
                 found
                     .ok_or_else(|| {
@@ -157,13 +166,22 @@ impl Library {
             }
         };
         let model = self.load(&name)?;
-        let found = model.description.architecture.scale;
+        let found = model.description.scale();
         match scale {
             Some(scale) if scale != found => {
                 Err(Misuse(format!("the model {name} enlarges {found} times, not {scale} times")).into())
             }
             _ => Ok(model),
         }
+    }
+
+    /// The first model inside the program that enlarges `scale` times and has dual models, with its name.
+    pub(crate) fn dual_of(&self, scale: usize) -> Option<anyhow::Result<(&'static str, Model)>> {
+        EMBEDDED.iter().find_map(|(name, bytes)| {
+            let description = Model::describe(bytes, name).ok()?;
+            (description.scale() == scale && !description.duals.is_empty())
+                .then(|| Ok((*name, Model::from_bytes(bytes, name, &Device::flex())?)))
+        })
     }
 
     /// Scales of the models inside the program, each once, the smallest first.
@@ -173,34 +191,24 @@ impl Library {
     pub fn scales(&self) -> anyhow::Result<Vec<usize>> {
         let entries = self.entries()?.0;
         let inside = entries.iter().filter(|entry| entry.file.is_none());
-        let scales: std::collections::BTreeSet<_> = inside.map(|entry| entry.description.architecture.scale).collect();
+        let scales: std::collections::BTreeSet<_> = inside.map(|entry| entry.description.scale()).collect();
         Ok(scales.into_iter().collect())
     }
 
-    /// Takes a model file or an official checkpoint into the library and returns its name there. A checkpoint's dual
-    /// models are found beside it under the published name.
+    /// Takes a model file, or a network of others ([`crate::foreign`]), into the library and returns its name there.
     ///
     /// # Errors
     /// If the file is no model, or the library's folder cannot be written.
-    pub fn import(&self, path: &Path) -> anyhow::Result<String> {
-        let is_checkpoint =
-            path.extension().is_some_and(|e| ["pt", "pth"].iter().any(|known| e.eq_ignore_ascii_case(known)));
-        let model = if is_checkpoint {
-            let beside = path.with_file_name(format!("{}_dual_model.pt", stem(path)));
-            let duals = beside.exists().then_some(beside.as_path());
-            import::read_checkpoints(path, duals, &Device::flex())?
-        } else {
-            Model::read(path, &Device::flex())?
-        };
-        let wanted = if is_checkpoint { stem(path) } else { model.description.name.clone() };
+    pub fn import(&self, path: &Path) -> anyhow::Result<(String, Vec<String>)> {
+        let (model, notes) = foreign::read(self, path, &ImportOptions::default())?;
         let wanted: String =
-            wanted.chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' }).collect();
+            model.description.name.chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' }).collect();
         let wanted = if wanted.trim().is_empty() { "model".to_owned() } else { wanted };
         let bytes = model.to_bytes();
         // The same network once more is not another network.
         let same = |path: &PathBuf| std::fs::read(path).is_ok_and(|there| there == bytes);
         if let Some(there) = self.files().into_iter().find(|path| same(path)) {
-            return Ok(stem(&there));
+            return Ok((stem(&there), notes));
         }
         let taken = |name: &str| {
             EMBEDDED.iter().any(|(known, _)| *known == name) || self.files().iter().any(|path| stem(path) == name)
@@ -214,7 +222,7 @@ impl Library {
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the folder of models {}", self.folder.display()))?;
         write_atomically(&self.folder.join(format!("{name}.safetensors")), &bytes)?;
-        Ok(name)
+        Ok((name, notes))
     }
 
     /// Takes the network of a finished compression run into the library, with its report beside it, and returns its name
@@ -226,7 +234,7 @@ impl Library {
         let (result, report) = (run.join(RESULT_FILE), run.join(REPORT_FILE));
         let report = std::fs::read(&report)
             .with_context(|| format!("the run is not finished: cannot read {}", report.display()))?;
-        let name = self.import(&result)?;
+        let (name, _) = self.import(&result)?;
         write_atomically(&self.report_of(&name), &report)?;
         Ok(name)
     }

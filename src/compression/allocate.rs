@@ -1,50 +1,105 @@
 //! Sharing a budget of multiply-accumulates among units: a knapsack with one choice a unit.
 
-use dualres_network::{Architecture, cost};
+use crate::{CompressionError, Result, layers::Layers};
 
-use crate::{CompressionError, Result, report::MAC_INPUT};
-
-/// What widths cost; linear in each width.
+/// What widths cost. Exact for whole widths; for the knapsack, linear in each width, which it is where no layer lies between
+/// two that are pruned.
 #[derive(Clone, Debug)]
 pub(crate) struct Costs {
+    layers: Option<Layers>,
     /// Multiply-accumulates that no width changes.
     fixed: f64,
-    /// Multiply-accumulates of one channel of each unit.
+    /// Multiply-accumulates of one channel of each layer.
     pub(crate) of_channel: Vec<f64>,
     /// Those of the whole network.
     pub(crate) total: f64,
 }
 
 impl Costs {
-    pub(crate) fn of(architecture: &Architecture) -> Self {
-        let total = cost::count(architecture, MAC_INPUT, MAC_INPUT).macs() as f64;
-        let of_channel: Vec<f64> = (0..architecture.widths.len())
-            .map(|unit| cost::of_channel(architecture, unit, MAC_INPUT, MAC_INPUT).1 as f64)
+    pub(crate) fn of(layers: &Layers) -> Self {
+        let full: Vec<f64> = layers.widths.iter().map(|&width| width as f64).collect();
+        let (total, _) = layers.cost_of(&full);
+        let ones = vec![1.0; full.len()];
+        let (least, _) = layers.cost_of(&ones);
+        let marginal: Vec<f64> = (0..full.len())
+            .map(|layer| {
+                let mut narrower = full.clone();
+                narrower[layer] -= 1.0;
+                total - layers.cost_of(&narrower).0
+            })
             .collect();
-        let variable: f64 = of_channel.iter().zip(&architecture.widths).map(|(cost, &width)| cost * width as f64).sum();
-        Self { fixed: total - variable, of_channel, total }
+        // Where layers share a convolution the savings of both are no sum: brought to the cost of the narrowest network.
+        let saved: f64 = marginal.iter().zip(&full).map(|(cost, width)| cost * (width - 1.0)).sum();
+        let factor = if saved > 0.0 { (total - least) / saved } else { 1.0 };
+        let of_channel: Vec<f64> = marginal.into_iter().map(|cost| cost * factor).collect();
+        let variable: f64 = of_channel.iter().zip(&full).map(|(cost, width)| cost * width).sum();
+        Self { layers: Some(layers.clone()), fixed: total - variable, of_channel, total }
     }
 
-    /// Multiply-accumulates of a network with `widths`, which may be expectations, as a share of the original's.
+    /// Multiply-accumulates of a network with expected `widths` as a share of the original's.
     pub(crate) fn share_of(&self, widths: impl IntoIterator<Item = f64>) -> f64 {
         let variable: f64 = widths.into_iter().zip(&self.of_channel).map(|(width, cost)| width * cost).sum();
         (self.fixed + variable) / self.total
     }
 
+    /// The same of whole widths, exact.
     pub(crate) fn share(&self, widths: &[usize]) -> f64 {
+        match &self.layers {
+            Some(layers) => layers.cost(widths).0 / self.total,
+            None => self.linear(widths),
+        }
+    }
+
+    fn linear(&self, widths: &[usize]) -> f64 {
         self.share_of(widths.iter().map(|&width| width as f64))
     }
+}
+
+/// How often the budget of the linear costs is brought nearer to that of the exact ones.
+const ROUNDS: usize = 10;
+
+/// For each layer one of its `candidates` (ascending), so that the sum of `penalties` is least among all choices whose
+/// multiply-accumulates are at most `share` of the original's, up to a rounding of 1/4096 a layer.
+///
+/// # Errors
+/// If the narrowest candidates are too much already.
+pub(crate) fn allocate(
+    costs: &Costs,
+    candidates: &[Vec<usize>],
+    penalties: &[Vec<f64>],
+    share: f64,
+) -> Result<Vec<usize>> {
+    let narrowest: Vec<usize> = candidates.iter().map(|of| of[0]).collect();
+    let least = costs.share(&narrowest);
+    if least > share + 1e-12 {
+        return Err(CompressionError::Budget { wanted: share, least });
+    }
+    let mut best = narrowest;
+    // Linear costs say too much of a network between the whole and the narrowest: the budget they are given is raised for as
+    // long as the network stays within its own.
+    let (mut low, mut high) = (share, 1.0);
+    for round in 0..ROUNDS {
+        let tried = if round == 0 { share } else { (low + high) / 2.0 };
+        let found = allocate_linear(costs, candidates, penalties, tried);
+        match found {
+            Ok(found) if costs.share(&found) <= share + 1e-12 => {
+                let used = costs.share(&found);
+                best = found;
+                low = tried;
+                if share - used < 2e-3 && round > 0 || round == 0 && (costs.linear(&best) - used).abs() < 1e-9 {
+                    break;
+                }
+            }
+            _ => high = tried,
+        }
+    }
+    Ok(best)
 }
 
 /// Steps that the budget is counted in.
 const STEPS: usize = 4096;
 
-/// For each unit one of its `candidates` (ascending), so that the sum of `penalties` is least among all choices whose
-/// multiply-accumulates are at most `share` of the original's, up to a rounding of 1/4096 a unit.
-///
-/// # Errors
-/// If the narrowest candidates are too much already.
-pub(crate) fn allocate(
+fn allocate_linear(
     costs: &Costs,
     candidates: &[Vec<usize>],
     penalties: &[Vec<f64>],
@@ -58,10 +113,10 @@ pub(crate) fn allocate(
         // Among equals the widest.
         (0..penalties.len()).rev().min_by(|&a, &b| penalties[a].total_cmp(&penalties[b])).unwrap_or_default()
     });
-    if costs.share(&best_alone) <= share {
+    if costs.linear(&best_alone) <= share {
         return Ok(best_alone);
     }
-    let least = costs.share(&widths(&|_| 0));
+    let least = costs.linear(&widths(&|_| 0));
     if least > share {
         return Err(CompressionError::Budget { wanted: share, least });
     }
@@ -103,14 +158,18 @@ pub(crate) fn allocate(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use dualres_network::Preset;
+    use dualres_network::{Architecture, Description, Preset};
 
     use super::*;
+
+    fn layers(architecture: &Architecture) -> Layers {
+        Layers::described(&Description::drn("t", architecture).unwrap())
+    }
 
     /// Against trying every choice.
     #[test]
     fn the_best_affordable_choice_is_found() {
-        let costs = Costs { fixed: 5.0, of_channel: vec![1.0, 3.0, 2.0], total: 5.0 + 8.0 + 24.0 + 16.0 };
+        let costs = Costs { layers: None, fixed: 5.0, of_channel: vec![1.0, 3.0, 2.0], total: 5.0 + 8.0 + 24.0 + 16.0 };
         let candidates = vec![vec![2, 4, 8]; 3];
         let penalties = vec![vec![9.0, 4.03, 0.0], vec![5.0, 1.0, 0.0], vec![3.1, 2.9, 0.0]];
         for percent in 33..=100 {
@@ -139,7 +198,7 @@ mod tests {
         for preset in [Preset::T, Preset::S, Preset::L] {
             for scale in [2, 4, 8] {
                 let full = Architecture::preset(preset, scale).unwrap();
-                let least = Costs::of(&full).share(&vec![1; full.widths.len()]);
+                let least = Costs::of(&layers(&full)).share(&vec![1; full.widths.len()]);
                 assert!(least <= 0.1, "{preset:?} x{scale}: {least}");
             }
         }
@@ -148,9 +207,11 @@ mod tests {
     #[test]
     fn costs_are_those_of_the_counter() {
         let full = Architecture::new(4, 8, 2).unwrap();
-        let costs = Costs::of(&full);
+        let costs = Costs::of(&layers(&full));
         let widths: Vec<usize> = full.widths.iter().enumerate().map(|(unit, width)| width - unit % 5).collect();
-        let (expected, _) = crate::report::Kept::of(&full).shares(&widths);
+        let macs = |architecture: &Architecture| architecture.graph().unwrap().cost(96, 96).macs() as f64;
+        let expected = macs(&full.with_widths(widths.clone()).unwrap()) / macs(&full);
         assert!((costs.share(&widths) - expected).abs() < 1e-12);
+        assert!((costs.linear(&widths) - expected).abs() < 1e-12, "linear in each width");
     }
 }

@@ -1,8 +1,6 @@
 //! Widths that a search may choose from, and widths without a search.
 
-use dualres_network::Architecture;
-
-use crate::{CompressionError, Result, allocate::Costs};
+use crate::{CompressionError, Result, allocate::Costs, layers::Layers};
 
 /// Shares of the budgeted width that the published search tries.
 const SHARES: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
@@ -40,11 +38,11 @@ const LEAST_SHARE: f64 = 0.75;
 /// would leave, up to the full width. What the loss says before fine-tuning would starve some units of nearly all
 /// channels, and those cannot learn in it: on the model x2 at ratio 0.7 a search from 4 channels up ended 0.3 dB below
 /// the even cut. Narrower units are candidates only of budgets that cannot be met without them.
-pub(crate) fn budget_candidates(architecture: &Architecture, ratio: f64) -> Vec<Vec<usize>> {
-    let costs = Costs::of(architecture);
+pub(crate) fn budget_candidates(layers: &Layers, ratio: f64) -> Vec<Vec<usize>> {
+    let costs = Costs::of(layers);
     let from = |least: &dyn Fn(usize) -> usize| -> Vec<Vec<usize>> {
         let of = |&full: &usize| profile_widths(full).into_iter().filter(|&width| width >= least(full)).collect();
-        architecture.widths.iter().map(of).collect()
+        layers.widths.iter().map(of).collect()
     };
     let least =
         |full: usize| ((full as f64 * (1.0 - ratio) * LEAST_SHARE / 4.0).round() as usize * 4).clamp(full.min(4), full);
@@ -54,33 +52,37 @@ pub(crate) fn budget_candidates(architecture: &Architecture, ratio: f64) -> Vec<
 }
 
 /// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.
-pub fn uniform_widths(architecture: &Architecture, ratio: f64) -> Vec<usize> {
+pub fn uniform_widths(layers: &Layers, ratio: f64) -> Vec<usize> {
     let kept = |&width: &usize| (((1.0 - ratio) * width as f64 - 1e-9).ceil() as usize).clamp(1, width);
-    architecture.widths.iter().map(kept).collect()
+    layers.widths.iter().map(kept).collect()
 }
 
 /// The same share of every unit, the largest whose multiply-accumulates stay within `1 - ratio` of the network's.
 ///
 /// # Errors
 /// If one channel a unit is too much already.
-pub(crate) fn uniform_within(architecture: &Architecture, ratio: f64) -> Result<Vec<usize>> {
-    let costs = Costs::of(architecture);
-    let least = costs.share(&vec![1; architecture.widths.len()]);
+pub(crate) fn uniform_within(layers: &Layers, ratio: f64) -> Result<Vec<usize>> {
+    let costs = Costs::of(layers);
+    let least = costs.share(&vec![1; layers.widths.len()]);
     if least > 1.0 - ratio {
         return Err(CompressionError::Budget { wanted: 1.0 - ratio, least });
     }
     // Shares in thousandths: fine enough for 160 channels.
-    let within = (0..1000).map(|share| uniform_widths(architecture, f64::from(share) / 1000.0));
+    let within = (0..1000).map(|share| uniform_widths(layers, f64::from(share) / 1000.0));
     let found = within.into_iter().find(|widths| costs.share(widths) <= 1.0 - ratio);
-    Ok(found.unwrap_or_else(|| vec![1; architecture.widths.len()]))
+    Ok(found.unwrap_or_else(|| vec![1; layers.widths.len()]))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use dualres_network::{Preset, cost};
+    use dualres_network::{Architecture, Description, Preset};
 
     use super::*;
+
+    fn layers(layers: &Architecture) -> Layers {
+        Layers::described(&Description::drn("t", architecture).unwrap())
+    }
 
     /// The table of section 4.2, duplicates merged.
     #[test]
@@ -111,8 +113,8 @@ mod tests {
             (8, 0.7, 1_722_596, 62.46),
         ] {
             let full = Architecture::preset(Preset::S, scale).unwrap();
-            let cut = full.with_widths(uniform_widths(&full, ratio)).unwrap();
-            let cost = cost::count(&cut, 96, 96);
+            let cut = full.with_widths(uniform_widths(&layers(&full), ratio)).unwrap();
+            let cost = cut.graph().unwrap().cost(96, 96);
             assert_eq!(cost.parameters(), parameters - 24, "x{scale} at {ratio}");
             // The published figures count the mean shifts: 12 MACs a pixel, at input size once and for every picture.
             assert!((cost.macs() as f64 / 1e9 - giga_macs).abs() < 0.02, "x{scale} at {ratio}: {}", cost.macs());
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_uniform_network_uses_its_budget_and_not_more() {
-        let full = Architecture::preset(Preset::T, 2).unwrap();
+        let full = layers(&Architecture::preset(Preset::T, 2).unwrap());
         for ratio in [0.3, 0.5, 0.7, 0.9] {
             let share = Costs::of(&full).share(&uniform_within(&full, ratio).unwrap());
             assert!(share <= 1.0 - ratio && share > 1.0 - ratio - 0.06, "{ratio}: {share}");

@@ -141,6 +141,9 @@ pub struct CompressConfig {
     pub seed: u64,
     /// Widths that were decided elsewhere, in place of the search.
     pub widths: Option<Vec<usize>>,
+    /// Whether streams that run along the network are pruned as well, which the paper leaves alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streams: bool,
     /// File of the sensitivity profile, measured if it is not there; within the run folder if not given. Runs of one
     /// network may share it.
     pub profile_file: Option<PathBuf>,
@@ -169,6 +172,7 @@ impl CompressConfig {
             validation_crop: None,
             seed: 1,
             widths: None,
+            streams: false,
             profile_file: None,
             profile: ProfileConfig { batches: 4, batch: 8, patch: 32 },
             search: SearchConfig {

@@ -42,11 +42,11 @@ impl Data {
     ///
     /// # Errors
     /// If folders cannot be read or there are too few pictures to divide.
-    pub(crate) fn open(config: &CompressConfig, scale: usize, broken: &[(PathBuf, String)]) -> Result<Self> {
+    pub(crate) fn open(config: &CompressConfig, scales: &[usize], broken: &[(PathBuf, String)]) -> Result<Self> {
         let patches = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
         let patch = patches.into_iter().max().unwrap_or_default();
         let scan = |sources: &[PathBuf]| -> Result<(PictureSet, Vec<(PathBuf, String)>)> {
-            let set = PictureSet::scan(sources, scale, patch)?;
+            let set = PictureSet::scan(sources, scales, patch)?;
             let skipped = set.skipped().to_vec();
             let paths = set.paths();
             let whole = set.part(|index| !broken.iter().any(|(path, _)| *path == paths[index]));

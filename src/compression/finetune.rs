@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, path::Path};
 
-use dualres_network::{Architecture, device::ComputeDevice};
+use dualres_network::{Blueprint, Model, device::ComputeDevice};
 use dualres_training::{BEST_FILE, LAST_FILE, TrainConfig, TrainEvent, train};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// Trains, or goes on. Returns whether it came to its end.
 pub(crate) fn finetune(
     config: &CompressConfig,
-    architecture: &Architecture,
+    small: &Model,
     (kept_macs, kept_parameters): (f64, f64),
     data: &Data,
     device: &ComputeDevice,
@@ -37,7 +37,7 @@ pub(crate) fn finetune(
         validate_every: settings.validate_every,
         init: Some(folder.join(CUT_FILE)),
         distillation: settings.distillation.clone(),
-        ..TrainConfig::new(&config.name, architecture.clone())
+        ..TrainConfig::new(&config.name, Blueprint::of(small))
     };
     let events = folder.join(EVENTS_FILE);
     let mut curve: Option<(EventLog, Meter)> = None;

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use dualres_network::{Description, Model};
 
 use crate::{
-    CompressConfig, Report, Result, Row, Stage,
+    CompressConfig, Layers, Report, Result, Row, Stage,
     events::read_rows,
     files::{CONFIG_FILE, CUT_REPORT_FILE, EVENTS_FILE, ORIGINAL_FILE, REPORT_FILE, load_json},
     run::{Begun, decided_widths},
@@ -32,6 +32,8 @@ pub struct History {
     pub config: CompressConfig,
     /// The network that is compressed.
     pub original: Description,
+    /// Its prunable layers.
+    pub layers: Layers,
     /// The curves.
     pub rows: Vec<Row>,
     /// How likely each width is, at the last save of the search.
@@ -57,7 +59,8 @@ impl History {
         let Some(Begun { config, .. }) = load_json::<Begun>(&folder.join(CONFIG_FILE))? else { return Ok(None) };
         let original = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?.description;
         let rows = read_rows(&folder.join(EVENTS_FILE))?;
-        let alpha = search::read_alpha(folder, &config, &original.architecture)?;
+        let layers = Layers::of(&original.network, config.streams);
+        let alpha = search::read_alpha(folder, &config, &layers)?;
         let Choice { kept, scores } = selection::read_choice(folder)?;
         Ok(Some(Self {
             folder: folder.to_owned(),
@@ -66,6 +69,7 @@ impl History {
             report: load_json(&folder.join(REPORT_FILE))?,
             config,
             original,
+            layers,
             rows,
             alpha,
             kept,
@@ -81,7 +85,7 @@ impl History {
         let reached = self.rows.last().map_or(Stage::Profile, |row| row.stage);
         let next = match () {
             () if self.is_cut => Stage::Finetune,
-            () if self.kept.len() == self.original.architecture.widths.len() => Stage::Cut,
+            () if self.kept.len() == self.layers.len() => Stage::Cut,
             () if self.widths.is_some() => Stage::Select,
             () => reached,
         };

@@ -19,6 +19,7 @@ mod events;
 mod files;
 mod finetune;
 mod history;
+mod layers;
 mod mixture;
 mod objective;
 mod parameters;
@@ -39,6 +40,7 @@ pub use files::{
     SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE, remove_run,
 };
 pub use history::{Alpha, History};
+pub use layers::Layers;
 pub use objective::Losses;
 pub use profile::{Constraints, Estimate, Profile, UnitProfile};
 pub use report::{MAC_INPUT, Report, WidthRow};

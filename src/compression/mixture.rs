@@ -4,12 +4,15 @@
 //! A convolution is linear, so that the mixture of all candidates with probabilities `pi = softmax(alpha)` is one
 //! convolution whose input channel j is scaled by `m_j = sum_i pi_i [rank(j) < c_i]` (section 4.2).
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
-use dualres_network::{Architecture, Model};
+use dualres_network::{Model, graph::Member};
 
 use crate::{
+    layers::{Layers, weight_name},
     objective::values,
-    parameters::{Named, collect, replaced},
+    parameters::{self, Named, replaced},
 };
 
 /// Candidate widths of all units, and where their alphas lie in one vector.
@@ -17,14 +20,14 @@ use crate::{
 pub(crate) struct SearchSpace {
     /// Candidate widths of each unit, ascending.
     pub(crate) candidates: Vec<Vec<usize>>,
-    /// Names of the consumers' kernels.
-    kernels: Vec<String>,
+    /// Channels of each layer in the network, and its consumers.
+    consumers: Vec<(usize, Vec<Member>)>,
 }
 
 impl SearchSpace {
-    pub(crate) fn new(architecture: &Architecture, candidates: Vec<Vec<usize>>) -> Self {
-        let name = |unit| format!("{}.weight", architecture.unit_layers(unit).consumer);
-        Self { kernels: (0..candidates.len()).map(name).collect(), candidates }
+    pub(crate) fn new(layers: &Layers, candidates: Vec<Vec<usize>>) -> Self {
+        let consumers = layers.groups.iter().map(|group| (group.width, group.consumers.clone())).collect();
+        Self { consumers, candidates }
     }
 
     /// Alphas that are certain of one candidate a unit.
@@ -62,19 +65,44 @@ impl SearchSpace {
     /// The super-network: `model` with the kernels of all consumers scaled. Gradients flow to `alpha` and to the
     /// model's own kernels, if these record them.
     pub(crate) fn mixed(&self, model: &Model, alpha: &Tensor<1>) -> Model {
-        let scaled = |kernels: Named| {
-            let mut mixed = Named::default();
-            for ((name, start), widths) in self.kernels.iter().zip(self.starts()).zip(&self.candidates) {
-                let kernel = &kernels.kernels[name];
-                let pi = softmax(alpha.clone().narrow(0, start, widths.len()).reshape([1, widths.len()]), 1);
-                let members = members(&ranks(kernel), widths, &kernel.device());
-                let channels = kernel.dims()[1];
-                let scale = pi.matmul(members).reshape([1, channels, 1, 1]);
-                mixed.kernels.insert(name.clone(), kernel.clone() * scale);
+        let mut mixed = Named::new();
+        // A convolution may consume several layers: each scales its own columns.
+        let mut scales: BTreeMap<String, Tensor<4>> = BTreeMap::new();
+        for (((width, consumers), start), widths) in self.consumers.iter().zip(self.starts()).zip(&self.candidates) {
+            let width = *width;
+            let mut norms = vec![0.0_f32; width];
+            for member in consumers {
+                let part = parameters::kernel(model, &member.layer).narrow(1, member.offset, width);
+                norms.iter_mut().zip(channel_norms(&part)).for_each(|(sum, norm)| *sum += norm);
             }
-            mixed
-        };
-        replaced(model, &scaled(collect(model, |name| self.kernels.iter().any(|kernel| kernel == name))))
+            let pi = softmax(alpha.clone().narrow(0, start, widths.len()).reshape([1, widths.len()]), 1);
+            let members = members(&ranks_of(&norms), widths, &alpha.device());
+            let scale = pi.matmul(members).reshape([1, width, 1, 1]);
+            for member in consumers {
+                let kernel = parameters::kernel(model, &member.layer);
+                let inputs = kernel.dims()[1];
+                let ones = |count: usize| Tensor::<4>::ones([1, count, 1, 1], &kernel.device());
+                let mut columns = Vec::new();
+                if member.offset > 0 {
+                    columns.push(ones(member.offset));
+                }
+                columns.push(scale.clone());
+                if inputs > member.offset + width {
+                    columns.push(ones(inputs - member.offset - width));
+                }
+                let own = if columns.len() == 1 { columns.swap_remove(0) } else { Tensor::cat(columns, 1) };
+                let name = weight_name(member);
+                let all = match scales.remove(&name) {
+                    Some(others) => others * own,
+                    None => own,
+                };
+                scales.insert(name.clone(), all.clone());
+                let scaled = kernel * all;
+                let count: usize = scaled.dims().iter().product();
+                mixed.insert(name, scaled.reshape([count]));
+            }
+        }
+        replaced(model, &mixed)
     }
 }
 
@@ -104,8 +132,8 @@ pub(crate) fn channel_norms(kernel: &Tensor<4>) -> Vec<f32> {
 }
 
 /// The rank of each input channel by its norm, largest first; equal norms by position.
-fn ranks(kernel: &Tensor<4>) -> Vec<usize> {
-    let order = descending(&channel_norms(kernel));
+fn ranks_of(norms: &[f32]) -> Vec<usize> {
+    let order = descending(norms);
     let mut ranks = vec![0; order.len()];
     order.into_iter().enumerate().for_each(|(rank, channel)| ranks[channel] = rank);
     ranks
@@ -128,7 +156,7 @@ fn members(ranks: &[usize], widths: &[usize], device: &Device) -> Tensor<2> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use dualres_network::{Description, Pooling};
+    use dualres_network::{Architecture, Description, Pooling};
 
     use super::*;
     use crate::surgery::masked;
@@ -139,34 +167,32 @@ mod tests {
     fn the_mixture_equals_explicit_branches() {
         let device = Device::flex();
         let architecture = Architecture::new(4, 8, 2).unwrap();
-        let model = Model::init(Description::new("t", architecture.clone()), 3, &device).unwrap();
+        let model = Model::init(Description::drn("t", &architecture).unwrap(), 3, &device).unwrap();
+        let layers = Layers::described(&model.description);
         let x: Tensor<4> = Tensor::random([1, 3, 12, 10], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
         for unit in [0, 1, 3, 4, 7] {
             let mut candidates: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| vec![width]).collect();
             let width = architecture.widths[unit];
             candidates[unit] = vec![width / 4, width / 2, width];
-            let space = SearchSpace::new(&architecture, candidates.clone());
+            let space = SearchSpace::new(&layers, candidates.clone());
             let mut alpha = vec![0.0_f32; space.len()];
             alpha[unit..unit + 3].copy_from_slice(&[0.3, -0.4, 0.9]);
             let probabilities = space.probabilities(&alpha);
             let mixed = space.mixed(&model, &Tensor::from_data(alpha.as_slice(), &device));
 
+            let consumer = layers.groups[unit].consumers[0].clone();
             let output = |model: &Model| {
-                let mut pass = model.primal.enter(x.clone(), Pooling::Global);
-                let mut output = None;
-                for index in 0..=unit {
-                    pass = model.primal.pass_unit(pass, index, Some(&mut |_, y| output = Some(y.clone())));
-                }
-                output.unwrap()
+                let pass = model.primal.start(x.clone(), Pooling::Global);
+                let pass = model.primal.advance(pass, consumer.node + 1, &[consumer.node]);
+                pass.value(consumer.node).unwrap().clone()
             };
-            let kernel = &collect(&model, |_| true).kernels[&space.kernels[unit]];
-            let order = descending(&channel_norms(kernel));
+            let order = descending(&channel_norms(&parameters::kernel(&model, &consumer.layer)));
             let mut expected: Option<Tensor<4>> = None;
             for (candidate, &width) in candidates[unit].iter().enumerate() {
                 let mut kept: Vec<Vec<usize>> = architecture.widths.iter().map(|&w| (0..w).collect()).collect();
                 kept[unit] = order[..width].to_vec();
                 kept[unit].sort_unstable();
-                let branch = output(&masked(&model, &kept, &device).unwrap()) * probabilities[unit][candidate];
+                let branch = output(&masked(&model, &layers, &kept, &device).unwrap()) * probabilities[unit][candidate];
                 expected = Some(match expected {
                     Some(sum) => sum + branch,
                     None => branch,

@@ -45,7 +45,7 @@ pub(crate) fn read(loss: &DualRegressionLoss) -> Losses {
 /// dual terms are measured even where `lambda` is 0.
 pub(crate) fn measure(pictures: &[Tensor<4>], targets: &[Tensor<4>], model: &Model, lambda: f64) -> (Losses, f64) {
     // The weight 1 makes the terms be computed; they are weighted here.
-    let measured = read(&dual_regression_loss(pictures, targets, &model.duals, 1.0));
+    let measured = read(&dual_regression_loss(pictures, targets, model, 1.0));
     let psnr = match (pictures.last(), targets.last()) {
         (Some(picture), Some(target)) => psnr_y(picture, target),
         _ => f64::NAN,

@@ -1,9 +1,8 @@
 //! What came of a compression.
 
-use dualres_network::{Architecture, cost};
 use serde::{Deserialize, Serialize};
 
-use crate::{Losses, Method, Mode};
+use crate::{Losses, Method, Mode, layers::Layers};
 
 /// Side of the low-resolution input that multiply-accumulates are counted for, as in the publications.
 pub const MAC_INPUT: usize = 96;
@@ -95,31 +94,25 @@ pub struct Report {
 /// Shares of a network that widths keep.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    architecture: Architecture,
+    layers: Layers,
     macs: f64,
     parameters: f64,
 }
 
 impl Kept {
-    pub(crate) fn of(architecture: &Architecture) -> Self {
-        let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
-        let (macs, parameters) = (cost.macs() as f64, cost.parameters() as f64);
-        Self { architecture: architecture.clone(), macs, parameters }
+    pub(crate) fn of(layers: &Layers) -> Self {
+        let (macs, parameters) = layers.cost(&layers.widths);
+        Self { layers: layers.clone(), macs, parameters }
     }
 
     /// Shares of multiply-accumulates and parameters.
     pub(crate) fn shares(&self, widths: &[usize]) -> (f64, f64) {
-        let changed = Architecture { widths: widths.to_vec(), ..self.architecture.clone() };
-        let cost = cost::count(&changed, MAC_INPUT, MAC_INPUT);
-        (cost.macs() as f64 / self.macs, cost.parameters() as f64 / self.parameters)
+        let (macs, parameters) = self.layers.cost(widths);
+        (macs / self.macs, parameters / self.parameters)
     }
 }
 
-pub(crate) fn width_table(before: &Architecture, after: &Architecture) -> Vec<WidthRow> {
-    let row = |(unit, (&width, &full)): (usize, (&usize, &usize))| WidthRow {
-        unit: before.unit_kind(unit).to_string(),
-        width,
-        full,
-    };
-    after.widths.iter().zip(&before.widths).enumerate().map(row).collect()
+pub(crate) fn width_table(before: &Layers, widths: &[usize]) -> Vec<WidthRow> {
+    let row = |(layer, (&width, &full)): (usize, (&usize, &usize))| WidthRow { unit: before.name(layer), width, full };
+    widths.iter().zip(&before.widths).enumerate().map(row).collect()
 }

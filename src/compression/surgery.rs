@@ -1,87 +1,143 @@
 //! From a masked network to a small one: filters of producers and input channels of consumers are taken out, and the
 //! result is a plain network of the same type.
 
-use burn::tensor::{Device, Tensor};
-use dualres_network::{Architecture, Model, Pooling, UnitLayers, Weight, Weights, cost};
+use std::sync::Arc;
 
-use crate::{CompressionError, Result, objective::values, report::MAC_INPUT};
+use burn::tensor::{Device, Tensor};
+use dualres_network::{Graph, Model, Pooling, Weight, Weights, graph::Member};
+
+use crate::{
+    CompressionError, Result,
+    layers::{Layers, weight_name},
+    objective::values,
+    report::MAC_INPUT,
+};
 
 /// Largest difference between a masked and a cut network, as a share of the range of samples.
 pub(crate) const MOST_DIFFERENCE: f64 = 1e-4;
 
-/// The network with every input channel of the consumers that is not in `kept` (ascending, one list a unit) set to
+/// The network with every input channel of the consumers that is not in `kept` (ascending, one list a layer) set to
 /// zero: the same function as the network cut to them.
 ///
 /// # Errors
 /// If `kept` does not fit the network.
-pub fn masked(model: &Model, kept: &[Vec<usize>], device: &Device) -> Result<Model> {
-    check(&model.description.architecture, kept)?;
+pub fn masked(model: &Model, layers: &Layers, kept: &[Vec<usize>], device: &Device) -> Result<Model> {
+    check(layers, kept)?;
     let mut weights = model.weights();
-    for (unit, kept) in kept.iter().enumerate() {
-        let layers = model.description.architecture.unit_layers(unit);
-        let kernel = consumer_kernel(&mut weights, &layers);
-        let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
-        for (index, value) in kernel.values.iter_mut().enumerate() {
-            if kept.binary_search(&(index / taps % inputs)).is_err() {
-                *value = 0.0;
+    for (group, kept) in layers.groups.iter().zip(kept) {
+        for member in &group.consumers {
+            let kernel = consumer_kernel(&mut weights, member);
+            let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
+            for (index, value) in kernel.values.iter_mut().enumerate() {
+                let channel = (index / taps % inputs).checked_sub(member.offset);
+                if channel.is_some_and(|at| at < group.width && kept.binary_search(&at).is_err()) {
+                    *value = 0.0;
+                }
             }
         }
     }
     Ok(Model::from_weights(model.description.clone(), &weights, device)?)
 }
 
-/// The network with only the channels `kept` (ascending, one list a unit).
+/// The network with only the channels `kept` (ascending, one list a layer).
 ///
 /// # Errors
 /// If `kept` does not fit the network.
-pub fn cut(model: &Model, kept: &[Vec<usize>], device: &Device) -> Result<Model> {
+pub fn cut(model: &Model, layers: &Layers, kept: &[Vec<usize>], device: &Device) -> Result<Model> {
     let mut weights = model.weights();
-    let architecture = cut_weights(&model.description.architecture, &mut weights, kept)?;
-    let mut description = model.description.clone();
-    description.architecture = architecture;
-    Ok(Model::from_weights(description, &weights, device)?)
+    let network = cut_weights(layers, &mut weights, kept)?;
+    rebuilt(model, network, &weights, device)
 }
 
-/// Cuts weights and gives the architecture that they then have.
-pub(crate) fn cut_weights(
-    architecture: &Architecture,
-    weights: &mut Weights,
-    kept: &[Vec<usize>],
-) -> Result<Architecture> {
-    check(architecture, kept)?;
-    for (unit, kept) in kept.iter().enumerate() {
-        let layers = architecture.unit_layers(unit);
-        if kept.len() == architecture.widths[unit] {
-            continue;
+/// `model` with another network of the same form and its weights.
+pub(crate) fn rebuilt(model: &Model, network: Arc<Graph>, weights: &Weights, device: &Device) -> Result<Model> {
+    let mut description = model.description.clone();
+    let before = description.widths().1;
+    description.network = network;
+    description.original_widths = Some(before);
+    Ok(Model::from_weights(description, weights, device)?)
+}
+
+/// Cuts weights and gives the network that they then belong to.
+pub(crate) fn cut_weights(layers: &Layers, weights: &mut Weights, kept: &[Vec<usize>]) -> Result<Arc<Graph>> {
+    check(layers, kept)?;
+    if kept.iter().zip(&layers.widths).all(|(kept, &width)| kept.len() == width) {
+        return Ok(layers.network().clone());
+    }
+    let shapes = layers.network().shapes([MAC_INPUT, MAC_INPUT])?;
+    // What stays of the channels that each layer takes and gives, over all groups at it.
+    let mut rows: std::collections::BTreeMap<String, Vec<bool>> = std::collections::BTreeMap::new();
+    let mut columns = rows.clone();
+    let drop = |stays: &mut Vec<bool>, offset: usize, filters: usize, width: usize, kept: &[usize]| {
+        for channel in (0..width).filter(|channel| kept.binary_search(channel).is_err()) {
+            stays[offset + channel * filters..][..filters].fill(false);
         }
-        let rows: Vec<usize> =
-            kept.iter().flat_map(|&channel| (0..layers.filters).map(move |f| channel * layers.filters + f)).collect();
-        for part in ["weight", "bias"] {
-            // Not every convolution has a bias.
-            if let Some(weight) = weights.0.get_mut(&format!("{}.{part}", layers.producer)) {
-                *weight = rows_of(weight, &rows);
+    };
+    for (group, kept) in layers.groups.iter().zip(kept) {
+        let given = |node: usize| vec![true; shapes[node].channels];
+        for member in &group.producers {
+            let stays = rows.entry(member.layer.clone()).or_insert_with(|| given(member.node));
+            drop(stays, 0, group.filters, group.width, kept);
+        }
+        for slice in group.between.iter().filter(|slice| !slice.layer.is_empty()) {
+            let stays = rows.entry(slice.layer.clone()).or_insert_with(|| given(slice.node));
+            drop(stays, slice.offset, group.filters / slice.filters.max(1), group.width, kept);
+        }
+        for member in &group.consumers {
+            let input = layers.network().node(member.node).inputs[0];
+            let stays = columns.entry(member.layer.clone()).or_insert_with(|| given(input));
+            drop(stays, member.offset, 1, group.width, kept);
+        }
+    }
+    let places = |stays: &[bool]| -> Vec<usize> { (0..stays.len()).filter(|&at| stays[at]).collect() };
+    for (layer, stays) in &rows {
+        for role in ["weight", "bias"] {
+            // Not every layer has both.
+            if let Some(weight) = weights.0.get_mut(&format!("model.{layer}.{role}")) {
+                *weight = rows_of(weight, &places(stays));
             }
         }
-        let kernel = consumer_kernel(weights, &layers);
-        *kernel = columns_of(kernel, kept);
     }
-    Ok(architecture.with_widths(kept.iter().map(Vec::len).collect())?)
+    for (layer, stays) in &columns {
+        if let Some(weight) = weights.0.get_mut(&format!("model.{layer}.weight")) {
+            *weight = columns_of(weight, &places(stays));
+        }
+    }
+    Ok(Arc::new(layers.network().narrowed(&layers.groups, kept)?))
 }
 
-fn check(architecture: &Architecture, kept: &[Vec<usize>]) -> Result<()> {
+fn check(layers: &Layers, kept: &[Vec<usize>]) -> Result<()> {
     let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
-    crate::widths::fits(&widths, architecture)?;
-    for (unit, (kept, &width)) in kept.iter().zip(&architecture.widths).enumerate() {
+    crate::widths::fits(&widths, layers)?;
+    for (layer, (kept, &width)) in kept.iter().zip(&layers.widths).enumerate() {
         if !kept.is_sorted_by(|a, b| a < b) || kept.last().is_some_and(|&last| last >= width) {
-            let name = architecture.unit_kind(unit);
+            let name = layers.name(layer);
             return Err(CompressionError::Widths(format!("channels {kept:?} for {name} of {width}")));
         }
     }
     Ok(())
 }
 
-fn consumer_kernel<'a>(weights: &'a mut Weights, layers: &UnitLayers) -> &'a mut Weight {
-    weights.0.get_mut(&format!("{}.weight", layers.consumer)).expect("a network has the layers of its units")
+fn consumer_kernel<'a>(weights: &'a mut Weights, member: &Member) -> &'a mut Weight {
+    weights.0.get_mut(&weight_name(member)).expect("a network has the layers of its groups")
+}
+
+/// The columns of a consumer's kernel that are a group's of `width` channels: [O, width, K, K].
+pub(crate) fn part_of(kernel: &Weight, member: &Member, width: usize) -> Weight {
+    columns_of(kernel, &(member.offset..member.offset + width).collect::<Vec<_>>())
+}
+
+/// Puts the columns of `part` [O, K', K, K] in the places `kept` of a group of `width` channels in a consumer's kernel, and
+/// zeros in its other places.
+pub(crate) fn spread(part: &Weight, kept: &[usize], full: &mut Weight, offset: usize, width: usize) {
+    let (inputs, taps) = (full.shape[1], full.shape[2] * full.shape[3]);
+    for (output, row) in full.values.chunks_exact_mut(inputs * taps).enumerate() {
+        row[offset * taps..(offset + width) * taps].fill(0.0);
+        let values = &part.values[output * kept.len() * taps..][..kept.len() * taps];
+        for (&channel, values) in kept.iter().zip(values.chunks_exact(taps)) {
+            row[(offset + channel) * taps..][..taps].copy_from_slice(values);
+        }
+    }
 }
 
 /// The slices `rows` of the first axis.
@@ -127,7 +183,7 @@ pub(crate) fn verify(masked: &Model, cut: &Model, x: &Tensor<4>) -> Result<f64> 
 
 /// Whether a network became smaller in every respect that cutting is done for.
 pub(crate) fn check_smaller(original: &Model, small: &Model) -> Result<()> {
-    let count = |model: &Model| cost::count(&model.description.architecture, MAC_INPUT, MAC_INPUT);
+    let count = |model: &Model| model.description.network.cost(MAC_INPUT, MAC_INPUT);
     let (before, after) = (count(original), count(small));
     let bytes = |model: &Model| model.to_bytes().len() as u64;
     for (what, before, after) in [

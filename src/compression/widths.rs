@@ -1,22 +1,20 @@
 //! Width tables as plain text: one line a unit, the width first; what follows `#` is for people.
 
-use dualres_network::Architecture;
+use crate::{CompressionError, Result, layers::Layers};
 
-use crate::{CompressionError, Result};
-
-/// The table of widths that `architecture` is to be cut to, with the names of its units.
-pub fn widths_text(widths: &[usize], architecture: &Architecture) -> String {
+/// The table of widths that `layers` is to be cut to, with the names of its layers.
+pub fn widths_text(widths: &[usize], layers: &Layers) -> String {
     let line = |(unit, (width, of)): (usize, (&usize, &usize))| {
-        format!("{width:4}  # {} (of {of})\n", architecture.unit_kind(unit))
+        format!("{width:4}  # {} (of {of})\n", layers.name(unit))
     };
-    widths.iter().zip(&architecture.widths).enumerate().map(line).collect()
+    widths.iter().zip(&layers.widths).enumerate().map(line).collect()
 }
 
-/// Reads a table for `architecture`, in the order of its units.
+/// Reads a table for `layers`, in the order of its layers.
 ///
 /// # Errors
-/// If a line is no number, there is not one for each unit, or a width is zero or above the network's own.
-pub fn parse_widths(text: &str, architecture: &Architecture) -> Result<Vec<usize>> {
+/// If a line is no number, there is not one for each layer, or a width is zero or above the network's own.
+pub fn parse_widths(text: &str, layers: &Layers) -> Result<Vec<usize>> {
     let wrong = |what: String| Err(CompressionError::Widths(what));
     let mut widths = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -29,19 +27,19 @@ pub fn parse_widths(text: &str, architecture: &Architecture) -> Result<Vec<usize
             Err(_) => return wrong(format!("line {} is no number: \"{width}\"", number + 1)),
         }
     }
-    fits(&widths, architecture)?;
+    fits(&widths, layers)?;
     Ok(widths)
 }
 
 /// Whether a network can be cut to widths.
-pub(crate) fn fits(widths: &[usize], architecture: &Architecture) -> Result<()> {
+pub(crate) fn fits(widths: &[usize], layers: &Layers) -> Result<()> {
     let wrong = |what: String| Err(CompressionError::Widths(what));
-    if widths.len() != architecture.widths.len() {
-        return wrong(format!("{} widths for {} units", widths.len(), architecture.widths.len()));
+    if widths.len() != layers.widths.len() {
+        return wrong(format!("{} widths for {} layers", widths.len(), layers.widths.len()));
     }
-    for (index, (&width, &most)) in widths.iter().zip(&architecture.widths).enumerate() {
+    for (index, (&width, &most)) in widths.iter().zip(&layers.widths).enumerate() {
         if width == 0 || width > most {
-            return wrong(format!("width {width} for {} of {most}", architecture.unit_kind(index)));
+            return wrong(format!("width {width} for {} of {most}", layers.name(index)));
         }
     }
     Ok(())

@@ -15,6 +15,8 @@ use crate::{
 
 /// Side of the tiles that dual models run in, in pixels of their output.
 const DUAL_TILE: usize = 512;
+/// Smallest that are still tried when the device fails.
+const LEAST_DUAL_TILE: usize = 64;
 /// Steps of back-projection; further ones close the loop no more.
 const STEPS: usize = 3;
 
@@ -78,7 +80,7 @@ impl Upscaler {
 
     /// What a reconstruction misses of the input, enlarged to the result's size.
     fn missed(&self, input: &Picture, reconstruction: &Picture) -> Vec<Plane> {
-        let scale = self.model.description.architecture.scale as f64;
+        let scale = self.model.description.scale() as f64;
         let planes = input.planes.iter().zip(&reconstruction.planes);
         planes
             .map(|(wanted, got)| {
@@ -102,24 +104,26 @@ impl Upscaler {
         Ok(reconstructions)
     }
 
-    /// A picture through a dual model: half the size, the same whatever the tiles. Beyond the picture its border is
+    /// A picture through a dual model: a part of the size, the same whatever the tiles. Beyond the picture its border is
     /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
     fn reduce(&self, picture: &Picture, dual: &DualModel, observe: Observer) -> Result<Picture> {
-        halving(DUAL_TILE, |side| self.reduce_tiled(picture, dual, side, observe))
+        halving(DUAL_TILE, LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, dual, side, observe))
     }
 
     fn reduce_tiled(&self, picture: &Picture, dual: &DualModel, side: usize, observe: Observer) -> Result<Picture> {
         let gray = picture.is_gray();
-        let (width, height) = (picture.width() / 2, picture.height() / 2);
+        let factor = dual.factor();
+        let border = dual.border() / factor;
+        let (width, height) = (picture.width() / factor, picture.height() / factor);
         let mut planes: Vec<Plane> = (0..if gray { 1 } else { 3 }).map(|_| Plane::filled(width, height, 0.0)).collect();
-        for &down in &cut_beyond(height, side, DualModel::BORDER / 2) {
+        for &down in &cut_beyond(height, side, border) {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
-            for &across in &cut_beyond(width, side, DualModel::BORDER / 2) {
+            for &across in &cut_beyond(width, side, border) {
                 let samples = run(|| {
                     let x = seen(
                         picture,
-                        crate::planes::enlarged(across, 2),
-                        crate::planes::enlarged(down, 2),
+                        crate::planes::enlarged(across, factor),
+                        crate::planes::enlarged(down, factor),
                         &self.device,
                     );
                     to_samples(dual.forward(x))

@@ -1,6 +1,6 @@
 //! How large a tile may be.
 
-use dualres_network::Architecture;
+use dualres_network::Graph;
 
 use crate::{EngineError, Result};
 
@@ -41,24 +41,11 @@ pub fn has_room_for(pictures: u64, size: [usize; 2], channels: usize) -> bool {
     needed.saturating_mul(pictures).saturating_mul(2) < available()
 }
 
-/// Channels of the widest activation at output resolution: the last decoder features beside the encoder's.
-fn widest_channels(architecture: &Architecture) -> usize {
-    2 * architecture.n_feats
-}
-
-/// Bytes that run at a time for each low-resolution pixel of a tile. While the last level doubles the resolution there
-/// are, in channels of the output resolution, its input (`n_feats`), the convolution of it (`n_feats`), the encoder's
-/// copy (`n_feats`) and both joined (`2 * n_feats`); the rest is what the allocator has not given back.
-fn bytes_a_pixel(architecture: &Architecture) -> u64 {
-    (architecture.scale * architecture.scale * 7 * architecture.n_feats * size_of::<f32>()) as u64
-}
-
 /// Side of a tile in low-resolution pixels, its shared border included, that the memory allows.
-pub(crate) fn tile_side(architecture: &Architecture, available: u64, max_buffer: Option<u64>) -> usize {
-    let mut pixels = (available / 4).min(WORKING_SET) / bytes_a_pixel(architecture);
+pub(crate) fn tile_side(network: &Graph, available: u64, max_buffer: Option<u64>) -> usize {
+    let mut pixels = (available / 4).min(WORKING_SET) / network.bytes_a_pixel().max(1);
     if let Some(bytes) = max_buffer {
-        let widest = (architecture.scale * architecture.scale * widest_channels(architecture) * 4) as u64;
-        pixels = pixels.min(bytes / widest);
+        pixels = pixels.min(bytes / network.widest_bytes_a_pixel().max(1));
     }
     (pixels.isqrt() as usize).clamp(MIN_TILE, MAX_TILE)
 }
@@ -69,8 +56,8 @@ pub(crate) fn needed_to_refine(width: usize, height: usize, channels: usize) -> 
 }
 
 /// Bytes that picture, result and reconstruction take together, and one tile.
-pub(crate) fn needed(architecture: &Architecture, width: usize, height: usize, channels: usize) -> u64 {
-    let scale = architecture.scale as u64;
+pub(crate) fn needed(scale: usize, width: usize, height: usize, channels: usize) -> u64 {
+    let scale = scale as u64;
     let pixels = (width * height) as u64;
     // Planes of f32, and the interleaved bytes of the encoder.
     pixels * scale * scale * channels as u64 * 6 + pixels * 40 + WORKING_SET / 4

@@ -12,6 +12,10 @@ pub const MOST_PASSES: usize = 4;
 
 /// Passes of a network of `scale` after which a side of `from` pixels has at least `to`; none if it has them already.
 pub fn passes_to(from: usize, to: usize, scale: usize) -> usize {
+    // A network that does not enlarge restores in one pass, and is resampled after it.
+    if scale == 1 {
+        return 1;
+    }
     let mut length = from;
     let mut passes = 0;
     while length < to && passes < MOST_PASSES {
@@ -110,10 +114,10 @@ impl Upscaler {
 
     /// Passes after which a picture can be brought to `size`, if that is within reach and memory.
     fn passes(&self, picture: &Picture, size: [usize; 2]) -> Result<usize> {
-        let scale = self.model().description.architecture.scale;
+        let scale = self.model().description.scale();
         let passes = passes_to(picture.width(), size[0], scale).max(passes_to(picture.height(), size[1], scale));
         let reach = scale.pow(passes as u32);
-        if picture.width() * reach < size[0] || picture.height() * reach < size[1] {
+        if scale > 1 && (picture.width() * reach < size[0] || picture.height() * reach < size[1]) {
             let most = scale.pow(MOST_PASSES as u32);
             return Err(EngineError::OutOfReach { width: size[0], height: size[1], most });
         }

@@ -1,9 +1,5 @@
 //! Cutting a length into tiles that share a border.
 
-/// Border in low-resolution pixels that a tile sees beyond what it gives, where the picture goes on. What a network
-/// sees farther away changes its output by less than one level of 255 (see the tiling test).
-pub const HALO: usize = 32;
-
 /// Fewest positions that a tile gives along an axis: with fewer, nearly all work would be on borders.
 const LEAST_CORE: usize = 48;
 

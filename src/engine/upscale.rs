@@ -16,7 +16,7 @@ use dualres_network::{Model, Pooling, device::ComputeDevice};
 use crate::{
     EngineError, Result, memory,
     planes::{enlarged, paste, to_tensor},
-    tiles::{HALO, Span, cut},
+    tiles::{Span, cut},
 };
 
 /// What channel attention averages over; see [`Pooling`].
@@ -157,7 +157,7 @@ impl Upscaler {
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
     pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
-        let scale = self.model.description.architecture.scale;
+        let scale = self.model.description.scale();
         self.check_memory([picture.width(), picture.height()], channels(picture))?;
         let mut covered = None;
         if picture.alpha.is_some() {
@@ -180,8 +180,8 @@ impl Upscaler {
 
     /// Whether there is memory for a pass over a picture of so many pixels and channels, with its result.
     pub(crate) fn check_memory(&self, [width, height]: [usize; 2], channels: usize) -> Result<()> {
-        let scale = self.model.description.architecture.scale;
-        let needed = memory::needed(&self.model.description.architecture, width, height, channels);
+        let scale = self.model.description.scale();
+        let needed = memory::needed(scale, width, height, channels);
         let available = memory::available();
         if needed > available {
             return Err(EngineError::Memory {
@@ -195,21 +195,22 @@ impl Upscaler {
     }
 
     fn enlarge(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<(Picture, usize)> {
-        let architecture = &self.model.description.architecture;
+        let description = &self.model.description;
         let pooling = match options.pooling {
             PoolingChoice::Global => Pooling::Global,
-            PoolingChoice::Local => self.model.description.local_pooling(),
+            PoolingChoice::Local => description.local_pooling(),
         };
-        let side = match (options.pooling, options.tile) {
-            // Statistics of the whole picture need the picture whole.
-            (PoolingChoice::Global, _) => usize::MAX,
-            (_, Some(side)) => side,
-            (_, None) => memory::tile_side(architecture, memory::available(), self.max_buffer),
+        // Statistics of the whole picture need the picture whole.
+        let whole = options.pooling == PoolingChoice::Global && description.network.reach().global;
+        let side = match options.tile {
+            _ if whole => usize::MAX,
+            Some(side) => side,
+            None => memory::tile_side(&description.network, memory::available(), self.max_buffer),
         };
-        if options.pooling == PoolingChoice::Global {
+        if whole {
             return self.enlarge_tiled(picture, pooling, side, observe);
         }
-        halving(side, |side| self.enlarge_tiled(picture, pooling, side, observe))
+        halving(side, 2 * (description.halo() + 32), |side| self.enlarge_tiled(picture, pooling, side, observe))
     }
 
     fn enlarge_tiled(
@@ -219,10 +220,11 @@ impl Upscaler {
         side: usize,
         observe: Observer,
     ) -> Result<(Picture, usize)> {
-        let align = pooling.alignment();
+        let align = self.model.description.alignment(pooling);
+        let halo = self.model.description.halo().next_multiple_of(align);
         let (width, height) = (picture.width().next_multiple_of(align), picture.height().next_multiple_of(align));
-        let (columns, rows) = (cut(width, side, HALO, align), cut(height, side, HALO, align));
-        let scale = self.model.description.architecture.scale;
+        let (columns, rows) = (cut(width, side, halo, align), cut(height, side, halo, align));
+        let scale = self.model.description.scale();
         let mut planes: Vec<Plane> =
             (0..3).map(|_| Plane::filled(picture.width() * scale, picture.height() * scale, 0.0)).collect();
         if picture.is_gray() {
@@ -294,15 +296,12 @@ pub(crate) fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
     })
 }
 
-/// Smallest tile that is still halved when the device fails.
-const LEAST_TILE: usize = 2 * (HALO + 32);
-
 /// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory
-/// does not suffice.
-pub(crate) fn halving<T>(mut side: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
+/// does not suffice. Tiles of less than twice `least` are not halved.
+pub(crate) fn halving<T>(mut side: usize, least: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
     loop {
         match attempt(side) {
-            Err(EngineError::Device(_)) if side / 2 >= LEAST_TILE => side /= 2,
+            Err(EngineError::Device(_)) if side / 2 >= least => side /= 2,
             other => return other,
         }
     }
@@ -338,7 +337,7 @@ mod tests {
             tried.push(side);
             if side > 256 { Err(EngineError::Device("out of memory".into())) } else { Ok(side) }
         };
-        assert_eq!(halving(1024, fits_256).unwrap(), 256);
+        assert_eq!(halving(1024, 128, fits_256).unwrap(), 256);
         assert_eq!(tried, [1024, 512, 256]);
 
         let mut count = 0;
@@ -346,7 +345,7 @@ mod tests {
             count += 1;
             Err(EngineError::Device("lost".into()))
         };
-        assert!(matches!(halving(1024, lost), Err(EngineError::Device(_))));
+        assert!(matches!(halving(1024, 128, lost), Err(EngineError::Device(_))));
         assert_eq!(count, 4);
 
         let mut count = 0;
@@ -354,7 +353,7 @@ mod tests {
             count += 1;
             Err(EngineError::Cancelled)
         };
-        assert!(matches!(halving(1024, cancelled), Err(EngineError::Cancelled)));
+        assert!(matches!(halving(1024, 128, cancelled), Err(EngineError::Cancelled)));
         assert_eq!(count, 1, "only a failing device is tried again");
     }
 }

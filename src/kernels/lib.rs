@@ -7,13 +7,20 @@
 
 mod cpu;
 mod extension;
+mod function;
+mod general;
 mod maps;
 mod prepared;
 mod spec;
 mod training;
 
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};
-pub use maps::{attend, cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside};
+pub use function::{Function, add_scaled, apply, prelu};
+pub use general::{GeneralConv, concat, conv2d_general};
+pub use maps::{
+    Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside, pixel_unshuffle,
+    resample, sample_at,
+};
 pub use spec::{Activation, ConvSpec};
 pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 

@@ -7,7 +7,7 @@ use burn::{
         Tensor, TensorData,
         activation::sigmoid,
         module::{avg_pool2d, interpolate},
-        ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions},
+        ops::{AvgPoolOptions, GridSampleOptions, GridSamplePaddingMode, InterpolateMode, InterpolateOptions},
     },
 };
 
@@ -43,15 +43,143 @@ pub fn modulate(x: Tensor<4>, scale: Tensor<4>, residual: Tensor<4>) -> Tensor<4
     Tensor::from_primitive::<Flex>(x)
 }
 
-/// [N, 4C, H, W] to [N, C, 2H, 2W]: channel 4c + 2i + j goes to row parity i and column parity j.
-pub fn pixel_shuffle(x: Tensor<4>) -> Tensor<4> {
+/// [N, r²C, H, W] to [N, C, rH, rW]: channel r²c + ri + j goes to row parity i and column parity j. Differentiable.
+///
+/// # Panics
+/// If the channels are no multiple of the square of `by`.
+pub fn pixel_shuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
-    assert!(c.is_multiple_of(4), "four channels for each one");
+    let square = by * by;
+    assert!(c.is_multiple_of(square), "{square} channels for each one");
+    let (channels, shape) = (c / square, [n, c / square, by * h, by * w]);
     if !is_plain_cpu(&x) {
-        return x.reshape([n, c / 4, 2, 2, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([n, c / 4, 2 * h, 2 * w]);
+        return x.reshape([n, channels, by, by, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape(shape);
     }
-    let out = maps::shuffle_beside(samples(&primitive(x)), [n, c, h, w], &[], 0);
-    tensor(out, [n, c / 4, 2 * h, 2 * w])
+    let x = primitive(x);
+    let out = match by {
+        2 => maps::shuffle_beside(samples(&x), [n, c, h, w], &[], 0),
+        _ => maps::shuffle(samples(&x), h, w, by),
+    };
+    tensor(out, shape)
+}
+
+/// The inverse of [`pixel_shuffle`]: [N, C, rH, rW] to [N, r²C, H, W].
+///
+/// # Panics
+/// If the sides are no multiples of `by`.
+pub fn pixel_unshuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
+    let [n, c, height, width] = x.dims();
+    assert!(height.is_multiple_of(by) && width.is_multiple_of(by), "whole squares of {by} pixels");
+    let (h, w) = (height / by, width / by);
+    let shape = [n, c * by * by, h, w];
+    if !is_plain_cpu(&x) {
+        return x.reshape([n, c, h, by, w, by]).permute([0, 1, 3, 5, 2, 4]).reshape(shape);
+    }
+    tensor(maps::unshuffle(samples(&primitive(x)), h, w, by), shape)
+}
+
+/// The nearest samples of `x` [N, C, H, W] at other sides. Differentiable where both sides are whole multiples.
+pub fn enlarge_nearest(x: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    if is_plain_cpu(&x) {
+        return tensor(maps::enlarge_nearest(samples(&primitive(x)), [h, w], [rows, columns]), [n, c, rows, columns]);
+    }
+    if rows.is_multiple_of(h) && columns.is_multiple_of(w) {
+        let (down, across) = (rows / h, columns / w);
+        let x = x.reshape([n, c, h, 1, w, 1]).repeat_dim(3, down).repeat_dim(5, across);
+        return x.reshape([n, c, rows, columns]);
+    }
+    let size = [rows, columns];
+    interpolate(x, InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size))
+}
+
+/// How samples between samples are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Between two, corners not aligned.
+    Bilinear,
+    /// Between two, corners aligned.
+    BilinearAligned,
+    /// Of four, cubic with a = -0.75, corners not aligned.
+    Bicubic,
+}
+
+impl Filter {
+    /// The weights [to, from] that bring a row of `from` samples to `to`.
+    fn weights(self, from: usize, to: usize) -> Vec<f32> {
+        let mut weights = vec![0.0_f32; to * from];
+        for (at, row) in weights.chunks_exact_mut(from).enumerate() {
+            let place = match self {
+                Self::BilinearAligned if to > 1 => at as f64 * (from - 1) as f64 / (to - 1) as f64,
+                Self::BilinearAligned => 0.0,
+                _ => (at as f64 + 0.5) * from as f64 / to as f64 - 0.5,
+            };
+            if self == Self::Bicubic {
+                let low = place.floor();
+                for tap in -1..=2_i32 {
+                    let distance = (place - low - f64::from(tap)).abs();
+                    let index = (low as isize + tap as isize).clamp(0, from as isize - 1);
+                    row[index as usize] += cubic(distance) as f32;
+                }
+                continue;
+            }
+            let place = place.clamp(0.0, (from - 1) as f64);
+            let low = place as usize;
+            let mix = (place - low as f64) as f32;
+            row[low] += 1.0 - mix;
+            row[(low + 1).min(from - 1)] += mix;
+        }
+        weights
+    }
+}
+
+/// Keys' cubic kernel with a = -0.75.
+fn cubic(x: f64) -> f64 {
+    const A: f64 = -0.75;
+    match x {
+        _ if x <= 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        _ if x < 2.0 => ((x - 5.0) * x + 8.0) * x * A - 4.0 * A,
+        _ => 0.0,
+    }
+}
+
+/// `x` [N, C, H, W] at other sides. Each direction is a product with a matrix of a few entries a row, which every device
+/// has a gradient for.
+pub fn resample(x: Tensor<4>, [rows, columns]: [usize; 2], filter: Filter) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let device = x.device();
+    let matrix = |from: usize, to: usize| filter.weights(from, to);
+    let across: Tensor<2> = Tensor::from_data(TensorData::new(matrix(w, columns), [columns, w]), &device);
+    let down: Tensor<2> = Tensor::from_data(TensorData::new(matrix(h, rows), [rows, h]), &device);
+    let wide = x.reshape([n * c * h, w]).matmul(across.transpose()).reshape([n * c, h, columns]);
+    let down: Tensor<3> = down.unsqueeze::<3>().repeat_dim(0, n * c);
+    down.matmul(wide).reshape([n, c, rows, columns])
+}
+
+/// Enlargement by sampling at learned positions: `x` [N, C, H, W] at each position of the result, moved by `offsets`
+/// [N, 2 * groups * scale², H, W], bilinear, borders repeated. Channels of the offsets are, as in a pixel shuffle, the
+/// scale² positions of each of (x of all groups, y of all groups), in pixels of `x`.
+pub fn sample_at(x: Tensor<4>, offsets: Tensor<4>, scale: usize, groups: usize) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    let (rows, columns) = (h * scale, w * scale);
+    let device = x.device();
+    // Where each position of the result lies in `x` by itself.
+    let place = |at: usize| (at as f32 + 0.5) / scale as f32 - 0.5;
+    let across: Vec<f32> = (0..rows * columns).map(|at| place(at % columns)).collect();
+    let down: Vec<f32> = (0..rows * columns).map(|at| place(at / columns)).collect();
+    let grid = |values: Vec<f32>| -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values, [1, 1, rows, columns]), &device)
+    };
+    let offsets = pixel_shuffle(offsets, scale);
+    let part = |axis: usize| offsets.clone().narrow(1, axis * groups, groups);
+    let span = |at: Tensor<4>, side: usize| (at + 0.5) * (2.0 / side as f64) - 1.0;
+    let x_at = span(part(0) + grid(across), w).reshape([n * groups, rows, columns, 1]);
+    let y_at = span(part(1) + grid(down), h).reshape([n * groups, rows, columns, 1]);
+    let options = GridSampleOptions::new(InterpolateMode::Bilinear)
+        .with_padding_mode(GridSamplePaddingMode::Border)
+        .with_align_corners(false);
+    let x = x.reshape([n * groups, c / groups, h, w]);
+    x.grid_sample_2d(Tensor::cat(vec![x_at, y_at], 3), options).reshape([n, c, rows, columns])
 }
 
 /// [`pixel_shuffle`] of `x` [N, 4C, H, W], and the channels of `beside` [N, D, 2H, 2W] after it: [N, C + D, 2H, 2W].
@@ -66,7 +194,7 @@ pub fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
         return training::pixel_shuffle_beside(x, beside);
     }
     if !is_plain_cpu(&x) || !is_plain_cpu(&beside) {
-        return Tensor::cat(vec![pixel_shuffle(x), beside], 1);
+        return Tensor::cat(vec![pixel_shuffle(x, 2), beside], 1);
     }
     let out = maps::shuffle_beside(samples(&primitive(x)), [n, c, h, w], samples(&primitive(beside)), others);
     tensor(out, [n, c / 4 + others, 2 * h, 2 * w])
@@ -136,18 +264,22 @@ fn is_cpu(x: &Tensor<4>) -> bool {
 }
 
 /// Whether a tensor lies on the CPU backend and no gradient is recorded through it.
-fn is_plain_cpu(x: &Tensor<4>) -> bool {
+pub(crate) fn is_plain_cpu(x: &Tensor<4>) -> bool {
     !x.is_autodiff() && is_cpu(x)
 }
 
-fn primitive(x: Tensor<4>) -> FlexTensor {
+pub(crate) fn primitive(x: Tensor<4>) -> FlexTensor {
     x.try_into_primitive::<Flex>().expect("seen to lie on the CPU").to_contiguous()
 }
 
-fn samples(x: &FlexTensor) -> &[f32] {
+pub(crate) fn samples(x: &FlexTensor) -> &[f32] {
     x.as_slice::<f32>().expect("made contiguous before")
 }
 
-fn tensor(data: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
-    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(data, shape)))
+pub(crate) fn tensor(data: Vec<f32>, shape: [usize; 4]) -> Tensor<4> {
+    Tensor::from_primitive::<Flex>(flex(data, shape))
+}
+
+pub(crate) fn flex(data: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(data, shape))
 }

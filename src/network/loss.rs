@@ -2,12 +2,14 @@
 
 use burn::tensor::Tensor;
 
+use crate::Model;
+
 /// L1 means in gray levels, level by level, each a tensor [1] that gradients can be taken of.
 #[derive(Clone, Debug)]
 pub struct DualRegressionLoss {
-    /// `mean |sr_k - I_k|` for k = 0 … K.
+    /// `mean |sr_k - I_k|` for each picture that the network gives.
     pub primal: Vec<Tensor<1>>,
-    /// `mean |D_k(sr_{k+1}) - I_k|` for k = 0 … K - 1; empty if lambda is 0.
+    /// `mean |D_k(sr_{k+1}) - I_k|` for each dual model; empty if lambda is 0.
     pub dual: Vec<Tensor<1>>,
     /// `sum primal + lambda * sum dual`.
     pub total: Tensor<1>,
@@ -15,25 +17,32 @@ pub struct DualRegressionLoss {
 
 /// The loss of pictures `sr` and their dual reconstructions against the pyramid `targets`.
 ///
-/// `sr` holds K + 1 pictures [N, 3, ., .] as given by [`crate::Drn::forward`], `targets` the pictures of the same
-/// sizes (`targets[0]` is the network's input), `duals` the dual models. With `lambda` 0 the dual models are not run.
+/// `sr` holds the pictures [N, 3, ., .] that the network of `model` gives ([`crate::Network::forward`]), `targets` those of
+/// the scales of [`crate::Graph::pyramid`] (`targets[0]` is the network's input). With `lambda` 0 the dual models are not run.
 ///
 /// # Panics
-/// If the numbers of levels disagree.
+/// If the numbers of pictures disagree.
 pub fn dual_regression_loss(
     sr: &[Tensor<4>],
     targets: &[Tensor<4>],
-    duals: &[crate::DualModel],
+    model: &Model,
     lambda: f64,
 ) -> DualRegressionLoss {
-    assert_eq!(sr.len(), targets.len(), "one target a level");
-    assert_eq!(sr.len(), duals.len() + 1, "one dual model between levels");
+    let (pyramid, outputs) = (model.pyramid(), model.primal.graph().outputs());
+    assert_eq!(pyramid.len(), targets.len(), "one target a scale");
+    assert_eq!(sr.len(), outputs.len(), "one picture an output");
+    let target = |scale: usize| &targets[pyramid.iter().position(|&known| known == scale).expect("a scale of it")];
+    let picture = |scale: usize| &sr[outputs.iter().position(|output| output.scale == scale).expect("a scale of it")];
     let mean_l1 = |a: &Tensor<4>, b: &Tensor<4>| (a.clone() - b.clone()).abs().mean();
-    let primal: Vec<_> = sr.iter().zip(targets).map(|(sr, target)| mean_l1(sr, target)).collect();
+    let primal: Vec<_> = sr.iter().zip(outputs).map(|(sr, output)| mean_l1(sr, target(output.scale))).collect();
     let mut total = sum(&primal);
     let mut dual = Vec::new();
-    if lambda != 0.0 {
-        dual = duals.iter().enumerate().map(|(k, d)| mean_l1(&d.forward(sr[k + 1].clone()), &targets[k])).collect();
+    if lambda != 0.0 && !model.duals.is_empty() {
+        dual = model
+            .duals
+            .iter()
+            .map(|dual| mean_l1(&dual.forward(picture(dual.from).clone()), target(dual.to)))
+            .collect();
         total = total + sum(&dual) * lambda;
     }
     DualRegressionLoss { primal, dual, total }

@@ -1,18 +1,40 @@
 //! A network with its dual models and its description: the unit that is trained, shipped and imported.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use crate::{
-    Description, Drn, DualModel, NetworkError, Pooling, Result, Weights,
+    Description, DualSpec, NetworkError, Pooling, Result, Weights,
     file::{ENTRY, format_error, parse, tensors_to_bytes},
+    graph::Network,
 };
 
-impl Description {
-    /// The local pooling that fits the training of this network.
-    pub fn local_pooling(&self) -> Pooling {
-        Pooling::local(self.training_patch)
+/// One dual model: leads a picture [N, 3, H, W] in `[0, 255]` back to a smaller scale.
+#[derive(Clone, Debug)]
+pub struct DualModel {
+    /// D.
+    pub network: Network,
+    /// Scale of the picture it takes, as a multiple of the primal network's input.
+    pub from: usize,
+    /// Scale of the picture it gives.
+    pub to: usize,
+}
+
+impl DualModel {
+    /// [N, 3, H, W] to [N, 3, H / factor, W / factor], in `[0, 255]` up to what the model has learned.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.network.upscale(x, Pooling::Global)
+    }
+
+    /// How many times as small its picture is.
+    pub fn factor(&self) -> usize {
+        self.from / self.to
+    }
+
+    /// How far it sees beyond what it gives, in pixels of its input, rounded up to whole pixels of its output.
+    pub fn border(&self) -> usize {
+        self.network.graph().reach().pixels.next_multiple_of(self.factor())
     }
 }
 
@@ -22,8 +44,8 @@ pub struct Model {
     /// What the model is.
     pub description: Description,
     /// P.
-    pub primal: Drn,
-    /// D_0 … D_{K-1}; `duals[i]` maps level i + 1 to level i. Empty if the source had none.
+    pub primal: Network,
+    /// D, from the input's scale upwards; each takes up where the one before leads to. Empty if there are none.
     pub duals: Vec<DualModel>,
 }
 
@@ -31,24 +53,35 @@ impl Model {
     /// A model with random weights.
     ///
     /// # Errors
-    /// If the architecture is not valid.
+    /// Never for a description that exists.
     pub fn init(description: Description, seed: u64, device: &Device) -> Result<Self> {
-        let primal = Drn::init(&description.architecture, seed, device)?;
-        let duals = DualModel::init_all(&description.architecture, seed.wrapping_add(1), device)?;
-        Ok(Self { description, primal, duals })
+        let primal = Network::init(description.network.clone(), seed, device);
+        let mut model = Self { primal, description, duals: Vec::new() };
+        model.init_duals(seed.wrapping_add(1), device);
+        Ok(model)
+    }
+
+    /// Gives the model the dual models its description names, with random weights.
+    pub fn init_duals(&mut self, seed: u64, device: &Device) {
+        let dual = |(index, spec): (usize, &DualSpec)| DualModel {
+            network: Network::init(spec.network.clone(), seed.wrapping_add(index as u64 * 7919), device),
+            from: spec.from,
+            to: spec.to,
+        };
+        self.duals = self.description.duals.iter().enumerate().map(dual).collect();
     }
 
     /// A model of given weights, named as in model files (`model.*`, `dual.<i>.*`).
     ///
     /// # Errors
-    /// If the description is not valid or the weights do not fit it.
+    /// If the weights do not fit the description.
     pub fn from_weights(description: Description, weights: &Weights, device: &Device) -> Result<Self> {
-        let primal = Drn::load(&description.architecture, &weights.under("model."), device)?;
-        let levels = description.architecture.levels();
-        let has_duals = weights.0.keys().any(|name| name.starts_with("dual."));
-        let duals = (0..if has_duals { levels } else { 0 })
-            .map(|level| DualModel::load(&weights.under(&format!("dual.{level}.")), device))
-            .collect::<Result<_>>()?;
+        let primal = Network::load(description.network.clone(), &weights.under("model."), device)?;
+        let dual = |(index, spec): (usize, &DualSpec)| {
+            let network = Network::load(spec.network.clone(), &weights.under(&format!("dual.{index}.")), device)?;
+            Ok(DualModel { network, from: spec.from, to: spec.to })
+        };
+        let duals = description.duals.iter().enumerate().map(dual).collect::<Result<_>>()?;
         Ok(Self { description, primal, duals })
     }
 
@@ -56,8 +89,8 @@ impl Model {
     pub fn weights(&self) -> Weights {
         let mut weights = Weights::default();
         weights.extend_under("model.", self.primal.weights());
-        for (level, dual) in self.duals.iter().enumerate() {
-            weights.extend_under(&format!("dual.{level}."), dual.weights());
+        for (index, dual) in self.duals.iter().enumerate() {
+            weights.extend_under(&format!("dual.{index}."), dual.network.weights());
         }
         weights
     }
@@ -68,6 +101,28 @@ impl Model {
     /// Never for a model that exists; the weights are checked again.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
         Self::from_weights(self.description.clone(), &self.weights(), device)
+    }
+
+    /// The same model without dual models.
+    pub fn without_duals(mut self) -> Self {
+        self.duals.clear();
+        self.description.duals.clear();
+        self
+    }
+
+    /// The model with the dual models of another one of the same scale: those of a model that has learned how pictures
+    /// are reduced stand in for a network that has none of its own.
+    ///
+    /// # Errors
+    /// If the other's dual models do not lead from this model's result to its input.
+    pub fn with_duals_of(mut self, other: &Self) -> Result<Self> {
+        let (scale, last) = (self.description.scale(), other.duals.last().map(|dual| dual.from));
+        if last != Some(scale) {
+            return Err(NetworkError::Weights(format!("the dual models are not those of scale {scale}")));
+        }
+        self.duals = other.duals.clone();
+        self.description.duals = other.description.duals.clone();
+        Ok(self)
     }
 
     /// Reads a model file.
@@ -101,4 +156,14 @@ impl Model {
         let json = serde_json::to_string(&self.description).expect("a description is plain data");
         tensors_to_bytes(&self.weights(), HashMap::from([(ENTRY.to_owned(), json)]))
     }
+
+    /// A pyramid of targets for a batch: pictures of the scales of [`crate::Graph::pyramid`], the input first.
+    pub fn pyramid(&self) -> Vec<usize> {
+        self.description.pyramid()
+    }
+}
+
+/// Shares the graph of a description with networks.
+pub(crate) fn shared(graph: crate::Graph) -> Arc<crate::Graph> {
+    Arc::new(graph)
 }

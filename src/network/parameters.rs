@@ -1,39 +1,38 @@
 //! Access to trainable parameters, for training and compression.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 
-use crate::{Model, blocks::Conv};
+use crate::Model;
 
 /// The part of a model that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// The primal network.
     Primal,
-    /// A dual model by its level.
+    /// A dual model by its place.
     Dual(usize),
 }
 
-/// A pass over all parameters of a model that may replace them. Names are those of model files.
-pub trait ParameterMapper {
-    /// Maps a convolution kernel [O, C, K, K].
-    fn kernel(&mut self, group: Group, name: &str, tensor: Tensor<4>) -> Tensor<4>;
-    /// Maps a bias [O].
-    fn bias(&mut self, group: Group, name: &str, tensor: Tensor<1>) -> Tensor<1>;
-}
-
 impl Model {
-    /// Replaces every parameter by what `mapper` makes of it, in a fixed order.
-    pub fn map_parameters(&mut self, mapper: &mut dyn ParameterMapper) {
-        self.primal.visit_mut(&mut |conv| map(conv, Group::Primal, "model.", mapper));
-        for (level, dual) in self.duals.iter_mut().enumerate() {
-            dual.visit_mut(&mut |conv| map(conv, Group::Dual(level), &format!("dual.{level}."), mapper));
+    /// Replaces the values of every parameter, in a fixed order: `map` is given its part, its name in model files, and its
+    /// values in row-major order.
+    pub fn map_parameters(&mut self, map: &mut dyn FnMut(Group, &str, Tensor<1>) -> Tensor<1>) {
+        self.primal.map_parameters(|name, values| map(Group::Primal, &format!("model.{name}"), values));
+        for (index, dual) in self.duals.iter_mut().enumerate() {
+            dual.network
+                .map_parameters(|name, values| map(Group::Dual(index), &format!("dual.{index}.{name}"), values));
         }
     }
-}
 
-fn map(conv: &mut Conv, group: Group, prefix: &str, mapper: &mut dyn ParameterMapper) {
-    conv.weight = mapper.kernel(group, &format!("{prefix}{}.weight", conv.name), conv.weight.clone());
-    if let Some(bias) = conv.bias.take() {
-        conv.bias = Some(mapper.bias(group, &format!("{prefix}{}.bias", conv.name), bias));
+    /// Shapes of all parameters by their names in model files.
+    pub fn parameter_shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let primal = self.primal.parameter_shapes().map(|(name, shape)| (format!("model.{name}"), shape.to_vec()));
+        let duals = self.duals.iter().enumerate().flat_map(|(index, dual)| {
+            let shapes = dual.network.parameter_shapes();
+            shapes.map(move |(name, shape)| (format!("dual.{index}.{name}"), shape.to_vec()))
+        });
+        primal.chain(duals).collect()
     }
 }

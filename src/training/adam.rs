@@ -7,56 +7,85 @@ use burn::{
     optim::{Adam, AdamConfig, AdamState, AdaptiveMomentumState, Optimizer},
     tensor::{Device, Gradients, Tensor},
 };
-use dualres_network::{Group, Model, ParameterMapper, Weights};
+use dualres_network::{Group, Model, Weights};
 
 use crate::Result;
 
 /// What training keeps for one parameter.
 #[derive(Clone)]
-struct Slot<const D: usize> {
-    adam: Option<AdamState<D>>,
-    average: Tensor<D>,
+struct Slot {
+    /// Length of each axis.
+    shape: Vec<usize>,
+    adam: Option<AdamState<1>>,
+    average: Tensor<1>,
 }
 
 /// Optimizers and averages of a model's parameters.
 pub struct Optimizers {
     adam: Adam,
-    kernels: BTreeMap<String, Slot<4>>,
-    biases: BTreeMap<String, Slot<1>>,
+    slots: BTreeMap<String, Slot>,
     decay: f64,
     /// Steps taken.
     steps: usize,
+    /// Which networks are trained.
+    trained: fn(Group) -> bool,
 }
 
 impl Optimizers {
-    /// Optimizers of a model on a device that records gradients; the averages begin at its weights. Every parameter
-    /// is made one that gradients are taken of.
-    pub fn new(model: &mut Model, decay: f64) -> Self {
+    /// Optimizers of a model on a device that records gradients; the averages begin at its weights. Every parameter of
+    /// a network that `trained` names is made one that gradients are taken of.
+    pub fn new(model: &mut Model, decay: f64, trained: fn(Group) -> bool) -> Self {
         let adam = AdamConfig::new().with_epsilon(1e-8).build();
-        let mut optimizers = Self { adam, kernels: BTreeMap::new(), biases: BTreeMap::new(), decay, steps: 0 };
-        model.map_parameters(&mut Begin(&mut optimizers));
-        optimizers
+        let shapes = model.parameter_shapes();
+        let mut slots = BTreeMap::new();
+        model.map_parameters(&mut |group, name, values| {
+            let shape = shapes[name].clone();
+            slots.insert(name.to_owned(), Slot { shape, adam: None, average: values.clone().inner() });
+            if trained(group) { values.require_grad() } else { values }
+        });
+        Self { adam, slots, decay, steps: 0, trained }
     }
 
     /// One step of the parameters against `gradients`. Returns the norm of the primal network's gradient before
     /// clipping.
     pub fn step(&mut self, model: &mut Model, gradients: &Gradients, lr: f64, clip: f64) -> f64 {
-        let mut norms = Norms { gradients, squares: BTreeMap::new() };
-        model.map_parameters(&mut norms);
+        let mut squares: BTreeMap<Group, Tensor<1>> = BTreeMap::new();
+        model.map_parameters(&mut |group, _, values| {
+            if let Some(gradient) = values.grad(gradients) {
+                let square = gradient.square().sum();
+                let sum = squares.remove(&group).map_or(square.clone(), |sum| sum + square);
+                squares.insert(group, sum);
+            }
+            values
+        });
         let norms: BTreeMap<Group, f64> =
-            norms.squares.into_iter().map(|(group, sum)| (group, f64::from(sum.into_scalar::<f32>()).sqrt())).collect();
+            squares.into_iter().map(|(group, sum)| (group, f64::from(sum.into_scalar::<f32>()).sqrt())).collect();
         self.steps += 1;
         // A young average follows the weights; otherwise it would remember the random beginning.
         let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
-        model.map_parameters(&mut Update { optimizers: self, gradients, norms: &norms, lr, clip, decay });
+        let Self { adam, slots, trained, .. } = self;
+        model.map_parameters(&mut |group, name, values| {
+            // Without the dual loss the dual models have no gradient and stay as they are.
+            let Some(mut gradient) = values.grad(gradients).filter(|_| trained(group)) else {
+                return values;
+            };
+            let slot = slots.get_mut(name).expect("a slot for every parameter");
+            let norm = norms[&group];
+            if norm > clip {
+                gradient = gradient * (clip / norm);
+            }
+            let (stepped, state) = adam.step(lr, values.inner(), gradient, slot.adam.take());
+            slot.adam = state;
+            slot.average = slot.average.clone() * decay + stepped.clone() * (1.0 - decay);
+            Tensor::from_inner(stepped).require_grad()
+        });
         norms.get(&Group::Primal).copied().unwrap_or(0.0)
     }
 
     /// The averaged weights, named as in model files.
     pub fn averages(&self) -> Weights {
         let mut weights = Weights::default();
-        self.kernels.iter().for_each(|(name, slot)| weights.insert(name, &slot.average));
-        self.biases.iter().for_each(|(name, slot)| weights.insert(name, &slot.average));
+        self.slots.iter().for_each(|(name, slot)| weights.insert(name, &slot.shape, &slot.average));
         weights
     }
 
@@ -67,16 +96,14 @@ impl Optimizers {
 
     /// Everything but the weights themselves, by names.
     pub fn export(&self) -> Weights {
-        fn slot<const D: usize>(weights: &mut Weights, name: &str, slot: &Slot<D>) {
-            weights.insert(format!("average.{name}"), &slot.average);
+        let mut weights = Weights::default();
+        for (name, slot) in &self.slots {
+            weights.insert(format!("average.{name}"), &slot.shape, &slot.average);
             if let Some(state) = &slot.adam {
-                weights.insert(format!("first.{name}"), &state.momentum.moment_1);
-                weights.insert(format!("second.{name}"), &state.momentum.moment_2);
+                weights.insert(format!("first.{name}"), &slot.shape, &state.momentum.moment_1);
+                weights.insert(format!("second.{name}"), &slot.shape, &state.momentum.moment_2);
             }
         }
-        let mut weights = Weights::default();
-        self.kernels.iter().for_each(|(name, s)| slot(&mut weights, name, s));
-        self.biases.iter().for_each(|(name, s)| slot(&mut weights, name, s));
         weights
     }
 
@@ -85,110 +112,15 @@ impl Optimizers {
     /// # Errors
     /// If a weight is missing or of another shape.
     pub fn restore(&mut self, weights: &Weights, steps: usize, device: &Device) -> Result<()> {
-        fn slot<const D: usize>(
-            w: &Weights,
-            name: &str,
-            slot: &mut Slot<D>,
-            steps: usize,
-            device: &Device,
-        ) -> Result<()> {
-            let shape = slot.average.dims();
-            slot.average = w.tensor(&format!("average.{name}"), shape, device)?;
-            if w.0.contains_key(&format!("first.{name}")) {
-                let first = w.tensor(&format!("first.{name}"), shape, device)?;
-                let second = w.tensor(&format!("second.{name}"), shape, device)?;
+        self.steps = steps;
+        for (name, slot) in &mut self.slots {
+            slot.average = weights.values(&format!("average.{name}"), &slot.shape, device)?;
+            if weights.0.contains_key(&format!("first.{name}")) {
+                let first = weights.values(&format!("first.{name}"), &slot.shape, device)?;
+                let second = weights.values(&format!("second.{name}"), &slot.shape, device)?;
                 slot.adam = Some(AdamState::new(AdaptiveMomentumState::new(steps, first, second)));
             }
-            Ok(())
         }
-        self.steps = steps;
-        self.kernels.iter_mut().try_for_each(|(name, s)| slot(weights, name, s, steps, device))?;
-        self.biases.iter_mut().try_for_each(|(name, s)| slot(weights, name, s, steps, device))
-    }
-}
-
-struct Begin<'a>(&'a mut Optimizers);
-
-impl ParameterMapper for Begin<'_> {
-    fn kernel(&mut self, _: Group, name: &str, tensor: Tensor<4>) -> Tensor<4> {
-        self.0.kernels.insert(name.to_owned(), Slot { adam: None, average: tensor.clone().inner() });
-        tensor.require_grad()
-    }
-
-    fn bias(&mut self, _: Group, name: &str, tensor: Tensor<1>) -> Tensor<1> {
-        self.0.biases.insert(name.to_owned(), Slot { adam: None, average: tensor.clone().inner() });
-        tensor.require_grad()
-    }
-}
-
-struct Norms<'a> {
-    gradients: &'a Gradients,
-    squares: BTreeMap<Group, Tensor<1>>,
-}
-
-impl Norms<'_> {
-    fn add<const D: usize>(&mut self, group: Group, tensor: &Tensor<D>) {
-        if let Some(gradient) = tensor.grad(self.gradients) {
-            let square = gradient.square().sum();
-            let sum = match self.squares.remove(&group) {
-                Some(sum) => sum + square,
-                None => square,
-            };
-            self.squares.insert(group, sum);
-        }
-    }
-}
-
-impl ParameterMapper for Norms<'_> {
-    fn kernel(&mut self, group: Group, _: &str, tensor: Tensor<4>) -> Tensor<4> {
-        self.add(group, &tensor);
-        tensor
-    }
-
-    fn bias(&mut self, group: Group, _: &str, tensor: Tensor<1>) -> Tensor<1> {
-        self.add(group, &tensor);
-        tensor
-    }
-}
-
-struct Update<'a> {
-    optimizers: &'a mut Optimizers,
-    gradients: &'a Gradients,
-    norms: &'a BTreeMap<Group, f64>,
-    lr: f64,
-    clip: f64,
-    decay: f64,
-}
-
-impl Update<'_> {
-    fn updated<const D: usize>(&self, group: Group, tensor: Tensor<D>, slot: &mut Slot<D>) -> Tensor<D> {
-        // Without the dual loss the dual models have no gradient and stay as they are.
-        let Some(mut gradient) = tensor.grad(self.gradients) else {
-            return tensor;
-        };
-        let norm = self.norms[&group];
-        if norm > self.clip {
-            gradient = gradient * (self.clip / norm);
-        }
-        let (stepped, state) = self.optimizers.adam.step(self.lr, tensor.inner(), gradient, slot.adam.take());
-        slot.adam = state;
-        slot.average = slot.average.clone() * self.decay + stepped.clone() * (1.0 - self.decay);
-        Tensor::from_inner(stepped).require_grad()
-    }
-}
-
-impl ParameterMapper for Update<'_> {
-    fn kernel(&mut self, group: Group, name: &str, tensor: Tensor<4>) -> Tensor<4> {
-        let mut slot = self.optimizers.kernels.remove(name).expect("a slot for every parameter");
-        let tensor = self.updated(group, tensor, &mut slot);
-        self.optimizers.kernels.insert(name.to_owned(), slot);
-        tensor
-    }
-
-    fn bias(&mut self, group: Group, name: &str, tensor: Tensor<1>) -> Tensor<1> {
-        let mut slot = self.optimizers.biases.remove(name).expect("a slot for every parameter");
-        let tensor = self.updated(group, tensor, &mut slot);
-        self.optimizers.biases.insert(name.to_owned(), slot);
-        tensor
+        Ok(())
     }
 }

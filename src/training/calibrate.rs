@@ -48,7 +48,7 @@ pub fn calibrate(
     if model.duals.is_empty() {
         return Ok(None);
     }
-    let scale = model.description.architecture.scale;
+    let scale = model.description.scale();
     let paths = pictures_of(sources)?;
     if paths.is_empty() {
         return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dualres_network::Architecture;
+use dualres_network::{Blueprint, Group};
 use serde::{Deserialize, Serialize};
 
 use crate::{Degradation, Result, TrainingError, evaluate::smallest_measurable};
@@ -19,7 +19,7 @@ pub struct TrainConfig {
     #[serde(default = "unknown")]
     pub licence: String,
     /// The network.
-    pub architecture: Architecture,
+    pub architecture: Blueprint,
     /// Folders of high-resolution training pictures, or single files.
     pub data: Vec<PathBuf>,
     /// Folders of high-resolution validation pictures, or single files; they decide which weights are the best. Without
@@ -60,6 +60,9 @@ pub struct TrainConfig {
     /// A larger network to learn from as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distillation: Option<Distillation>,
+    /// Whether the dual models alone are trained, the network staying as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dual_only: bool,
 }
 
 /// Learning from a larger network: `weight` times the mean squared difference between the channel means of the features
@@ -78,12 +81,12 @@ fn unknown() -> String {
 
 impl TrainConfig {
     /// Usual settings for a network.
-    pub fn new(name: impl Into<String>, architecture: Architecture) -> Self {
+    pub fn new(name: impl Into<String>, architecture: impl Into<Blueprint>) -> Self {
         Self {
             name: name.into(),
             purpose: String::new(),
             licence: unknown(),
-            architecture,
+            architecture: architecture.into(),
             data: Vec::new(),
             validation: Vec::new(),
             validation_crop: None,
@@ -102,6 +105,7 @@ impl TrainConfig {
             init: None,
             degradation: None,
             distillation: None,
+            dual_only: false,
         }
     }
 
@@ -110,7 +114,7 @@ impl TrainConfig {
     /// # Errors
     /// If one makes no sense.
     pub fn validate(&self) -> Result<()> {
-        self.architecture.validate()?;
+        self.architecture.graph()?;
         let wrong = |what: &str| Err(TrainingError::Setting(what.to_owned()));
         if self.data.is_empty() {
             return wrong("training needs at least one folder of pictures");
@@ -128,16 +132,24 @@ impl TrainConfig {
         if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
             return wrong("the weight of the distillation must be a positive number");
         }
-        let least = smallest_measurable(self.architecture.scale);
+        let least = smallest_measurable(self.architecture.scale());
         if self.validation_crop.is_some_and(|side| side < least) {
             return Err(TrainingError::Setting(format!(
                 "validation pictures must keep at least {least} pixels a side"
             )));
         }
+        if self.dual_only && (self.init.is_none() || self.lambda == 0.0) {
+            return wrong("dual models alone are trained for a model that is there, with a weight of their loss");
+        }
         if self.ema >= 1.0 || self.skip_threshold <= 1.0 {
             return wrong("the decay of the average must be below 1 and the skip threshold above 1");
         }
         Ok(())
+    }
+
+    /// Which networks the run changes.
+    pub(crate) fn trained(&self) -> fn(Group) -> bool {
+        if self.dual_only { |group| group != Group::Primal } else { |_| true }
     }
 
     /// Learning rate of a step: linear warm-up, then a cosine from `lr` to `lr_min`.
@@ -180,7 +192,7 @@ mod tests {
 
     #[test]
     fn learning_rate_warms_up_and_falls_to_its_minimum() {
-        let architecture = Architecture::new(2, 8, 1).unwrap();
+        let architecture = dualres_network::Architecture::new(2, 8, 1).unwrap();
         let config = TrainConfig { steps: 1000, warmup: 100, ..TrainConfig::new("t", architecture) };
         assert!((config.learning_rate(0) - config.lr / 100.0).abs() < 1e-12);
         assert!((config.learning_rate(99) - config.lr).abs() < 1e-12);

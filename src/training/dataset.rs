@@ -37,21 +37,23 @@ impl Rgb8 {
 /// A picture at every level: the network's input first, the full resolution last.
 #[derive(Debug)]
 pub(crate) struct Pyramid {
+    /// Sides of each level as a multiple of the first one's.
+    pub(crate) scales: Vec<usize>,
     pub(crate) levels: Vec<Rgb8>,
 }
 
-/// The pictures of a picture at every level of a network of `scale`, each made from the full resolution by the
-/// MATLAB-compatible bicubic on 8 bits. The picture is cut to a multiple of `scale` first.
-pub(crate) fn pyramid(picture: &Picture, scale: usize) -> Vec<Picture> {
-    let (width, height) = (picture.width() / scale * scale, picture.height() / scale * scale);
+/// A picture at every scale of `scales` (ascending; the last is its own resolution), each made from the full resolution
+/// by the MATLAB-compatible bicubic on 8 bits. The picture is cut to a multiple of the largest scale first.
+pub(crate) fn pyramid(picture: &Picture, scales: &[usize]) -> Vec<Picture> {
+    let largest = scales.last().copied().unwrap_or(1);
+    let (width, height) = (picture.width() / largest * largest, picture.height() / largest * largest);
     let mut full = picture.crop(0, 0, width, height);
     full.quantize();
     let mut levels = Vec::new();
-    let mut factor = scale;
-    while factor > 1 {
-        let planes = full.planes.iter().map(|plane| imresize(plane, 1.0 / factor as f64, Samples::Uint8)).collect();
+    for scale in scales.iter().filter(|&&scale| scale < largest) {
+        let factor = *scale as f64 / largest as f64;
+        let planes = full.planes.iter().map(|plane| imresize(plane, factor, Samples::Uint8)).collect();
         levels.push(Picture::from_planes(planes));
-        factor /= 2;
     }
     levels.push(full);
     levels
@@ -92,19 +94,19 @@ struct Store {
     paths: Vec<PathBuf>,
     /// Area of each picture in pixels.
     areas: Vec<u64>,
-    scale: usize,
+    scales: Vec<usize>,
     cache: Vec<Mutex<Option<Arc<Pyramid>>>>,
     cached_bytes: AtomicU64,
 }
 
 impl PictureSet {
     /// Finds the pictures of `sources`, folders or single files, that have room for a patch of `patch` low-resolution
-    /// pixels.
+    /// pixels; they are drawn at each of `scales` ([`dualres_network::Graph::pyramid`]).
     ///
     /// # Errors
     /// If a folder cannot be read or no picture is usable.
-    pub fn scan(sources: &[PathBuf], scale: usize, patch: usize) -> Result<Self> {
-        let side = patch * scale;
+    pub fn scan(sources: &[PathBuf], scales: &[usize], patch: usize) -> Result<Self> {
+        let side = patch * scales.last().copied().unwrap_or(1);
         let (mut paths, mut areas, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for path in pictures_of(sources)? {
             match dualres_imaging::dimensions(&path) {
@@ -121,7 +123,7 @@ impl PictureSet {
         }
         let cache = paths.iter().map(|_| Mutex::new(None)).collect();
         let members = (0..paths.len()).collect();
-        let store = Arc::new(Store { paths, areas, scale, cache, cached_bytes: AtomicU64::new(0) });
+        let store = Arc::new(Store { paths, areas, scales: scales.to_vec(), cache, cached_bytes: AtomicU64::new(0) });
         Ok(Self { skipped, ..Self::of(store, members) })
     }
 
@@ -198,7 +200,7 @@ impl Store {
 
     fn load(&self, path: &Path) -> Result<Pyramid> {
         let picture = dualres_imaging::read(path)?;
-        Ok(Pyramid { levels: pyramid(&picture, self.scale).iter().map(Rgb8::from_picture).collect() })
+        Ok(Pyramid { scales: self.scales.clone(), levels: pyramid(&picture, &self.scales).iter().map(Rgb8::from_picture).collect() })
     }
 }
 

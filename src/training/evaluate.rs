@@ -90,7 +90,7 @@ pub fn evaluate(
     observe: &mut dyn FnMut(&ImageScore) -> ControlFlow<()>,
 ) -> Result<Evaluation> {
     let paths = pictures_of(sources)?;
-    let scale = upscaler.model().description.architecture.scale;
+    let scale = upscaler.model().description.scale();
     if paths.is_empty() {
         return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });
     }
@@ -161,18 +161,18 @@ impl Case {
         }
         // Benchmarks mix gray and colour files; all are measured as colour.
         let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
-        let mut levels = pyramid(&colour, scale);
+        let mut levels = pyramid(&colour, &[1, scale]);
         let truth = levels.pop().expect("a pyramid has levels");
         let input = match measuring.degradation {
-            Some(degradation) => degradation.degrade(&levels[0], DEGRADATION_SEED, index as u64)?,
-            None => levels.swap_remove(0),
+            Some(degradation) => degradation.degrade(levels.first().unwrap_or(&truth), DEGRADATION_SEED, index as u64)?,
+            None => levels.drain(..).next().unwrap_or_else(|| truth.clone()),
         };
         Ok(Self { input, truth })
     }
 }
 
 fn score(upscaler: &Upscaler, Case { input, truth }: &Case, measuring: Measuring) -> Result<Scores> {
-    let scale = upscaler.model().description.architecture.scale;
+    let scale = upscaler.model().description.scale();
     let options = Options { pooling: measuring.pooling, ..Options::default() };
     let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
     let mut result = upscaled.picture;

@@ -5,7 +5,7 @@ use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, Drn, Metric, Model, Pooling, device::ComputeDevice, dual_regression_loss};
+use dualres_network::{Architecture, Blueprint, Description, Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -98,9 +98,10 @@ pub fn train(
     config.validate()?;
     fs::create_dir_all(folder)
         .map_err(|error| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() })?;
-    let set = Arc::new(PictureSet::scan(&config.data, config.architecture.scale, config.patch)?);
+    let graph = config.architecture.graph()?;
+    let set = Arc::new(PictureSet::scan(&config.data, &graph.pyramid(), config.patch)?);
     let mut session = Session::open(config, device, folder)?;
-    let parameters = dualres_network::cost::count(&config.architecture, 1, 1).parameters();
+    let parameters = graph.cost(1, 1).parameters();
     let started = TrainEvent::Started { step: session.position.step, pictures: set.len(), parameters };
     let mut flow = observe(&started);
     for (path, reason) in set.skipped() {
@@ -190,7 +191,7 @@ struct Session<'a> {
     model: Model,
     optimizers: Optimizers,
     /// The larger network to learn from, on the device without gradients.
-    teacher: Option<Drn>,
+    teacher: Option<Network>,
     log: Log,
     means: Means,
 }
@@ -199,12 +200,12 @@ impl<'a> Session<'a> {
     fn open(config: &'a TrainConfig, compute: &'a ComputeDevice, folder: &'a Path) -> Result<Self> {
         let device = compute.open()?;
         let autodiff = device.clone().autodiff();
-        let description = describe(config);
+        let description = describe(config)?;
         let (position, model, optimizers) = match state::load(folder, config, &description, config.ema, &device)? {
             Some(state) => state,
             None => {
                 let mut model = initial(config, description, &autodiff)?;
-                let optimizers = Optimizers::new(&mut model, config.ema);
+                let optimizers = Optimizers::new(&mut model, config.ema, config.trained());
                 let position = Position {
                     config: config.clone(),
                     step: 0,
@@ -234,16 +235,22 @@ impl<'a> Session<'a> {
     fn step(&mut self, Lesson { input, targets }: Lesson) -> Result<Progress> {
         let config = self.config;
         let lr = config.learning_rate(self.position.step);
-        let (pictures, features) = self.model.primal.forward_with_features(input.clone(), Pooling::Global);
-        let loss = dual_regression_loss(&pictures, &targets, &self.model.duals, config.lambda);
-        let taught = match (&self.teacher, &config.distillation) {
+        let primal = &self.model.primal;
+        let (pictures, taught) = match (&self.teacher, &config.distillation) {
             (Some(teacher), Some(Distillation { weight, .. })) => {
-                let (_, taught) = teacher.forward_with_features(input.inner(), Pooling::Global);
-                let gap = features.mean_dim(1) - Tensor::from_inner(taught.mean_dim(1));
-                Some(gap.square().mean() * *weight)
+                let features = |network: &Network, x| {
+                    let (pictures, mut features) =
+                        network.forward_with(x, Pooling::Global, &[network.graph().last_features()]);
+                    (pictures, features.swap_remove(0).mean_dim(1))
+                };
+                let (pictures, own) = features(primal, input.clone());
+                let (_, taught) = features(teacher, input.inner());
+                let gap = own - Tensor::from_inner(taught);
+                (pictures, Some(gap.square().mean() * *weight))
             }
-            _ => None,
+            _ => (primal.forward(input, Pooling::Global), None),
         };
+        let loss = dual_regression_loss(&pictures, &targets, &self.model, config.lambda);
         // One read for all numbers: each waits for the device.
         let terms = loss.primal.iter().chain(&loss.dual).chain(&taught).cloned().map(Tensor::inner);
         let terms = Tensor::cat(terms.collect::<Vec<Tensor<1>>>(), 0).into_data();
@@ -322,7 +329,7 @@ impl<'a> Session<'a> {
         }
         let mut model = self.averaged()?;
         if self.config.lambda == 0.0 {
-            model.duals.clear();
+            model = model.without_duals();
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
         let measuring = self.measuring();
@@ -347,7 +354,7 @@ impl<'a> Session<'a> {
             let cut =
                 self.config.validation_crop.map_or(String::new(), |side| format!(", cut to {side} pixels a side"));
             let set = names_of(&self.config.validation).join(", ") + &cut;
-            let rule = rule(self.config.architecture.scale, self.config.degradation);
+            let rule = rule(self.config.architecture.scale(), self.config.degradation);
             let metric =
                 |name: &str, value: f64| Metric { name: name.into(), set: set.clone(), value, rule: rule.clone() };
             let metrics = [("psnr_y", Some(validation.psnr_y)), ("loop_psnr", validation.loop_psnr)];
@@ -382,17 +389,17 @@ impl<'a> Session<'a> {
     }
 }
 
-fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Drn> {
+fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Network> {
     let teacher = Model::read(path, device)?.primal;
-    if teacher.architecture().scale != config.architecture.scale {
+    if teacher.graph().scale() != config.architecture.scale() {
         let reason = format!("the network to learn from has another scale: {}", path.display());
         return Err(TrainingError::Setting(reason));
     }
     Ok(teacher)
 }
 
-fn describe(config: &TrainConfig) -> Description {
-    let mut description = Description::new(&config.name, config.architecture.clone());
+fn describe(config: &TrainConfig) -> Result<Description> {
+    let mut description = config.architecture.describe(&config.name)?;
     description.training_patch = config.patch;
     description.purpose.clone_from(&config.purpose);
     description.licence.clone_from(&config.licence);
@@ -411,7 +418,7 @@ fn describe(config: &TrainConfig) -> Description {
         }
     }
     description.training = settings;
-    description
+    Ok(description)
 }
 
 /// A random model, or the weights of a model file.
@@ -420,21 +427,70 @@ fn initial(config: &TrainConfig, description: Description, device: &burn::tensor
         return Ok(Model::init(description, config.seed, device)?);
     };
     let mut start = Model::read(path, device)?;
-    let (there, wanted) = (&start.description.architecture, &config.architecture);
-    let other_blocks =
-        there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
-    if other_blocks && !wanted.is_compressed() {
-        start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
+    if let (Blueprint::Drn(wanted), Some(there)) =
+        (&config.architecture, Architecture::of_weights(&start.weights().under("model.")))
+    {
+        let other_blocks =
+            there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
+        if other_blocks && !wanted.is_compressed() {
+            start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
+        }
     }
-    if start.description.architecture != config.architecture {
-        return Err(TrainingError::Setting(format!(
-            "the network to start from is another one than asked for: {}",
-            path.display()
-        )));
+    let wanted = &description.network;
+    let mut weights = start.weights();
+    if start.description.network != *wanted {
+        let transferred = transfer(&start, &description, config.seed, device)?;
+        weights = transferred.ok_or_else(|| {
+            TrainingError::Setting(format!(
+                "the network to start from is another one than asked for: {}",
+                path.display()
+            ))
+        })?;
     }
-    let mut model = Model::from_weights(description, &start.weights(), device)?;
-    if model.duals.is_empty() {
-        model.duals = Model::init(model.description.clone(), config.seed, device)?.duals;
+    // Dual models that are there go on; where there are none, or others, new ones begin.
+    let kept = start.description.duals == description.duals;
+    let mut description = description;
+    let mut begun = description.clone();
+    if kept {
+        description.borrowed_duals = false;
+    } else {
+        begun.duals.clear();
+        weights.0.retain(|name, _| !name.starts_with("dual."));
+    }
+    let mut model = Model::from_weights(begun, &weights, device)?;
+    model.description = description;
+    if !kept {
+        model.init_duals(config.seed.wrapping_add(1), device);
+    }
+    if config.dual_only {
+        let was = &start.description;
+        let description = &mut model.description;
+        (description.halo, description.import) = (was.halo, was.import.clone());
+        description.original_widths = was.original_widths.clone();
     }
     Ok(model)
+}
+
+/// Weights of a network for another scale: all layers that are the same, others as they are at random. `None` if hardly a
+/// layer is.
+fn transfer(
+    start: &Model,
+    wanted: &Description,
+    seed: u64,
+    device: &burn::tensor::Device,
+) -> Result<Option<dualres_network::Weights>> {
+    if start.description.family != wanted.family || start.description.scale() == wanted.scale() {
+        return Ok(None);
+    }
+    let mut weights = Model::init(wanted.clone(), seed, device)?.weights();
+    let known = start.weights();
+    let (mut same, mut all) = (0, 0);
+    for (name, weight) in weights.0.iter_mut().filter(|(name, _)| name.starts_with("model.")) {
+        all += 1;
+        if let Some(there) = known.0.get(name).filter(|there| there.shape == weight.shape) {
+            *weight = there.clone();
+            same += 1;
+        }
+    }
+    Ok((2 * same > all).then_some(weights))
 }

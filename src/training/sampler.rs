@@ -83,8 +83,8 @@ pub(crate) fn batch(
         .collect::<Result<Vec<_>>>()?;
     let levels = (0..patches[0].0.len())
         .map(|level| {
-            let data = patches.iter().flat_map(|(levels, _)| levels[level].iter().copied()).collect();
-            (patch << level, data)
+            let data: Vec<f32> = patches.iter().flat_map(|(levels, _)| levels[level].iter().copied()).collect();
+            ((data.len() / (3 * size)).isqrt(), data)
         })
         .collect();
     let degraded: Vec<f32> = patches.iter().filter_map(|(_, degraded)| degraded.as_ref()).flatten().copied().collect();
@@ -126,9 +126,10 @@ impl Place {
     /// The patch at a level with `margin` pixels around it, three planes; beyond the picture its border is repeated.
     fn cut(&self, pyramid: &Pyramid, level: usize, margin: usize) -> Vec<f32> {
         let picture: &Rgb8 = &pyramid.levels[level];
-        let side = (self.patch << level) + 2 * margin;
+        let scale = pyramid.scales[level];
+        let side = self.patch * scale + 2 * margin;
         let within = |corner: usize, offset: usize, length: usize| {
-            ((corner << level) + offset).saturating_sub(margin).min(length - 1)
+            (corner * scale + offset).saturating_sub(margin).min(length - 1)
         };
         let mut data = Vec::with_capacity(3 * side * side);
         for plane in picture.data.chunks_exact(picture.width * picture.height) {
@@ -213,14 +214,14 @@ mod tests {
             Plane::new(width, height, data)
         };
         let picture = Picture::from_planes(vec![plane(0.0), plane(1.0), plane(2.0)]);
-        let levels = pyramid(&picture, 4);
+        let levels = pyramid(&picture, &[1, 2, 4]);
         assert_eq!(levels.iter().map(Picture::width).collect::<Vec<_>>(), [24, 48, 96]);
         let to_rgb8 = |p: &Picture| Rgb8 {
             width: p.width(),
             height: p.height(),
             data: p.planes.iter().flat_map(|plane| plane.data.iter().map(|&s| s as u8)).collect(),
         };
-        let stored = Pyramid { levels: levels.iter().map(to_rgb8).collect() };
+        let stored = Pyramid { scales: vec![1, 2, 4], levels: levels.iter().map(to_rgb8).collect() };
         let patch = 12;
         for stream in 0..24 {
             let mut random = ChaCha8Rng::seed_from_u64(7);

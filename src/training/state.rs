@@ -79,7 +79,7 @@ fn restore(
 ) -> Result<(Model, Optimizers)> {
     let autodiff = device.clone().autodiff();
     let mut model = Model::from_weights(description.clone(), &weights.under("weight."), &autodiff)?;
-    let mut optimizers = Optimizers::new(&mut model, decay);
+    let mut optimizers = Optimizers::new(&mut model, decay, position.config.trained());
     optimizers.restore(weights, position.optimizer_steps, device)?;
     Ok((model, optimizers))
 }

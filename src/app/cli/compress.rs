@@ -61,6 +61,9 @@ pub(crate) struct CompressArgs {
     /// Cut validation pictures to this side, around their middle
     #[arg(long, value_name = "N")]
     pub(crate) validation_crop: Option<usize>,
+    /// Prune streams that run along the network as well, which the paper leaves alone
+    #[arg(long)]
+    pub(crate) streams: bool,
     /// What the ratio is a budget of
     #[arg(long, value_enum, default_value_t = ModeArg::Paper)]
     pub(crate) mode: ModeArg,
@@ -134,7 +137,7 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "data", "validation", "validation_crop", "mode", "method", "lambda", "search_lambda",
         "selection_lambda", "gamma", "finetune_lambda", "seed", "steps", "search_steps", "finetune_steps", "lr", "batch",
-        "patch", "second_order", "channels_per_step", "fresh_patches", "widths", "profile", "teacher", "teacher_weight",
+        "patch", "streams", "second_order", "channels_per_step", "fresh_patches", "widths", "profile", "teacher", "teacher_weight",
         "quick", "run", "name",
     ])]
     pub(crate) resume: Option<PathBuf>,

@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
-pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand};
-pub(crate) use train::{PresetArg, TrainArgs};
+pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand, OrderArg};
+pub(crate) use train::{NetworkArg, PresetArg, TrainArgs};
 pub(crate) use upscale::{DepthArg, FormatArg, SubsamplingArg, UpscaleArgs};
 
 /// Larger pictures by dual regression, with the proof of how far they keep to the original

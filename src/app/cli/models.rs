@@ -69,23 +69,47 @@ pub(crate) enum ModelsCommand {
         #[arg(long, value_name = "DEVICE", default_value = "auto")]
         device: String,
     },
-    /// Convert an official DRN checkpoint (.pt) to a model file
+    /// Turn a network of others into a model file: PyTorch, safetensors, ONNX or ncnn
+    ///
+    /// Checkpoints (.pth, .pt, .safetensors) are recognised by the names of their weights: DRN, EDSR, ESRGAN (Real-ESRGAN, BSRGAN,
+    /// ESRGAN+), Compact, SPAN, RFDN, RLFN, BSRN, CARN, RealPLKSR. ONNX and ncnn bring their own graph. The network is run
+    /// on a picture before anything is written, and proven by the dual models of another one of its scale until it has its own.
     #[command(after_help = "Examples:
-  dualres models import DRNS4x.pt -o drn-s-x4.safetensors
-  dualres models import DRNS4x.pt --dual DRNS4x_dual_model.pt -o drn-s-x4.safetensors")]
+  dualres models import RealESRGAN_x4plus.pth -o x4plus.safetensors
+  dualres models import realesr-animevideov3-x2.param -o anime-x2.safetensors
+  dualres models import espcn.onnx --range 0,255 --order bgr -o espcn.safetensors
+  dualres models import DRNS4x.pt --beside DRNS4x_dual_model.pt -o drn-s-x4.safetensors")]
     Import {
-        /// Checkpoint of the primal network
+        /// Checkpoint, ONNX file, or the .param file of ncnn
         file: PathBuf,
-        /// Checkpoint of the dual models
-        #[arg(long, value_name = "FILE")]
+        /// A second file: dual models beside a DRN checkpoint, or the .bin file of ncnn if it has another name
+        #[arg(long = "beside", visible_alias = "dual", value_name = "FILE")]
         dual: Option<PathBuf>,
         /// Model file to write
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
-        /// Licence of the weights, for the description
-        #[arg(long, default_value = "unknown")]
-        licence: String,
+        /// Licence of the weights, or a file that holds it; a LICENSE beside the file is taken if not given
+        #[arg(long, value_name = "TEXT|FILE")]
+        licence: Option<String>,
+        /// Lowest and highest sample that the network takes and gives [default: that of its family, else found by trying]
+        #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', allow_negative_numbers = true)]
+        range: Vec<f32>,
+        /// Order of its colours [default: rgb]
+        #[arg(long, value_enum)]
+        order: Option<OrderArg>,
+        /// Which scale to take of a file that holds several
+        #[arg(long, value_name = "N")]
+        scale: Option<usize>,
     },
+}
+
+/// Order of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// Red first
+    Rgb,
+    /// Blue first
+    Bgr,
 }
 
 /// Files that models are written as.

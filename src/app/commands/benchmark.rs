@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use dualres_engine::{Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{cost, device};
+use dualres_network::{device};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     }
     let mut all = Vec::new();
     for ((name, upscaler), mut seconds) in args.model.iter().zip(&upscalers).zip(seconds) {
-        let cost = cost::count(&upscaler.model().description.architecture, width, height);
+        let cost = upscaler.model().description.network.cost(width, height);
         seconds.sort_by(f64::total_cmp);
         let at = |share: f64| seconds[((seconds.len() - 1) as f64 * share).round() as usize];
         all.push(Measured {

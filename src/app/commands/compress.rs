@@ -9,11 +9,11 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
+    CompressConfig, Event, Layers, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
     resume,
 };
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Model, cost, device};
+use dualres_network::{Model, device};
 use dualres_training::Distillation;
 use serde_json::json;
 
@@ -106,24 +106,25 @@ fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBu
 
 fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<CompressConfig> {
     let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let architecture = &model.description.architecture;
+    let layers = Layers::of(&model.description.network, args.streams);
     let widths = match &args.widths {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Some(parse_widths(&text, architecture).with_context(|| path.display().to_string())?)
+            Some(parse_widths(&text, &layers).with_context(|| path.display().to_string())?)
         }
         None => None,
     };
     let ratio = match (args.ratio, &widths) {
         (Some(ratio), _) => ratio,
         (None, Some(widths)) => {
-            let count = |architecture| cost::count(architecture, MAC_INPUT, MAC_INPUT).macs() as f64;
+            let count = |widths: &[usize]| layers.cost(widths).0;
             // A short number: it is compared with itself after a way through JSON.
-            (1e4 * (1.0 - count(&architecture.with_widths(widths.clone())?) / count(architecture))).round() / 1e4
+            (1e4 * (1.0 - count(widths) / count(&layers.widths))).round() / 1e4
         }
         (None, None) => return Err(Misuse("--ratio or --widths is needed".into()).into()),
     };
     let mut config = CompressConfig::new(args.name.clone().unwrap_or(stem), ratio);
+    config.streams = args.streams;
     if args.quick {
         config = config.quick();
     }

@@ -3,20 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use dualres_compression::Layers;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Description, Model, Pooling, cost, device,
+    Description, Model, Pooling, device,
     export::{Part, onnx},
-    import,
+    families::label,
+    import::ImportOptions,
 };
 use dualres_training::{Degradation, Measuring, correlation::WINDOW};
 use serde_json::{Value, json};
 
 use super::{library, progress_bar};
 use crate::{
-    cli::{ExportFormat, ExportPart, ModelsCommand, PoolingArg},
-    interrupt,
+    cli::{ExportFormat, ExportPart, ModelsCommand, OrderArg, PoolingArg},
+    foreign, interrupt,
     library::Entry,
     report,
     report::{Misuse, Outcome},
@@ -35,15 +37,38 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
         ModelsCommand::Calibrate { file, hr, degradation, device } => {
             calibrate(&file, &hr, degradation.into(), &device)
         }
-        ModelsCommand::Import { file, dual, output, licence } => {
-            let mut model = import::read_checkpoints(&file, dual.as_deref(), &Device::flex())?;
-            model.description.licence = licence;
-            write_atomically(&output, &model.to_bytes())?;
-            let duals = if model.duals.is_empty() { ", without dual models" } else { "" };
-            report::line(&format!("{} written{duals}\n{}", output.display(), summary(&model.description)));
-            Ok(Outcome::Done)
+        ModelsCommand::Import { file, output, licence, dual, range, order, scale } => {
+            let licence = licence.map(|given| std::fs::read_to_string(&given).unwrap_or(given));
+            let range = match range[..] {
+                [] => None,
+                [low, high] => Some([low, high]),
+                _ => return Err(Misuse("--range takes two numbers, such as 0,1".into()).into()),
+            };
+            let order = foreign::order(order == Some(OrderArg::Bgr));
+            let options = ImportOptions { scale, range, order, beside: dual, licence };
+            import(&file, &output, &options)
         }
     }
+}
+
+fn import(file: &Path, output: &Path, options: &ImportOptions) -> anyhow::Result<Outcome> {
+    anyhow::ensure!(
+        !output.exists() || Model::read(output, &Device::flex()).is_ok() && !same_file(file, output),
+        "refusing to overwrite: not a model written by Dualres, or the file that is imported: {}",
+        output.display()
+    );
+    let (mut model, notes) = foreign::read(&library(), file, options)?;
+    if let Some(stem) = output.file_stem() {
+        model.description.name = stem.to_string_lossy().into_owned();
+    }
+    write_atomically(output, &model.to_bytes())?;
+    report::line(&format!("{} written\n{}", output.display(), summary(&model.description)));
+    notes.iter().for_each(|note| report::line(&format!("  {note}")));
+    Ok(Outcome::Done)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn export(
@@ -84,8 +109,7 @@ fn export(
             (onnx(&model, Part::Primal(pooling))?, "the network from low to high resolution")
         }
     };
-    let same = |a: &Path, b: &Path| matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b);
-    anyhow::ensure!(!same(output, Path::new(name)), "the output would replace the model: {}", output.display());
+    anyhow::ensure!(!same_file(output, Path::new(name)), "the output would replace the model: {}", output.display());
     write_atomically(output, &bytes)?;
     report::line(&format!("{} written: {what}, {} bytes", output.display(), bytes.len()));
     Ok(Outcome::Done)
@@ -146,26 +170,25 @@ fn list(json: bool) -> anyhow::Result<Outcome> {
 }
 
 fn summary(description: &Description) -> String {
-    let architecture = &description.architecture;
-    let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
+    let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
     let quality =
         description.metrics.first().map_or(String::new(), |m| format!(", {} {:.2} dB on {}", m.name, m.value, m.set));
+    let compressed = if description.is_compressed() { ", compressed" } else { "" };
     format!(
-        "x{}, {} features, {} blocks a level, {} parameters, {:.2} G MACs for a {MAC_INPUT}x{MAC_INPUT} input{quality}",
-        architecture.scale,
-        architecture.n_feats,
-        architecture.blocks(),
+        "x{}, {}{compressed}, {} parameters, {:.2} G MACs for a {MAC_INPUT}x{MAC_INPUT} input{quality}",
+        description.scale(),
+        description.family,
         cost.parameters(),
         cost.macs() as f64 / 1e9,
     )
 }
 
 fn facts(description: &Description) -> Value {
-    let cost = cost::count(&description.architecture, MAC_INPUT, MAC_INPUT);
+    let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
     json!({
         "description": description,
         "parameters": cost.parameters(),
-        "dual_parameters": cost.dual_parameters,
+        "dual_parameters": description.dual_parameters(),
         "macs": {"input": [MAC_INPUT, MAC_INPUT], "total": cost.macs()},
     })
 }
@@ -173,7 +196,7 @@ fn facts(description: &Description) -> Value {
 fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     let model = library().load(name)?;
     let description = &model.description;
-    let cost = cost::count(&description.architecture, MAC_INPUT, MAC_INPUT);
+    let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
     if json {
         let mut facts = facts(description);
         facts["layers"] = cost
@@ -186,17 +209,32 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     }
     report::line(&format!("{}: {}\n{}", description.name, description.purpose, summary(description)));
     report::line(&format!("licence: {}", description.licence));
-    report::line(&match model.duals.first() {
-        Some(dual) => format!("dual models: {} of width {}", model.duals.len(), dual.width()),
-        None => "dual models: none".to_owned(),
+    let borrowed = if description.borrowed_duals { ", learned with another network" } else { "" };
+    report::line(&match model.duals.len() {
+        0 => "dual models: none".to_owned(),
+        count => format!("dual models: {count}, {} parameters{borrowed}", description.dual_parameters()),
     });
+    let operators = description.network.operators();
+    let operators: Vec<String> = operators.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    report::line(&format!("operators: {}", operators.join(", ")));
+    let reach = description.network.reach();
+    let global = if reach.global { ", and statistics of the whole picture" } else { "" };
+    report::line(&format!("sees {} pixels around each{global}", reach.pixels));
+    description.import.iter().for_each(|note| report::line(&format!("imported: {note}")));
     for metric in &description.metrics {
         report::line(&format!("{} on {}: {:.3}\n    {}", metric.name, metric.set, metric.value, metric.rule));
     }
     report::line(&expectation(description));
-    report::line("\ninner widths");
-    for (unit, width) in description.architecture.units().iter().zip(&description.architecture.widths) {
-        report::line(&format!("  {:22} {width:4} of {}", unit.kind.to_string(), unit.full_width));
+    report::line("\nprunable layers");
+    let (layers, (now, before)) = (Layers::described(description), description.widths());
+    for (index, (width, full)) in now.iter().zip(&before).enumerate() {
+        report::line(&format!("  {:22} {width:4} of {full}", layers.name(index)));
+    }
+    let groups = description.network.groups();
+    let kept: Vec<_> = groups.iter().filter_map(|group| Some((label(&group.name), group.reason()?))).collect();
+    if !kept.is_empty() {
+        report::line("\nlayers that are not pruned");
+        kept.iter().for_each(|(name, reason)| report::line(&format!("  {name:22} {reason}")));
     }
     report::line(&format!("\n{:40} {:>12} {:>14}", "layer", "parameters", format!("MACs at {MAC_INPUT}x{MAC_INPUT}")));
     for layer in &cost.layers {

@@ -3,16 +3,24 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use anyhow::Context;
-use dualres_network::{Architecture, Model, Preset, device};
+use burn::tensor::Device;
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Model, NetworkError, Preset, device};
 use dualres_training::{Progress, TrainConfig, TrainEvent, Validation, train};
 use serde_json::json;
 
-use super::progress_bar;
+use super::{library, progress_bar};
 use crate::{
-    cli::{PresetArg, TrainArgs},
-    interrupt, report,
+    cli::{NetworkArg, PresetArg, TrainArgs},
+    interrupt,
+    paths::Paths,
+    report,
     report::{Misuse, Outcome},
+    samples,
 };
+
+/// The model that a run was begun with.
+const START_FILE: &str = "start.safetensors";
 
 const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
@@ -35,33 +43,70 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 }
 
 fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
-    let architecture = match &args.init {
-        Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
-            let known = Model::describe(&bytes, &path.display().to_string())?.architecture;
-            match blocks(args, &known) {
-                Some(blocks) => Architecture::with_blocks(known.scale, known.n_feats, blocks)
-                    .map_err(|error| Misuse(error.to_string()))?,
-                None => known,
+    // A model of the library is trained on from a copy beside the run, which then stands for itself.
+    let (init, given) = match &args.model {
+        Some(name) => {
+            let library = library();
+            let model = library.load(name)?;
+            let path = args.output.join(START_FILE);
+            if !path.exists() {
+                write_atomically(&path, &model.to_bytes())
+                    .with_context(|| format!("cannot write into the run's folder {}", args.output.display()))?;
+            }
+            (Some(path), Some(model))
+        }
+        None => (args.init.clone(), None),
+    };
+    let misuse = |error: NetworkError| anyhow::Error::from(Misuse(error.to_string()));
+    let architecture = match (&init, args.network) {
+        (Some(path), NetworkArg::Drn) => {
+            let model = match given {
+                Some(model) => model,
+                None => Model::read(path, &Device::flex())?,
+            };
+            match Blueprint::of(&model) {
+                Blueprint::Drn(known) => match blocks(args, &known) {
+                    Some(blocks) => {
+                        Blueprint::Drn(Architecture::with_blocks(known.scale, known.n_feats, blocks).map_err(misuse)?)
+                    }
+                    None => Blueprint::Drn(known),
+                },
+                other => other,
             }
         }
-        None => {
+        (None, NetworkArg::Drn) => {
             let preset = match args.preset {
                 PresetArg::T => Preset::T,
                 PresetArg::S => Preset::S,
                 PresetArg::L => Preset::L,
             };
-            let preset = Architecture::preset(preset, args.scale).map_err(|error| Misuse(error.to_string()))?;
+            let preset = Architecture::preset(preset, args.scale).map_err(misuse)?;
             let feats = args.n_feats.unwrap_or(preset.n_feats);
             let blocks = blocks(args, &preset).unwrap_or(preset.n_blocks);
-            Architecture::with_blocks(args.scale, feats, blocks).map_err(|error| Misuse(error.to_string()))?
+            Blueprint::Drn(Architecture::with_blocks(args.scale, feats, blocks).map_err(misuse)?)
+        }
+        (_, network) => {
+            let block = match network {
+                NetworkArg::Residual | NetworkArg::Drn => BlockKind::Residual,
+                NetworkArg::Attention => BlockKind::Attention,
+                NetworkArg::Plain => BlockKind::Plain,
+                NetworkArg::Pixel => BlockKind::Pixel,
+                NetworkArg::Local => BlockKind::Local,
+                NetworkArg::Gate => BlockKind::Gate,
+            };
+            let (features, blocks) = (args.n_feats.unwrap_or(48), args.n_blocks.first().copied().unwrap_or(6));
+            Blueprint::Backbone(Backbone { block, scale: args.scale, features, blocks })
         }
     };
-    let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale));
+    let data = match &args.data[..] {
+        [] => vec![samples::unpack(&Paths::of_user())?],
+        data => data.to_vec(),
+    };
+    let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale()));
     let config = TrainConfig {
         purpose: args.purpose.clone(),
         licence: args.licence.clone(),
-        data: args.data.clone(),
+        data,
         validation: args.validation.iter().cloned().collect(),
         patch: args.patch,
         batch: args.batch,
@@ -75,7 +120,8 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         ema: args.ema,
         seed: args.seed,
         validate_every: args.validate_every,
-        init: args.init.clone(),
+        init,
+        dual_only: args.dual_only,
         degradation: args.degradation.into(),
         ..TrainConfig::new(name, architecture)
     };

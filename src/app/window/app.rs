@@ -286,7 +286,7 @@ impl Window {
 
     /// Enlargement of the chosen model.
     pub(super) fn scale(&self) -> usize {
-        self.model().map_or(2, |entry| entry.description.architecture.scale)
+        self.model().map_or(2, |entry| entry.description.scale())
     }
 
     /// The device that the chosen one stands for.

@@ -28,7 +28,8 @@ pub(super) struct News {
 }
 
 enum Done {
-    Imported(String),
+    /// Name, and what was found out about it.
+    Imported(String, Vec<String>),
     Removed(String),
     Exported(PathBuf),
     Adopted(String),
@@ -45,7 +46,7 @@ impl Window {
             // A promise that is broken by a panic would take the window with it.
             let told = || anyhow!("a model file cannot be understood");
             let attempt = AssertUnwindSafe(|| match change {
-                Change::Import(path) => library.import(&path).map(Done::Imported),
+                Change::Import(path) => library.import(&path).map(|(name, notes)| Done::Imported(name, notes)),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Adopt(folder) => library.adopt(&folder).map(Done::Adopted),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
@@ -81,8 +82,11 @@ impl Window {
                 Err(error) => self.toasts.error(report::message(&error)),
             }
             match done {
-                Ok(Done::Imported(name)) => {
-                    self.toasts.good(format!("Imported the model {name}."));
+                Ok(Done::Imported(name, notes)) => {
+                    self.toasts.good(format!("Imported the model {name}"));
+                    if !notes.is_empty() {
+                        self.toasts.warning(notes.join("; "));
+                    }
                     self.shown_model = Some(name);
                     self.tab = Tab::Models;
                 }

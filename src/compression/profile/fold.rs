@@ -20,6 +20,19 @@ pub(super) fn regularised(moments: &[f32], channels: usize) -> DMatrix<f64> {
     matrix
 }
 
+/// The consumers' kernels as a matrix [C, sum of O * K * K].
+fn all_by_channel(kernels: &[Weight]) -> DMatrix<f64> {
+    let parts: Vec<DMatrix<f64>> = kernels.iter().map(by_channel).collect();
+    let columns = parts.iter().map(DMatrix::ncols).sum();
+    let mut all = DMatrix::zeros(kernels.first().map_or(0, |kernel| kernel.shape[1]), columns);
+    let mut at = 0;
+    for part in parts {
+        all.columns_mut(at, part.ncols()).copy_from(&part);
+        at += part.ncols();
+    }
+    all
+}
+
 /// A consumer's kernel as a matrix [C, O * K * K].
 fn by_channel(kernel: &Weight) -> DMatrix<f64> {
     let (outputs, channels) = (kernel.shape[0], kernel.shape[1]);
@@ -36,10 +49,10 @@ fn submatrix(matrix: &DMatrix<f64>, rows: &[usize], columns: &[usize]) -> DMatri
 /// Channels from the most to the least needed: one after the other that costs the consumer's output least is taken
 /// out, its part given to those that stay. The cost of a channel is `||W_j||^2 / (G^-1)_jj`, what cannot be predicted
 /// of it times what is made of it.
-pub(super) fn order(moments: &[f32], kernel: &Weight) -> Vec<usize> {
-    let channels = kernel.shape[1];
+pub(super) fn order(moments: &[f32], kernels: &[Weight]) -> Vec<usize> {
+    let channels = kernels.first().map_or(0, |kernel| kernel.shape[1]);
     let moments = regularised(moments, channels);
-    let mut weights = by_channel(kernel);
+    let mut weights = all_by_channel(kernels);
     let mut left: Vec<usize> = (0..channels).collect();
     let mut gone = Vec::with_capacity(channels);
     let Some(mut inverse) = moments.try_inverse() else {
@@ -117,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_predicted_exactly_is_lost_without_a_trace() {
         let (moments, kernel) = example();
-        let order = order(&moments, &kernel);
+        let order = order(&moments, std::slice::from_ref(&kernel));
         let mut kept = order[..2].to_vec();
         kept.sort_unstable();
         let folded = folded(&moments, &kernel, &kept);
@@ -135,7 +148,7 @@ mod tests {
     #[test]
     fn an_order_names_every_channel_once() {
         let (moments, kernel) = example();
-        let mut order = order(&moments, &kernel);
+        let mut order = order(&moments, std::slice::from_ref(&kernel));
         order.sort_unstable();
         assert_eq!(order, [0, 1, 2, 3]);
     }

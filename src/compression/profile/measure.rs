@@ -3,9 +3,9 @@
 use std::{ops::ControlFlow, path::Path};
 
 use burn::tensor::{Device, Tensor};
-use dualres_network::{Model, Pass, Pooling, Weight};
+use dualres_network::{Activations, ChannelGroup, Model, Pooling, Weight};
 
-use super::{Anchor, LAMBDA, Profile, UnitProfile, fold, write_table};
+use super::{Anchor, LAMBDA, Profile, UnitProfile, compensate, fold, write_table};
 use crate::{
     CompressConfig, CompressionError, Event, Losses, Observer, Result, Stage,
     allocate::Costs,
@@ -14,7 +14,8 @@ use crate::{
     events::{EventLog, Meter},
     files::unusable,
     objective::{self, values},
-    surgery::cut_weights,
+    layers::{Layers, weight_name},
+    surgery::{cut_weights, part_of, rebuilt},
 };
 
 /// Ratios that networks are really cut to.
@@ -31,7 +32,7 @@ pub(crate) fn measure(
     events: &Path,
     observe: Observer,
 ) -> Result<Option<Profile>> {
-    let architecture = &model.description.architecture;
+    let layers = &Layers::of(&model.description.network, config.streams);
     let mut profile = match Profile::read(path)? {
         Some(profile) if !profile.is_of(model) => {
             return Err(unusable(
@@ -51,12 +52,12 @@ pub(crate) fn measure(
         {
             profile
         }
-        _ => Profile::new(model, &config.profile, config.seed),
+        _ => Profile::new(model, layers.clone(), &config.profile, config.seed),
     };
     if profile.is_complete() {
         return Ok(Some(profile));
     }
-    let (first, steps) = (profile.units.len(), architecture.widths.len() + 1);
+    let (first, steps) = (profile.units.len(), layers.len() + 1);
     let mut log = EventLog::open(events, Stage::Profile, first)?;
     let mut flow = observe(&Event::Stage { stage: Stage::Profile, step: first, steps });
     let meter = Meter::new(Stage::Profile, first, steps);
@@ -64,16 +65,18 @@ pub(crate) fn measure(
     let targets = (0..settings.batches)
         .map(|step| data.batch(Purpose::Profile, step, settings.batch, settings.patch, device))
         .collect::<Result<Vec<_>>>()?;
-    let mut passes: Vec<Pass> =
-        targets.iter().map(|targets| model.primal.enter(targets[0].clone(), Pooling::Global)).collect();
-    for unit in 0..architecture.widths.len() {
+    let mut passes: Vec<Activations> =
+        targets.iter().map(|targets| model.primal.start(targets[0].clone(), Pooling::Global)).collect();
+    for unit in 0..layers.len() {
+        let first = layers.groups[unit].first();
+        passes = passes.into_iter().map(|pass| model.primal.advance(pass, first, &[])).collect();
         if flow.is_break() {
             return Ok(None);
         }
         let measured = unit < profile.units.len();
         if !measured {
-            let moments = moments(model, &passes, unit);
-            let measured = measure_unit(model, unit, &moments, &passes, &targets, device)?;
+            let moments = moments(model, &layers.groups[unit], &passes);
+            let measured = measure_unit(model, layers, unit, &moments, &passes, &targets, device)?;
             let losses = Losses::weighted(measured.primal[0], measured.dual[0], LAMBDA);
             profile.moments.push(moments);
             profile.units.push(measured);
@@ -82,7 +85,6 @@ pub(crate) fn measure(
             profile.write(path)?;
             flow = observe(&Event::Step(progress));
         }
-        passes = passes.into_iter().map(|pass| model.primal.pass_unit(pass, unit, None)).collect();
     }
     if flow.is_break() {
         return Ok(None);
@@ -100,56 +102,53 @@ pub(crate) fn measure(
     })
 }
 
-/// Second moments of the channels of a unit, [C, C], mean over batches and positions.
-fn moments(model: &Model, passes: &[Pass], unit: usize) -> Vec<f32> {
+/// Second moments of the channels of a layer, [C, C], mean over batches and positions.
+fn moments(model: &Model, group: &ChannelGroup, passes: &[Activations]) -> Vec<f32> {
     let mut sum: Option<Tensor<2>> = None;
+    let consumer = &group.consumers[0];
+    let input = model.primal.graph().node(consumer.node).inputs[0];
     for pass in passes {
-        let mut probe = |inner: &Tensor<4>, _: &Tensor<4>| {
-            let [n, c, h, w] = inner.dims();
-            let rows = inner.clone().swap_dims(0, 1).reshape([c, n * h * w]);
-            let moments = rows.clone().matmul(rows.transpose()) / (n * h * w * passes.len()) as f64;
-            sum = Some(match sum.take() {
-                Some(sum) => sum + moments,
-                None => moments,
-            });
-        };
-        let _ = model.primal.pass_unit(pass.clone(), unit, Some(&mut probe));
+        let passed = model.primal.advance(pass.clone(), consumer.node + 1, &[input]);
+        let inner = passed.value(input).expect("kept").clone().narrow(1, consumer.offset, group.width);
+        let [n, c, h, w] = inner.dims();
+        let rows = inner.swap_dims(0, 1).reshape([c, n * h * w]);
+        let moments = rows.clone().matmul(rows.transpose()) / (n * h * w * passes.len()) as f64;
+        sum = Some(match sum.take() {
+            Some(sum) => sum + moments,
+            None => moments,
+        });
     }
     sum.map_or_else(Vec::new, |sum| values(&sum))
 }
 
 fn measure_unit(
     model: &Model,
+    layers: &Layers,
     unit: usize,
     moments: &[f32],
-    passes: &[Pass],
+    passes: &[Activations],
     targets: &[Vec<Tensor<4>>],
     device: &Device,
 ) -> Result<UnitProfile> {
-    let architecture = &model.description.architecture;
     let weights = model.weights();
-    let name = format!("{}.weight", architecture.unit_layers(unit).consumer);
-    let kernel: &Weight = &weights.0[&name];
-    let order = fold::order(moments, kernel);
-    let widths = profile_widths(architecture.widths[unit]);
+    let group = &layers.groups[unit];
+    let kernels: Vec<Weight> =
+        group.consumers.iter().map(|member| part_of(&weights.0[&weight_name(member)], member, group.width)).collect();
+    let order = fold::order(moments, &kernels);
+    let widths = profile_widths(group.width);
     let mut profile = UnitProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
     for &width in &profile.widths {
-        let mut kept: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| (0..width).collect()).collect();
+        let mut kept: Vec<Vec<usize>> = layers.widths.iter().map(|&width| (0..width).collect()).collect();
         kept[unit] = profile.order[..width].to_vec();
         kept[unit].sort_unstable();
         let mut cut = weights.clone();
-        let folded = fold::folded(moments, kernel, &kept[unit]);
-        let narrow = cut_weights(architecture, &mut cut, &kept)?;
-        cut.0.insert(name.clone(), folded);
-        let mut description = model.description.clone();
-        description.architecture = narrow;
-        let small = Model::from_weights(description, &cut, device)?;
-        let (losses, psnr) = losses(&small, unit, passes, targets);
+        // What goes is predicted from what stays, in place, before it is taken out.
+        compensate(&mut cut, group, moments, &kernels, &kept[unit]);
+        let network = cut_weights(layers, &mut cut, &kept)?;
+        let small = rebuilt(model, network, &cut, device)?;
+        let (losses, psnr) = losses(&small, passes, targets);
         if !losses.is_finite() {
-            return Err(CompressionError::NotFinite(format!(
-                "the network without channels of {}",
-                architecture.unit_kind(unit)
-            )));
+            return Err(CompressionError::NotFinite(format!("the network without channels of {}", layers.name(unit))));
         }
         profile.primal.push(losses.primal);
         profile.dual.push(losses.dual);
@@ -158,16 +157,13 @@ fn measure_unit(
     Ok(profile)
 }
 
-/// Mean losses and PSNR of a network from unit `from` on.
-fn losses(model: &Model, from: usize, passes: &[Pass], targets: &[Vec<Tensor<4>>]) -> (Losses, f64) {
+/// Mean losses and PSNR of a network that goes on from `passes`.
+fn losses(model: &Model, passes: &[Activations], targets: &[Vec<Tensor<4>>]) -> (Losses, f64) {
     let mut all = Vec::new();
     let mut psnr = 0.0;
     for (pass, targets) in passes.iter().zip(targets) {
-        let mut pass = pass.clone();
-        for unit in from..model.description.architecture.widths.len() {
-            pass = model.primal.pass_unit(pass, unit, None);
-        }
-        let (losses, db) = objective::measure(&pass.pictures(), targets, model, LAMBDA);
+        let pictures = model.primal.finish(pass.clone());
+        let (losses, db) = objective::measure(&pictures, targets, model, LAMBDA);
         all.push(losses);
         psnr += db / passes.len() as f64;
     }
@@ -183,7 +179,7 @@ fn anchor(
     observe: Observer,
 ) -> Result<ControlFlow<()>> {
     let mut anchors = Vec::new();
-    let least = Costs::of(&profile.architecture).share(&vec![1; profile.units.len()]);
+    let least = Costs::of(&profile.layers).share(&vec![1; profile.units.len()]);
     for ratio in ANCHORS.into_iter().filter(|ratio| 1.0 - ratio >= least) {
         if observe(&Event::Tick).is_break() {
             return Ok(ControlFlow::Break(()));

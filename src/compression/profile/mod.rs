@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Architecture, Model, Weight, Weights};
+use dualres_network::{ChannelGroup, Model, Weight, Weights};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,7 +16,8 @@ use crate::{
     CompressionError, Losses, ProfileConfig, Result,
     allocate::{Costs, allocate},
     files::{load_state, save_state, state_bytes, state_from_bytes},
-    surgery::cut_weights,
+    layers::{Layers, weight_name},
+    surgery::{cut_weights, part_of, rebuilt, spread},
 };
 
 pub(crate) use measure::measure;
@@ -60,8 +61,9 @@ pub struct Estimate {
 /// The sensitivity profile of a network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// The network that was measured.
-    pub architecture: Architecture,
+    /// The layers of the network that was measured.
+    #[serde(alias = "architecture")]
+    pub layers: Layers,
     /// SHA-256 of its weights.
     weights: String,
     /// What it was measured with.
@@ -94,21 +96,20 @@ const MOST_CANDIDATES: usize = 16;
 const LAMBDA: f64 = 0.1;
 
 impl Profile {
-    fn new(model: &Model, settings: &ProfileConfig, seed: u64) -> Self {
+    fn new(model: &Model, layers: Layers, settings: &ProfileConfig, seed: u64) -> Self {
         let (units, anchors, moments) = (Vec::new(), Vec::new(), Vec::new());
-        let architecture = model.description.architecture.clone();
         let (weights, settings) = (hash(&model.weights()), settings.clone());
-        Self { architecture, weights, settings, seed, units, anchors, moments }
+        Self { layers, weights, settings, seed, units, anchors, moments }
     }
 
     /// Whether this is the profile of `model`.
     pub fn is_of(&self, model: &Model) -> bool {
-        self.architecture == model.description.architecture && self.weights == hash(&model.weights())
+        *self.layers.network() == model.description.network && self.weights == hash(&model.weights())
     }
 
     /// Whether everything was measured.
     pub fn is_complete(&self) -> bool {
-        self.units.len() == self.architecture.widths.len() && !self.anchors.is_empty()
+        self.units.len() == self.layers.widths.len() && !self.anchors.is_empty()
     }
 
     /// How much the total loss rises with unit `unit` alone cut to each of its measured widths. Never below zero, and
@@ -136,7 +137,7 @@ impl Profile {
     /// If no network is that small.
     pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
         let rises: Vec<Vec<f64>> = (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect();
-        allocate(&Costs::of(&self.architecture), &self.candidates(), &rises, 1.0 - ratio)
+        allocate(&Costs::of(&self.layers), &self.candidates(), &rises, 1.0 - ratio)
     }
 
     /// As [`Profile::widths_for`], with widths that are bound to more than the budget. Losses between measured widths are
@@ -152,7 +153,7 @@ impl Profile {
             candidates[unit].iter().map(|&width| interpolate(&at, &rises, width as f64)).collect()
         });
         let penalties: Vec<Vec<f64>> = penalties.collect();
-        allocate(&Costs::of(&self.architecture), &candidates, &penalties, 1.0 - ratio)
+        allocate(&Costs::of(&self.layers), &candidates, &penalties, 1.0 - ratio)
     }
 
     /// The smallest network with these constraints.
@@ -170,7 +171,7 @@ impl Profile {
                 (least..full).filter(|width| width.is_multiple_of(step)).chain([full]).collect()
             }
         };
-        self.architecture.widths.iter().enumerate().map(of).collect()
+        self.layers.widths.iter().enumerate().map(of).collect()
     }
 
     /// Sum over units of what the total loss rises by, linear between measured widths.
@@ -216,30 +217,28 @@ impl Profile {
     /// If widths or model are not those of the network that was measured.
     pub fn one_shot(&self, model: &Model, widths: &[usize], device: &Device) -> Result<Model> {
         let mut weights = model.weights();
-        if model.description.architecture != self.architecture || hash(&weights) != self.weights {
+        if model.description.network != *self.layers.network() || hash(&weights) != self.weights {
             return Err(CompressionError::Setting("the profile is that of another network".into()));
         }
-        crate::widths::fits(widths, &self.architecture)?;
+        crate::widths::fits(widths, &self.layers)?;
         let kept = self.kept(widths);
-        let folded: Vec<(String, Weight)> =
-            (0..kept.len()).map(|unit| self.consumer(&weights, unit, &kept[unit])).collect();
-        let architecture = cut_weights(&self.architecture, &mut weights, &kept)?;
-        weights.0.extend(folded);
-        let mut description = model.description.clone();
-        description.architecture = architecture;
-        Ok(Model::from_weights(description, &weights, device)?)
+        for (unit, group) in self.layers.groups.iter().enumerate() {
+            let kernels = group.consumers.iter().map(|m| part_of(&weights.0[&weight_name(m)], m, group.width));
+            let kernels: Vec<Weight> = kernels.collect();
+            compensate(&mut weights, group, &self.moments[unit], &kernels, &kept[unit]);
+        }
+        let network = cut_weights(&self.layers, &mut weights, &kept)?;
+        rebuilt(model, network, &weights, device)
     }
 
-    /// Name and kernel of the consumer of unit `unit` for the channels `kept`.
-    pub(crate) fn consumer(&self, weights: &Weights, unit: usize, kept: &[usize]) -> (String, Weight) {
-        let name = format!("{}.weight", self.architecture.unit_layers(unit).consumer);
-        let kernel = &weights.0[&name];
-        let kernel = if kept.len() == kernel.shape[1] {
-            kernel.clone()
-        } else {
-            fold::folded(&self.moments[unit], kernel, kept)
+    /// The kernels of the consumers of layer `unit` for the channels `kept`, what goes predicted from what stays.
+    pub(crate) fn consumers(&self, weights: &Weights, unit: usize, kept: &[usize]) -> Vec<Weight> {
+        let group = &self.layers.groups[unit];
+        let of = |member| {
+            let kernel = part_of(&weights.0[&weight_name(member)], member, group.width);
+            if kept.len() == group.width { kernel } else { fold::folded(&self.moments[unit], &kernel, kept) }
         };
-        (name, kernel)
+        group.consumers.iter().map(of).collect()
     }
 
     /// Reads a profile, if there is one.
@@ -268,7 +267,7 @@ impl Profile {
 
     fn stored_moments(&self) -> Weights {
         let weight = |(unit, moments): (usize, &Vec<f32>)| {
-            let channels = self.architecture.widths[unit];
+            let channels = self.layers.widths[unit];
             (unit.to_string(), Weight { shape: vec![channels, channels], values: moments.clone() })
         };
         Weights(self.moments.iter().enumerate().map(weight).collect())
@@ -289,8 +288,21 @@ impl Profile {
 
     /// Losses of the network as it is.
     pub fn full(&self) -> Losses {
-        let estimate = self.estimate(&self.architecture.widths);
+        let estimate = self.estimate(&self.layers.widths);
         Losses::weighted(estimate.primal, estimate.dual, LAMBDA)
+    }
+}
+
+/// Puts into the consumers of a layer what they have to become without the channels that are not `kept`: `kernels` are
+/// their columns for all of them.
+fn compensate(weights: &mut Weights, group: &ChannelGroup, moments: &[f32], kernels: &[Weight], kept: &[usize]) {
+    if kept.len() == group.width {
+        return;
+    }
+    for (member, kernel) in group.consumers.iter().zip(kernels) {
+        let folded = fold::folded(moments, kernel, kept);
+        let full = weights.0.get_mut(&weight_name(member)).expect("every layer has consumers");
+        spread(&folded, kept, full, member.offset, group.width);
     }
 }
 
@@ -314,7 +326,7 @@ pub(crate) fn write_table(profile: &Profile, path: &Path) -> Result<()> {
         for (at, width) in unit.widths.iter().enumerate() {
             text += &format!(
                 "{index},{},{width},{:.5},{:.5},{:.4}\n",
-                profile.architecture.unit_kind(index),
+                profile.layers.name(index),
                 unit.primal[at],
                 unit.dual[at],
                 unit.psnr_y[at]

@@ -1,12 +1,13 @@
 //! The report, and what the compressed network says of itself.
 
-use dualres_network::{Metric, Model, cost};
+use dualres_network::{Metric, Model};
 use dualres_training::{Distillation, Scores};
 use serde_json::json;
 
 use super::{Cut, Decision, Run};
 use crate::{
     Method, Report,
+    layers::Layers,
     report::{Kept, MAC_INPUT, width_table},
     selection::Selected,
 };
@@ -22,10 +23,12 @@ impl Run<'_> {
         seconds: f64,
     ) -> (Model, Report) {
         let (config, original) = (self.config, &self.original);
-        let (before, small) = (&original.description, &result.description.architecture);
-        let count = |architecture| cost::count(architecture, MAC_INPUT, MAC_INPUT);
-        let (full_cost, small_cost) = (count(&before.architecture), count(small));
-        let (kept_macs_ratio, kept_params_ratio) = Kept::of(&before.architecture).shares(&small.widths);
+        let before = &original.description;
+        let layers = &self.layers;
+        let small = Layers::of(&result.description.network, config.streams).widths;
+        let count = |model: &Model| model.description.network.cost(MAC_INPUT, MAC_INPUT);
+        let (full_cost, small_cost) = (count(original), count(&result));
+        let (kept_macs_ratio, kept_params_ratio) = Kept::of(layers).shares(&small);
         let channels = |widths: &[usize]| widths.iter().sum::<usize>() as f64;
         let name = |distillation: &Distillation| {
             distillation.teacher.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -47,7 +50,7 @@ impl Run<'_> {
             params_before: full_cost.parameters(),
             params_after: small_cost.parameters(),
             kept_params_ratio,
-            kept_width_ratio: channels(&small.widths) / channels(&before.architecture.widths),
+            kept_width_ratio: channels(&small) / channels(&layers.widths),
             bytes_before: original.to_bytes().len() as u64,
             bytes_after: 0,
             psnr_before: cut.before.psnr_y,
@@ -60,7 +63,7 @@ impl Run<'_> {
             alpha_entropy: decision.alpha_entropy,
             finetuned,
             distilled_from: config.finetune.distillation.as_ref().filter(|_| finetuned).map(name),
-            width_table: width_table(&before.architecture, small),
+            width_table: width_table(layers, &small),
             data_hash: self.data_hash.clone(),
             rule: cut.rule.clone(),
             validation_pictures: self.data.validation.len(),

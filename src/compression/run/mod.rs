@@ -27,7 +27,9 @@ use crate::{
         CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE,
         RESULT_FILE, WIDTHS_FILE, load_json, save_json, take, unusable,
     },
-    finetune, profile,
+    finetune,
+    layers::Layers,
+    profile,
     report::Kept,
     search, selection,
     selection::Selected,
@@ -91,7 +93,8 @@ pub fn compress(
     }
     let plain = device.open()?;
     let original = original.to_device(&plain)?;
-    Run { config, original, data, compute: device, device: plain, folder, data_hash }.run(observe)
+    let layers = Layers::of(&original.description.network, config.streams);
+    Run { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
 }
 
 /// Goes on with the run in `folder`.
@@ -121,9 +124,9 @@ pub fn measure_profile(
     observe: Observer,
 ) -> Result<Option<Profile>> {
     check(config, model)?;
-    let scale = model.description.architecture.scale;
-    let broken = Data::open(config, scale, &[])?.broken();
-    let data = Data::open(config, scale, &broken)?;
+    let scales = model.description.pyramid();
+    let broken = Data::open(config, &scales, &[])?.broken();
+    let data = Data::open(config, &scales, &broken)?;
     let plain = device.open()?;
     profile::measure(config, &model.to_device(&plain)?, &data, &plain, path, events, observe)
 }
@@ -131,7 +134,7 @@ pub fn measure_profile(
 /// Writes the settings of a new run, or checks that they are those of the run that is there. Returns the pictures and
 /// their hash.
 fn begin(config: &CompressConfig, original: &Model, folder: &Path) -> Result<(Data, String)> {
-    let scale = original.description.architecture.scale;
+    let scales = original.description.pyramid();
     let other = |difference| Err(CompressionError::OtherRun { path: folder.to_owned(), difference });
     if let Some(Begun { config: begun, data_hash, broken }) = load_json::<Begun>(&folder.join(CONFIG_FILE))? {
         if let Some(difference) = config.difference(&begun) {
@@ -141,15 +144,15 @@ fn begin(config: &CompressConfig, original: &Model, folder: &Path) -> Result<(Da
         if stored.weights() != original.weights() {
             return other("another network".into());
         }
-        let data = Data::open(config, scale, &broken)?;
+        let data = Data::open(config, &scales, &broken)?;
         if data.hash()? != data_hash {
             return Err(CompressionError::OtherData { path: folder.to_owned() });
         }
         return Ok((data, data_hash));
     }
     // Decoded once before anything is begun: a picture that breaks a run after hours would break it for good.
-    let broken = Data::open(config, scale, &[])?.broken();
-    let data = Data::open(config, scale, &broken)?;
+    let broken = Data::open(config, &scales, &[])?.broken();
+    let data = Data::open(config, &scales, &broken)?;
     let data_hash = data.hash()?;
     write_atomically(&folder.join(ORIGINAL_FILE), &original.to_bytes())?;
     // Last: a folder with settings has everything that they speak of.
@@ -160,6 +163,7 @@ fn begin(config: &CompressConfig, original: &Model, folder: &Path) -> Result<(Da
 struct Run<'a> {
     config: &'a CompressConfig,
     original: Model,
+    layers: Layers,
     data: Data,
     compute: &'a ComputeDevice,
     device: Device,
@@ -231,7 +235,7 @@ impl Run<'_> {
             return Ok(Some(decision));
         }
         let (config, original) = (self.config, &self.original);
-        let architecture = &original.description.architecture;
+        let layers = &self.layers;
         let mut alpha_entropy = None;
         let widths = match (&config.widths, config.method, profile) {
             (Some(widths), ..) => widths.clone(),
@@ -242,10 +246,10 @@ impl Run<'_> {
                 alpha_entropy = Some(entropy);
                 widths
             }
-            _ if config.mode == Mode::Paper => uniform_widths(architecture, config.ratio),
-            _ => uniform_within(architecture, config.ratio)?,
+            _ if config.mode == Mode::Paper => uniform_widths(layers, config.ratio),
+            _ => uniform_within(layers, config.ratio)?,
         };
-        write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&widths, architecture).as_bytes())?;
+        write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&widths, layers).as_bytes())?;
         let decision = Decision { widths, alpha_entropy };
         save_json(&path, &decision)?;
         Ok(Some(decision))
@@ -265,8 +269,8 @@ impl Run<'_> {
         let mut meter = Meter::new(Stage::Cut, 0, STEPS);
         let (small, difference) = self.small(&selected.masked, &selected.kept)?;
         write_atomically(&path, &small.to_bytes())?;
-        let kept = Kept::of(&self.original.description.architecture);
-        (meter.kept_macs, meter.kept_parameters) = kept.shares(&small.description.architecture.widths);
+        let kept = Kept::of(&self.layers);
+        (meter.kept_macs, meter.kept_parameters) = kept.shares(&Layers::of(&small.description.network, self.config.streams).widths);
         let mut told = |progress: crate::Progress, observe: Observer| -> Result<ControlFlow<()>> {
             log.push(&progress)?;
             Ok(observe(&Event::Step(progress)))
@@ -289,7 +293,7 @@ impl Run<'_> {
 
     fn small(&self, masked: &Weights, kept: &[Vec<usize>]) -> Result<(Model, f64)> {
         let masked = Model::from_weights(self.original.description.clone(), masked, &self.device)?;
-        let mut small = cut(&masked, kept, &self.device)?;
+        let mut small = cut(&masked, &self.layers, kept, &self.device)?;
         small.description.name.clone_from(&self.config.name);
         // What is known of the errors of the original does not hold for it.
         small.description.error_calibration = None;
@@ -307,17 +311,19 @@ impl Run<'_> {
         }
         // Training has pictures of its own.
         self.data.forget();
-        let architecture = small.description.architecture.clone();
-        let shares = Kept::of(&self.original.description.architecture).shares(&architecture.widths);
+        let widths = Layers::of(&small.description.network, config.streams).widths;
+        let shares = Kept::of(&self.layers).shares(&widths);
         let (data, compute) = (&self.data, self.compute);
-        if !finetune::finetune(config, &architecture, shares, data, compute, self.folder, observe)? {
+        if !finetune::finetune(config, &small, shares, data, compute, self.folder, observe)? {
             return Ok(None);
         }
         let mut tuned = Model::read(&finetune::tuned(self.folder), &self.device)?;
         if tuned.duals.is_empty() {
             // Without dual loss they were not trained; those of the original still close the loop.
             tuned.duals.clone_from(&small.duals);
+            tuned.description.duals.clone_from(&small.description.duals);
         }
+        tuned.description.original_widths.clone_from(&small.description.original_widths);
         let Some(after) = self.evaluate(&tuned, observe)? else { return Ok(None) };
         if after.mean.psnr_y < cut.cut.psnr_y {
             let (after, before) = (after.mean.psnr_y, cut.cut.psnr_y);

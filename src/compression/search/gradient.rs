@@ -23,7 +23,7 @@ pub(super) fn of_alpha(
     let mixed = space.mixed(&parameters::constant(model), &leaf);
     let targets: Vec<Tensor<4>> = batch.iter().cloned().map(Tensor::from_inner).collect();
     let pictures = mixed.primal.forward(targets[0].clone(), Pooling::Global);
-    let loss = dual_regression_loss(&pictures, &targets, &mixed.duals, lambda);
+    let loss = dual_regression_loss(&pictures, &targets, &mixed, lambda);
     let losses = objective::read(&loss);
     let gradients = loss.total.backward();
     (leaf.grad(&gradients).unwrap_or_else(|| alpha.zeros_like()), losses)
@@ -35,7 +35,7 @@ fn of_weights(space: &SearchSpace, model: &Model, alpha: &Tensor<1>, batch: &[Te
     let mixed = space.mixed(&leaves, &Tensor::from_inner(alpha.clone()));
     let targets: Vec<Tensor<4>> = batch.iter().cloned().map(Tensor::from_inner).collect();
     let pictures = mixed.primal.forward(targets[0].clone(), Pooling::Global);
-    let loss = dual_regression_loss(&pictures, &targets, &mixed.duals, lambda);
+    let loss = dual_regression_loss(&pictures, &targets, &mixed, lambda);
     parameters::gradients(&leaves, &loss.total.backward())
 }
 
@@ -85,6 +85,8 @@ fn hessian_vector_product(
 mod tests {
     use burn::tensor::{Device, TensorData};
     use dualres_network::{Architecture, Description};
+
+    use crate::layers::Layers;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -94,9 +96,9 @@ mod tests {
     fn setting() -> (SearchSpace, Model, Tensor<1>, Vec<Tensor<4>>) {
         let device = Device::flex();
         let architecture = Architecture::new(2, 4, 1).unwrap();
-        let model = Model::init(Description::new("t", architecture.clone()), 5, &device).unwrap();
+        let model = Model::init(Description::drn("t", &architecture).unwrap(), 5, &device).unwrap();
         let candidates = architecture.widths.iter().map(|&width| vec![width / 2, width]).collect();
-        let space = SearchSpace::new(&architecture, candidates);
+        let space = SearchSpace::new(&Layers::described(&model.description), candidates);
         let alpha = (0..space.len()).map(|i| 0.3 * (i as f32).sin()).collect::<Vec<_>>();
         // Nearly constant pictures far from what random weights give: no absolute value and hardly a rectifier is near
         // its kink, at which second derivatives are not what differences show.

@@ -8,13 +8,14 @@ mod gradient;
 mod state;
 
 use burn::tensor::Tensor;
-use dualres_network::{Architecture, Model, Pooling, dual_regression_loss};
+use dualres_network::{Model, Pooling, dual_regression_loss};
 use dualres_training::Optimizers;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::{
+    layers::Layers,
     Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
     allocate::{Costs, allocate},
     candidates::{budget_candidates, paper_candidates},
@@ -50,22 +51,22 @@ pub(crate) fn search(
 }
 
 /// What is searched.
-fn space_of(config: &CompressConfig, architecture: &Architecture) -> SearchSpace {
+fn space_of(config: &CompressConfig, layers: &Layers) -> SearchSpace {
     let candidates = match config.mode {
-        Mode::Paper => architecture.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
-        Mode::Budget => budget_candidates(architecture, config.ratio),
+        Mode::Paper => layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
+        Mode::Budget => budget_candidates(layers, config.ratio),
     };
-    SearchSpace::new(architecture, candidates)
+    SearchSpace::new(layers, candidates)
 }
 
 /// How likely each width is in the state of the search in `folder`, if there is one.
 pub(crate) fn read_alpha(
     folder: &std::path::Path,
     config: &CompressConfig,
-    architecture: &Architecture,
+    layers: &Layers,
 ) -> Result<Option<Alpha>> {
     let Some((weights, _)) = state::load(&folder.join(SEARCH_FILE))? else { return Ok(None) };
-    let space = space_of(config, architecture);
+    let space = space_of(config, layers);
     let alpha = weights.0.get("alpha").filter(|alpha| alpha.values.len() == space.len());
     Ok(alpha.map(|alpha| {
         let probabilities = space.probabilities(&alpha.values);
@@ -102,20 +103,20 @@ impl<'a> Searcher<'a> {
         device: &'a burn::tensor::Device,
         folder: &std::path::Path,
     ) -> Result<Self> {
-        let architecture = &original.description.architecture;
-        let space = space_of(config, architecture);
-        let costs = Costs::of(architecture);
+        let layers = &Layers::of(&original.description.network, config.streams);
+        let space = space_of(config, layers);
+        let costs = Costs::of(layers);
         let share = (config.mode == Mode::Budget).then_some(1.0 - config.ratio);
         let path = folder.join(SEARCH_FILE);
         let mut model = parameters::leaves(original);
-        let mut optimizers = Optimizers::new(&mut model, 0.0);
+        let mut optimizers = Optimizers::new(&mut model, 0.0, |_| true);
         let (alpha, adam, state) = match state::load(&path)? {
             Some((weights, state)) => {
                 let autodiff = device.clone().autodiff();
                 model = Model::from_weights(original.description.clone(), &weights.under("weight."), &autodiff)?;
-                optimizers = Optimizers::new(&mut model, 0.0);
+                optimizers = Optimizers::new(&mut model, 0.0, |_| true);
                 optimizers.restore(&weights, state.step, device)?;
-                let alpha = weights.tensor("alpha", [space.len()], device)?;
+                let alpha = weights.values("alpha", &[space.len()], device)?;
                 (alpha, AlphaAdam::restore(&weights, state.step, space.len(), device)?, state)
             }
             None => {
@@ -141,7 +142,7 @@ impl<'a> Searcher<'a> {
             space,
             costs,
             share,
-            kept: Kept::of(architecture),
+            kept: Kept::of(layers),
             model,
             optimizers,
             alpha,
@@ -221,7 +222,7 @@ impl<'a> Searcher<'a> {
         let mixed = self.space.mixed(&self.model, &alpha);
         let targets: Vec<Tensor<4>> = weight_batch.into_iter().map(Tensor::from_inner).collect();
         let pictures = mixed.primal.forward(targets[0].clone(), Pooling::Global);
-        let loss = dual_regression_loss(&pictures, &targets, &mixed.duals, lambda);
+        let loss = dual_regression_loss(&pictures, &targets, &mixed, lambda);
         let losses = objective::read(&loss);
         if !losses.is_finite() {
             return Err(CompressionError::NotFinite("the channel-number search".into()));
@@ -262,7 +263,7 @@ impl<'a> Searcher<'a> {
     fn save(&self) -> Result<()> {
         let mut weights = self.optimizers.export();
         weights.extend_under("weight.", self.model.weights());
-        weights.insert("alpha", &self.alpha);
+        weights.insert("alpha", &self.alpha.dims(), &self.alpha);
         self.adam.export(&mut weights);
         state::save(&self.path, &weights, &self.state)
     }

@@ -55,8 +55,9 @@ impl AlphaAdam {
 
     pub(super) fn export(&self, weights: &mut Weights) {
         if let Some(state) = &self.state {
-            weights.insert("alpha.first", &state.momentum.moment_1);
-            weights.insert("alpha.second", &state.momentum.moment_2);
+            let length = state.momentum.moment_1.dims()[0];
+            weights.insert("alpha.first", &[length], &state.momentum.moment_1);
+            weights.insert("alpha.second", &[length], &state.momentum.moment_2);
         }
     }
 
@@ -64,8 +65,8 @@ impl AlphaAdam {
     pub(super) fn restore(weights: &Weights, steps: usize, length: usize, device: &Device) -> Result<Self> {
         let mut adam = Self::default();
         if weights.0.contains_key("alpha.first") {
-            let first = weights.tensor("alpha.first", [length], device)?;
-            let second = weights.tensor("alpha.second", [length], device)?;
+            let first = weights.values("alpha.first", &[length], device)?;
+            let second = weights.values("alpha.second", &[length], device)?;
             adam.state = Some(AdamState::new(AdaptiveMomentumState::new(steps, first, second)));
         }
         Ok(adam)

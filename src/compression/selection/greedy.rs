@@ -6,11 +6,12 @@
 //! regression loss at the end of the network.
 
 use burn::tensor::{Tensor, TensorData};
-use dualres_network::{Model, Weight, dual_regression_loss};
+use dualres_network::{Model, Weight, dual_regression_loss, graph::Member};
 
 use super::{Batch, Chosen, Site};
 use crate::{
     CompressionError, Losses, Result,
+    layers::weight_name,
     mixture::descending,
     objective::{self, values},
     parameters::{self, Named, replaced},
@@ -22,24 +23,27 @@ const MOMENTUM: f64 = 0.9;
 /// How often a learning rate that makes things worse is halved before the layer is left as it is.
 const HALVINGS: usize = 6;
 
-/// The consumer while its channels are chosen.
+/// The consumers while the layer's channels are chosen.
 #[derive(Clone)]
 struct Layer {
-    /// [O, C, K, K], zero where a channel is not chosen.
-    kernel: Tensor<4>,
-    /// [O]
-    bias: Option<Tensor<1>>,
+    /// The columns of each that are the layer's channels, [O, C, K, K], zero where one is not chosen.
+    kernels: Vec<Tensor<4>>,
+    /// [O] each, where there is one.
+    biases: Vec<Option<Tensor<1>>>,
 }
 
 /// `None` if `tick` said stop.
 pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
-    let name = site.consumer();
-    let named = parameters::collect(site.work, |parameter| {
-        parameter.strip_suffix(".weight").or(parameter.strip_suffix(".bias")) == Some(&name)
-    });
-    let original = named.kernels.into_values().next().expect("every unit has a consumer");
-    let [_, channels, _, _] = original.dims();
-    let mut layer = Layer { kernel: original.zeros_like(), bias: named.biases.into_values().next() };
+    let name = &site.name;
+    let channels = site.group.width;
+    let members = &site.group.consumers;
+    let original: Vec<Tensor<4>> = members
+        .iter()
+        .map(|member| parameters::kernel(site.work, &member.layer).narrow(1, member.offset, channels))
+        .collect();
+    let bias = |member: &Member| site.work.primal.parameter(&format!("{}.bias", member.layer)).map(|b| b.tensor());
+    let biases = members.iter().map(bias).collect();
+    let mut layer = Layer { kernels: original.iter().map(Tensor::zeros_like).collect(), biases };
     let mut kept: Vec<usize> = Vec::with_capacity(site.count);
     let mut scores = vec![0.0; channels];
     let mut warnings = Vec::new();
@@ -51,25 +55,25 @@ pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
         let fresh = site.fresh.map(|fresh| fresh(step)).transpose()?;
         let batches = fresh.as_deref().unwrap_or(site.batches);
         step += 1;
-        let mut gradient: Option<Tensor<4>> = None;
+        let mut gradient: Option<Vec<Tensor<4>>> = None;
         for batch in batches {
             if !tick() {
                 return Ok(None);
             }
-            let (_, kernel, _) = gradients(site, &constant, &layer, batch);
+            let (_, kernels, _) = gradients(site, &constant, &layer, batch);
             gradient = Some(match gradient {
-                Some(sum) => sum + kernel,
-                None => kernel,
+                Some(sum) => sum.into_iter().zip(kernels).map(|(sum, kernel)| sum + kernel).collect(),
+                None => kernels,
             });
         }
         let Some(gradient) = gradient else { break };
-        let judged = channel_scores(&gradient);
+        let judged = summed(gradient.iter().map(channel_scores));
         let take = site.settings.channels_per_step.min(site.count - kept.len());
         let mut best = next(&judged, &kept, take);
         if best.is_empty() {
             // Gradients that are no numbers tell nothing; the norm of the weights still does.
             warnings.push(format!("{name}: the gradient is no number, channels are taken by their norm"));
-            best = next(&crate::mixture::channel_norms(&original), &kept, take);
+            best = next(&summed(original.iter().map(crate::mixture::channel_norms)), &kept, take);
         }
         if best.is_empty() {
             return Err(CompressionError::NotFinite(format!("the network at {name}")));
@@ -81,18 +85,26 @@ pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
         kept.extend(best);
         // Warm start: what was optimised stays, what is new comes with its original weights.
         let newcomers = mask(&kept[kept.len() - take..], channels, site);
-        layer.kernel = layer.kernel.clone() + original.clone() * newcomers;
+        for (kernel, original) in layer.kernels.iter_mut().zip(&original) {
+            *kernel = kernel.clone() + original.clone() * newcomers.clone();
+        }
         let mask = mask(&kept, channels, site);
         losses = Some(optimise(site, &constant, &mut layer, &mask, batches, &mut lr)?);
     }
     kept.sort_unstable();
-    let kernel = to_weight(&layer.kernel);
-    if kernel.values.iter().any(|value| !value.is_finite()) {
+    let kernels: Vec<Weight> = layer.kernels.iter().map(to_weight).collect();
+    if kernels.iter().flat_map(|kernel| &kernel.values).any(|value| !value.is_finite()) {
         return Err(CompressionError::NotFinite(format!("the selection for {name}")));
     }
-    let kernel = columns_of(&kernel, &kept);
-    let bias = layer.bias.as_ref().map(to_weight);
-    Ok(Some(Chosen { kept, kernel, bias, scores, losses, warnings }))
+    let kernels = kernels.iter().map(|kernel| columns_of(kernel, &kept)).collect();
+    let biases = layer.biases.iter().map(|bias| bias.as_ref().map(to_weight)).collect();
+    Ok(Some(Chosen { kept, kernels, biases, scores, losses, warnings }))
+}
+
+/// Sums of scores, channel by channel.
+fn summed(scores: impl Iterator<Item = Vec<f32>>) -> Vec<f32> {
+    let add = |a: Vec<f32>, b: Vec<f32>| a.iter().zip(&b).map(|(a, b)| a + b).collect();
+    scores.reduce(add).unwrap_or_default()
 }
 
 /// The best `take` channels that are not chosen yet. Never one that is, and never one without a number.
@@ -119,60 +131,83 @@ fn to_weight<const D: usize>(tensor: &Tensor<D>) -> Weight {
     Weight { shape: tensor.dims().to_vec(), values: values(tensor) }
 }
 
-fn with_layer(model: &Model, site: &Site, kernel: Tensor<4>, bias: Option<Tensor<1>>) -> Model {
-    let name = site.consumer();
-    let mut named = Named::default();
-    named.kernels.insert(format!("{name}.weight"), kernel);
-    if let Some(bias) = bias {
-        named.biases.insert(format!("{name}.bias"), bias);
+fn with_layer(model: &Model, site: &Site, kernels: &[Tensor<4>], biases: &[Option<Tensor<1>>]) -> Model {
+    let mut named = Named::new();
+    for ((member, kernel), bias) in site.group.consumers.iter().zip(kernels).zip(biases) {
+        let full = parameters::kernel(model, &member.layer);
+        let (inputs, width, end) = (full.dims()[1], site.group.width, member.offset + site.group.width);
+        let mut columns = Vec::new();
+        if member.offset > 0 {
+            columns.push(full.clone().narrow(1, 0, member.offset));
+        }
+        columns.push(kernel.clone());
+        if end < inputs {
+            columns.push(full.narrow(1, end, inputs - end));
+        }
+        debug_assert_eq!(kernel.dims()[1], width, "as many columns as the layer has channels");
+        let whole = if columns.len() == 1 { columns.swap_remove(0) } else { Tensor::cat(columns, 1) };
+        let count: usize = whole.dims().iter().product();
+        named.insert(weight_name(member), whole.reshape([count]));
+        if let Some(bias) = bias {
+            named.insert(format!("model.{}.bias", member.layer), bias.clone());
+        }
     }
     replaced(model, &named)
 }
 
-/// The consumer's output and the pictures of all levels.
+/// The consumers' outputs and the pictures of all levels.
 fn forward(
     model: &Model,
     site: &Site,
     batch: &Batch,
     lift: impl Fn(Tensor<4>) -> Tensor<4>,
-) -> (Tensor<4>, Vec<Tensor<4>>) {
-    let mut features = None;
-    let mut pass = batch.pass.clone().map(lift);
-    for unit in site.unit..model.description.architecture.widths.len() {
-        let mut probe = |_: &Tensor<4>, output: &Tensor<4>| {
-            if unit == site.unit {
-                features = Some(output.clone());
-            }
-        };
-        pass = model.primal.pass_unit(pass, unit, Some(&mut probe));
-    }
-    (features.expect("the unit was passed"), pass.pictures())
+) -> (Vec<Tensor<4>>, Vec<Tensor<4>>) {
+    let outputs: Vec<usize> = site.group.consumers.iter().map(|member| member.node).collect();
+    let pass = model.primal.advance(batch.pass.clone().map(lift), usize::MAX, &outputs);
+    let value = |node: usize| pass.value(node).expect("kept").clone();
+    let pictures = model.primal.graph().outputs().iter().map(|output| value(output.node)).collect();
+    (outputs.into_iter().map(value).collect(), pictures)
 }
 
-/// Loss, and its gradients with respect to kernel and bias of the consumer.
-fn gradients(site: &Site, constant: &Model, layer: &Layer, batch: &Batch) -> (Losses, Tensor<4>, Option<Tensor<1>>) {
-    let kernel = Tensor::from_inner(layer.kernel.clone()).require_grad();
-    let bias = layer.bias.clone().map(|bias| Tensor::from_inner(bias).require_grad());
-    let model = with_layer(constant, site, kernel.clone(), bias.clone());
+/// How far the consumers' outputs are from those of the original network.
+fn mismatch(outputs: Vec<Tensor<4>>, wanted: impl Iterator<Item = Tensor<4>>) -> Tensor<1> {
+    let terms = outputs.into_iter().zip(wanted).map(|(output, wanted)| (output - wanted).square().mean());
+    terms.reduce(|a, b| a + b).expect("every layer has a consumer")
+}
+
+/// Gradients of the consumers' biases, where they have one.
+type BiasGradients = Vec<Option<Tensor<1>>>;
+
+/// Loss, and its gradients with respect to kernels and biases of the consumers.
+fn gradients(site: &Site, constant: &Model, layer: &Layer, batch: &Batch) -> (Losses, Vec<Tensor<4>>, BiasGradients) {
+    let leaf = |tensor: &Tensor<4>| Tensor::from_inner(tensor.clone()).require_grad();
+    let kernels: Vec<Tensor<4>> = layer.kernels.iter().map(leaf).collect();
+    let biases: BiasGradients =
+        layer.biases.iter().map(|bias| bias.clone().map(|bias| Tensor::from_inner(bias).require_grad())).collect();
+    let model = with_layer(constant, site, &kernels, &biases);
     let (features, pictures) = forward(&model, site, batch, Tensor::from_inner);
     let targets: Vec<Tensor<4>> = batch.targets.iter().cloned().map(Tensor::from_inner).collect();
-    let loss = dual_regression_loss(&pictures, &targets, &model.duals, site.settings.lambda);
+    let loss = dual_regression_loss(&pictures, &targets, &model, site.settings.lambda);
     let losses = objective::read(&loss);
-    let matching = (features - Tensor::from_inner(batch.wanted.clone())).square().mean();
+    let matching = mismatch(features, batch.wanted.iter().cloned().map(Tensor::from_inner));
     let gradients = (matching + loss.total * site.settings.gamma).backward();
-    let kernel_gradient = kernel.grad(&gradients).unwrap_or_else(|| layer.kernel.zeros_like());
-    (losses, kernel_gradient, bias.and_then(|bias| bias.grad(&gradients)))
+    let kernel_gradients = kernels
+        .iter()
+        .zip(&layer.kernels)
+        .map(|(kernel, plain)| kernel.grad(&gradients).unwrap_or_else(|| plain.zeros_like()))
+        .collect();
+    (losses, kernel_gradients, biases.into_iter().map(|bias| bias.and_then(|bias| bias.grad(&gradients))).collect())
 }
 
 /// Mean of `L_M + gamma L_DR` over the batches, and of the dual regression loss alone, without gradients.
 fn measure(site: &Site, layer: &Layer, batches: &[Batch]) -> (f64, Losses) {
-    let model = with_layer(site.work, site, layer.kernel.clone(), layer.bias.clone());
+    let model = with_layer(site.work, site, &layer.kernels, &layer.biases);
     let mut all = Vec::new();
     let mut objective_sum = 0.0;
     for batch in batches {
         let (features, pictures) = forward(&model, site, batch, |tensor| tensor);
         let (losses, _) = objective::measure(&pictures, &batch.targets, &model, site.settings.lambda);
-        let matching = f64::from(values(&(features - batch.wanted.clone()).square().mean())[0]);
+        let matching = f64::from(values(&mismatch(features, batch.wanted.iter().cloned()))[0]);
         objective_sum += matching + site.settings.gamma * losses.total;
         all.push(losses);
     }
@@ -192,16 +227,21 @@ fn optimise(
     let (before, start) = measure(site, layer, batches);
     for _ in 0..HALVINGS {
         let mut tried = layer.clone();
-        let mut kernel_velocity = tried.kernel.zeros_like();
-        let mut bias_velocity = tried.bias.as_ref().map(Tensor::zeros_like);
+        let mut velocities: Vec<Tensor<4>> = tried.kernels.iter().map(Tensor::zeros_like).collect();
+        let mut bias_velocities: BiasGradients =
+            tried.biases.iter().map(|bias| bias.as_ref().map(Tensor::zeros_like)).collect();
         for batch in batches {
-            let (_, kernel, bias) = gradients(site, constant, &tried, batch);
-            let kernel = kernel * mask.clone();
-            kernel_velocity = kernel_velocity * MOMENTUM + kernel.clone();
-            tried.kernel = tried.kernel - (kernel + kernel_velocity.clone() * MOMENTUM) * *lr;
-            if let (Some(weights), Some(gradient), Some(velocity)) = (&mut tried.bias, bias, &mut bias_velocity) {
+            let (_, kernels, biases) = gradients(site, constant, &tried, batch);
+            for ((weights, gradient), velocity) in tried.kernels.iter_mut().zip(kernels).zip(&mut velocities) {
+                let gradient = gradient * mask.clone();
                 *velocity = velocity.clone() * MOMENTUM + gradient.clone();
                 *weights = weights.clone() - (gradient + velocity.clone() * MOMENTUM) * *lr;
+            }
+            for ((weights, gradient), velocity) in tried.biases.iter_mut().zip(biases).zip(&mut bias_velocities) {
+                if let (Some(weights), Some(gradient), Some(velocity)) = (weights, gradient, velocity) {
+                    *velocity = velocity.clone() * MOMENTUM + gradient.clone();
+                    *weights = weights.clone() - (gradient + velocity.clone() * MOMENTUM) * *lr;
+                }
             }
         }
         let (after, losses) = measure(site, &tried, batches);
@@ -214,7 +254,7 @@ fn optimise(
     if start.is_finite() {
         Ok(start)
     } else {
-        Err(CompressionError::NotFinite(format!("the selection for {}", site.consumer())))
+        Err(CompressionError::NotFinite(format!("the selection for {}", site.name)))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor};
-use dualres_network::{Model, Pass, Pooling, Weight, Weights};
+use dualres_network::{Activations, ChannelGroup, Model, Pooling, Weight, Weights};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -20,8 +20,9 @@ use crate::{
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{SELECTION_FILE, load_state, save_state},
+    layers::{Layers, weight_name},
     report::Kept,
-    surgery::{columns_of, cut_weights},
+    surgery::{columns_of, cut_weights, part_of, rebuilt, spread},
 };
 
 /// Where a selection stands, apart from the weights of the masked network.
@@ -49,10 +50,10 @@ pub(crate) struct Selected {
 struct Chosen {
     /// Channels that stay, ascending.
     kept: Vec<usize>,
-    /// Kernel of the consumer for the channels that stay, [O, K', K, K].
-    kernel: Weight,
-    /// Bias of the consumer, if it has one and it changed.
-    bias: Option<Weight>,
+    /// Kernels of the consumers for the channels that stay, each [O, K', K, K].
+    kernels: Vec<Weight>,
+    /// Biases of the consumers, of those that have one that changed.
+    biases: Vec<Option<Weight>>,
     /// What each channel was judged by.
     scores: Vec<f64>,
     /// The loss in the end, where the selector measures one.
@@ -63,7 +64,10 @@ struct Chosen {
 
 /// A unit for which channels are to be chosen.
 struct Site<'a> {
-    unit: usize,
+    /// Name of the layer, for people.
+    name: String,
+    /// Its channels.
+    group: &'a ChannelGroup,
     /// Channels to keep.
     count: usize,
     /// The network, cut before the unit and whole from it on; without gradients.
@@ -79,23 +83,23 @@ struct Site<'a> {
 /// A batch at a unit.
 struct Batch {
     /// The forward pass of the network being cut, before the unit.
-    pass: Pass,
-    /// The consumer's output in the original network, [N, O, H, W].
-    wanted: Tensor<4>,
+    pass: Activations,
+    /// The consumers' outputs in the original network, each [N, O, H, W].
+    wanted: Vec<Tensor<4>>,
     /// The pictures of all levels.
     targets: Vec<Tensor<4>>,
 }
 
 impl Site<'_> {
-    /// Name of the consumer in model files.
-    fn consumer(&self) -> String {
-        self.work.description.architecture.unit_layers(self.unit).consumer
+    /// The consumers' kernels for all channels of the layer, each [O, C, K, K].
+    fn kernels(&self) -> Vec<Weight> {
+        kernels_of(self.group, &self.work.weights())
     }
+}
 
-    /// Kernel of the consumer with all channels.
-    fn kernel(&self) -> Weight {
-        self.work.weights().0[&format!("{}.weight", self.consumer())].clone()
-    }
+/// The columns of a layer's consumers that are its channels.
+fn kernels_of(group: &ChannelGroup, weights: &Weights) -> Vec<Weight> {
+    group.consumers.iter().map(|member| part_of(&weights.0[&weight_name(member)], member, group.width)).collect()
 }
 
 /// Chooses the channels of all units, or goes on with the selection in `folder`. `None` if the
@@ -130,6 +134,7 @@ pub(crate) struct Choice {
 struct Selection<'a> {
     config: &'a CompressConfig,
     original: &'a Model,
+    layers: Layers,
     widths: &'a [usize],
     profile: Option<&'a Profile>,
     data: &'a Data,
@@ -160,11 +165,11 @@ impl<'a> Selection<'a> {
         if config.method == Method::Dcp {
             settings.lambda = 0.0;
         }
-        Ok(Self { config, original, widths, profile, data, device, path, masked, state, settings })
+        let layers = Layers::of(&original.description.network, config.streams);
+        Ok(Self { config, original, layers, widths, profile, data, device, path, masked, state, settings })
     }
 
     fn run(&mut self, observe: Observer) -> Result<Option<Selected>> {
-        let architecture = &self.original.description.architecture;
         let (first, steps) = (self.state.kept.len(), self.widths.len());
         if first == steps {
             // Opening the curves here would drop those of later stages.
@@ -172,7 +177,7 @@ impl<'a> Selection<'a> {
         }
         let mut log = EventLog::open(&self.path.with_file_name(crate::EVENTS_FILE), Stage::Select, first)?;
         let mut meter = Meter::new(Stage::Select, first, steps);
-        let kept = Kept::of(architecture);
+        let kept = Kept::of(&self.layers);
         let mut flow = observe(&Event::Stage { stage: Stage::Select, step: first, steps });
         let judged = matches!(self.config.method, Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet);
         let mut front = if judged { Some(self.front()?) } else { None };
@@ -192,7 +197,7 @@ impl<'a> Selection<'a> {
             if let Some(front) = &mut front {
                 self.advance(front, unit)?;
             }
-            let mut so_far = architecture.widths.clone();
+            let mut so_far = self.layers.widths.clone();
             so_far[..=unit].copy_from_slice(&self.widths[..=unit]);
             (meter.kept_macs, meter.kept_parameters) = kept.shares(&so_far);
             let progress = crate::Progress { losses: chosen.losses, ..meter.step(unit + 1) };
@@ -214,13 +219,11 @@ impl<'a> Selection<'a> {
 
     /// The network with the units that are done cut, the others whole.
     fn work(&self) -> Result<Model> {
-        let architecture = &self.original.description.architecture;
         let mut kept = self.state.kept.clone();
-        kept.extend(architecture.widths[kept.len()..].iter().map(|&width| (0..width).collect::<Vec<_>>()));
+        kept.extend(self.layers.widths[kept.len()..].iter().map(|&width| (0..width).collect::<Vec<_>>()));
         let mut weights = self.masked.clone();
-        let mut description = self.original.description.clone();
-        description.architecture = cut_weights(architecture, &mut weights, &kept)?;
-        Ok(Model::from_weights(description, &weights, self.device)?)
+        let network = cut_weights(&self.layers, &mut weights, &kept)?;
+        rebuilt(self.original, network, &weights, self.device)
     }
 
     /// Batches before the first unit that is not done.
@@ -236,9 +239,9 @@ impl<'a> Selection<'a> {
     fn front_of(&self, batches: Vec<Vec<Tensor<4>>>) -> Result<Front> {
         let work = self.work()?;
         let done = self.state.kept.len();
+        let first = self.layers.groups.get(done).map_or(0, ChannelGroup::first);
         let pass = |model: &Model, targets: &[Tensor<4>]| {
-            let start = model.primal.enter(targets[0].clone(), Pooling::Global);
-            (0..done).fold(start, |pass, unit| model.primal.pass_unit(pass, unit, None))
+            model.primal.advance(model.primal.start(targets[0].clone(), Pooling::Global), first, &[])
         };
         let cut = batches.iter().map(|targets| pass(&work, targets)).collect();
         let whole = batches.iter().map(|targets| pass(self.original, targets)).collect();
@@ -248,19 +251,20 @@ impl<'a> Selection<'a> {
     /// Takes the front past a unit that was just done.
     fn advance(&self, front: &mut Front, unit: usize) -> Result<()> {
         front.work = self.work()?;
-        let past = |model: &Model, pass: Pass| model.primal.pass_unit(pass, unit, None);
+        let Some(next) = self.layers.groups.get(unit + 1).map(ChannelGroup::first) else { return Ok(()) };
+        let past = |model: &Model, pass: Activations| model.primal.advance(pass, next, &[]);
         front.cut = std::mem::take(&mut front.cut).into_iter().map(|pass| past(&front.work, pass)).collect();
         front.whole = std::mem::take(&mut front.whole).into_iter().map(|pass| past(self.original, pass)).collect();
         Ok(())
     }
 
     fn batches(&self, front: &Front, unit: usize) -> Vec<Batch> {
-        let batch = |((cut, whole), targets): ((&Pass, &Pass), &Vec<Tensor<4>>)| {
-            let mut wanted = None;
-            let mut probe = |_: &Tensor<4>, output: &Tensor<4>| wanted = Some(output.clone());
-            let _ = self.original.primal.pass_unit(whole.clone(), unit, Some(&mut probe));
-            let wanted = wanted.expect("every unit has a consumer");
-            Batch { pass: cut.clone(), wanted, targets: targets.clone() }
+        let group = &self.layers.groups[unit];
+        let outputs: Vec<usize> = group.consumers.iter().map(|member| member.node).collect();
+        let batch = |((cut, whole), targets): ((&Activations, &Activations), &Vec<Tensor<4>>)| {
+            let passed = self.original.primal.advance(whole.clone(), group.last() + 1, &outputs);
+            let output = |node: &usize| passed.value(*node).expect("kept").clone();
+            Batch { pass: cut.clone(), wanted: outputs.iter().map(output).collect(), targets: targets.clone() }
         };
         front.cut.iter().zip(&front.whole).zip(&front.targets).map(batch).collect()
     }
@@ -268,8 +272,8 @@ impl<'a> Selection<'a> {
     /// `None` if `tick` said stop.
     fn choose(&self, unit: usize, front: Option<&Front>, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
         let count = self.widths[unit];
-        let name = format!("{}.weight", self.original.description.architecture.unit_layers(unit).consumer);
-        let kernel = &self.masked.0[&name];
+        let group = &self.layers.groups[unit];
+        let kernels = || kernels_of(group, &self.masked);
         match (self.config.method, front) {
             (Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet, Some(front)) => {
                 let batches = self.batches(front, unit);
@@ -282,7 +286,8 @@ impl<'a> Selection<'a> {
                 let (work, device, settings) = (&front.work, self.device, &self.settings);
                 let fresh: Option<&dyn Fn(usize) -> Result<Vec<Batch>>> =
                     if settings.fresh_patches { Some(&fresh) } else { None };
-                let site = Site { unit, count, work, batches: &batches, device, settings, fresh };
+                let name = self.layers.name(unit);
+                let site = Site { name, group, count, work, batches: &batches, device, settings, fresh };
                 match self.config.method {
                     Method::Thinet => others::thinet(&site, tick),
                     _ => greedy::greedy(&site, tick),
@@ -291,32 +296,35 @@ impl<'a> Selection<'a> {
             (Method::Random, _) => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
                 random.set_stream(unit as u64);
-                Ok(Some(others::random(kernel, count, &mut random)))
+                Ok(Some(others::random(&kernels(), count, &mut random)))
             }
             (Method::Profile, _) if self.profile.is_some() => {
                 let profile = self.profile.expect("seen to be there");
-                let mut widths = self.original.description.architecture.widths.clone();
+                let mut widths = self.layers.widths.clone();
                 widths[unit] = count;
                 let kept = profile.kept(&widths).swap_remove(unit);
-                let kernel = profile.consumer(&self.masked, unit, &kept).1;
+                let kernels = profile.consumers(&self.masked, unit, &kept);
+                let biases = vec![None; kernels.len()];
                 let judged = profile.units[unit].order.len();
                 let mut scores = vec![0.0; judged];
                 for (place, &channel) in profile.units[unit].order.iter().enumerate() {
                     scores[channel] = (judged - place) as f64;
                 }
-                Ok(Some(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() }))
+                Ok(Some(Chosen { kept, kernels, biases, scores, losses: None, warnings: Vec::new() }))
             }
-            _ => Ok(Some(others::l1(kernel, count))),
+            _ => Ok(Some(others::l1(&kernels(), count))),
         }
     }
 
     /// Writes the choice into the masked network.
     fn apply(&mut self, unit: usize, chosen: &Chosen) {
-        let consumer = self.original.description.architecture.unit_layers(unit).consumer;
-        let kernel = self.masked.0.get_mut(&format!("{consumer}.weight")).expect("every unit has a consumer");
-        spread(&chosen.kernel, &chosen.kept, kernel);
-        if let Some(bias) = &chosen.bias {
-            self.masked.0.insert(format!("{consumer}.bias"), bias.clone());
+        let group = &self.layers.groups[unit];
+        for ((member, kernel), bias) in group.consumers.iter().zip(&chosen.kernels).zip(&chosen.biases) {
+            let full = self.masked.0.get_mut(&weight_name(member)).expect("every layer has consumers");
+            spread(kernel, &chosen.kept, full, member.offset, group.width);
+            if let Some(bias) = bias {
+                self.masked.0.insert(format!("model.{}.bias", member.layer), bias.clone());
+            }
         }
         self.state.kept.push(chosen.kept.clone());
         self.state.scores.push(chosen.scores.clone());
@@ -327,25 +335,15 @@ impl<'a> Selection<'a> {
 /// Where the batches stand: before the unit that is next.
 struct Front {
     work: Model,
-    cut: Vec<Pass>,
-    whole: Vec<Pass>,
+    cut: Vec<Activations>,
+    whole: Vec<Activations>,
     targets: Vec<Vec<Tensor<4>>>,
 }
 
-/// Puts the columns of `small` at `kept` of `full`, zero elsewhere.
-fn spread(small: &Weight, kept: &[usize], full: &mut Weight) {
-    let (inputs, taps) = (full.shape[1], full.shape[2] * full.shape[3]);
-    full.values.fill(0.0);
-    for (output, values) in small.values.chunks_exact(kept.len() * taps).enumerate() {
-        for (&channel, values) in kept.iter().zip(values.chunks_exact(taps)) {
-            full.values[(output * inputs + channel) * taps..][..taps].copy_from_slice(values);
-        }
-    }
-}
-
 /// A choice that leaves the weights as they are.
-fn unchanged(kernel: &Weight, mut kept: Vec<usize>, scores: Vec<f64>) -> Chosen {
+fn unchanged(kernels: &[Weight], mut kept: Vec<usize>, scores: Vec<f64>) -> Chosen {
     kept.sort_unstable();
-    let kernel = columns_of(kernel, &kept);
-    Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() }
+    let kernels: Vec<Weight> = kernels.iter().map(|kernel| columns_of(kernel, &kept)).collect();
+    let biases = vec![None; kernels.len()];
+    Chosen { kept, kernels, biases, scores, losses: None, warnings: Vec::new() }
 }

@@ -9,35 +9,37 @@ use rand_chacha::ChaCha8Rng;
 use super::{Chosen, Site, unchanged};
 use crate::{
     Result,
+    layers::weight_name,
     mixture::descending,
     objective::values,
-    parameters::{Named, replaced},
+    parameters::{self, Named, replaced},
     surgery::columns_of,
 };
 
 /// Channels at random.
-pub(super) fn random(kernel: &Weight, count: usize, random: &mut ChaCha8Rng) -> Chosen {
-    unchanged(kernel, sample(random, kernel.shape[1], count).into_vec(), Vec::new())
+pub(super) fn random(kernels: &[Weight], count: usize, random: &mut ChaCha8Rng) -> Chosen {
+    unchanged(kernels, sample(random, kernels[0].shape[1], count).into_vec(), Vec::new())
 }
 
 /// The channels whose consumers have the largest L1 norm.
-pub(super) fn l1(kernel: &Weight, count: usize) -> Chosen {
-    let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
-    let mut norms = vec![0.0_f32; inputs];
-    for (index, value) in kernel.values.iter().enumerate() {
-        norms[index / taps % inputs] += value.abs();
+pub(super) fn l1(kernels: &[Weight], count: usize) -> Chosen {
+    let mut norms = vec![0.0_f32; kernels[0].shape[1]];
+    for kernel in kernels {
+        let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
+        for (index, value) in kernel.values.iter().enumerate() {
+            norms[index / taps % inputs] += value.abs();
+        }
     }
     let kept = descending(&norms)[..count].to_vec();
-    unchanged(kernel, kept, norms.into_iter().map(f64::from).collect())
+    unchanged(kernels, kept, norms.into_iter().map(f64::from).collect())
 }
 
 /// ThiNet: channels leave one by one, each time the one with which the sum of all that left is smallest; then the
 /// channels that stay are scaled so that the features come as near to the original's as they can.
 /// `None` if `tick` said stop.
 pub(super) fn thinet(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
-    let kernel = site.kernel();
-    let channels = kernel.shape[1];
-    let Some(products) = products(site, &kernel, tick)? else { return Ok(None) };
+    let channels = site.group.width;
+    let Some(products) = products(site, tick)? else { return Ok(None) };
     let mut gone: Vec<usize> = Vec::new();
     // For each channel the product with the sum of what left.
     let mut with_gone = vec![0.0; channels];
@@ -54,12 +56,17 @@ pub(super) fn thinet(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
     let kept: Vec<usize> = (0..channels).filter(|channel| !gone.contains(channel)).collect();
     kept.iter().for_each(|&channel| scores[channel] = channels as f64);
     let scales = scales(&products, &kept);
-    let mut kernel = columns_of(&kernel, &kept);
-    let taps = kernel.shape[2] * kernel.shape[3];
-    for (index, value) in kernel.values.iter_mut().enumerate() {
-        *value *= scales[index / taps % kept.len()];
-    }
-    Ok(Some(Chosen { kept, kernel, bias: None, scores, losses: None, warnings: Vec::new() }))
+    let scaled = |kernel: &Weight| {
+        let mut kernel = columns_of(kernel, &kept);
+        let taps = kernel.shape[2] * kernel.shape[3];
+        for (index, value) in kernel.values.iter_mut().enumerate() {
+            *value *= scales[index / taps % kept.len()];
+        }
+        kernel
+    };
+    let kernels: Vec<Weight> = site.kernels().iter().map(scaled).collect();
+    let biases = vec![None; kernels.len()];
+    Ok(Some(Chosen { kept, kernels, biases, scores, losses: None, warnings: Vec::new() }))
 }
 
 /// The factors that minimise `|sum of all z - sum of kept s_j z_j|^2`; ones where that has no answer.
@@ -75,27 +82,31 @@ fn scales(products: &DMatrix<f64>, kept: &[usize]) -> Vec<f32> {
     }
 }
 
-/// Scalar products of what each channel adds to the consumer's output, [C, C], summed over all positions and outputs.
-fn products(site: &Site, kernel: &Weight, tick: &mut dyn FnMut() -> bool) -> Result<Option<DMatrix<f64>>> {
-    let channels = kernel.shape[1];
+/// Scalar products of what each channel adds to the consumers' outputs, [C, C], summed over all positions and outputs.
+fn products(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Option<DMatrix<f64>>> {
+    let channels = site.group.width;
+    let outputs: Vec<usize> = site.group.consumers.iter().map(|member| member.node).collect();
     let mut sum = DMatrix::zeros(channels, channels);
-    let name = format!("{}.weight", site.consumer());
-    let alone: Vec<Model> =
-        (0..channels).map(|channel| only(site.work, &name, kernel, channel, site)).collect::<Result<_>>()?;
+    let alone: Vec<Model> = (0..channels).map(|channel| only(site, channel)).collect();
     for batch in site.batches {
         // Patch by patch: all channels' parts of a whole batch would take gigabytes in the larger networks.
-        for patch in 0..batch.wanted.dims()[0] {
+        for patch in 0..batch.wanted[0].dims()[0] {
             if !tick() {
                 return Ok(None);
             }
             let pass = batch.pass.clone().map(|tensor| tensor.narrow(0, patch, 1));
             let mut parts: Vec<Tensor<2>> = Vec::with_capacity(channels);
             for model in &alone {
-                let mut probe = |_: &Tensor<4>, output: &Tensor<4>| {
-                    let count = output.dims().iter().product();
-                    parts.push(output.clone().reshape([1, count]));
-                };
-                let _ = model.primal.pass_unit(pass.clone(), site.unit, Some(&mut probe));
+                let passed = model.primal.advance(pass.clone(), site.group.last() + 1, &outputs);
+                let rows: Vec<Tensor<2>> = outputs
+                    .iter()
+                    .map(|&node| {
+                        let output = passed.value(node).expect("kept").clone();
+                        let count = output.dims().iter().product();
+                        output.reshape([1, count])
+                    })
+                    .collect();
+                parts.push(Tensor::cat(rows, 1));
             }
             let z = Tensor::cat(parts, 0);
             let product = values(&z.clone().matmul(z.transpose()));
@@ -105,19 +116,17 @@ fn products(site: &Site, kernel: &Weight, tick: &mut dyn FnMut() -> bool) -> Res
     Ok(Some(sum))
 }
 
-/// The network whose consumer sees one channel alone, and has no bias.
-fn only(model: &Model, name: &str, kernel: &Weight, channel: usize, site: &Site) -> Result<Model> {
-    let (inputs, taps) = (kernel.shape[1], kernel.shape[2] * kernel.shape[3]);
-    let mut alone = kernel.clone();
-    for (index, value) in alone.values.iter_mut().enumerate() {
-        if index / taps % inputs != channel {
-            *value = 0.0;
-        }
+/// The network whose consumers see one channel alone, and have no bias.
+fn only(site: &Site, channel: usize) -> Model {
+    let mut named = Named::new();
+    for member in &site.group.consumers {
+        let kernel = parameters::kernel(site.work, &member.layer);
+        let [outputs, inputs, rows, columns] = kernel.dims();
+        let mut mask = vec![0.0_f32; inputs];
+        mask[member.offset + channel] = 1.0;
+        let mask = Tensor::from_data(burn::tensor::TensorData::new(mask, [1, inputs, 1, 1]), site.device);
+        named.insert(weight_name(member), (kernel * mask).reshape([outputs * inputs * rows * columns]));
+        named.insert(format!("model.{}.bias", member.layer), Tensor::zeros([outputs], site.device));
     }
-    let shape = [alone.shape[0], alone.shape[1], alone.shape[2], alone.shape[3]];
-    let mut named = Named::default();
-    let tensor = Tensor::from_data(burn::tensor::TensorData::new(alone.values, shape), site.device);
-    named.kernels.insert(name.to_owned(), tensor);
-    named.biases.insert(name.replace(".weight", ".bias"), Tensor::zeros([shape[0]], site.device));
-    Ok(replaced(model, &named))
+    replaced(site.work, &named)
 }

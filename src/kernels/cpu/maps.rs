@@ -291,3 +291,96 @@ pub(crate) fn unshuffle_beside(
     }
     (shuffled, beside)
 }
+
+/// Planes of several tensors [N, C, area], those of each picture one after the other.
+pub(crate) fn concat(parts: &[&[f32]], channels: &[usize], pictures: usize, area: usize) -> Vec<f32> {
+    let all: usize = channels.iter().sum();
+    let mut out = Vec::with_capacity(pictures * all * area);
+    if area == 0 || all == 0 {
+        return out;
+    }
+    let memory = &mut out.spare_capacity_mut()[..pictures * all * area];
+    memory.par_chunks_mut(area).enumerate().for_each(|(plane, out)| {
+        let (picture, mut channel) = (plane / all, plane % all);
+        for (part, &count) in parts.iter().zip(channels) {
+            if channel < count {
+                out.write_copy_of_slice(&part[(picture * count + channel) * area..][..area]);
+                return;
+            }
+            channel -= count;
+        }
+        unreachable!("a plane of one of the parts");
+    });
+    // SAFETY: every plane of every picture has been written in full.
+    unsafe { out.set_len(pictures * all * area) };
+    out
+}
+
+/// [N * C * r², H, W] to [N * C, rH, rW]: channel `r * i + j` of the r² of each one goes to row parity i, column parity j.
+pub(crate) fn shuffle(x: &[f32], height: usize, width: usize, by: usize) -> Vec<f32> {
+    let area = height * width;
+    let each = area * by * by;
+    let mut out = vec![0.0; x.len()];
+    if each == 0 {
+        return out;
+    }
+    out.par_chunks_mut(each).zip(x.par_chunks(each)).for_each(|(out, parts)| {
+        for (line, row) in out.chunks_exact_mut(width * by).enumerate() {
+            let (y, i) = (line / by, line % by);
+            for j in 0..by {
+                let source = &parts[(i * by + j) * area + y * width..][..width];
+                for (target, &sample) in row[j..].iter_mut().step_by(by).zip(source) {
+                    *target = sample;
+                }
+            }
+        }
+    });
+    out
+}
+
+/// The inverse of [`shuffle`]: [N * C, rH, rW] to [N * C * r², H, W] for H and W of the result.
+pub(crate) fn unshuffle(x: &[f32], height: usize, width: usize, by: usize) -> Vec<f32> {
+    let area = height * width;
+    let each = area * by * by;
+    let mut out = vec![0.0; x.len()];
+    if each == 0 {
+        return out;
+    }
+    out.par_chunks_mut(each).zip(x.par_chunks(each)).for_each(|(parts, picture)| {
+        for (line, row) in picture.chunks_exact(width * by).enumerate() {
+            let (y, i) = (line / by, line % by);
+            for j in 0..by {
+                let target = &mut parts[(i * by + j) * area + y * width..][..width];
+                for (target, &sample) in target.iter_mut().zip(row[j..].iter().step_by(by)) {
+                    *target = sample;
+                }
+            }
+        }
+    });
+    out
+}
+
+/// Each sample of planes [planes, H, W] at the nearest of other sides, as PyTorch finds it: `floor(i * H / H')`.
+pub(crate) fn enlarge_nearest(x: &[f32], [height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let (from, to) = (height * width, rows * columns);
+    if from == 0 || to == 0 {
+        return Vec::new();
+    }
+    let across: Vec<usize> = (0..columns).map(|column| column * width / columns).collect();
+    let mut out = vec![0.0; x.len() / from * to];
+    out.par_chunks_mut(to).zip(x.par_chunks(from)).for_each(|(out, plane)| {
+        let mut last = None;
+        for row in 0..rows {
+            let source = row * height / rows;
+            let (before, line) = out.split_at_mut(row * columns);
+            if last == Some(source) {
+                line[..columns].copy_from_slice(&before[(row - 1) * columns..]);
+            } else {
+                let source = &plane[source * width..][..width];
+                line[..columns].iter_mut().zip(&across).for_each(|(target, &at)| *target = source[at]);
+            }
+            last = Some(source);
+        }
+    });
+    out
+}

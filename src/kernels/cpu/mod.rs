@@ -14,10 +14,12 @@
 //! fixed order: results do not depend on the number of threads.
 
 pub(crate) mod attention;
+pub(crate) mod depthwise;
 mod dispatch;
 pub(crate) mod maps;
 mod micro;
 mod output;
+pub(crate) mod pointwise;
 mod tile;
 mod winograd;
 

@@ -41,14 +41,14 @@ proptest! {
 
     #[test]
     fn shuffle(n in 1..3_usize, c in 1..5_usize, h in 1..9_usize, w in 1..9_usize) {
-        prop_assert!(difference(&[[n, 4 * c, h, w]], |mut x| pixel_shuffle(x.remove(0))) == 0.0);
+        prop_assert!(difference(&[[n, 4 * c, h, w]], |mut x| pixel_shuffle(x.remove(0), 2)) == 0.0);
     }
 
     #[test]
     fn shuffle_beside(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
         let shapes = [[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]];
         let [x, beside] = shapes.map(|shape| Tensor::<4>::random(shape, Distribution::Default, &Device::flex()));
-        let together = Tensor::cat(vec![pixel_shuffle(x.clone()), beside.clone()], 1);
+        let together = Tensor::cat(vec![pixel_shuffle(x.clone(), 2), beside.clone()], 1);
         prop_assert_eq!((pixel_shuffle_beside(x, beside) - together).abs().max().into_scalar::<f32>(), 0.0);
     }
 
@@ -92,7 +92,7 @@ proptest! {
         let gap = gradient_gap(
             &[[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]],
             |x| pixel_shuffle_beside(x[0].clone(), x[1].clone()),
-            |x| Tensor::cat(vec![pixel_shuffle(x[0].clone()), x[1].clone()], 1),
+            |x| Tensor::cat(vec![pixel_shuffle(x[0].clone(), 2), x[1].clone()], 1),
         );
         prop_assert!(gap < 1e-6, "{}", gap);
     }

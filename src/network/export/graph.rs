@@ -1,13 +1,11 @@
 //! An ONNX graph under construction: nodes in the order they run, and constants.
 
 use burn::tensor::Tensor;
-use dualres_kernels::Activation;
 
 use super::proto::{
     ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, AttributeProto, DimensionProto, FLOAT,
     GraphProto, INT64, NodeProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use crate::blocks::Conv;
 
 /// Name of the input picture.
 pub(super) const INPUT: &str = "input";
@@ -83,35 +81,6 @@ impl Graph {
     pub(super) fn tensor<const D: usize>(&mut self, name: &str, tensor: &Tensor<D>) -> Value {
         let values = tensor.to_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32");
         self.floats(name, &tensor.dims(), &values)
-    }
-
-    /// A convolution of odd kernel with padding that keeps the size at stride 1.
-    pub(super) fn convolution(
-        &mut self,
-        name: &str,
-        x: &str,
-        weight: &Tensor<4>,
-        bias: Option<&Tensor<1>>,
-        stride: usize,
-        activation: Activation,
-    ) -> Value {
-        let kernel = weight.dims()[2];
-        let weight = self.tensor(&format!("{name}.weight"), weight);
-        let bias = bias.map(|bias| self.tensor(&format!("{name}.bias"), bias));
-        let attributes =
-            vec![ints("kernel_shape", &[kernel; 2]), ints("strides", &[stride; 2]), ints("pads", &[kernel / 2; 4])];
-        let inputs: Vec<&str> = [x, &weight].into_iter().chain(bias.as_deref()).collect();
-        let out = self.node("Conv", &inputs, attributes);
-        match activation {
-            Activation::Identity => out,
-            Activation::Relu => self.node("Relu", &[&out], Vec::new()),
-            Activation::LeakyRelu(slope) => self.node("LeakyRelu", &[&out], vec![float("alpha", slope)]),
-        }
-    }
-
-    /// A layer of the network.
-    pub(super) fn layer(&mut self, conv: &Conv, x: &str, activation: Activation) -> Value {
-        self.convolution(&conv.name, x, &conv.weight, conv.bias.as_ref(), conv.stride, activation)
     }
 
     /// Resizing by a whole factor, corners not aligned.

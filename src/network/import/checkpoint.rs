@@ -117,7 +117,7 @@ fn legacy(bytes: &[u8]) -> Parsed<(Pickle, Storages)> {
         if length != storage.length as u64 {
             return Err("a storage has not the length its tensors need".into());
         }
-        let size = storage.length.checked_mul(element_size(storage)?).ok_or("a storage is absurdly large")?;
+        let size = storage.length.checked_mul(element(storage)?.0).ok_or("a storage is absurdly large")?;
         let (content, after) = data.split_at_checked(size).ok_or("it ends in the middle")?;
         storages.insert(key.to_string(), content.to_vec());
         rest = after;
@@ -152,14 +152,20 @@ fn networks(root: &Value, storages: &Storages) -> Parsed<Checkpoint> {
         }
         Value::Dict(items) => {
             // Training programs put the state dict beside other things.
-            let nested = items.borrow().iter().find_map(|(key, value)| match key {
-                Value::Text(key) if ["state_dict", "params", "model"].contains(&&**key) => Some(value.clone()),
-                _ => None,
-            });
-            let weights = match nested {
-                Some(nested @ Value::Dict(_)) => state_dict(&nested, storages)?,
-                _ => state_dict(root, storages)?,
+            const NAMES: [&str; 7] =
+                ["model_state_dict", "state_dict", "params_ema", "params-ema", "params", "model", "net"];
+            let named = |wanted: &str| {
+                items.borrow().iter().find_map(|(key, value)| match (key, value) {
+                    (Value::Text(key), Value::Dict(_)) if &**key == wanted => Some(value.clone()),
+                    _ => None,
+                })
             };
+            let lone = || match &items.borrow()[..] {
+                [(_, value @ Value::Dict(_))] => Some(value.clone()),
+                _ => None,
+            };
+            let nested = NAMES.into_iter().find_map(named).or_else(lone);
+            let weights = state_dict(nested.as_ref().unwrap_or(root), storages)?;
             Ok(Checkpoint::StateDict(weights))
         }
         _ => Err("it holds neither a state dict nor a list of state dicts".into()),
@@ -177,6 +183,8 @@ fn state_dict(value: &Value, storages: &Storages) -> Parsed<Weights> {
                 let weight = weight(view, storages).map_err(|reason| format!("{name}: {reason}"))?;
                 weights.0.insert(name.to_string(), weight);
             }
+            // Versions and counters that some programs keep among the weights.
+            (Value::Text(_), Value::Int(_) | Value::Float | Value::Bool | Value::None) => {}
             (Value::Text(name), _) => return Err(format!("{name} is no tensor")),
             _ => return Err("a name in it is no text".into()),
         }
@@ -184,17 +192,26 @@ fn state_dict(value: &Value, storages: &Storages) -> Parsed<Weights> {
     if weights.0.is_empty() { Err("it holds no tensors".into()) } else { Ok(weights) }
 }
 
-fn element_size(storage: &Storage) -> Parsed<usize> {
-    match &*storage.class {
-        "FloatStorage" => Ok(4),
-        "DoubleStorage" => Ok(8),
-        other => Err(format!("numbers of the kind {other} are not supported")),
+/// Bytes of a number, and how it is read.
+fn element(storage: &Storage) -> Parsed<(usize, fn(&[u8]) -> f32)> {
+    fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
+        bytes.try_into().expect("as many bytes as the number has")
     }
+    Ok(match &*storage.class {
+        "FloatStorage" => (4, |b| f32::from_le_bytes(fixed(b))),
+        "DoubleStorage" => (8, |b| f64::from_le_bytes(fixed(b)) as f32),
+        "HalfStorage" => (2, |b| half::f16::from_le_bytes(fixed(b)).to_f32()),
+        "BFloat16Storage" => (2, |b| half::bf16::from_le_bytes(fixed(b)).to_f32()),
+        "LongStorage" => (8, |b| i64::from_le_bytes(fixed(b)) as f32),
+        "IntStorage" => (4, |b| i32::from_le_bytes(fixed(b)) as f32),
+        "BoolStorage" | "ByteStorage" => (1, |b| f32::from(b[0])),
+        other => return Err(format!("numbers of the kind {other} are not supported")),
+    })
 }
 
 fn weight(view: &TensorView, storages: &Storages) -> Parsed<Weight> {
     let bytes = storages.get(&*view.storage.key).ok_or("its data is missing")?;
-    let size = element_size(&view.storage)?;
+    let (size, decode) = element(&view.storage)?;
     let available = bytes.len() / size;
     let count = view.shape.iter().try_fold(1_usize, |n, &side| n.checked_mul(side)).ok_or("it is absurdly large")?;
     // The last element bounds all: strides are not negative.
@@ -206,13 +223,7 @@ fn weight(view: &TensorView, storages: &Storages) -> Parsed<Weight> {
     if count > 0 && last.is_none_or(|last| last >= available) || count > available {
         return Err("its data is cut short".into());
     }
-    let read = |at: usize| {
-        let element = &bytes[at * size..(at + 1) * size];
-        match size {
-            4 => f32::from_le_bytes(element.try_into().expect("four bytes")),
-            _ => f64::from_le_bytes(element.try_into().expect("eight bytes")) as f32,
-        }
-    };
+    let read = |at: usize| decode(&bytes[at * size..(at + 1) * size]);
     let values = (0..count)
         .map(|index| {
             let (mut at, mut rest) = (view.offset, index);

@@ -1,85 +1,203 @@
-//! Official checkpoints (`.pt`) as models.
+//! Networks of others as models: PyTorch's checkpoints, safetensors, ONNX, and ncnn's pairs of files.
 //!
-//! The published programs save the primal network as a PyTorch state dict and the dual models as a list of state
-//! dicts, in the zip format of PyTorch 1.6 and later or in the format before it. Both are pickles; nothing in them is
-//! executed: the reader knows the few constructors that tensors need and refuses the rest.
+//! Weights without a graph are recognised by their names and shapes ([`crate::families`]); ONNX and ncnn bring their graph.
+//! Nothing in a pickle is executed: the reader knows the few constructors that tensors need and refuses the rest.
 
+mod adapt;
+mod assembler;
 mod checkpoint;
+mod ncnn;
+mod onnx;
 mod pickle;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 
-use crate::{Architecture, Description, Model, NetworkError, Result, Weights};
+use crate::{
+    Description, Model, NetworkError, Result, Weights,
+    families::{self, Found},
+    file::format_error,
+    graph::Graph,
+};
+pub use adapt::ColourOrder;
 use checkpoint::Checkpoint;
 
-/// Reads the checkpoint of a primal network, and perhaps that of its dual models.
-///
-/// Scale, features, blocks and inner widths are read from the tensors.
-///
-/// # Errors
-/// If a file cannot be read, is damaged, or holds another kind of network.
-pub fn read_checkpoints(primal: &Path, duals: Option<&Path>, device: &Device) -> Result<Model> {
-    let name = primal.display().to_string();
-    let wrong = |reason: &str| NetworkError::Format { name: name.clone(), reason: reason.to_owned() };
-    let mut tensors = match Checkpoint::read(primal)? {
-        Checkpoint::StateDict(weights) => weights,
-        Checkpoint::StateDicts(_) => {
-            return Err(wrong("this checkpoint holds dual models, not the network itself; give it with --dual"));
-        }
-    };
-    // Networks trained on several devices carry a prefix.
-    for prefix in ["module.", "model."] {
-        if tensors.0.keys().all(|key| key.starts_with(prefix)) {
-            tensors = tensors.under(prefix);
-        }
-    }
-    let architecture = architecture_of(&tensors)
-        .ok_or_else(|| wrong("the checkpoint holds no dual regression network (no head, down, up_blocks and tail)"))?;
-    architecture.validate().map_err(|error| wrong(&error.to_string()))?;
-    let stem = primal.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let mut weights = Weights::default();
-    weights.extend_under("model.", tensors);
-    if let Some(path) = duals {
-        let dicts = match Checkpoint::read(path)? {
-            Checkpoint::StateDicts(dicts) => dicts,
-            Checkpoint::StateDict(dict) => vec![dict],
-        };
-        if dicts.len() != architecture.levels() {
-            return Err(NetworkError::Format {
-                name: path.display().to_string(),
-                reason: format!("{} dual models where the network needs {}", dicts.len(), architecture.levels()),
-            });
-        }
-        for (level, dict) in dicts.into_iter().enumerate() {
-            weights.extend_under(&format!("dual.{level}."), dict);
-        }
-    }
-    let description = Description { purpose: "imported checkpoint".into(), ..Description::new(stem, architecture) };
-    Model::from_weights(description, &weights, device).map_err(|error| wrong(&error.to_string()))
+/// What a file does not say of its network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImportOptions {
+    /// Which of several scales to take.
+    pub scale: Option<usize>,
+    /// Lowest and highest sample that the network takes and gives; that of its family, or `[0, 1]`, if not given.
+    pub range: Option<[f32; 2]>,
+    /// Order of its colours.
+    pub order: ColourOrder,
+    /// A second file: dual models beside a checkpoint of DRN, or the weights (`.bin`) of an ncnn network.
+    pub beside: Option<PathBuf>,
+    /// Licence of the weights, as far as it is known.
+    pub licence: Option<String>,
 }
 
-/// The numbers of the network that tensors belong to; `None` if they are of another kind.
-fn architecture_of(weights: &Weights) -> Option<Architecture> {
-    let outputs = |name: &str| weights.0.get(name).and_then(|weight| weight.shape.first().copied());
-    let count = |name: &dyn Fn(usize) -> String| (0..).take_while(|&i| weights.0.contains_key(&name(i))).count();
-    let n_feats = outputs("head.weight")?;
-    let levels = count(&|p| format!("down.{p}.dual_module.0.0.weight"));
-    if !(1..=3).contains(&levels) || !weights.0.contains_key("tail.0.weight") {
-        return None;
+/// Files that are read, by their usual names.
+pub const EXTENSIONS: [&str; 6] = ["pth", "pt", "ckpt", "safetensors", "onnx", "param"];
+
+/// A network before it becomes a model.
+struct Read {
+    family: String,
+    graph: Graph,
+    weights: Weights,
+    range: Option<[f32; 2]>,
+    assumed: Vec<String>,
+    /// State dicts of dual models, from the input's scale upwards.
+    duals: Vec<Weights>,
+}
+
+/// Reads a network of others. The model has no dual models but those that came with it.
+///
+/// # Errors
+/// If a file cannot be read, is damaged, or holds no network that runs here; the message names what it seems to be.
+pub fn read(path: &Path, options: &ImportOptions, device: &Device) -> Result<Model> {
+    let name = path.display().to_string();
+    let named = |error: NetworkError| match error {
+        NetworkError::Weights(reason) | NetworkError::Architecture(reason) => format_error(&name, reason),
+        other => other,
+    };
+    let read = open(path, options).map_err(named)?;
+    model(path, read, options, device).map_err(named)
+}
+
+fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
+    let bytes = |path: &Path| std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source });
+    let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
+    if is_bin && path.with_extension("param").is_file() {
+        return open(&path.with_extension("param"), options);
     }
-    let blocks_of = |level| count(&|block| format!("up_blocks.{level}.{block}.body.0.weight"));
-    let n_blocks: Vec<usize> = (0..levels).map(blocks_of).collect();
-    let mut widths = Vec::new();
-    for p in 0..levels {
-        widths.push(outputs(&format!("down.{p}.dual_module.0.0.weight"))?);
+    let content = bytes(path)?;
+    if content.is_empty() {
+        return Err(NetworkError::Weights("the file is empty".into()));
     }
-    for (level, &blocks) in n_blocks.iter().enumerate() {
-        for block in 0..blocks {
-            widths.push(outputs(&format!("up_blocks.{level}.{block}.body.0.weight"))?);
+    if ncnn::is_param(&content) {
+        let bin = options.beside.clone().unwrap_or_else(|| path.with_extension("bin"));
+        if !bin.is_file() {
+            let reason = format!("the weights of an ncnn network lie beside its layers, but {} is missing", bin.display());
+            return Err(NetworkError::Weights(reason));
         }
-        widths.push(outputs(&format!("up_blocks.{level}.{blocks}.0.weight"))? / 4);
+        let text = String::from_utf8_lossy(&content);
+        let (graph, weights) = ncnn::read(&text, &bytes(&bin)?)?;
+        return Ok(Read::graph("ncnn", graph, weights));
     }
-    Some(Architecture { scale: 1 << levels, n_feats, n_blocks, widths })
+    if onnx::is_onnx(&content) {
+        let (graph, weights) = onnx::read(&content)?;
+        return Ok(Read::graph("ONNX", graph, weights));
+    }
+    let mut duals = Vec::new();
+    let weights = if content.starts_with(b"PK") || content.starts_with(&[0x80]) {
+        let wrong = |reason: String| NetworkError::Weights(format!("not a checkpoint this program can read: {reason}"));
+        if let Some(beside) = &options.beside {
+            duals = match Checkpoint::read(beside)? {
+                Checkpoint::StateDicts(dicts) => dicts,
+                Checkpoint::StateDict(dict) => vec![dict],
+            };
+        }
+        match checkpoint::parse(&content).map_err(wrong)? {
+            Checkpoint::StateDict(weights) => weights,
+            Checkpoint::StateDicts(_) => {
+                let reason = "this checkpoint holds dual models, not the network itself; give it with --dual";
+                return Err(NetworkError::Weights(reason.into()));
+            }
+        }
+    } else {
+        crate::file::any_tensors(&content, &path.display().to_string())?
+    };
+    let found = families::recognise(&stripped(weights), options.scale)?;
+    Ok(Read { duals, ..Read::from(found) })
+}
+
+impl Read {
+    fn graph(kind: &str, graph: Graph, weights: Weights) -> Self {
+        Self { family: kind.into(), graph, weights, range: None, assumed: Vec::new(), duals: Vec::new() }
+    }
+}
+
+impl From<Found> for Read {
+    fn from(found: Found) -> Self {
+        Self {
+            family: found.family.into(),
+            graph: found.graph,
+            weights: found.weights,
+            range: Some(found.range),
+            assumed: found.assumed,
+            duals: Vec::new(),
+        }
+    }
+}
+
+/// Weights without what training programs put before their names.
+fn stripped(mut weights: Weights) -> Weights {
+    for prefix in ["module.", "_orig_mod.", "netG.", "generator.", "net_g."] {
+        if weights.0.keys().all(|key| key.starts_with(prefix)) {
+            weights = weights.under(prefix);
+        }
+    }
+    // The old names of ESRGAN begin so themselves.
+    if weights.0.keys().all(|key| key.starts_with("model.")) && !weights.0.contains_key("model.0.weight") {
+        weights = weights.under("model.");
+    }
+    weights
+}
+
+fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> Result<Model> {
+    let range = options.range.or(read.range).unwrap_or([0.0, 1.0]);
+    let shapes = read.graph.shapes([96, 144])?;
+    let luma = shapes[0].channels == 1;
+    let drn = read.family == "DRN";
+    let graph = if drn { read.graph } else { adapt::adapt(&read.graph, range, options.order)? };
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut description = Description::new(stem, read.family.clone(), graph);
+    description.purpose = format!("imported {} network", read.family);
+    description.licence = options.licence.clone().unwrap_or_else(|| "unknown".into());
+    description.import = read.assumed;
+    if !drn {
+        description.import.push(format!("samples in [{}, {}]", range[0], range[1]));
+        description.import.push(match (luma, options.order) {
+            (true, _) => "luma only; colours are enlarged by bicubic interpolation".into(),
+            (false, ColourOrder::Rgb) => "colours in the order RGB".into(),
+            (false, ColourOrder::Bgr) => "colours in the order BGR".into(),
+        });
+    }
+    let mut weights = Weights::default();
+    weights.extend_under("model.", read.weights);
+    if !read.duals.is_empty() {
+        let pyramid = description.pyramid();
+        if read.duals.len() + 1 != pyramid.len() {
+            let reason = format!("{} dual models where the network needs {}", read.duals.len(), pyramid.len() - 1);
+            return Err(NetworkError::Weights(reason));
+        }
+        let width = |dual: &Weights| {
+            dual.0.get("dual_module.0.0.weight").and_then(|weight| weight.shape.first().copied()).unwrap_or(1)
+        };
+        description = description.with_duals(families::dual_chain(&pyramid, width(&read.duals[0]))?);
+        for (index, dual) in read.duals.into_iter().enumerate() {
+            weights.extend_under(&format!("dual.{index}."), dual);
+        }
+    }
+    Model::from_weights(description, &weights, device)
+}
+
+/// Reads a network from the bytes of an ONNX file, without placing it on a device: for trying broken files.
+///
+/// # Errors
+/// As [`read`].
+pub fn try_onnx(bytes: &[u8]) -> Result<()> {
+    let (graph, _) = onnx::read(bytes)?;
+    adapt::adapt(&graph, [0.0, 1.0], ColourOrder::Rgb).map(drop)
+}
+
+/// The same of the text and the weights of an ncnn network.
+///
+/// # Errors
+/// As [`read`].
+pub fn try_ncnn(param: &str, bin: &[u8]) -> Result<()> {
+    let (graph, _) = ncnn::read(param, bin)?;
+    adapt::adapt(&graph, [0.0, 1.0], ColourOrder::Rgb).map(drop)
 }

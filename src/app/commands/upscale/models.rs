@@ -40,7 +40,7 @@ impl Models {
         match &args.model {
             Some(name) => {
                 let model = library.load(name)?;
-                loaded.insert(model.description.architecture.scale, model);
+                loaded.insert(model.description.scale(), model);
             }
             None => {
                 for scale in library.scales()? {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use dualres_compression::{CompressConfig, Method, Stage};
-use dualres_network::Architecture;
+use dualres_compression::{CompressConfig, Method, Stage, Layers};
 use dualres_training::PictureSet;
 use poll_promise::Promise;
 
@@ -11,10 +10,10 @@ use super::{
     choices::method_word,
     estimate, remember,
     runs::{Run, RunId},
-    samples,
     state::{Page, Scanned},
 };
-use crate::{report, window::Window};
+use crate::{
+    samples,report, window::Window};
 
 impl Window {
     /// Has the pictures counted, unless they are.
@@ -36,7 +35,7 @@ impl Window {
                 if own {
                     samples::unpack(&paths)?;
                 }
-                let set = PictureSet::scan(&config.data, scale, patch)?;
+                let set = PictureSet::scan(&config.data, &[1, scale], patch)?;
                 let count = set.len();
                 let (all, kept): (usize, Vec<PathBuf>) = if config.validation.is_empty() {
                     let kept = |index: &usize| if count < 5 { index + 1 == count } else { index % 5 == 4 };
@@ -44,7 +43,7 @@ impl Window {
                         set.paths().into_iter().enumerate().filter(|(i, _)| kept(i)).map(|(_, path)| path).collect();
                     (count - kept.len(), kept)
                 } else {
-                    (count, PictureSet::scan(&config.validation, scale, patch)?.paths())
+                    (count, PictureSet::scan(&config.validation, &[1, scale], patch)?.paths())
                 };
                 anyhow::ensure!(all >= 2, "at least three pictures are needed: the search works on two halves of them");
                 let area = |path: &PathBuf| dualres_imaging::dimensions(path).map_or(0, |(w, h)| w * h);
@@ -72,7 +71,7 @@ impl Window {
         for method in self.wanted_methods() {
             let widths = Some(self.compress.steer.widths.as_slice());
             let config = choices.config(method, "", Vec::new(), widths);
-            let work = self.work_of(&config, &entry.description.architecture, scanned);
+            let work = self.work_of(&config, &entry.layers, entry.description.scale(), scanned);
             let (seconds, known) = estimate::seconds(&work, &self.settings.stage_speeds, self.device());
             all = (all.0 + seconds, all.1 && known);
         }
@@ -82,28 +81,29 @@ impl Window {
     /// Seconds that each stage of a run is expected to take here.
     pub(in crate::window) fn stage_seconds(&self, run: &Run) -> Vec<(Stage, f64)> {
         let Some(Ok(scanned)) = &self.compress.data.found else { return Vec::new() };
-        let work = self.work_of(&run.config, &run.original.architecture, scanned);
+        let work = self.work_of(&run.config, &run.layers, run.original.scale(), scanned);
         estimate::by_stage(&work, &self.settings.stage_speeds, self.device())
     }
 
     pub(super) fn work_of(
         &self,
         config: &CompressConfig,
-        original: &Architecture,
+        original: &Layers,
+        scale: usize,
         scanned: &Scanned,
     ) -> Vec<(Stage, f64)> {
         let pixels = match config.validation_crop {
             Some(side) => scanned.validation_pixels.min((scanned.validation * side * side) as f64),
             None => scanned.validation_pixels,
         };
-        estimate::work(config, original, pixels / (original.scale * original.scale) as f64)
+        estimate::work(config, original, pixels / (scale * scale) as f64)
     }
 
     /// Learns how fast a stage was, which took `seconds` for a part of its steps.
     pub(in crate::window) fn learn_speed(&mut self, id: RunId, stage: Stage, part: f64, seconds: f64) {
         let Some(Ok(scanned)) = self.compress.data.found.clone() else { return };
         let Some(run) = self.compress.runs.get(id) else { return };
-        let work = self.work_of(&run.config, &run.original.architecture, &scanned);
+        let work = self.work_of(&run.config, &run.layers, run.original.scale(), &scanned);
         let Some((_, macs)) = work.into_iter().find(|(other, _)| *other == stage) else { return };
         let device = self.device().to_owned();
         estimate::learn(&mut self.settings.stage_speeds, stage, &device, macs * part, seconds);
@@ -136,7 +136,7 @@ impl Window {
             let choices = &self.settings.compress;
             let own = choices.own_widths && method == choices.method;
             let percent = if own {
-                100.0 * (1.0 - self.compress.steer.kept(&entry.description.architecture).0)
+                100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0)
             } else {
                 100.0 * choices.ratio
             };

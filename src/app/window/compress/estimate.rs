@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dualres_compression::{CompressConfig, Method, Mode, Stage};
-use dualres_network::{Architecture, cost};
+use dualres_compression::{CompressConfig, Layers, MAC_INPUT, Method, Mode, Stage};
 
 /// Multiply-accumulates in a second that a stage comes to where nothing is known of a device: measured with the model x2 on
 /// two cores of a small server.
@@ -23,9 +22,8 @@ pub(crate) fn key(stage: Stage, device: &str) -> String {
 
 /// Multiply-accumulates of each stage of a run, roughly: a step forward and back is three times a step forward.
 /// `validation` is the number of input pixels of all validation pictures.
-pub(crate) fn work(config: &CompressConfig, original: &Architecture, validation: f64) -> Vec<(Stage, f64)> {
-    let per_pixel = |architecture: &Architecture| cost::count(architecture, 96, 96).macs() as f64 / (96.0 * 96.0);
-    let full = per_pixel(original);
+pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) -> Vec<(Stage, f64)> {
+    let full = original.cost(&original.widths).0 / (MAC_INPUT * MAC_INPUT) as f64;
     let batch = |batch: usize, patch: usize| (batch * patch * patch) as f64;
     let units = original.widths.len() as f64;
     let small =
@@ -96,11 +94,17 @@ pub(crate) fn learn(speeds: &mut Speeds, stage: Stage, device: &str, macs: f64, 
 
 #[cfg(test)]
 mod tests {
+    use dualres_network::{Architecture, Description};
+
     use super::*;
 
+    fn layers(feats: usize, blocks: usize) -> Layers {
+        let architecture = Architecture::new(2, feats, blocks).expect("a network of the presets");
+        Layers::described(&Description::drn("t", &architecture).expect("a network of the presets"))
+    }
+
     fn total(config: &CompressConfig, speeds: &Speeds) -> (f64, bool) {
-        let Ok(architecture) = Architecture::new(2, 16, 8) else { unreachable!("a network of the presets") };
-        seconds(&work(config, &architecture, 1e5), speeds, "CPU")
+        seconds(&work(config, &layers(16, 8), 1e5), speeds, "CPU")
     }
 
     #[test]
@@ -125,8 +129,7 @@ mod tests {
     #[test]
     fn a_stage_that_does_nothing_takes_no_time() {
         let config = CompressConfig { method: Method::L1, ..CompressConfig::new("a", 0.5) };
-        let Ok(architecture) = Architecture::new(2, 8, 1) else { unreachable!("a network of the presets") };
-        for (stage, macs) in work(&config, &architecture, 100.0) {
+        for (stage, macs) in work(&config, &layers(8, 1), 100.0) {
             assert_eq!(macs > 0.0, matches!(stage, Stage::Cut | Stage::Finetune), "{stage}");
         }
     }

@@ -60,8 +60,8 @@ impl Window {
 
     /// Lets go of a chosen run of another network than the one that is shaped now.
     pub(in crate::window) fn drop_foreign_run(&mut self) {
-        let own = self.compressed_model().map(|entry| entry.description.architecture.clone());
-        if self.compress.run().is_some_and(|run| Some(&run.original.architecture) != own.as_ref()) {
+        let own = self.compressed_model().map(|entry| entry.layers.clone());
+        if self.compress.run().is_some_and(|run| Some(&run.layers) != own.as_ref()) {
             self.compress.chosen = None;
         }
     }

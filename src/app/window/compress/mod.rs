@@ -22,7 +22,6 @@ pub(crate) mod profiles;
 pub(crate) mod remember;
 pub(crate) mod runner;
 pub mod runs;
-pub(crate) mod samples;
 pub(crate) mod state;
 pub(crate) mod steer;
 

@@ -10,11 +10,11 @@ use super::{
     prober::{Prober, Question, Subject},
     runner::Runner,
     runs::{RunId, RunState},
-    samples,
     state::{ProfileState, Side, Threads, subject},
     steer::Steer,
 };
 use crate::{
+    samples,
     library::Entry,
     report,
     window::{
@@ -114,7 +114,7 @@ impl Window {
                     self.compress.steer.set(unit, width, multiple);
                     if let Some(entry) = self.compressed_model() {
                         // The slider stands where the network is.
-                        let kept = self.compress.steer.kept(&entry.description.architecture).0;
+                        let kept = self.compress.steer.kept(&entry.layers).0;
                         self.settings.compress.ratio = (1.0 - kept).clamp(0.01, 0.99);
                     }
                     self.compress.side = Side::Instant;
@@ -174,8 +174,9 @@ impl Window {
             self.settings.compress.model = crate::window::settings::Choices::default().model;
         }
         let Some(entry) = self.compressed_model() else { return };
+        let scale_of_model = entry.description.scale();
         let (name, architecture, has_duals) =
-            (entry.name.clone(), entry.description.architecture.clone(), entry.has_duals);
+            (entry.name.clone(), entry.layers.clone(), entry.has_duals);
         if self.compress.model != name {
             self.compress.model.clone_from(&name);
             self.compress.steer = Steer::of(&architecture);
@@ -198,16 +199,16 @@ impl Window {
             let path = self.compress.shown.path.clone();
             self.read_compared(path);
         }
-        self.scan_data(architecture.scale);
+        self.scan_data(scale_of_model);
     }
 
     /// Enlargement of the networks that are compared.
     pub(in crate::window) fn compared_scale(&self) -> usize {
         let run = match self.compress.side {
-            Side::Run(id) => self.compress.runs.get(id).map(|run| run.original.architecture.scale),
+            Side::Run(id) => self.compress.runs.get(id).map(|run| run.original.scale()),
             Side::Instant => None,
         };
-        run.or_else(|| self.compressed_model().map(|entry| entry.description.architecture.scale)).unwrap_or(2)
+        run.or_else(|| self.compressed_model().map(|entry| entry.description.scale())).unwrap_or(2)
     }
 
     /// Has the picture read that networks are compared on: a file, or the one inside the program.

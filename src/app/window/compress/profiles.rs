@@ -6,10 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use dualres_compression::{CompressConfig, CompressionError, Event, Profile, ProfileConfig, measure_profile};
+use dualres_compression::{CompressConfig, CompressionError, Event, Profile, ProfileConfig, measure_profile, Layers};
 use dualres_network::{Model, device::ComputeDevice};
 
-use super::samples;
+use crate::samples;
 use crate::paths::Paths;
 
 /// What profiles of the slider are measured with, on the pictures inside the program.
@@ -38,7 +38,7 @@ pub(crate) fn of(
         std::fs::create_dir_all(folder)
             .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
     }
-    let mut last = (0, model.description.architecture.widths.len() + 1);
+    let mut last = (0, Layers::described(&model.description).len() + 1);
     let mut observe = |event: &Event<'_>| {
         match event {
             Event::Stage { step, steps, .. } => last = (*step, *steps),

@@ -17,7 +17,8 @@ use std::{
 use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Report, Row, Stage, compress, resume};
 use dualres_network::device;
 
-use super::{runs::RunId, samples};
+use super::runs::RunId;
+use crate::samples;
 use crate::{
     library::Library,
     paths::Paths,

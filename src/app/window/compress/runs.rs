@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use dualres_compression::{Alpha, CompressConfig, History, Report, Row, Stage};
+use dualres_compression::{Alpha, CompressConfig, History, Report, Row, Stage, Layers};
 use dualres_network::Description;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,8 @@ pub struct Run {
     pub config: CompressConfig,
     /// The network that is compressed.
     pub original: Description,
+    /// Its layers that can be made narrower.
+    pub layers: Layers,
     /// How far it is.
     pub state: RunState,
     pub(crate) curves: Curves,
@@ -96,6 +98,7 @@ impl Run {
             id,
             folder,
             model,
+            layers: Layers::of(&original.network, config.streams),
             config,
             original,
             state: RunState::Waiting,
@@ -115,10 +118,11 @@ impl Run {
     /// Takes over what the folder says.
     pub(crate) fn recall(&mut self, recalled: Recalled) {
         let Recalled { history, latency, changed } = recalled;
-        let units = history.original.architecture.widths.len();
+        let units = history.layers.widths.len();
         self.curves = Curves::of(&history.rows, &history.config, units);
         self.config = history.config;
         self.original = history.original;
+        self.layers = history.layers;
         self.alpha = history.alpha;
         self.widths = history.widths;
         (self.kept, self.scores) = (history.kept, history.scores);

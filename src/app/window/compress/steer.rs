@@ -1,7 +1,6 @@
 //! Widths set by a slider for the whole network and by one for each layer.
 
-use dualres_compression::{Constraints, Profile};
-use dualres_network::{Architecture, cost};
+use dualres_compression::{Constraints, Layers, Profile};
 
 /// The widths of a network that is being shaped.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,8 +19,8 @@ pub(crate) struct Steer {
 
 impl Steer {
     /// Begins with a network as it is.
-    pub(crate) fn of(architecture: &Architecture) -> Self {
-        let full = architecture.widths.clone();
+    pub(crate) fn of(layers: &Layers) -> Self {
+        let full = layers.widths.clone();
         let units = full.len();
         Self { widths: full.clone(), full, locked: vec![false; units], least: vec![1; units], complaint: None }
     }
@@ -59,15 +58,13 @@ impl Steer {
     }
 
     /// Multiply-accumulates and parameters as shares of the original's.
-    pub(crate) fn kept(&self, original: &Architecture) -> (f64, f64) {
+    pub(crate) fn kept(&self, original: &Layers) -> (f64, f64) {
         kept(original, &self.widths)
     }
 }
 
 /// Multiply-accumulates and parameters of a network of `widths` as shares of the original's.
-pub(crate) fn kept(original: &Architecture, widths: &[usize]) -> (f64, f64) {
-    let side = dualres_compression::MAC_INPUT;
-    let small = Architecture { widths: widths.to_vec(), ..original.clone() };
-    let (full, small) = (cost::count(original, side, side), cost::count(&small, side, side));
-    (small.macs() as f64 / full.macs() as f64, small.parameters() as f64 / full.parameters() as f64)
+pub(crate) fn kept(original: &Layers, widths: &[usize]) -> (f64, f64) {
+    let (full, small) = (original.cost(&original.widths), original.cost(widths));
+    (small.0 / full.0, small.1 / full.1)
 }

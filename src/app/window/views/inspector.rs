@@ -34,7 +34,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
     let mut picked = None;
     let width = ui.available_width();
     let title = |window: &Window, name: &str| match window.entries.iter().find(|entry| entry.name == name) {
-        Some(entry) => format!("{name}: {} times as large", entry.description.architecture.scale),
+        Some(entry) => format!("{name}: {} times as large", entry.description.scale()),
         None => name.to_owned(),
     };
     let combo = ComboBox::from_id_salt("model").width(width).selected_text(title(window, &chosen)).show_ui(ui, |ui| {
@@ -48,14 +48,14 @@ fn model(window: &mut Window, ui: &mut Ui) {
     named(&combo.response, "Model");
     ui.horizontal(|ui| {
         ui.label("Scale");
-        let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.architecture.scale).collect();
+        let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.scale()).collect();
         scales.sort_unstable();
         scales.dedup();
         for scale in scales {
             let hint = format!("The first model that enlarges {scale} times");
             let button = ui.selectable_label(window.scale() == scale, format!("{scale}×")).on_hover_text(hint);
             if button.clicked() && window.scale() != scale {
-                let first = window.entries.iter().find(|e| e.description.architecture.scale == scale);
+                let first = window.entries.iter().find(|e| e.description.scale() == scale);
                 picked = first.map(|entry| entry.name.clone());
             }
         }
@@ -64,7 +64,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
         window.use_model(&name);
     }
     if let Some(entry) = window.model() {
-        let parameters = dualres_network::cost::count(&entry.description.architecture, 96, 96).parameters();
+        let parameters = entry.parameters;
         let here = match window.speed(&entry.name) {
             Some(value) => format!("{} on {}", speed(value), window.device()),
             None => "being measured here".into(),

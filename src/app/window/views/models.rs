@@ -1,6 +1,5 @@
 //! The library: which networks there are, what they cost and how good they are.
 
-use dualres_network::cost;
 use eframe::egui::{self, Grid, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use super::{speed, weak};
@@ -45,9 +44,8 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
                 egui::FontId::proportional(14.0),
                 colours.text,
             );
-            let architecture = &entry.description.architecture;
             let from = if entry.file.is_some() { "imported" } else { "built in" };
-            let line = format!("{}x, {}, {from}", architecture.scale, bytes(entry.bytes));
+            let line = format!("{}x, {}, {from}", entry.description.scale(), bytes(entry.bytes));
             ui.painter().text(
                 place(26.0),
                 egui::Align2::LEFT_TOP,
@@ -65,16 +63,14 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
     }
     ui.separator();
     let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new("Import a model…"));
-    if button.on_hover_text("A model of this program, or an official DRN checkpoint (Ctrl+I)").clicked() {
+    if button.on_hover_text("A model of this program, or a network of others: .pth, .safetensors, .onnx, .param with .bin (Ctrl+I)").clicked() {
         window.actions.push(Action::ImportModel);
     }
-    weak(ui, "Or drop .safetensors or .pt files on the window.");
+    weak(ui, "Or drop .pth, .safetensors, .onnx or .param files on the window.");
 }
 
 fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     let description = &entry.description;
-    let architecture = &description.architecture;
-    let cost = cost::count(architecture, MAC_INPUT, MAC_INPUT);
     ui.add_space(6.0);
     ui.label(RichText::new(&entry.name).heading());
     let purpose =
@@ -105,22 +101,24 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             ui.label(value);
             ui.end_row();
         };
-        row("Enlarges", format!("{} times", architecture.scale));
-        row(
-            "Network",
-            format!(
-                "DRN, {} features, {} blocks a level{}",
-                architecture.n_feats,
-                architecture.blocks(),
-                if architecture.is_compressed() { ", compressed" } else { "" }
-            ),
-        );
-        row("Parameters", grouped(cost.parameters()));
-        row("MACs", format!("{:.2} G for an input of {MAC_INPUT} × {MAC_INPUT}", cost.macs() as f64 / 1e9));
+        row("Enlarges", format!("{} times", description.scale()));
+        let compressed = if description.is_compressed() { ", compressed" } else { "" };
+        row("Network", format!("{}{compressed}", description.family));
+        let operators = description.network.operators();
+        let named: Vec<String> =
+            operators.iter().take(5).map(|(kind, count)| format!("{count} × {kind}")).collect();
+        let more = if operators.len() > 5 { ", …" } else { "" };
+        row("Operators", format!("{}{more}", named.join(", ")));
+        if !description.import.is_empty() {
+            row("Imported", description.import.join("; "));
+        }
+        row("Parameters", grouped(entry.parameters));
+        row("MACs", format!("{:.2} G for an input of {MAC_INPUT} × {MAC_INPUT}", entry.macs as f64 / 1e9));
         row(
             "Dual models",
             if entry.has_duals {
-                format!("{} parameters", grouped(cost.dual_parameters))
+                let borrowed = if description.borrowed_duals { ", learned with another network" } else { "" };
+                format!("{} parameters{borrowed}", grouped(description.dual_parameters()))
             } else {
                 "none: results cannot be proven".into()
             },
@@ -187,14 +185,13 @@ fn compression(ui: &mut Ui, entry: &Entry) {
 }
 
 fn widths(ui: &mut Ui, entry: &Entry) {
-    let architecture = &entry.description.architecture;
-    let units = architecture.units();
-    let widest = units.iter().map(|unit| unit.full_width).max().unwrap_or(1) as f32;
+    let (now, before) = entry.description.widths();
+    let widest = before.iter().copied().max().unwrap_or(1) as f32;
     let colours = palette(ui);
     ui.spacing_mut().interact_size.y = 16.0;
-    for (unit, &width) in units.iter().zip(&architecture.widths) {
+    for (index, (&width, &full)) in now.iter().zip(&before).enumerate() {
         ui.horizontal(|ui| {
-            let name = unit.kind.to_string();
+            let name = entry.layers.name(index);
             let place = vec2(150.0, 16.0);
             ui.allocate_ui_with_layout(place, egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 ui.set_min_width(place.x);
@@ -203,12 +200,25 @@ fn widths(ui: &mut Ui, entry: &Entry) {
             let room = (ui.available_width() - 90.0).clamp(60.0, 420.0);
             let (rect, response) = ui.allocate_exact_size(vec2(room, 12.0), Sense::hover());
             let part = |count: usize| rect.with_max_x(rect.left() + rect.width() * count as f32 / widest);
-            ui.painter().rect_filled(part(unit.full_width), 3.0, colours.raised);
+            ui.painter().rect_filled(part(full), 3.0, colours.raised);
             ui.painter().rect_filled(part(width), 3.0, colours.accent);
-            response.widget_info(|| {
-                WidgetInfo::labeled(Role::Label, true, format!("{name}: {width} of {}", unit.full_width))
-            });
-            ui.label(RichText::new(format!("{width} of {}", unit.full_width)).small());
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {width} of {full}")));
+            ui.label(RichText::new(format!("{width} of {full}")).small());
+        });
+    }
+    // What cannot be made narrower says why.
+    let kept: Vec<(String, String)> = entry
+        .description
+        .network
+        .groups()
+        .iter()
+        .filter_map(|group| Some((dualres_network::families::label(&group.name), group.reason()?.to_owned())))
+        .collect();
+    if !kept.is_empty() {
+        ui.collapsing(format!("{} layers that are not pruned", kept.len()), |ui| {
+            for (name, reason) in kept {
+                weak(ui, format!("{name}: {reason}"));
+            }
         });
     }
 }

@@ -295,7 +295,7 @@ impl Engine {
             self.tell(Report::NotAtHand { item });
             return Ok(());
         };
-        let scale = kept.upscaler.model().description.architecture.scale;
+        let scale = kept.upscaler.model().description.scale();
         let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
         let result = refined.map(|result| {
             self.show(item, scale, &result.picture);
@@ -337,7 +337,7 @@ impl Engine {
     fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
         let mut result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
         let upscaler = self.ready(model, device)?.0;
-        let scale = upscaler.model().description.architecture.scale;
+        let scale = upscaler.model().description.scale();
         let [width, height] = [input.width() * scale, input.height() * scale];
         let proportions = |width: usize, height: usize| width as f64 / height.max(1) as f64;
         let bent = proportions(result.width(), result.height()) / proportions(width, height);
@@ -356,7 +356,7 @@ impl Engine {
 
     fn measure(&mut self, model: &str, device: &str) -> anyhow::Result<()> {
         let (upscaler, device) = self.ready(model, device)?;
-        let scale = upscaler.model().description.architecture.scale;
+        let scale = upscaler.model().description.scale();
         let planes = (0..3).map(|c| Plane::new(96, 96, (0..96 * 96).map(|i| (i * (c + 7) % 256) as f32).collect()));
         let picture = Picture::from_planes(planes.collect());
         let run = || {
@@ -459,7 +459,7 @@ pub(super) fn finished(
     choices: &Choices,
     observe: dualres_engine::Observer,
 ) -> anyhow::Result<(Arc<Picture>, Option<Upscaled>)> {
-    let scale = upscaler.model().description.architecture.scale;
+    let scale = upscaler.model().description.scale();
     let original = [input.width(), input.height()];
     let size = choices.size.of(original, scale);
     let finish =

@@ -1,6 +1,6 @@
 //! A part of a picture, upscaled as it would be within the whole.
 
-use dualres_engine::{Area, EngineError, HALO, Observer, Options, Upscaled, Upscaler, luma_difference};
+use dualres_engine::{Area, EngineError, Observer, Options, Upscaled, Upscaler, luma_difference};
 use dualres_imaging::{Picture, Plane};
 
 use crate::window::document::{Patch, ProofPatch};
@@ -28,13 +28,16 @@ impl Part {
         options: &Options,
         observe: Observer,
     ) -> Result<Self, EngineError> {
-        let from = [area.x, area.y].map(|start| start.saturating_sub(HALO) / 8 * 8);
-        let end = |start: usize, length: usize, limit: usize| (start + length + HALO).next_multiple_of(8).min(limit);
+        let description = &upscaler.model().description;
+        let (halo, block) = (description.halo(), description.alignment(description.local_pooling()));
+        let from = [area.x, area.y].map(|start| start.saturating_sub(halo) / block * block);
+        let end =
+            |start: usize, length: usize, limit: usize| (start + length + halo).next_multiple_of(block).min(limit);
         let to = [end(area.x, area.width, input.width()), end(area.y, area.height, input.height())];
         let around = input.crop(from[0], from[1], to[0] - from[0], to[1] - from[1]);
         let upscaled = upscaler.upscale(&around, options, observe)?;
         let inside = Area { x: area.x - from[0], y: area.y - from[1], ..area };
-        let scale = upscaler.model().description.architecture.scale;
+        let scale = upscaler.model().description.scale();
         Ok(Self { area, scale, input: around, upscaled, inside })
     }
 

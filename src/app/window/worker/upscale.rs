@@ -84,7 +84,7 @@ impl Engine {
             self.reader.begin(next);
         }
         self.tell(Report::Progress { item, stage: "preparing".into(), done: 0.01 });
-        let scale = upscaler.model().description.architecture.scale;
+        let scale = upscaler.model().description.scale();
         let size = [picture.width() * scale, picture.height() * scale];
         let original = [picture.width(), picture.height()];
         let wanted = choices.size;

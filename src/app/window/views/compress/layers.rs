@@ -59,15 +59,15 @@ fn facts(window: &Window) -> Option<Vec<Facts>> {
     let compress = &window.compress;
     let entry = window.compressed_model()?;
     let run = compress.run();
-    let own = &entry.description.architecture;
+    let own = &entry.layers;
     // A run of another network has other layers: they are shown, but there is nothing to set.
     let (architecture, settable) = match run {
-        Some(run) if run.original.architecture != *own => (&run.original.architecture, false),
+        Some(run) if run.layers != *own => (&run.layers, false),
         _ => (own, compress.steer.full == own.widths),
     };
     let found = run.and_then(super::super::super::compress::runs::Run::result_widths);
     let of = |index: usize| Facts {
-        name: architecture.unit_kind(index).to_string(),
+        name: architecture.name(index),
         full: architecture.widths[index],
         set: settable.then(|| compress.steer.widths[index]),
         found: found.as_ref().and_then(|widths| widths.get(index).copied()),
@@ -197,7 +197,7 @@ fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
     let place = Rect::from_min_max(pos2(row.right() - 22.0, row.top()), row.right_bottom());
     let locked = window.compress.steer.locked[index];
     let response = ui.interact(place, Id::unique(("layer lock", index)), Sense::click());
-    let name = window.compressed_model().map(|e| e.description.architecture.unit_kind(index).to_string());
+    let name = window.compressed_model().map(|e| e.layers.name(index));
     let name = format!("Lock {}", name.unwrap_or_default());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, locked, &name));
     let colour = match (locked, response.hovered()) {

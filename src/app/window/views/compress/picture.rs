@@ -356,10 +356,10 @@ fn costs(window: &Window) -> String {
         }
         Side::Instant => {
             let Some(entry) = window.compressed_model() else { return String::new() };
-            if compress.steer.full != entry.description.architecture.widths {
+            if compress.steer.full != entry.layers.widths {
                 return String::new();
             }
-            let kept = shares(compress.steer.kept(&entry.description.architecture));
+            let kept = shares(compress.steer.kept(&entry.layers));
             format!("{kept}; {}; not trained yet", timed(compress.shown.latency.as_ref()))
         }
     }

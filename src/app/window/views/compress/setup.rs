@@ -87,7 +87,7 @@ fn ratio(window: &mut Window, ui: &mut Ui) {
 fn estimate(window: &mut Window, ui: &mut Ui) {
     let Some(entry) = window.compressed_model() else { return };
     let steer = &window.compress.steer;
-    let original = &entry.description.architecture;
+    let original = &entry.layers;
     if steer.full != original.widths {
         return;
     }

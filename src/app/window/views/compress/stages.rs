@@ -89,7 +89,7 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str, expected: f64) {
             }
             None if later => (1.0, "not needed".to_owned()),
             None => {
-                let steps = steps_of(stage, &run.config, run.original.architecture.widths.len());
+                let steps = steps_of(stage, &run.config, run.layers.widths.len());
                 let text = match expected {
                     _ if steps == 0 => "left out".to_owned(),
                     seconds if seconds > 0.0 => format!("about {}", duration(Duration::from_secs_f64(seconds))),

@@ -1,8 +1,8 @@
 //! The layer that is marked: its channels, what they were judged by, what hangs together with it, and how likely each width
 //! is.
 
-use dualres_compression::Profile;
-use dualres_network::Architecture;
+use dualres_compression::{Layers, Profile};
+use dualres_network::ChannelGroup;
 use eframe::egui::{DragValue, Grid, Id, Label, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2};
 use egui_plot::{Bar, BarChart, Line, Plot, PlotPoints};
 
@@ -14,21 +14,31 @@ use crate::window::{
 };
 
 /// The network whose layers are shown.
-fn architecture(window: &Window) -> Option<&Architecture> {
-    let own = &window.compressed_model()?.description.architecture;
-    Some(window.compress.run().map_or(own, |run| &run.original.architecture))
+fn architecture(window: &Window) -> Option<&Layers> {
+    let own = &window.compressed_model()?.layers;
+    Some(window.compress.run().map_or(own, |run| &run.layers))
+}
+
+/// Layers that produce the channels of a group.
+fn makers(group: &ChannelGroup) -> String {
+    group.producers.iter().map(|member| member.layer.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Layers that take them.
+fn users(group: &ChannelGroup) -> String {
+    group.consumers.iter().map(|member| member.layer.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// What is said of a layer under the pointer.
 pub(super) fn tip(window: &Window, ui: &mut Ui, unit: usize) {
     let Some(architecture) = architecture(window) else { return };
-    let layers = architecture.unit_layers(unit);
-    ui.label(RichText::new(architecture.unit_kind(unit).to_string()).strong());
+    let group = &architecture.groups[unit];
+    ui.label(RichText::new(architecture.name(unit)).strong());
     ui.label(format!("{} channels between", architecture.widths[unit]));
-    weak(ui, &layers.producer);
-    weak(ui, &layers.consumer);
-    if layers.filters > 1 {
-        weak(ui, format!("A channel is {} filters: a pixel shuffle lies between", layers.filters));
+    weak(ui, makers(group));
+    weak(ui, users(group));
+    if group.filters > 1 {
+        weak(ui, format!("A channel is {} filters: a pixel shuffle lies between", group.filters));
     }
     let Some(run) = window.compress.run() else { return };
     if let Some(width) = run.result_widths().and_then(|widths| widths.get(unit).copied()) {
@@ -49,8 +59,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui, unit: usize) {
     let Some(architecture) = architecture(window).cloned() else { return };
     ScrollArea::vertical().id_salt("unit").auto_shrink(false).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - 10.0);
-        let layers = architecture.unit_layers(unit);
-        ui.label(RichText::new(architecture.unit_kind(unit).to_string()).strong());
+        let group = &architecture.groups[unit];
+        ui.label(RichText::new(architecture.name(unit)).strong());
         if window.compress.steer.full == architecture.widths {
             set(window, ui, unit);
         }
@@ -60,16 +70,16 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui, unit: usize) {
                 ui.add(Label::new(RichText::new(value).small()).truncate()).on_hover_text(value);
                 ui.end_row();
             };
-            fact("made by", &layers.producer);
-            fact("used by", &layers.consumer);
-            if layers.filters > 1 {
-                fact("a channel is", &format!("{} filters (pixel shuffle)", layers.filters));
+            fact("made by", &makers(group));
+            fact("used by", &users(group));
+            if group.filters > 1 {
+                fact("a channel is", &format!("{} filters (pixel shuffle)", group.filters));
             }
         });
         channels(window, ui, unit, architecture.widths[unit]);
         likelihood(window, ui, unit);
         if let ProfileState::Ready(profile) = &window.compress.profile
-            && profile.architecture == architecture
+            && profile.layers == architecture
         {
             sensitivity(ui, profile, unit);
         }

@@ -9,10 +9,10 @@ use crate::paths::Paths;
 
 /// Named so that the last of them, which is kept for validation, is the same everywhere.
 const PICTURES: [(&str, &[u8]); 4] = [
-    ("1-cat.png", include_bytes!("../../../../assets/samples/chelsea.png")),
-    ("2-coffee.png", include_bytes!("../../../../assets/samples/coffee.png")),
-    ("3-rocket.jpg", include_bytes!("../../../../assets/samples/rocket.jpg")),
-    ("4-astronaut.png", include_bytes!("../../../../assets/samples/astronaut.png")),
+    ("1-cat.png", include_bytes!("../../assets/samples/chelsea.png")),
+    ("2-coffee.png", include_bytes!("../../assets/samples/coffee.png")),
+    ("3-rocket.jpg", include_bytes!("../../assets/samples/rocket.jpg")),
+    ("4-astronaut.png", include_bytes!("../../assets/samples/astronaut.png")),
 ];
 
 /// The folder of the pictures; they may not be there yet.

@@ -1,0 +1,113 @@
+//! A look at what an unknown network makes of a picture, before anything is built on it.
+
+use std::ops::ControlFlow;
+
+use dualres_imaging::{
+    Picture, Plane,
+    psnr::psnr_of_mse,
+    resize::{Samples, imresize},
+};
+use dualres_network::{Model, device::ComputeDevice};
+
+use crate::{EngineError, Event, Options, Result, Upscaler};
+
+/// Borders that are tried where a network sees farther than the smallest of them, in pixels of the input.
+const HALOS: [usize; 3] = [16, 32, 64];
+/// What two cuttings of a picture may differ by, in gray levels.
+const MOST_SEAM: f32 = 0.5;
+/// Least PSNR in dB of the result, reduced again, against what went in: what an adversarial network that paints freely
+/// still reaches.
+const LEAST_PSNR: f64 = 17.0;
+/// Largest change of a colour's mean, in gray levels.
+const MOST_SHIFT: f32 = 16.0;
+
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// PSNR in dB of the result, reduced to the input's size, against the input; none if it holds no numbers.
+    pub psnr: Option<f64>,
+    /// Change of the mean of each colour, in gray levels.
+    pub shift: [f32; 3],
+    /// Border of tiles in pixels of the input that was found to suffice; none if whole and tiled results were not compared,
+    /// because tiles see all there is to see.
+    pub halo: Option<usize>,
+    /// Largest difference of tiled and whole result in gray levels, with that border.
+    pub seam: Option<f32>,
+}
+
+impl Examination {
+    /// Whether the result is an enlargement of the picture.
+    pub fn is_enlargement(&self) -> bool {
+        self.psnr.is_some_and(|psnr| psnr >= LEAST_PSNR) && self.shift.iter().all(|shift| shift.abs() <= MOST_SHIFT)
+    }
+
+    /// What is wrong with a result that is none.
+    pub fn complaint(&self) -> String {
+        match self.psnr {
+            None => "its result holds NaN or infinite values".into(),
+            Some(_) if self.shift.iter().all(|&shift| shift < -60.0) => "its result is nearly black".into(),
+            Some(psnr) if psnr >= LEAST_PSNR => {
+                let [red, green, blue] = self.shift;
+                format!("its result shifts the colours (red {red:+.0}, green {green:+.0}, blue {blue:+.0} levels)")
+            }
+            Some(psnr) => format!("its result is no enlargement of what it is given ({psnr:.1} dB, reduced again)"),
+        }
+    }
+
+    /// What is worth knowing of it, for people.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> =
+            self.psnr.map(|psnr| format!("a result, reduced again, has {psnr:.1} dB against the picture")).into_iter().collect();
+        if let (Some(halo), Some(seam)) = (self.halo, self.seam) {
+            notes.push(format!("tiles share {halo} pixels; that changes a result by {seam:.2} levels at most"));
+        }
+        notes
+    }
+}
+
+/// Runs a model on a picture and looks at the result.
+///
+/// # Errors
+/// If the device fails.
+pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<Examination> {
+    let nothing = Examination { psnr: None, shift: [0.0; 3], halo: None, seam: None };
+    let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(nothing) };
+    let scale = model.description.scale() as f64;
+    let mut square = 0.0;
+    let mut shift = [0.0; 3];
+    for (index, (before, after)) in picture.rgb().into_iter().zip(whole.rgb()).enumerate() {
+        let reduced = if scale > 1.0 { imresize(after, 1.0 / scale, Samples::Float) } else { after.clone() };
+        let mean = |plane: &Plane| plane.data.iter().sum::<f32>() / plane.data.len() as f32;
+        shift[index] = mean(&reduced) - mean(before);
+        let errors = before.data.iter().zip(&reduced.data).map(|(a, b)| f64::from(a - b).powi(2));
+        square += errors.sum::<f64>() / (3 * before.data.len()) as f64;
+    }
+    let mut found = Examination { psnr: Some(psnr_of_mse(square)), shift, halo: None, seam: None };
+    let reach = model.description.network.reach();
+    if !found.is_enlargement() || (!reach.global && reach.pixels <= HALOS[1]) {
+        return Ok(found);
+    }
+    for halo in HALOS {
+        let mut tried = model.clone();
+        tried.description.halo = Some(halo);
+        let Some(tiled) = result(&tried, device, picture, 2 * halo + 48)? else { return Ok(nothing) };
+        let gap = |(a, b): (&Plane, &Plane)| a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let seam = whole.planes.iter().zip(&tiled.planes).map(gap).fold(0.0, f32::max);
+        (found.halo, found.seam) = (Some(halo), Some(seam));
+        if seam <= MOST_SEAM {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The result, or none if it holds what is no number.
+fn result(model: &Model, device: &ComputeDevice, picture: &Picture, tile: usize) -> Result<Option<Picture>> {
+    let bare = model.clone().without_duals();
+    let options = Options { tile: Some(tile), ..Options::default() };
+    match Upscaler::new(&bare, device)?.upscale(picture, &options, &mut |_: Event| ControlFlow::Continue(())) {
+        Ok(upscaled) => Ok(Some(upscaled.picture)),
+        Err(EngineError::NotFinite) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,204 @@
+//! The order in which a graph is really run: several operators in one pass where that gives the same for less.
+
+use std::collections::BTreeSet;
+
+use dualres_kernels::{Activation, Function};
+
+use super::{BinaryOp, ConvOp, Graph, NodeId, Op};
+
+/// What is run at once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    /// A node as it is.
+    Op,
+    /// A convolution, what is added to its bias, and its activation.
+    Conv { conv: NodeId, shift: Option<NodeId>, activation: Activation },
+    /// A convolution and the 1x1 convolution after the pixel shuffle behind it: both are linear, so that one
+    /// convolution with the product of their weights gives the same, with as many channels as come out in place of the
+    /// inner ones, which are the widest of the network. Perhaps another value's channels after it.
+    Join { up: NodeId, by: usize, reduce: NodeId, beside: bool },
+    /// Channel attention and the skip around it. Inputs: what is scaled, what is added.
+    Attention { squeeze: NodeId, excite: NodeId },
+    /// `factor * a + b`.
+    AddScaled { factor: f32 },
+}
+
+/// One pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) action: Action,
+    /// Values it takes.
+    pub(crate) inputs: Vec<NodeId>,
+    /// The node whose value it gives.
+    pub(crate) output: NodeId,
+    /// Values that nobody needs after it.
+    pub(crate) dead: Vec<NodeId>,
+}
+
+/// How nodes `from..to` are run so that the values of `wanted` are there in the end; values before `from` are there.
+pub(super) fn plan(graph: &Graph, from: NodeId, to: NodeId, wanted: &BTreeSet<NodeId>) -> Vec<Step> {
+    let matcher = Matcher::new(graph, from, to, wanted);
+    let mut absorbed = vec![false; to];
+    let mut steps = Vec::new();
+    for id in (from..to).rev() {
+        if !matcher.live[id] || absorbed[id] {
+            continue;
+        }
+        let (action, inputs, inside) = matcher.fused(id);
+        inside.into_iter().for_each(|node| absorbed[node] = true);
+        steps.push(Step { action, inputs, output: id, dead: Vec::new() });
+    }
+    // The first to be met from behind is the last to use a value.
+    let mut used: BTreeSet<NodeId> = wanted.clone();
+    for step in &mut steps {
+        step.dead = step.inputs.iter().copied().filter(|&input| used.insert(input)).collect();
+    }
+    steps.reverse();
+    steps
+}
+
+struct Matcher<'a> {
+    graph: &'a Graph,
+    from: NodeId,
+    live: Vec<bool>,
+    /// Values that one node alone uses and nobody else wants.
+    single: Vec<bool>,
+    channels: Vec<usize>,
+}
+
+type Fused = (Action, Vec<NodeId>, Vec<NodeId>);
+
+impl<'a> Matcher<'a> {
+    fn new(graph: &'a Graph, from: NodeId, to: NodeId, wanted: &BTreeSet<NodeId>) -> Self {
+        let mut live = vec![false; to];
+        let mut uses = vec![0; to];
+        wanted.iter().filter(|&&id| id < to).for_each(|&id| {
+            live[id] = true;
+            uses[id] += 2;
+        });
+        for id in (from..to).rev().filter(|&id| id >= from) {
+            if live[id] {
+                for &input in &graph.node(id).inputs {
+                    live[input] = true;
+                    uses[input] += 1;
+                }
+            }
+        }
+        let single = uses.iter().enumerate().map(|(id, &uses)| id >= from && uses == 1).collect();
+        let channels = graph.check_shapes().map(|shapes| shapes.iter().map(|shape| shape.channels).collect());
+        Self { graph, from, live, single, channels: channels.unwrap_or_default() }
+    }
+
+    fn op(&self, id: NodeId) -> &Op {
+        &self.graph.node(id).op
+    }
+
+    fn input(&self, id: NodeId) -> NodeId {
+        self.graph.node(id).inputs[0]
+    }
+
+    /// The convolution at `id`, if it is one of ours that nobody else looks at.
+    fn inner_conv(&self, id: NodeId) -> Option<ConvOp> {
+        self.plain_conv(id).filter(|_| self.single[id])
+    }
+
+    fn plain_conv(&self, id: NodeId) -> Option<ConvOp> {
+        match self.op(id) {
+            Op::Conv(conv) if id >= self.from && conv.is_plain() => Some(*conv),
+            _ => None,
+        }
+    }
+
+    /// What is run for node `id`: action, inputs, and the nodes inside.
+    fn fused(&self, id: NodeId) -> Fused {
+        let inputs = &self.graph.node(id).inputs;
+        let found = match self.op(id) {
+            Op::Binary(BinaryOp::Add) => self.attention(inputs).or_else(|| self.scaled(id, inputs)),
+            Op::Concat if inputs.len() == 2 => self.join(inputs[0], true).map(|(action, x, mut inside)| {
+                inside.push(inputs[0]);
+                (action, vec![x, inputs[1]], inside)
+            }),
+            Op::Conv(_) => self.join(id, false).map(|(action, x, inside)| (action, vec![x], inside)),
+            Op::Activation(function) => {
+                function.fused().and_then(|activation| self.conv_before(self.input(id), activation))
+            }
+            Op::Shift(_) => self.shifted(id, Activation::Identity),
+            _ => None,
+        };
+        found.unwrap_or_else(|| (Action::Op, inputs.clone(), Vec::new()))
+    }
+
+    /// A convolution at `id`, or one with a shift there, and `activation` after it.
+    fn conv_before(&self, id: NodeId, activation: Activation) -> Option<Fused> {
+        if self.inner_conv(id).is_some() {
+            return Some((Action::Conv { conv: id, shift: None, activation }, vec![self.input(id)], vec![id]));
+        }
+        if !self.single.get(id).copied().unwrap_or(false) {
+            return None;
+        }
+        let (action, inputs, mut inside) = self.shifted(id, activation)?;
+        inside.push(id);
+        Some((action, inputs, inside))
+    }
+
+    fn shifted(&self, id: NodeId, activation: Activation) -> Option<Fused> {
+        let Op::Shift(_) = self.op(id) else { return None };
+        let conv = self.input(id);
+        self.inner_conv(conv).filter(|conv| conv.bias)?;
+        Some((Action::Conv { conv, shift: Some(id), activation }, vec![self.input(conv)], vec![conv]))
+    }
+
+    /// The 1x1 convolution `reduce` after a pixel shuffle after a convolution, if one for both has fewer
+    /// multiply-accumulates: the action, what goes in, and the nodes inside.
+    fn join(&self, reduce: NodeId, inner: bool) -> Option<(Action, NodeId, Vec<NodeId>)> {
+        let conv = if inner { self.inner_conv(reduce) } else { self.plain_conv(reduce) }?;
+        let shuffle = self.input(reduce);
+        let Op::PixelShuffle(by) = *self.op(shuffle) else { return None };
+        if conv.kernel != [1, 1] || conv.stride != [1, 1] || !self.single[shuffle] || (inner && by != 2) {
+            return None;
+        }
+        let up = self.input(shuffle);
+        let before = self.inner_conv(up).filter(|conv| conv.stride == [1, 1])?;
+        let taps = self.channels[self.input(up)] * before.kernel[0] * before.kernel[1];
+        let between = before.outputs / (by * by);
+        let pays = taps * conv.outputs <= taps * between + between * conv.outputs;
+        let action = Action::Join { up, by, reduce, beside: inner };
+        pays.then(|| (action, self.input(up), vec![up, shuffle]))
+    }
+
+    /// `x * sigmoid(conv(relu(conv(mean of x)))) + residual`.
+    fn attention(&self, inputs: &[NodeId]) -> Option<Fused> {
+        let of = |product: NodeId, residual: NodeId| {
+            let inner = |id: NodeId| self.single[id].then_some(id);
+            inner(product).filter(|&id| matches!(self.op(id), Op::Binary(BinaryOp::Mul)))?;
+            let [x, sigmoid] = self.graph.node(product).inputs[..] else { return None };
+            inner(sigmoid).filter(|&id| *self.op(id) == Op::Activation(Function::Sigmoid))?;
+            let excite = self.input(sigmoid);
+            self.inner_conv(excite).filter(|conv| conv.kernel == [1, 1] && conv.bias)?;
+            let relu = inner(self.input(excite)).filter(|&id| *self.op(id) == Op::Activation(Function::Relu))?;
+            let squeeze = self.input(relu);
+            self.inner_conv(squeeze).filter(|conv| conv.kernel == [1, 1] && conv.bias)?;
+            let mean = inner(self.input(squeeze)).filter(|&id| *self.op(id) == Op::GlobalMean)?;
+            if self.input(mean) != x || self.channels[x] != self.channels[residual] {
+                return None;
+            }
+            let inside = vec![product, sigmoid, excite, relu, squeeze, mean];
+            Some((Action::Attention { squeeze, excite }, vec![x, residual], inside))
+        };
+        of(inputs[0], inputs[1]).or_else(|| of(inputs[1], inputs[0]))
+    }
+
+    /// A sum whose one part is multiplied by a number.
+    fn scaled(&self, id: NodeId, inputs: &[NodeId]) -> Option<Fused> {
+        let of = |scaled: NodeId, other: NodeId| {
+            let Op::Linear { factor, offset } = *self.op(scaled) else { return None };
+            if !self.single[scaled] || offset != 0.0 {
+                return None;
+            }
+            let x = self.input(scaled);
+            let same = self.channels[x] == self.channels[other] && self.channels[x] == self.channels[id];
+            same.then(|| (Action::AddScaled { factor }, vec![x, other], vec![scaled]))
+        };
+        of(inputs[0], inputs[1]).or_else(|| of(inputs[1], inputs[0]))
+    }
+}
