@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    fn layers(layers: &Architecture) -> Layers {
+    fn layers(architecture: &Architecture) -> Layers {
         Layers::described(&Description::drn("t", architecture).unwrap())
     }
 

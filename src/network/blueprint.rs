@@ -86,7 +86,7 @@ impl Blueprint {
     pub fn of(model: &Model) -> Self {
         let description = &model.description;
         if description.family == "DRN"
-            && let Some(architecture) = Architecture::of_weights(&model.primal.weights())
+            && let Some(architecture) = Architecture::of_graph(&description.network)
             && architecture.graph().is_ok_and(|graph| graph == *description.network)
             && Description::drn("", &architecture).is_ok_and(|drn| drn.duals == description.duals || model.duals.is_empty())
         {

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     for name in &args.model {
         let mut model = library().choose(Some(name), None)?;
         if !args.proof {
-            model.duals.clear();
+            model = model.without_duals();
         }
         upscalers.push(Upscaler::new(&model, &device)?);
     }

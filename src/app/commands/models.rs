@@ -7,7 +7,7 @@ use dualres_compression::Layers;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Description, Model, Pooling, device,
+    Architecture, Description, Model, Pooling, device,
     export::{Part, onnx},
     families::label,
     import::ImportOptions,
@@ -185,8 +185,19 @@ fn summary(description: &Description) -> String {
 
 fn facts(description: &Description) -> Value {
     let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
+    let mut described = serde_json::to_value(description).expect("a description is plain data");
+    if let Some(fields) = described.as_object_mut() {
+        // Graphs are for files; a DRN is told by its numbers, as ever.
+        fields.remove("network");
+        fields.remove("duals");
+        if let Some(architecture) = Architecture::of_graph(&description.network).filter(|_| description.family == "DRN") {
+            fields.insert("architecture".into(), json!(architecture));
+        }
+    }
     json!({
-        "description": description,
+        "description": described,
+        "scale": description.scale(),
+        "has_duals": !description.duals.is_empty(),
         "parameters": cost.parameters(),
         "dual_parameters": description.dual_parameters(),
         "macs": {"input": [MAC_INPUT, MAC_INPUT], "total": cost.macs()},

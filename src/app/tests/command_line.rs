@@ -204,7 +204,7 @@ fn models_are_listed_shown_and_imported() {
 
     let wrong = dualres(&["models", "import", text(&input), "-o", text(&out)]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("not a checkpoint"));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("neither a checkpoint"));
 }
 
 #[test]

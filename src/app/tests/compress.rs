@@ -54,7 +54,7 @@ fn setting() -> Setting {
         dualres_imaging::write(&data.join(format!("{index}.png")), &picture, Default::default()).unwrap();
     }
     let architecture = Architecture::new(2, 8, 2).unwrap();
-    let network = Model::init(Description::new("tiny", architecture), 3, &Device::flex()).unwrap();
+    let network = Model::init(Description::drn("tiny", &architecture).unwrap(), 3, &Device::flex()).unwrap();
     let model = folder.path().join("tiny.safetensors");
     std::fs::write(&model, network.to_bytes()).unwrap();
     Setting { folder, data, model }

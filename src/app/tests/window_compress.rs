@@ -44,7 +44,7 @@ fn await_state(harness: &mut Harness<'static, Window>, name: &str, wanted: &RunS
 /// the same twice.
 fn assert_same(folder: &Path, expected: &Model) {
     let made = Model::read(&folder.join(RESULT_FILE), &Device::flex()).unwrap();
-    assert_eq!(made.description.architecture, expected.description.architecture);
+    assert_eq!(made.description.network, expected.description.network);
     assert!(made.weights() == expected.weights(), "the window and the library made different networks");
 }
 

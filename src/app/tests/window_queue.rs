@@ -275,7 +275,7 @@ fn models_are_imported_used_and_removed() {
     harness.await_sight("no.safetensors");
     harness.drop_files(&[&file]);
     // The name is taken, so it gets a number.
-    harness.await_sight("Imported the model tiny-2.");
+    harness.await_sight("Imported the model tiny-2");
     assert!(paths.models().join("tiny-2.safetensors").exists());
     harness.press("Use in Upscale");
     harness.await_sight("tiny-2: 2 times as large");

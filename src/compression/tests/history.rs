@@ -6,12 +6,9 @@ mod common;
 use std::path::Path;
 
 use common::{config, network, pictures, profile_of, run, whole};
-use dualres_compression::{Constraints, Event, History, Method, Mode, Profile, RESULT_FILE, Stage, remove_run};
-use dualres_network::{Architecture, cost};
-
-fn share(full: &Architecture, widths: &[usize]) -> f64 {
-    let macs = |architecture: &Architecture| cost::count(architecture, 96, 96).macs() as f64;
-    macs(&full.with_widths(widths.to_vec()).unwrap()) / macs(full)
+use dualres_compression::{Constraints, Event, History, Layers, Method, Mode, Profile, RESULT_FILE, Stage, remove_run};
+fn share(full: &Layers, widths: &[usize]) -> f64 {
+    full.cost(widths).0 / full.cost(&full.widths).0
 }
 
 fn profile(folder: &Path) -> Profile {
@@ -25,7 +22,7 @@ fn profile(folder: &Path) -> Profile {
 fn widths_keep_to_what_they_are_bound_to() {
     let folder = tempfile::tempdir().unwrap();
     let profile = profile(folder.path());
-    let full = profile.architecture.clone();
+    let full = profile.layers.clone();
     let units = full.widths.len();
     let free = Constraints::default();
     for ratio in [0.1, 0.3, 0.5] {
@@ -59,7 +56,7 @@ fn a_folder_tells_how_far_its_run_is() {
     let path = folder.path().join("run");
     assert!(History::read(&path).unwrap().is_none(), "there is no run yet");
     let config = config(&data.path, 0.5);
-    let units = model.description.architecture.widths.len();
+    let units = Layers::described(&model.description).len();
     let until = |stage: Stage, step: usize| {
         let stopped =
             run(&config, &model, &path, |event| matches!(event, Event::Step(p) if p.stage == stage && p.step == step));

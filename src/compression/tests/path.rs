@@ -6,15 +6,15 @@ mod common;
 use common::{config, network, pictures, run, warnings_of, whole, widths, write_picture};
 use dualres_compression::{
     CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Method, Mode, RESULT_FILE, Row, Stage,
-    WIDTHS_FILE, parse_widths, resume, uniform_widths,
+    Layers, WIDTHS_FILE, parse_widths, resume, uniform_widths,
 };
-use dualres_network::{Model, cost, device::ComputeDevice};
+use dualres_network::{Model, device::ComputeDevice};
 
 #[test]
 fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
     let data = pictures(5);
     let model = network(4);
-    let full = &model.description.architecture;
+    let full = &Layers::described(&model.description);
     for mode in [Mode::Paper, Mode::Budget] {
         for ratio in [0.3, 0.5, 0.7] {
             let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
             })
             .unwrap()
             .unwrap();
-            assert_eq!(widths(&report), small.description.architecture.widths);
+            assert_eq!(widths(&report), Layers::described(&small.description).widths);
             assert_eq!(chosen, widths(&report), "as many channels as the table says");
             let text = std::fs::read_to_string(folder.path().join(WIDTHS_FILE)).unwrap();
             assert_eq!(parse_widths(&text, full).unwrap(), widths(&report));
@@ -45,7 +45,7 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
                 }
             }
             assert!(report.params_after < report.params_before && report.bytes_after < report.bytes_before);
-            let cost = cost::count(&small.description.architecture, 96, 96);
+            let cost = small.description.network.cost(96, 96);
             assert_eq!((cost.macs(), cost.parameters()), (report.macs_after, report.params_after));
             assert!(report.cut_difference <= 1e-4);
         }
@@ -56,7 +56,7 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
 fn every_method_comes_to_its_end_with_the_same_fine_tuning() {
     let data = pictures(5);
     let model = network(2);
-    let full = &model.description.architecture;
+    let full = &Layers::described(&model.description);
     for method in
         [Method::Uniform, Method::Random, Method::L1, Method::Thinet, Method::Dcp, Method::Profile, Method::Drc]
     {
@@ -190,8 +190,8 @@ fn a_width_table_from_elsewhere_is_followed() {
     let (_, report) = whole(&config, &model, folder.path());
     assert_eq!(widths(&report), wanted);
 
-    let full = &model.description.architecture;
-    for (text, what) in [("4\n8\n", "2 widths for 4 units"), ("4\n8\nx\n16", "no number"), ("4\n8\n17\n16", "of 16")] {
+    let full = &Layers::described(&model.description);
+    for (text, what) in [("4\n8\n", "2 widths for 4 layers"), ("4\n8\nx\n16", "no number"), ("4\n8\n17\n16", "of 16")] {
         let message = parse_widths(text, full).unwrap_err().to_string();
         assert!(message.contains(what), "{message}");
     }
@@ -210,7 +210,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     }
     let impossible = CompressConfig { mode: Mode::Budget, method: Method::Uniform, ..config(&data.path, 0.97) };
     assert!(fails(&impossible, &model, "budget").contains("choose a smaller ratio"));
-    let same = model.description.architecture.widths.clone();
+    let same = Layers::described(&model.description).widths;
     let nothing = CompressConfig { widths: Some(same), ..config(&data.path, 0.5) };
     assert!(fails(&nothing, &model, "same").contains("did not become smaller"));
     let mut teacher = config(&data.path, 0.5);
@@ -219,8 +219,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     assert!(fails(&teacher, &model, "teacher").contains("absent.safetensors"));
     let small = CompressConfig { validation_crop: Some(8), ..config(&data.path, 0.5) };
     assert!(fails(&small, &model, "crop").contains("pixels a side"));
-    let mut single = model.clone();
-    single.duals.clear();
+    let single = model.clone().without_duals();
     assert!(fails(&config(&data.path, 0.5), &single, "dual").contains("no dual models"));
     assert!(!folder.path().join("dual").join(CONFIG_FILE).exists(), "nothing is begun that cannot be ended");
     let few = pictures(2);

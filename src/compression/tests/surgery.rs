@@ -6,21 +6,25 @@ mod common;
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{config, network, network_of_seed, pictures, profile_of, run};
 use dualres_compression::{
-    CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, cut, largest_difference, masked,
+    CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, Layers, cut, largest_difference, masked,
 };
-use dualres_network::{Architecture, Description, Model, Preset, cost};
+use dualres_network::{Architecture, Description, Model, Preset};
 use rand::{SeedableRng, seq::index::sample};
 use rand_chacha::ChaCha8Rng;
 
 /// Channels of every unit at random, at least one.
-fn some(architecture: &Architecture, random: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+fn some(layers: &Layers, random: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
     let kept = |&width: &usize| {
         let count = 1 + sample(random, width, 1).index(0);
         let mut kept = sample(random, width, count).into_vec();
         kept.sort_unstable();
         kept
     };
-    architecture.widths.iter().map(kept).collect()
+    layers.widths.iter().map(kept).collect()
+}
+
+fn layers(model: &Model) -> Layers {
+    Layers::described(&model.description)
 }
 
 #[test]
@@ -29,21 +33,23 @@ fn a_masked_network_equals_the_cut_one() {
     let mut random = ChaCha8Rng::seed_from_u64(8);
     for scale in [2, 4, 8] {
         let architecture = Architecture::new(scale, 4, 2).unwrap();
-        let model = Model::init(Description::new("t", architecture.clone()), 1, &device).unwrap();
+        let model = Model::init(Description::drn("t", &architecture).unwrap(), 1, &device).unwrap();
+        let own = layers(&model);
         for _ in 0..4 {
-            let kept = some(&architecture, &mut random);
-            let (masked, small) = (masked(&model, &kept, &device).unwrap(), cut(&model, &kept, &device).unwrap());
+            let kept = some(&own, &mut random);
+            let (masked, small) =
+                (masked(&model, &own, &kept, &device).unwrap(), cut(&model, &own, &kept, &device).unwrap());
             let x = Tensor::random([1, 3, 17, 14], Distribution::Uniform(0.0, 255.0), &device);
             let difference = largest_difference(&masked, &small, &x);
             assert!(difference < 1e-6, "x{scale}: {difference}");
             assert!(largest_difference(&model, &small, &x) > 1e-6, "the mask does something");
             assert!(small.to_bytes().len() < model.to_bytes().len());
             let widths = kept.iter().map(Vec::len).collect::<Vec<_>>();
-            assert_eq!(small.description.architecture.widths, widths);
+            assert_eq!(layers(&small).widths, widths);
             // A cut network is a network like any other: it survives its file, and can be cut again.
             let read = Model::from_bytes(&small.to_bytes(), "small", &device).unwrap();
-            let again = cut(&read, &widths.iter().map(|_| vec![0]).collect::<Vec<_>>(), &device).unwrap();
-            assert!(again.description.architecture.widths.iter().all(|&width| width == 1));
+            let again = cut(&read, &layers(&read), &widths.iter().map(|_| vec![0]).collect::<Vec<_>>(), &device).unwrap();
+            assert!(layers(&again).widths.iter().all(|&width| width == 1));
         }
     }
 }
@@ -52,34 +58,29 @@ fn a_masked_network_equals_the_cut_one() {
 fn channels_that_are_not_there_are_refused() {
     let device = Device::flex();
     let model = network(2);
-    let all: Vec<Vec<usize>> = model.description.architecture.widths.iter().map(|&w| (0..w).collect()).collect();
+    let own = layers(&model);
+    let all: Vec<Vec<usize>> = own.widths.iter().map(|&w| (0..w).collect()).collect();
     for wrong in [vec![], vec![0, 0], vec![1, 0], vec![99]] {
         let mut kept = all.clone();
         kept[1] = wrong;
-        assert!(cut(&model, &kept, &device).is_err() && masked(&model, &kept, &device).is_err());
+        assert!(cut(&model, &own, &kept, &device).is_err() && masked(&model, &own, &kept, &device).is_err());
     }
-    assert!(cut(&model, &all[1..], &device).is_err());
+    assert!(cut(&model, &own, &all[1..], &device).is_err());
 }
 
-/// Section 4.1: K (B + 2) units.
+/// Section 4.1: K (B + 2) layers; and what a width costs is what the counter counts.
 #[test]
-fn the_published_networks_have_the_published_units() {
+fn the_published_networks_have_the_published_layers() {
     for (scale, count) in [(4, 64), (8, 96)] {
         let architecture = Architecture::preset(Preset::S, scale).unwrap();
-        assert_eq!(architecture.widths.len(), count);
-        let names: Vec<String> = architecture.units().iter().map(|unit| unit.kind.to_string()).collect();
-        assert!(names.contains(&"level 1 / block 07".to_owned()));
-        for unit in 0..count {
-            assert_eq!(architecture.unit_kind(unit).to_string(), names[unit]);
-            // Width times cost of a channel is what a width costs.
-            let (parameters, macs) = cost::of_channel(&architecture, unit, 96, 96);
+        let own = Layers::described(&Description::drn("t", &architecture).unwrap());
+        assert_eq!(own.len(), count);
+        for layer in (0..count).step_by(9) {
             let mut narrow = architecture.widths.clone();
-            narrow[unit] = 1;
-            let narrow = cost::count(&architecture.with_widths(narrow).unwrap(), 96, 96);
-            let full = cost::count(&architecture, 96, 96);
-            let gone = architecture.widths[unit] as u64 - 1;
-            assert_eq!(full.macs() - narrow.macs(), gone * macs);
-            assert_eq!(full.parameters() - narrow.parameters(), gone * parameters);
+            narrow[layer] = 1;
+            let counted = architecture.with_widths(narrow.clone()).unwrap().graph().unwrap().cost(96, 96);
+            let (macs, parameters) = own.cost(&narrow);
+            assert_eq!((macs, parameters), (counted.macs() as f64, counted.parameters() as f64));
         }
     }
 }
@@ -96,15 +97,15 @@ fn a_profile_answers_at_once_for_any_ratio() {
     let copy = Profile::from_bytes(&profile.to_bytes()).unwrap();
     assert_eq!(copy, profile);
 
-    let full = &model.description.architecture;
+    let full = layers(&model);
     let x = Tensor::random([1, 3, 16, 16], Distribution::Uniform(0.0, 255.0), &device);
     let mut before = f64::NEG_INFINITY;
     for percent in [0, 10, 25, 50, 75, 80] {
         let ratio = f64::from(percent) / 100.0;
         let widths = profile.widths_for(ratio, 0.1).unwrap();
         let small = profile.one_shot(&model, &widths, &device).unwrap();
-        let macs = |architecture| cost::count(architecture, 96, 96).macs() as f64;
-        assert!(macs(&small.description.architecture) <= (1.0 - ratio) * macs(full) * (1.0 + 1e-9), "{percent} %");
+        let macs = |model: &Model| model.description.network.cost(96, 96).macs() as f64;
+        assert!(macs(&small) <= (1.0 - ratio) * macs(&model) * (1.0 + 1e-9), "{percent} %");
         let estimate = profile.estimate(&widths);
         let total = estimate.primal + 0.1 * estimate.dual;
         assert!(total.is_finite() && estimate.psnr_y.is_finite());
@@ -142,9 +143,9 @@ fn prediction_is_worth_something() {
     let model = network(2);
     let config = CompressConfig { mode: Mode::Budget, method: Method::Profile, ..config(&data.path, 0.5) };
     let profile = profile_of(&config, &model, folder.path());
-    let widths: Vec<usize> = model.description.architecture.widths.iter().map(|width| width / 2).collect();
+    let widths: Vec<usize> = layers(&model).widths.iter().map(|width| width / 2).collect();
     let predicted = profile.one_shot(&model, &widths, &device).unwrap();
-    let forgotten = cut(&model, &profile.kept(&widths), &device).unwrap();
+    let forgotten = cut(&model, &layers(&model), &profile.kept(&widths), &device).unwrap();
     let photo = dualres_imaging::read(&data.path.join("0.png")).unwrap();
     let samples: Vec<f32> = photo.planes.iter().flat_map(|plane| plane.data.iter().copied()).collect();
     let shape = [1, 3, photo.height(), photo.width()];

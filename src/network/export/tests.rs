@@ -173,7 +173,7 @@ fn model(scale: usize, prune: bool) -> Model {
         // The convolutions around a shuffle of few channels are not joined.
         architecture.widths.iter_mut().for_each(|width| *width = (*width / 3).max(1));
     }
-    Model::init(Description::new("exported", architecture), 7, &Device::flex()).unwrap()
+    Model::init(Description::drn("exported", &architecture).unwrap(), 7, &Device::flex()).unwrap()
 }
 
 fn gap(a: Tensor<4>, b: Tensor<4>) -> f32 {
@@ -204,7 +204,11 @@ fn trained_shifts_of_the_mean_colour_come_along() {
         weights.0.insert(format!("{name}.weight"), Weight { shape: vec![3, 3, 1, 1], values: matrix });
         weights.0.insert(format!("{name}.bias"), Weight { shape: vec![3], values: vec![5.0, -7.0, 11.0] });
     }
-    let model = Model::from_weights(plain.description.clone(), &weights, &Device::flex()).unwrap();
+    let found = crate::families::recognise(&weights.under("model."), None).unwrap();
+    let mut weights = crate::Weights::default();
+    weights.extend_under("model.", found.weights);
+    let description = Description::new("shifted", "DRN", found.graph);
+    let model = Model::from_weights(description, &weights, &Device::flex()).unwrap();
     let x = picture(9, 10);
     let file = onnx(&model, Part::Primal(Pooling::Global)).unwrap();
     let expected = model.primal.upscale(x.clone(), Pooling::Global);
@@ -236,6 +240,6 @@ fn the_way_back_is_all_dual_models() {
         expected = dual.forward(wide).narrow(2, 4, height).narrow(3, 4, width);
     }
     assert!(gap(run(&file, x), expected) < 0.01);
-    model.duals.clear();
+    model = model.without_duals();
     assert!(onnx(&model, Part::WayBack).unwrap_err().to_string().contains("no dual models"));
 }

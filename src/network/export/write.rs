@@ -145,15 +145,20 @@ impl<'a> Writer<'a> {
         self.graph.node("DepthToSpace", &[x], vec![int("blocksize", by), string("mode", "CRD")])
     }
 
+    /// A constant. Readers drop signs and dots from names, so that these are of letters and digits alone.
+    fn number(&mut self, value: f32) -> Value {
+        self.graph.floats(&format!("number_{:08x}", value.to_bits()), &[], &[value])
+    }
+
     /// `factor * x + offset`.
     fn linear(&mut self, x: &str, factor: f32, offset: f32) -> Value {
         let mut x = x.to_owned();
         if factor != 1.0 {
-            let by = self.graph.floats(&format!("number.{factor}"), &[], &[factor]);
+            let by = self.number(factor);
             x = self.graph.node("Mul", &[&x, &by], Vec::new());
         }
         if offset != 0.0 {
-            let by = self.graph.floats(&format!("number.{offset}"), &[], &[offset]);
+            let by = self.number(offset);
             x = self.graph.node("Add", &[&x, &by], Vec::new());
         }
         x
@@ -286,7 +291,7 @@ impl<'a> Writer<'a> {
             }
             Op::Pad { mode, sides: [left, right, top, bottom] } => {
                 let pads = [0, 0, *top, *left, 0, 0, *bottom, *right].map(|side| side as i64);
-                let pads = self.graph.integers(&format!("pads.{pads:?}"), &pads);
+                let pads = self.graph.integers(&listed("pads", &pads), &pads);
                 let mode = match mode {
                     Padding::Zero => "constant",
                     Padding::Repeat => "edge",
@@ -297,8 +302,8 @@ impl<'a> Writer<'a> {
             Op::Crop([left, right, top, bottom]) => {
                 let start = [*top as i64, *left as i64];
                 let end = [*bottom, *right].map(|side| if side == 0 { i64::MAX } else { -(side as i64) });
-                let starts = self.graph.integers(&format!("from.{start:?}"), &start);
-                let ends = self.graph.integers(&format!("to.{end:?}"), &end);
+                let starts = self.graph.integers(&listed("from", &start), &start);
+                let ends = self.graph.integers(&listed("to", &end), &end);
                 let axes = self.graph.integers("height_and_width", &[2, 3]);
                 self.graph.node("Slice", &[x, &starts, &ends, &axes], Vec::new())
             }
@@ -377,7 +382,7 @@ impl<'a> Writer<'a> {
                 self.graph.node("Mul", &[x, &gate], Vec::new())
             }
             Function::Clip(low, high) => {
-                let [low, high] = [low, high].map(|bound| self.graph.floats(&format!("number.{bound}"), &[], &[bound]));
+                let [low, high] = [low, high].map(|bound| self.number(bound));
                 self.graph.node("Clip", &[x, &low, &high], Vec::new())
             }
         }
@@ -391,7 +396,7 @@ impl<'a> Writer<'a> {
         let parts: Vec<Value> = (0..by * by)
             .map(|part| {
                 let start = [(part / by) as i64, (part % by) as i64];
-                let starts = self.graph.integers(&format!("from.{start:?}"), &start);
+                let starts = self.graph.integers(&listed("from", &start), &start);
                 self.graph.node("Slice", &[x, &starts, &far, &axes, &steps], Vec::new())
             })
             .collect();
@@ -438,4 +443,10 @@ impl<'a> Writer<'a> {
         let scales = self.graph.floats(&format!("scales.{factor}"), &[4], &[1.0, 1.0, factor, factor]);
         self.graph.node("Resize", &[x, "", &scales], attributes)
     }
+}
+
+/// A name for a list of integers, without signs.
+fn listed(name: &str, values: &[i64]) -> String {
+    let parts: Vec<String> = values.iter().map(|&value| if value < 0 { format!("m{}", -value) } else { value.to_string() }).collect();
+    format!("{name}_{}", parts.join("_"))
 }

@@ -281,6 +281,12 @@ impl Architecture {
         Output::enlarged(shift(graph, &name, 1.0, shifts.trained[1], tail), 1 << level)
     }
 
+    /// The numbers of a graph; `None` if it is of another kind.
+    pub fn of_graph(graph: &Graph) -> Option<Self> {
+        let bare = |(name, shape)| (name, crate::Weight { shape, values: Vec::new() });
+        Self::of_weights(&Weights(graph.parameter_shapes().into_iter().map(bare).collect()))
+    }
+
     /// The numbers of the network that weights belong to; `None` if they are of another kind.
     pub fn of_weights(weights: &Weights) -> Option<Self> {
         let outputs = |name: &str| outputs_of(weights, name);

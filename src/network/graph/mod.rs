@@ -189,17 +189,6 @@ impl Graph {
         self.nodes.iter().position(|node| node.name == name)
     }
 
-    /// Where each value is used, by consumer.
-    pub(crate) fn users(&self) -> Vec<Vec<NodeId>> {
-        let mut users = vec![Vec::new(); self.nodes.len()];
-        for (id, node) in self.nodes.iter().enumerate() {
-            for &input in &node.inputs {
-                users[input].push(id);
-            }
-        }
-        users
-    }
-
     /// What weights it needs: names and shapes, in the order of the nodes.
     pub fn parameter_shapes(&self) -> Vec<(String, Vec<usize>)> {
         let shapes = self.check_shapes().expect("checked when it was made");

@@ -51,7 +51,9 @@ type Storages = HashMap<String, Vec<u8>>;
 
 fn unzip(bytes: &[u8]) -> Parsed<(Pickle, Storages)> {
     let damaged = |error: zip::result::ZipError| format!("the archive is damaged ({error})");
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+    // PyTorch puts nothing before its archives. Looking for where one begins can be led astray by what it holds.
+    let config = zip::read::Config { archive_offset: zip::read::ArchiveOffset::Known(0) };
+    let mut archive = zip::ZipArchive::with_config(config, Cursor::new(bytes)).map_err(damaged)?;
     let names: Vec<String> = archive
         .file_names()
         .map(|name| name.map(|name| name.into_owned()))

@@ -193,6 +193,17 @@ pub fn try_onnx(bytes: &[u8]) -> Result<()> {
     adapt::adapt(&graph, [0.0, 1.0], ColourOrder::Rgb).map(drop)
 }
 
+/// The same of a checkpoint of PyTorch.
+///
+/// # Errors
+/// As [`read`].
+pub fn try_checkpoint(bytes: &[u8]) -> Result<()> {
+    match checkpoint::parse(bytes).map_err(NetworkError::Weights)? {
+        Checkpoint::StateDict(weights) => families::recognise(&stripped(weights), None).map(drop),
+        Checkpoint::StateDicts(_) => Ok(()),
+    }
+}
+
 /// The same of the text and the weights of an ncnn network.
 ///
 /// # Errors

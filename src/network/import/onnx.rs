@@ -110,9 +110,26 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
     // What is computed from sides is only ever used as sides.
     let on_sides = !matches!(node, Node::Resize(_) | Node::Upsample(_) | Node::Reshape(_) | Node::Expand(_))
         && inputs.iter().any(|argument| matches!(net.value(&argument.name), Ok(Value::Sides(_))));
+    if let (Node::Slice(_), Some(Ok(Value::Sides(of)))) = (node, inputs.first().map(|first| net.value(&first.name))) {
+        let of = *of;
+        net.set(&output, Value::Sides(of));
+        return Ok(());
+    }
     if on_sides && !matches!(node, Node::Slice(_) | Node::Pad(_)) || matches!(node, Node::Shape(_)) {
-        if let Some(node) = inputs.iter().find_map(|argument| source(net, argument)) {
-            net.set(&output, Value::Sides(node));
+        // Where the sides of several values are joined, batch and channels come first and height and width last. What is
+        // computed from sides by arithmetic is nobody's sides any more.
+        let keeps = matches!(
+            node,
+            Node::Shape(_)
+                | Node::Concat(_)
+                | Node::Gather(_)
+                | Node::Cast(_)
+                | Node::Unsqueeze(_)
+                | Node::Squeeze(_)
+                | Node::Identity(_)
+        );
+        if let Some(of) = inputs.iter().rev().find_map(|argument| source(net, argument)).filter(|_| keeps) {
+            net.set(&output, Value::Sides(of));
         }
         return Ok(());
     }
@@ -436,7 +453,12 @@ fn resized(net: &mut Assembler, x: NodeId, inputs: &[Argument], config: &onnx_ir
         Some(ResizeScales::Static(scales)) => Some(scales.clone()),
         _ => None,
     };
-    if let Some([1.0, 1.0, down, across]) = scales.as_deref() {
+    // The reader may leave out batch and channels.
+    let sides = scales.as_deref().and_then(|scales| match scales {
+        [1.0, 1.0, down, across] | [down, across] => Some((down, across)),
+        _ => None,
+    });
+    if let Some((down, across)) = sides {
         if down != across {
             return Err(refuse("enlargement that stretches"));
         }

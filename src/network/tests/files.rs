@@ -5,11 +5,20 @@ mod common;
 
 use burn::tensor::{Device, Tensor};
 use common::{data, read_tensors};
-use dualres_network::{Architecture, Description, Model, Pooling, import::read_checkpoints, tensors_to_bytes};
+use dualres_network::{Architecture, Description, Model, Pooling, Weights, import, import::ImportOptions, tensors_to_bytes};
 
 fn small() -> Model {
     let architecture = Architecture::new(2, 8, 1).unwrap().with_widths(vec![5, 7, 9]).unwrap();
-    Model::init(Description::new("small", architecture), 3, &Device::flex()).unwrap()
+    Model::init(Description::drn("small", &architecture).unwrap(), 3, &Device::flex()).unwrap()
+}
+
+fn read_checkpoints(primal: &std::path::Path, duals: Option<&std::path::Path>, device: &Device) -> dualres_network::Result<Model> {
+    let options = ImportOptions { beside: duals.map(std::path::Path::to_owned), ..ImportOptions::default() };
+    import::read(primal, &options, device)
+}
+
+fn numbers(model: &Model) -> Architecture {
+    Architecture::of_weights(&model.primal.weights()).unwrap()
 }
 
 #[test]
@@ -26,7 +35,7 @@ fn model_files_keep_everything() {
 fn random_weights_depend_on_the_seed_only() {
     let architecture = Architecture::new(2, 8, 1).unwrap();
     let init =
-        |seed| Model::init(Description::new("r", architecture.clone()), seed, &Device::flex()).unwrap().weights();
+        |seed| Model::init(Description::drn("r", &architecture).unwrap(), seed, &Device::flex()).unwrap().weights();
     assert_eq!(init(1), init(1));
     assert_ne!(init(1), init(2));
 }
@@ -35,12 +44,12 @@ fn random_weights_depend_on_the_seed_only() {
 #[test]
 fn a_network_with_more_blocks_begins_as_the_one_before() {
     let device = Device::flex();
-    let description = Description::new("grows", Architecture::with_blocks(4, 4, vec![1, 2]).unwrap());
+    let description = Description::drn("grows", &Architecture::with_blocks(4, 4, vec![1, 2]).unwrap()).unwrap();
     let model = Model::init(description, 3, &device).unwrap();
     let input = Tensor::random([1, 3, 8, 8], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
     let picture = |model: &Model| model.primal.upscale(input.clone(), Pooling::Global).into_data();
     let larger = model.regrown(vec![3, 2], 9, &device).unwrap();
-    assert_eq!(larger.description.architecture.n_blocks, [3, 2]);
+    assert_eq!(numbers(&larger).n_blocks, [3, 2]);
     assert_eq!(picture(&larger), picture(&model));
     let zero = |name: &str| larger.weights().0[name].values.iter().all(|&value| value == 0.0);
     assert!(zero("model.up_blocks.0.2.body.2.weight") && !zero("model.up_blocks.0.2.body.0.weight"));
@@ -66,7 +75,7 @@ fn bad_model_files_are_refused_with_a_sentence() {
         refused(&bytes[..length]);
     }
     let foreign = std::fs::read(data("drn_x2_f8_b1.weights.safetensors")).unwrap();
-    assert!(refused(&foreign).contains("no description"));
+    assert!(refused(&foreign).contains("no model of Dualres"));
 
     let mut newer = small();
     newer.description.format = 99;
@@ -90,6 +99,46 @@ fn bad_model_files_are_refused_with_a_sentence() {
     assert!(refused(&with(&weights)).contains("foreign"));
 }
 
+/// A model file as the program wrote it before networks were graphs.
+fn version_1(model: &Model) -> Vec<u8> {
+    let description = serde_json::json!({
+        "format": 1,
+        "name": "old",
+        "purpose": "to be read",
+        "architecture": numbers(model),
+        "pixel_range": [0.0, 255.0],
+        "training_patch": 24,
+        "training": {"steps": 7},
+        "metrics": [{"name": "psnr_y", "set": "s", "value": 30.5, "rule": "r"}],
+        "licence": "CC0",
+    });
+    tensors_to_bytes(&model.weights(), [("dualres".to_owned(), description.to_string())].into())
+}
+
+#[test]
+fn model_files_of_version_1_are_read() {
+    let old = small();
+    let model = Model::from_bytes(&version_1(&old), "old", &Device::flex()).unwrap();
+    assert_eq!(model.weights(), old.weights());
+    assert_eq!(model.description.network, old.description.network);
+    assert_eq!(model.description.duals, old.description.duals);
+    assert_eq!(model.description.widths(), (vec![5, 7, 9], vec![8, 16, 16]));
+    assert_eq!((model.description.training_patch, model.description.metrics.len()), (24, 1));
+    assert_eq!((model.description.licence.as_str(), model.description.format), ("CC0", 2));
+
+    // Dual models may have another width than the network's, or be missing.
+    let mut wide = old.weights();
+    let duals: Weights = Model::init(Description::drn("w", &Architecture::new(2, 11, 1).unwrap()).unwrap(), 4, &Device::flex()).unwrap().weights();
+    wide.0.retain(|name, _| name.starts_with("model."));
+    let without = Model { duals: Vec::new(), ..old.clone() };
+    let bare = Model::from_bytes(&version_1(&without), "old", &Device::flex()).unwrap();
+    assert!(bare.duals.is_empty() && bare.description.duals.is_empty());
+    wide.0.extend(duals.0.into_iter().filter(|(name, _)| name.starts_with("dual.")));
+    let metadata = dualres_network::tensors_from_bytes(&version_1(&old), "old").unwrap().1;
+    let model = Model::from_bytes(&tensors_to_bytes(&wide, metadata), "old", &Device::flex()).unwrap();
+    assert_eq!(model.weights(), wide);
+}
+
 #[test]
 fn checkpoints_of_all_kinds_are_imported() {
     for (name, scale, feats, blocks) in [("drn_x2_f8_b1", 2, 8, 1), ("drn_x4_f4_b2", 4, 4, 2)] {
@@ -100,7 +149,7 @@ fn checkpoints_of_all_kinds_are_imported() {
             let dual = data(&format!("{name}.dual.{suffix}"));
             let model =
                 read_checkpoints(&data(&format!("{name}.model.{suffix}")), Some(&dual), &Device::flex()).unwrap();
-            assert_eq!(model.description.architecture, Architecture::new(scale, feats, blocks).unwrap());
+            assert_eq!(numbers(&model), Architecture::new(scale, feats, blocks).unwrap());
             assert_eq!(model.weights(), expected, "{name} {suffix}");
 
             let alone = read_checkpoints(&data(&format!("{name}.model.{suffix}")), None, &Device::flex()).unwrap();

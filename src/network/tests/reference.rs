@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor};
 use common::{Reference, relative_error};
 use dualres_network::{
-    Architecture, Description, Group, Model, ParameterMapper, Pooling, device, dual_regression_loss,
+    Architecture, Description, Model, Pooling, device, dual_regression_loss,
 };
 
 /// Largest relative error of a tensor, in the maximum norm.
@@ -40,16 +40,19 @@ fn x2_agrees_on_a_gpu() {
 fn check(name: &str, architecture: Architecture, device: &Device) {
     let reference = Reference::load(name);
     let levels = architecture.levels();
-    let description = Description::new(name, architecture);
-    let mut model = Model::from_weights(description, &reference.weights, &device.clone().autodiff()).unwrap();
-    model.map_parameters(&mut RequireGrad);
+    let description = Description::drn(name, &architecture).unwrap();
+    // The constants of the mean shift are part of the graph.
+    let mut weights = reference.weights.clone();
+    weights.0.retain(|name, _| !name.contains("_mean."));
+    let mut model = Model::from_weights(description, &weights, &device.clone().autodiff()).unwrap();
+    model.map_parameters(&mut |_, _, values| values.require_grad());
     let device = &device.clone().autodiff();
 
     let targets: Vec<Tensor<4>> = (0..=levels)
         .map(|k| reference.tensor(&if k == 0 { "input".into() } else { format!("target.{k}") }, device))
         .collect();
     let pictures = model.primal.forward(targets[0].clone(), Pooling::Global);
-    let loss = dual_regression_loss(&pictures, &targets, &model.duals, 0.1);
+    let loss = dual_regression_loss(&pictures, &targets, &model, 0.1);
 
     let mut errors = BTreeMap::new();
     let mut compare = |name: String, ours: Vec<f32>| {
@@ -68,9 +71,11 @@ fn check(name: &str, architecture: Architecture, device: &Device) {
     compare("loss.total".into(), values(&loss.total));
 
     let gradients = loss.total.backward();
-    let mut collected = Collect { gradients: &gradients, found: BTreeMap::new() };
-    model.map_parameters(&mut collected);
-    let found = collected.found;
+    let mut found = BTreeMap::new();
+    model.map_parameters(&mut |_, name, parameter| {
+        found.insert(name.to_owned(), values(&parameter.grad(&gradients).expect("a gradient")));
+        parameter
+    });
     for (name, gradient) in &found {
         compare(format!("grad.{name}"), gradient.clone());
     }
@@ -87,31 +92,4 @@ fn check(name: &str, architecture: Architecture, device: &Device) {
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().try_to_vec::<f32>().unwrap()
-}
-
-struct RequireGrad;
-
-impl ParameterMapper for RequireGrad {
-    fn kernel(&mut self, _: Group, _: &str, tensor: Tensor<4>) -> Tensor<4> {
-        tensor.require_grad()
-    }
-    fn bias(&mut self, _: Group, _: &str, tensor: Tensor<1>) -> Tensor<1> {
-        tensor.require_grad()
-    }
-}
-
-struct Collect<'a> {
-    gradients: &'a burn::tensor::Gradients,
-    found: BTreeMap<String, Vec<f32>>,
-}
-
-impl ParameterMapper for Collect<'_> {
-    fn kernel(&mut self, _: Group, name: &str, tensor: Tensor<4>) -> Tensor<4> {
-        self.found.insert(name.to_owned(), values(&tensor.grad(self.gradients).expect("a gradient")));
-        tensor
-    }
-    fn bias(&mut self, _: Group, name: &str, tensor: Tensor<1>) -> Tensor<1> {
-        self.found.insert(name.to_owned(), values(&tensor.grad(self.gradients).expect("a gradient")));
-        tensor
-    }
 }

@@ -132,7 +132,7 @@ fn without_dual_loss_the_dual_models_stay_as_they_are() {
     assert!(steps.iter().all(|p| p.dual == 0.0 && p.loss == p.primal));
     let trained = Model::read(&folder.path().join(LAST_FILE), &Device::flex()).unwrap();
     let start =
-        Model::init(Description::new("start", config.architecture.clone()), config.seed, &Device::flex()).unwrap();
+        Model::init(config.architecture.describe("start").unwrap(), config.seed, &Device::flex()).unwrap();
     let close = |a: &Model, b: &Model, prefix: &str| {
         let (a, b) = (a.weights().under(prefix), b.weights().under(prefix));
         a.0.iter().all(|(name, weight)| weight.values.iter().zip(&b.0[name].values).all(|(a, b)| (a - b).abs() < 1e-6))
@@ -156,14 +156,14 @@ fn training_goes_on_from_a_model_file() {
     assert!(gap.fold(0.0, f32::max) < 1e-6);
 
     // More blocks are added to those that are there; other features make another network.
-    let more = TrainConfig { architecture: Architecture::new(2, 8, 2).unwrap(), ..second };
+    let more = TrainConfig { architecture: Architecture::new(2, 8, 2).unwrap().into(), ..second };
     run(&more, &folder.path().join("more"), |_| false);
     let more = weights(&folder.path().join("more").join(LAST_FILE));
     let name = "model.up_blocks.0.0.body.0.weight";
     let gap = a.0[name].values.iter().zip(&more.0[name].values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(gap < 1e-6 && more.0.contains_key("model.up_blocks.0.1.body.0.weight"));
 
-    let other = TrainConfig { init, architecture: Architecture::new(2, 16, 1).unwrap(), ..config(&data.path) };
+    let other = TrainConfig { init, architecture: Architecture::new(2, 16, 1).unwrap().into(), ..config(&data.path) };
     let error = train(&other, &ComputeDevice::cpu(), &folder.path().join("third"), &mut |_| ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("another one"));
 }
@@ -236,7 +236,7 @@ fn distillation_pulls_towards_the_larger_network() {
     let folder = tempfile::tempdir().unwrap();
     let teacher = |name: &str, seed: u64| {
         let architecture = Architecture::new(2, 8, 2).unwrap();
-        let model = Model::init(Description::new(name, architecture), seed, &Device::flex()).unwrap();
+        let model = Model::init(Description::drn(name, &architecture).unwrap(), seed, &Device::flex()).unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, model.to_bytes()).unwrap();
         path
@@ -253,7 +253,7 @@ fn distillation_pulls_towards_the_larger_network() {
     assert_ne!(one, other);
 
     let wrong = folder.path().join("wrong");
-    let large = Model::init(Description::new("x4", Architecture::new(4, 8, 1).unwrap()), 1, &Device::flex()).unwrap();
+    let large = Model::init(Description::drn("x4", &Architecture::new(4, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
     std::fs::write(&wrong, large.to_bytes()).unwrap();
     let config = TrainConfig { distillation: Some(Distillation { teacher: wrong, weight: 1.0 }), ..config(&data.path) };
     let error = train(&config, &ComputeDevice::cpu(), &folder.path().join("scale"), &mut |_| ControlFlow::Continue(()));

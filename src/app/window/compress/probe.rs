@@ -231,7 +231,7 @@ impl Probe {
         // The way back is no part of what a user waits for in every program; without it both are timed alike.
         let without = |upscaler: &Upscaler| -> anyhow::Result<Upscaler> {
             let mut model = upscaler.model().to_device(&Device::flex())?;
-            model.duals.clear();
+            model = model.without_duals();
             Ok(Upscaler::new(&model, &device::choose(&pair.device)?)?)
         };
         let (original, small) = (without(&original)?, without(&small)?);

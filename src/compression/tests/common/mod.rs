@@ -43,13 +43,13 @@ pub(crate) fn write_picture(path: &Path, index: usize) {
 /// A network of `scale` with random weights, small enough for seconds.
 pub(crate) fn network(scale: usize) -> Model {
     let architecture = Architecture::new(scale, 8, 2).unwrap();
-    Model::init(Description::new("tiny", architecture), 3, &Device::flex()).unwrap()
+    Model::init(Description::drn("tiny", &architecture).unwrap(), 3, &Device::flex()).unwrap()
 }
 
 /// [`network`] for twice the size with other weights.
 pub(crate) fn network_of_seed(seed: u64) -> Model {
     let architecture = Architecture::new(2, 8, 2).unwrap();
-    Model::init(Description::new("tiny", architecture), seed, &Device::flex()).unwrap()
+    Model::init(Description::drn("tiny", &architecture).unwrap(), seed, &Device::flex()).unwrap()
 }
 
 /// The whole path in a few steps a stage.

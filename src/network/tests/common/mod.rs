@@ -30,7 +30,7 @@ impl Reference {
 
     pub(crate) fn tensor(&self, name: &str, device: &Device) -> Tensor<4> {
         let shape: [usize; 4] = self.expected.0[name].shape.clone().try_into().unwrap();
-        self.expected.tensor(name, shape, device).unwrap()
+        self.expected.values(name, &shape, device).unwrap().reshape(shape)
     }
 }
 

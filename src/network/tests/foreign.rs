@@ -1,0 +1,354 @@
+//! Networks of others against what PyTorch and ONNX Runtime make of them: tiny ones with random weights, made for this
+//! test (`tests/data/foreign`), and published ones where they are at hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use common::data;
+use dualres_network::{
+    Model, Pooling, Weight,
+    export::{Part, onnx},
+    import::{self, ImportOptions},
+    tensors_from_bytes,
+};
+
+/// What results may differ by, in levels of 255: a thousandth of what would be seen.
+const TOLERANCE: f32 = 0.02;
+
+fn foreign(file: &str) -> PathBuf {
+    data("foreign").join(file)
+}
+
+fn tensor(weight: &Weight, factor: f32) -> Tensor<4> {
+    let shape: [usize; 4] = weight.shape.clone().try_into().unwrap();
+    Tensor::from_data(TensorData::new(weight.values.clone(), shape), &Device::flex()) * factor
+}
+
+fn gap(a: Tensor<4>, b: Tensor<4>) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    (a - b).abs().max().into_scalar::<f32>()
+}
+
+/// Imports a fixture and compares; `high` is the white of its range. Gives the model.
+fn compare(file: &str, high: f32, options: &ImportOptions) -> Model {
+    let model = import::read(&foreign(file), options, &Device::flex()).unwrap();
+    let name = file.rsplit_once('.').unwrap().0;
+    let expected = std::fs::read(foreign(&format!("{name}.expected.safetensors"))).unwrap();
+    let (expected, _) = tensors_from_bytes(&expected, name).unwrap();
+    let (mut x, mut y) = (tensor(&expected.0["input"], 255.0 / high), tensor(&expected.0["output"], 255.0 / high));
+    if x.dims()[1] == 1 {
+        // Gray is its own luma.
+        x = x.repeat_dim(1, 3);
+        y = y.repeat_dim(1, 3);
+    }
+    let found = model.primal.upscale(x.clone(), Pooling::Global);
+    let difference = gap(found.clone(), y);
+    assert!(difference < TOLERANCE, "{file}: {difference} levels");
+    // The same node by node, nothing fused.
+    let mut pass = model.primal.start(x, Pooling::Global);
+    let all: Vec<usize> = (1..model.primal.graph().nodes().len()).collect();
+    for &node in &all {
+        pass = model.primal.advance(pass, node + 1, &[node]);
+    }
+    assert!(gap(model.primal.finish(pass).pop().unwrap(), found) < TOLERANCE, "{file}: fused and not fused");
+    model
+}
+
+#[test]
+fn checkpoints_of_every_family_agree_with_pytorch() {
+    let cases = [
+        ("edsr_x2", "EDSR", 2, 255.0),
+        ("edsr_x3", "EDSR", 3, 255.0),
+        ("edsr_x4_params", "EDSR", 4, 255.0),
+        ("esrgan_new_x4", "ESRGAN", 4, 1.0),
+        ("esrgan_new_x2_unshuffle", "ESRGAN", 2, 1.0),
+        ("esrgan_old_x2", "ESRGAN", 2, 1.0),
+        ("esrgan_old_x8", "ESRGAN", 8, 1.0),
+        ("bsrgan_x4", "ESRGAN", 4, 1.0),
+        ("esrganplus_x4", "ESRGAN", 4, 1.0),
+        ("compact_x1", "Compact", 1, 1.0),
+        ("compact_x2", "Compact", 2, 1.0),
+        ("compact_x4", "Compact", 4, 1.0),
+        ("span_x2", "SPAN", 2, 1.0),
+        ("span_x4_nonorm", "SPAN", 4, 1.0),
+        ("span_evalonly_x4", "SPAN", 4, 1.0),
+        ("realplksr_x4", "RealPLKSR", 4, 1.0),
+        ("realplksr_x2_dysample", "RealPLKSR", 2, 1.0),
+        ("realplksr_x3_dysample", "RealPLKSR", 3, 1.0),
+        ("realplksr_x2_layernorm", "RealPLKSR", 2, 1.0),
+        ("realplksr_x4_noea", "RealPLKSR", 4, 1.0),
+        ("carn_x3", "CARN", 3, 1.0),
+        ("carn_m_x4", "CARN", 4, 1.0),
+        ("rfdn_x4", "RFDN", 4, 255.0),
+        ("rlfn_x4", "RLFN", 4, 255.0),
+        ("bsrn_x4", "BSRN", 4, 1.0),
+    ];
+    for (name, family, scale, high) in cases {
+        let model = compare(&format!("{name}.pth"), high, &ImportOptions::default());
+        assert_eq!((model.description.family.as_str(), model.description.scale()), (family, scale), "{name}");
+        let back = Model::from_bytes(&model.to_bytes(), name, &Device::flex()).unwrap();
+        assert_eq!(back.weights(), model.weights(), "{name}: its model file");
+        assert_eq!(back.description, model.description, "{name}");
+    }
+}
+
+#[test]
+fn what_a_file_does_not_say_can_be_given() {
+    let unit = ImportOptions { range: Some([0.0, 1.0]), ..ImportOptions::default() };
+    compare("slimrlfn_x4.pth", 1.0, &unit);
+    let twice = ImportOptions { scale: Some(2), ..ImportOptions::default() };
+    assert_eq!(compare("carn_m_multi_as_x2.pth", 1.0, &twice).description.scale(), 2);
+    let wrong = ImportOptions { scale: Some(7), ..ImportOptions::default() };
+    let error = import::read(&foreign("carn_m_multi_as_x2.pth"), &wrong, &Device::flex()).unwrap_err().to_string();
+    assert!(error.contains("[2, 3, 4]"), "{error}");
+    let residual = import::read(&foreign("edsr_x2.pth"), &ImportOptions::default(), &Device::flex()).unwrap();
+    assert!(residual.description.import.iter().any(|note| note.contains("does not say")), "assumptions are told");
+    // Colours in the other order: the picture's red is the network's blue.
+    let bgr = ImportOptions { order: import::ColourOrder::Bgr, ..ImportOptions::default() };
+    let (a, b) = (
+        import::read(&foreign("compact_x2.pth"), &ImportOptions::default(), &Device::flex()).unwrap(),
+        import::read(&foreign("compact_x2.pth"), &bgr, &Device::flex()).unwrap(),
+    );
+    let x: Tensor<4> = Tensor::random([1, 3, 9, 8], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
+    let flipped = |x: Tensor<4>| x.flip([1]);
+    let (a, b) = (a.primal.upscale(flipped(x.clone()), Pooling::Global), b.primal.upscale(x, Pooling::Global));
+    assert!(gap(flipped(a), b) < TOLERANCE);
+}
+
+#[test]
+fn onnx_files_agree_with_onnx_runtime() {
+    let cases = [
+        ("edsr_x2_op11", 2, 255.0),
+        ("compact_x2_op17", 2, 1.0),
+        ("compact_x2_dynamo", 2, 1.0),
+        ("rrdb_x4_op11", 4, 1.0),
+        ("span_x2_op17", 2, 1.0),
+        ("span_x2_dynamo", 2, 1.0),
+        ("luma", 3, 1.0),
+        ("scale1", 1, 1.0),
+    ];
+    for (name, scale, high) in cases {
+        let options = ImportOptions { range: Some([0.0, high]), ..ImportOptions::default() };
+        let model = compare(&format!("{name}.onnx"), high, &options);
+        assert_eq!((model.description.family.as_str(), model.description.scale()), ("ONNX", scale), "{name}");
+    }
+}
+
+/// Written as ONNX and read again, every family computes the same.
+#[test]
+fn families_survive_the_way_through_onnx() {
+    let folder = tempfile::tempdir().unwrap();
+    let x: Tensor<4> = Tensor::random([1, 3, 22, 24], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
+    for name in ["edsr_x3", "esrgan_new_x4", "esrgan_new_x2_unshuffle", "compact_x4", "span_x2", "carn_m_x4", "rlfn_x4", "bsrn_x4"] {
+        let model = import::read(&foreign(&format!("{name}.pth")), &ImportOptions::default(), &Device::flex()).unwrap();
+        let path = folder.path().join(format!("{name}.onnx"));
+        std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
+        let options = ImportOptions { range: Some([0.0, 255.0]), ..ImportOptions::default() };
+        let again = match import::read(&path, &options, &Device::flex()) {
+            Ok(again) => again,
+            // Filled up to whole squares by a computed number of rows, which is more than is read.
+            Err(error) if name.contains("unshuffle") => {
+                assert!(error.to_string().contains("computed"), "{error}");
+                continue;
+            }
+            Err(error) => panic!("{name}: {error}"),
+        };
+        let gap = gap(model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
+        assert!(gap < TOLERANCE, "{name}: {gap}");
+    }
+}
+
+/// The same of each operator by itself, between two convolutions.
+#[test]
+fn operators_survive_the_way_through_onnx() {
+    use dualres_kernels::Function;
+    use dualres_network::graph::{BinaryOp, Builder, ConvOp, Enlargement, Op, PoolOp, ResizeOp, ResizeTo};
+
+    let folder = tempfile::tempdir().unwrap();
+    let functions = [
+        Function::Gelu, Function::GeluTanh, Function::Mish, Function::Silu, Function::Sigmoid, Function::Tanh, Function::Abs,
+        Function::HardSwish, Function::HardSigmoid(0.2, 0.5), Function::Clip(-0.5, 0.4), Function::LeakyRelu(0.1),
+    ];
+    let mut ops: Vec<Op> = functions.into_iter().map(Op::Activation).collect();
+    ops.push(Op::Conv(ConvOp { groups: 8, ..ConvOp::new(8, 5) }));
+    ops.push(Op::Conv(ConvOp { groups: 2, ..ConvOp::new(8, 3) }));
+    ops.push(Op::Conv(ConvOp::new(8, 3).padded(2).strided(1)));
+    ops.extend([Op::Prelu, Op::Affine, Op::Shift(vec![0.1; 8]), Op::Linear { factor: 0.3, offset: 0.2 }]);
+    ops.extend([Op::LayerNorm { epsilon: 1e-5 }, Op::Slice { start: 1, length: 5 }, Op::ChannelMean, Op::GlobalDeviation]);
+    ops.push(Op::Pool(PoolOp { max: false, kernel: [3; 2], stride: [1; 2], padding: [1; 2], count_padding: false }));
+    let x: Tensor<4> = Tensor::random([1, 3, 20, 24], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
+    for op in ops {
+        let name = format!("{op:?}");
+        let mut graph = Builder::new(3);
+        let scaled = graph.unary(Op::Linear { factor: 1.0 / 128.0, offset: -1.0 }, 0);
+        let first = graph.conv("first", scaled, 8, 3);
+        let mut y = graph.add("middle", op.clone(), &[first]);
+        match op {
+            Op::ChannelMean | Op::GlobalDeviation => y = graph.product(first, y),
+            Op::Conv(conv) if conv.padding == [2; 4] && conv.groups == 1 => {
+                y = graph.unary(Op::Crop([1; 4]), y);
+            }
+            _ => {}
+        }
+        let last = graph.conv("last", y, 12, 3);
+        let picture = graph.unary(Op::PixelShuffle(2), last);
+        let nearest = ResizeOp { mode: Enlargement::Nearest, to: ResizeTo::Times(2) };
+        let enlarged = graph.unary(Op::Resize(nearest), 0);
+        let sum = graph.add("", Op::Binary(BinaryOp::Add), &[picture, enlarged]);
+        let graph = graph.finish_single(sum).unwrap();
+        let description = dualres_network::Description::new("one", "test", graph);
+        let model = Model::init(description, 3, &Device::flex()).unwrap();
+        let path = folder.path().join("one.onnx");
+        std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
+        let options = ImportOptions { range: Some([0.0, 255.0]), ..ImportOptions::default() };
+        let again = import::read(&path, &options, &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (a, b) = (model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
+        let gap = gap(a, b);
+        assert!(gap < 1e-3, "{name}: {gap}");
+    }
+}
+
+fn refused(path: &Path) -> String {
+    let error = import::read(path, &ImportOptions::default(), &Device::flex()).unwrap_err().to_string();
+    let file = path.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(error.contains(&file) && !error.contains('\n'), "one sentence with the file: {error}");
+    error
+}
+
+#[test]
+fn what_is_no_network_of_pictures_is_refused_by_what_it_seems_to_be() {
+    assert!(refused(&foreign("classifier.onnx")).contains("not in a picture"));
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let tensors = |names: &[&str]| {
+        let one = Weight { shape: vec![1, 1, 1, 1], values: vec![0.5] };
+        let weights = dualres_network::Weights(names.iter().map(|&name| (name.to_owned(), one.clone())).collect());
+        dualres_network::tensors_to_bytes(&weights, Default::default())
+    };
+    let swin = write("swin.safetensors", &tensors(&["layers.0.attn.relative_position_index", "conv_first.weight"]));
+    assert!(refused(&swin).contains("window attention"));
+    let unknown = write("unknown.safetensors", &tensors(&["encoder.weight", "decoder.weight"]));
+    assert!(refused(&unknown).contains("encoder.weight") && refused(&unknown).contains("ONNX"));
+    refused(&write("empty.pth", b""));
+    refused(&write("text.pth", b"hello"));
+    let lonely = write("lonely.param", b"7767517\n1 1\nInput data 0 1 data\n");
+    assert!(refused(&lonely).contains("lonely.bin"));
+    // A family with something more in it computes something else.
+    let whole = import::read(&foreign("compact_x2.pth"), &ImportOptions::default(), &Device::flex()).unwrap();
+    let mut weights = whole.primal.weights();
+    weights.0.insert("body.99.weight".into(), Weight { shape: vec![1], values: vec![0.0] });
+    let extra = write("extra.safetensors", &dualres_network::tensors_to_bytes(&weights, Default::default()));
+    assert!(refused(&extra).contains("variant"));
+    // Cut short anywhere: an error, or a network, never a panic.
+    for name in ["compact_x2_op17.onnx", "rlfn_x4.pth", "luma.onnx"] {
+        let bytes = std::fs::read(foreign(name)).unwrap();
+        for length in (0..bytes.len()).step_by(bytes.len() / 37) {
+            let _ = import::read(&write(name, &bytes[..length]), &ImportOptions::default(), &Device::flex());
+        }
+    }
+}
+
+/// A pair of files of ncnn with every operator that published upscalers have, against the same computed by hand.
+#[test]
+fn ncnn_pairs_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (param, bin) = (folder.path().join("net.param"), folder.path().join("net.bin"));
+    let text = "7767517\n10 12\n\
+        Input data 0 1 data\n\
+        Split s 1 2 data a b\n\
+        Convolution c1 1 1 a c 0=8 1=3 4=1 5=1 6=216 9=2 -23310=1,2.000000e-01\n\
+        PReLU p 1 1 c d 0=8\n\
+        ConvolutionDepthWise dw 1 1 d e 0=8 1=3 4=1 5=1 6=72 7=8\n\
+        BinaryOp add 2 1 d e f 0=0\n\
+        Convolution c2 1 1 f g 0=12 1=3 4=1 5=1 6=864\n\
+        PixelShuffle ps 1 1 g h 0=2\n\
+        Interp up 1 1 b i 0=1 1=2.000000e+00 2=2.000000e+00\n\
+        BinaryOp sum 2 1 h i out 0=0\n";
+    let text = text.replace("BinaryOp add 2 1 d e f", "BinaryOp add 2 1 e d f").replace("10 12", "10 11");
+    let mut random = 1_u32;
+    let mut next = || {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as f32 / (1 << 24) as f32 * 0.4 - 0.2
+    };
+    let mut bytes = Vec::new();
+    let mut half = |bytes: &mut Vec<u8>, count: usize| {
+        bytes.extend(0x0130_6B47_u32.to_le_bytes());
+        for _ in 0..count {
+            bytes.extend(half::f16::from_f32(next()).to_le_bytes());
+        }
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    };
+    for (count, outputs) in [(216, 8), (0, 8), (72, 8), (864, 12)] {
+        if count > 0 {
+            half(&mut bytes, count);
+        }
+        bytes.extend((0..outputs).flat_map(|i| (0.01 * i as f32).to_le_bytes()));
+    }
+    std::fs::write(&param, &text).unwrap();
+    std::fs::write(&bin, &bytes).unwrap();
+    let model = import::read(&param, &ImportOptions::default(), &Device::flex()).unwrap();
+    assert_eq!((model.description.family.as_str(), model.description.scale()), ("ncnn", 2));
+    assert_eq!(model.primal.graph().cost(1, 1).parameters(), 216 + 8 + 8 + 72 + 8 + 864 + 12);
+    let same = import::read(&bin, &ImportOptions::default(), &Device::flex()).unwrap();
+    assert_eq!(same.weights(), model.weights(), "either file of the pair may be given");
+
+    std::fs::write(&bin, &bytes[..bytes.len() - 4]).unwrap();
+    assert!(refused(&param).contains("cut short"));
+    std::fs::write(&bin, [bytes.as_slice(), &[0; 8]].concat()).unwrap();
+    assert!(refused(&param).contains("another .param"));
+    std::fs::write(&bin, &bytes).unwrap();
+    std::fs::write(&param, text.replace("PReLU", "Quake")).unwrap();
+    assert!(refused(&param).contains("Quake"));
+    std::fs::write(&param, text.replace("10 11", "1000000000 1")).unwrap();
+    refused(&param);
+    std::fs::write(&param, text.replace("Split s 1 2 data a b", "Split s 1 2 out a b")).unwrap();
+    assert!(refused(&param).contains("before it is computed"), "a cycle");
+}
+
+/// Published networks on a formula's picture: mean, deviation and three samples that an implementation of its own gave.
+#[test]
+fn published_networks_agree_where_they_are_at_hand() {
+    let Some(benchmarks) = std::env::var_os("DUALRES_BENCHMARKS") else {
+        eprintln!("not run: DUALRES_BENCHMARKS names no folder of pictures with published weights beside it");
+        return;
+    };
+    let peers = Path::new(&benchmarks).with_file_name("peers_weights");
+    let values: Vec<f32> = (0..3 * 20 * 24)
+        .map(|i| ((37 * (i / 480) + 11 * (i / 24 % 20) + 5 * (i % 24)) % 256) as f32)
+        .collect();
+    let x: Tensor<4> = Tensor::from_data(TensorData::new(values, [1, 3, 20, 24]), &Device::flex());
+    // Mean, deviation, and the samples at the first place, in the middle and at the last.
+    let cases = [
+        ("ntire2022_esr/rfdn_baseline.safetensors", None, 255.0, [133.898_39, 77.756_34, -0.850_66, 203.816_44, 143.824_54]),
+        ("ntire2022_esr/team04_rlfn.safetensors", None, 255.0, [133.689_74, 78.113_34, -1.671_14, 198.566_79, 141.884_06]),
+        ("ntire2022_esr/team18_bsrn.safetensors", None, 1.0, [0.524_23, 0.303_86, 0.027_14, 0.800_51, 0.559_01]),
+        ("ntire2024_esr/team21_slimrlfn_prune.safetensors", None, 255.0, [133.643_94, 77.592_23, 3.428_34, 203.293_35, 138.103_94]),
+        ("ntire2024_esr/team38_span_ch28_slim.safetensors", None, 1.0, [0.524_06, 0.304_93, 0.001_89, 0.718_43, 0.551_14]),
+        ("carn_m/carn_m.safetensors", Some(2), 1.0, [0.523_56, 0.301_96, 0.019_04, 0.805_89, 0.553_10]),
+        ("carn_m/carn_m.safetensors", Some(3), 1.0, [0.524_40, 0.301_81, 0.029_88, 0.798_92, 0.553_54]),
+        ("carn_m/carn_m.safetensors", Some(4), 1.0, [0.524_31, 0.302_11, 0.011_42, 0.810_17, 0.565_14]),
+        ("realesrgan_ncnn/realesr-animevideov3-x4.param", None, 1.0, [0.522_99, 0.319_07, 0.039_07, 0.843_13, 0.539_11]),
+    ];
+    for (file, scale, high, expected) in cases {
+        let options = ImportOptions { scale, ..ImportOptions::default() };
+        let model = import::read(&peers.join(file), &options, &Device::flex()).unwrap();
+        let y = model.primal.upscale(x.clone(), Pooling::Global);
+        let [_, c, h, w] = y.dims();
+        let y = y.into_data().try_into_vec::<f32>().unwrap();
+        let at = |c: usize, row: usize, column: usize| y[(c * h + row) * w + column];
+        let mean = y.iter().map(|&v| f64::from(v)).sum::<f64>() / y.len() as f64;
+        let deviation = (y.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / y.len() as f64).sqrt();
+        let found = [mean as f32, deviation as f32, at(0, 0, 0), at(c / 2, h / 2, w / 2), at(c - 1, h - 1, w - 1)];
+        for (found, expected) in found.iter().zip(expected) {
+            let gap = (found - expected * 255.0 / high).abs();
+            assert!(gap < 0.05, "{file} x{scale:?}: {found} and {}", expected * 255.0 / high);
+        }
+    }
+}
