@@ -18,7 +18,7 @@ use crate::{library::Library, samples};
 ///
 /// # Errors
 /// If the file holds no network that runs here, or one whose results are no enlargements of what it is given.
-pub fn read(library: &Library, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Vec<String>)> {
+pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Vec<String>)> {
     let device = Device::flex();
     // Ours say so themselves; a file of tensors alone is one of others.
     let bytes = std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source })?;
@@ -99,7 +99,7 @@ fn licence_beside(path: &Path) -> Option<String> {
 }
 
 /// A colour order by its name.
-pub fn order(bgr: bool) -> ColourOrder {
+pub(crate) fn order(bgr: bool) -> ColourOrder {
     if bgr { ColourOrder::Bgr } else { ColourOrder::Rgb }
 }
 

@@ -201,8 +201,12 @@ impl Library {
     /// If the file is no model, or the library's folder cannot be written.
     pub fn import(&self, path: &Path) -> anyhow::Result<(String, Vec<String>)> {
         let (model, notes) = foreign::read(self, path, &ImportOptions::default())?;
-        let wanted: String =
-            model.description.name.chars().map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' }).collect();
+        let wanted: String = model
+            .description
+            .name
+            .chars()
+            .map(|c| if c.is_alphanumeric() || "-_. ".contains(c) { c } else { '-' })
+            .collect();
         let wanted = if wanted.trim().is_empty() { "model".to_owned() } else { wanted };
         let bytes = model.to_bytes();
         // The same network once more is not another network.

@@ -99,12 +99,7 @@ pub(crate) fn allocate(
 /// Steps that the budget is counted in.
 const STEPS: usize = 4096;
 
-fn allocate_linear(
-    costs: &Costs,
-    candidates: &[Vec<usize>],
-    penalties: &[Vec<f64>],
-    share: f64,
-) -> Result<Vec<usize>> {
+fn allocate_linear(costs: &Costs, candidates: &[Vec<usize>], penalties: &[Vec<f64>], share: f64) -> Result<Vec<usize>> {
     let widths = |pick: &dyn Fn(usize) -> usize| -> Vec<usize> {
         candidates.iter().enumerate().map(|(unit, of)| of[pick(unit)]).collect()
     };

@@ -169,26 +169,38 @@ fn terms(network: &Graph, groups: &[ChannelGroup]) -> Vec<Term> {
                 terms.push(Term { outputs, inputs: consumed, fixed_inputs, taps, bias, positions });
             }
             op => {
-                let count: usize = op.parameters(shapes[input].channels).map(|(_, s)| s.iter().product::<usize>()).sum();
+                let count: usize =
+                    op.parameters(shapes[input].channels).map(|(_, s)| s.iter().product::<usize>()).sum();
                 if count == 0 {
                     continue;
                 }
-                let positions = if matches!(op, Op::Deconv(_)) {
-                    (shapes[input].height * shapes[input].width) as f64
-                } else {
-                    0.0
-                };
+                let positions =
+                    if matches!(op, Op::Deconv(_)) { (shapes[input].height * shapes[input].width) as f64 } else { 0.0 };
                 let each = count as f64 / channels;
                 let mut rest = count as f64;
                 for (group, found) in between {
                     let filters = found.filters as f64;
                     rest -= found.width as f64 * filters * each;
                     let outputs = Side::Group(group, filters * each);
-                    terms.push(Term { outputs, inputs: Vec::new(), fixed_inputs: 0.0, taps: 0.0, bias: 1.0, positions });
+                    terms.push(Term {
+                        outputs,
+                        inputs: Vec::new(),
+                        fixed_inputs: 0.0,
+                        taps: 0.0,
+                        bias: 1.0,
+                        positions,
+                    });
                 }
                 if rest > 0.0 {
                     let outputs = Side::Fixed(rest);
-                    terms.push(Term { outputs, inputs: Vec::new(), fixed_inputs: 0.0, taps: 0.0, bias: 1.0, positions });
+                    terms.push(Term {
+                        outputs,
+                        inputs: Vec::new(),
+                        fixed_inputs: 0.0,
+                        taps: 0.0,
+                        bias: 1.0,
+                        positions,
+                    });
                 }
             }
         }

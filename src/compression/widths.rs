@@ -4,9 +4,8 @@ use crate::{CompressionError, Result, layers::Layers};
 
 /// The table of widths that `layers` is to be cut to, with the names of its layers.
 pub fn widths_text(widths: &[usize], layers: &Layers) -> String {
-    let line = |(unit, (width, of)): (usize, (&usize, &usize))| {
-        format!("{width:4}  # {} (of {of})\n", layers.name(unit))
-    };
+    let line =
+        |(unit, (width, of)): (usize, (&usize, &usize))| format!("{width:4}  # {} (of {of})\n", layers.name(unit));
     widths.iter().zip(&layers.widths).enumerate().map(line).collect()
 }
 

@@ -11,8 +11,10 @@ use dualres_network::{Model, device::ComputeDevice};
 
 use crate::{EngineError, Event, Options, Result, Upscaler};
 
-/// Borders that are tried where a network sees farther than the smallest of them, in pixels of the input.
-const HALOS: [usize; 3] = [16, 32, 64];
+/// Borders that are tried where a network sees farther than the smaller of them, in pixels of the input.
+const HALOS: [usize; 2] = [16, 32];
+/// Border that is taken where neither suffices: the picture is too small to measure it on.
+const WIDE_HALO: usize = 64;
 /// What two cuttings of a picture may differ by, in gray levels.
 const MOST_SEAM: f32 = 0.5;
 /// Least PSNR in dB of the result, reduced again, against what went in: what an adversarial network that paints freely
@@ -31,7 +33,8 @@ pub struct Examination {
     /// Border of tiles in pixels of the input that was found to suffice; none if whole and tiled results were not compared,
     /// because tiles see all there is to see.
     pub halo: Option<usize>,
-    /// Largest difference of tiled and whole result in gray levels, with that border.
+    /// Largest difference of tiled and whole result in gray levels, with that border; with the widest that was measured, if none of
+    /// them sufficed.
     pub seam: Option<f32>,
 }
 
@@ -56,10 +59,19 @@ impl Examination {
 
     /// What is worth knowing of it, for people.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes: Vec<String> =
-            self.psnr.map(|psnr| format!("a result, reduced again, has {psnr:.1} dB against the picture")).into_iter().collect();
+        let mut notes: Vec<String> = self
+            .psnr
+            .map(|psnr| format!("a result, reduced again, has {psnr:.1} dB against the picture"))
+            .into_iter()
+            .collect();
         if let (Some(halo), Some(seam)) = (self.halo, self.seam) {
-            notes.push(format!("tiles share {halo} pixels; that changes a result by {seam:.2} levels at most"));
+            notes.push(match halo {
+                WIDE_HALO => format!(
+                    "tiles share {halo} pixels; with {} they changed a result by {seam:.2} levels",
+                    HALOS[HALOS.len() - 1]
+                ),
+                _ => format!("tiles share {halo} pixels; that changes a result by {seam:.2} levels at most"),
+            });
         }
         notes
     }
@@ -95,9 +107,10 @@ pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resu
         let seam = whole.planes.iter().zip(&tiled.planes).map(gap).fold(0.0, f32::max);
         (found.halo, found.seam) = (Some(halo), Some(seam));
         if seam <= MOST_SEAM {
-            break;
+            return Ok(found);
         }
     }
+    found.halo = Some(WIDE_HALO);
     Ok(found)
 }
 

@@ -101,7 +101,8 @@ pub fn apply(x: Tensor<4>, function: Function) -> Tensor<4> {
         Function::Gelu => activation::gelu(x),
         // x * sigmoid(2u) is x * (1 + tanh(u)) / 2.
         Function::GeluTanh => {
-            let inner = (x.clone() + x.clone().powi_scalar(3) * 0.044_715) * (2.0 * (2.0 / std::f64::consts::PI).sqrt());
+            let inner =
+                (x.clone() + x.clone().powi_scalar(3) * 0.044_715) * (2.0 * (2.0 / std::f64::consts::PI).sqrt());
             x * activation::sigmoid(inner)
         }
         Function::Mish => {

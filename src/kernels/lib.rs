@@ -18,8 +18,8 @@ pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, con
 pub use function::{Function, add_scaled, apply, prelu};
 pub use general::{GeneralConv, concat, conv2d_general};
 pub use maps::{
-    Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside, pixel_unshuffle,
-    resample, sample_at,
+    Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside,
+    pixel_unshuffle, resample, sample_at,
 };
 pub use spec::{Activation, ConvSpec};
 pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};

@@ -167,9 +167,8 @@ pub fn sample_at(x: Tensor<4>, offsets: Tensor<4>, scale: usize, groups: usize) 
     let place = |at: usize| (at as f32 + 0.5) / scale as f32 - 0.5;
     let across: Vec<f32> = (0..rows * columns).map(|at| place(at % columns)).collect();
     let down: Vec<f32> = (0..rows * columns).map(|at| place(at / columns)).collect();
-    let grid = |values: Vec<f32>| -> Tensor<4> {
-        Tensor::from_data(TensorData::new(values, [1, 1, rows, columns]), &device)
-    };
+    let grid =
+        |values: Vec<f32>| -> Tensor<4> { Tensor::from_data(TensorData::new(values, [1, 1, rows, columns]), &device) };
     let offsets = pixel_shuffle(offsets, scale);
     let part = |axis: usize| offsets.clone().narrow(1, axis * groups, groups);
     let span = |at: Tensor<4>, side: usize| (at + 0.5) * (2.0 / side as f64) - 1.0;

@@ -88,7 +88,8 @@ impl Blueprint {
         if description.family == "DRN"
             && let Some(architecture) = Architecture::of_graph(&description.network)
             && architecture.graph().is_ok_and(|graph| graph == *description.network)
-            && Description::drn("", &architecture).is_ok_and(|drn| drn.duals == description.duals || model.duals.is_empty())
+            && Description::drn("", &architecture)
+                .is_ok_and(|drn| drn.duals == description.duals || model.duals.is_empty())
         {
             return Self::Drn(architecture);
         }

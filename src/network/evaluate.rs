@@ -91,9 +91,7 @@ pub(crate) fn node<'a>(
             let [_, _, h, w] = x.dims();
             x.narrow(2, *top, h - top - bottom).narrow(3, *left, w - left - right)
         }
-        Op::SampleAt { scale, groups } => {
-            dualres_kernels::sample_at(x, second.expect("two inputs"), *scale, *groups)
-        }
+        Op::SampleAt { scale, groups } => dualres_kernels::sample_at(x, second.expect("two inputs"), *scale, *groups),
         Op::Input { .. } | Op::Concat => x,
     }
 }

@@ -12,8 +12,8 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
 
 use crate::{
-    Architecture, Description, ErrorCalibration, Metric, NetworkError, Result, Weight, Weights, description::FORMAT, families,
-    model::shared,
+    Architecture, Description, ErrorCalibration, Metric, NetworkError, Result, Weight, Weights, description::FORMAT,
+    families, model::shared,
 };
 
 /// Metadata entry of the description.
@@ -44,7 +44,10 @@ pub fn tensors_from_bytes(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<
     }
     // The first two fields of an ONNX file: its version, a small number, and a text.
     if matches!(bytes, [0x08, _, 0x12, ..]) {
-        return Err(format_error(name, "it looks like an ONNX file; `dualres models import` makes a model file of it".into()));
+        return Err(format_error(
+            name,
+            "it looks like an ONNX file; `dualres models import` makes a model file of it".into(),
+        ));
     }
     let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(error.to_string()))?;
@@ -94,7 +97,10 @@ pub(crate) fn any_tensors(bytes: &[u8], name: &str) -> Result<Weights> {
 pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<(Description, Weights)> {
     let (weights, metadata) = tensors_from_bytes(bytes, name)?;
     let json = metadata.get(ENTRY).ok_or_else(|| {
-        format_error(name, "the file holds tensors but no model of Dualres; `dualres models import` tries to recognise them".into())
+        format_error(
+            name,
+            "the file holds tensors but no model of Dualres; `dualres models import` tries to recognise them".into(),
+        )
     })?;
     // The version first: other versions have other fields.
     #[derive(Deserialize)]
@@ -160,7 +166,8 @@ impl Version1 {
                 self.architecture.blocks()
             )));
         };
-        let mut description = Description { network: shared(found.graph), ..Description::drn(self.name, &self.architecture)? };
+        let mut description =
+            Description { network: shared(found.graph), ..Description::drn(self.name, &self.architecture)? };
         let (mut all, duals) = (Weights::default(), weights.under("dual."));
         all.extend_under("model.", found.weights);
         if duals.0.is_empty() {

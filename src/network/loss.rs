@@ -9,7 +9,7 @@ use crate::Model;
 pub struct DualRegressionLoss {
     /// `mean |sr_k - I_k|` for each picture that the network gives.
     pub primal: Vec<Tensor<1>>,
-    /// `mean |D_k(sr_{k+1}) - I_k|` for each dual model; empty if lambda is 0.
+    /// `mean |D_k(sr_{k+1}) - I_k|` for each dual model that leads to a picture of the pyramid; empty if lambda is 0.
     pub dual: Vec<Tensor<1>>,
     /// `sum primal + lambda * sum dual`.
     pub total: Tensor<1>,
@@ -22,27 +22,30 @@ pub struct DualRegressionLoss {
 ///
 /// # Panics
 /// If the numbers of pictures disagree.
-pub fn dual_regression_loss(
-    sr: &[Tensor<4>],
-    targets: &[Tensor<4>],
-    model: &Model,
-    lambda: f64,
-) -> DualRegressionLoss {
+pub fn dual_regression_loss(sr: &[Tensor<4>], targets: &[Tensor<4>], model: &Model, lambda: f64) -> DualRegressionLoss {
     let (pyramid, outputs) = (model.pyramid(), model.primal.graph().outputs());
     assert_eq!(pyramid.len(), targets.len(), "one target a scale");
     assert_eq!(sr.len(), outputs.len(), "one picture an output");
-    let target = |scale: usize| &targets[pyramid.iter().position(|&known| known == scale).expect("a scale of it")];
-    let picture = |scale: usize| &sr[outputs.iter().position(|output| output.scale == scale).expect("a scale of it")];
+    let target = |scale: usize| pyramid.iter().position(|&known| known == scale).map(|place| &targets[place]);
+    let picture = |scale: usize| outputs.iter().position(|output| output.scale == scale).map(|place| sr[place].clone());
     let mean_l1 = |a: &Tensor<4>, b: &Tensor<4>| (a.clone() - b.clone()).abs().mean();
-    let primal: Vec<_> = sr.iter().zip(outputs).map(|(sr, output)| mean_l1(sr, target(output.scale))).collect();
+    let primal: Vec<_> = sr
+        .iter()
+        .zip(outputs)
+        .map(|(sr, output)| mean_l1(sr, target(output.scale).expect("a pyramid has the scales of all outputs")))
+        .collect();
     let mut total = sum(&primal);
     let mut dual = Vec::new();
     if lambda != 0.0 && !model.duals.is_empty() {
-        dual = model
-            .duals
-            .iter()
-            .map(|dual| mean_l1(&dual.forward(picture(dual.from).clone()), target(dual.to)))
-            .collect();
+        // Where the network gives no picture of a scale, a dual model goes on with what the one above it has given.
+        let mut back: Option<Tensor<4>> = None;
+        for model in model.duals.iter().rev() {
+            let from = picture(model.from).or(back).expect("dual models begin with the result");
+            let given = model.forward(from);
+            dual.extend(target(model.to).map(|target| mean_l1(&given, target)));
+            back = Some(given);
+        }
+        dual.reverse();
         total = total + sum(&dual) * lambda;
     }
     DualRegressionLoss { primal, dual, total }

@@ -14,8 +14,9 @@ impl Model {
     /// width.
     pub fn regrown(&self, n_blocks: Vec<usize>, seed: u64, device: &Device) -> Result<Self> {
         let trained = self.weights();
-        let old = Architecture::of_weights(&trained.under("model."))
-            .ok_or_else(|| NetworkError::Architecture(format!("{} networks cannot be given other blocks", self.description.family)))?;
+        let old = Architecture::of_weights(&trained.under("model.")).ok_or_else(|| {
+            NetworkError::Architecture(format!("{} networks cannot be given other blocks", self.description.family))
+        })?;
         if old.is_compressed() {
             let reason = "a compressed network cannot be given other blocks".to_owned();
             return Err(NetworkError::Architecture(reason));

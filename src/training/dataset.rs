@@ -200,7 +200,10 @@ impl Store {
 
     fn load(&self, path: &Path) -> Result<Pyramid> {
         let picture = dualres_imaging::read(path)?;
-        Ok(Pyramid { scales: self.scales.clone(), levels: pyramid(&picture, &self.scales).iter().map(Rgb8::from_picture).collect() })
+        Ok(Pyramid {
+            scales: self.scales.clone(),
+            levels: pyramid(&picture, &self.scales).iter().map(Rgb8::from_picture).collect(),
+        })
     }
 }
 

@@ -164,7 +164,9 @@ impl Case {
         let mut levels = pyramid(&colour, &[1, scale]);
         let truth = levels.pop().expect("a pyramid has levels");
         let input = match measuring.degradation {
-            Some(degradation) => degradation.degrade(levels.first().unwrap_or(&truth), DEGRADATION_SEED, index as u64)?,
+            Some(degradation) => {
+                degradation.degrade(levels.first().unwrap_or(&truth), DEGRADATION_SEED, index as u64)?
+            }
             None => levels.drain(..).next().unwrap_or_else(|| truth.clone()),
         };
         Ok(Self { input, truth })

@@ -5,7 +5,9 @@ use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Architecture, Blueprint, Description, Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss};
+use dualres_network::{
+    Architecture, Blueprint, Description, Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use dualres_engine::{Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{device};
+use dualres_network::device;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

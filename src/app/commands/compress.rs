@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, Layers, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
-    resume,
+    CompressConfig, Event, Layers, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress,
+    parse_widths, resume,
 };
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, device};

@@ -190,7 +190,8 @@ fn facts(description: &Description) -> Value {
         // Graphs are for files; a DRN is told by its numbers, as ever.
         fields.remove("network");
         fields.remove("duals");
-        if let Some(architecture) = Architecture::of_graph(&description.network).filter(|_| description.family == "DRN") {
+        if let Some(architecture) = Architecture::of_graph(&description.network).filter(|_| description.family == "DRN")
+        {
             fields.insert("architecture".into(), json!(architecture));
         }
     }

@@ -13,8 +13,8 @@ use crate::{
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::unusable,
-    objective::{self, values},
     layers::{Layers, weight_name},
+    objective::{self, values},
     surgery::{cut_weights, part_of, rebuilt},
 };
 

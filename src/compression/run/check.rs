@@ -27,7 +27,8 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     }
     if layers.is_empty() {
         let groups = original.description.network.groups();
-        let reasons: Vec<String> = groups.iter().take(3).filter_map(|g| Some(format!("{}: {}", g.name, g.reason()?))).collect();
+        let reasons: Vec<String> =
+            groups.iter().take(3).filter_map(|g| Some(format!("{}: {}", g.name, g.reason()?))).collect();
         return wrong(format!("no layer of the network can be made narrower ({})", reasons.join("; ")));
     }
     let least = smallest_measurable(scale);
@@ -40,11 +41,7 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
         }
         let taught_by = Model::read(teacher, &Device::flex())?.description.scale();
         if taught_by != scale {
-            return wrong(format!(
-                "the network to learn from enlarges {} times: {}",
-                taught_by,
-                teacher.display()
-            ));
+            return wrong(format!("the network to learn from enlarges {} times: {}", taught_by, teacher.display()));
         }
     }
     if let Some(widths) = &config.widths {

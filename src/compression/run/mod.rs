@@ -270,7 +270,8 @@ impl Run<'_> {
         let (small, difference) = self.small(&selected.masked, &selected.kept)?;
         write_atomically(&path, &small.to_bytes())?;
         let kept = Kept::of(&self.layers);
-        (meter.kept_macs, meter.kept_parameters) = kept.shares(&Layers::of(&small.description.network, self.config.streams).widths);
+        (meter.kept_macs, meter.kept_parameters) =
+            kept.shares(&Layers::of(&small.description.network, self.config.streams).widths);
         let mut told = |progress: crate::Progress, observe: Observer| -> Result<ControlFlow<()>> {
             log.push(&progress)?;
             Ok(observe(&Event::Step(progress)))

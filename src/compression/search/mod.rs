@@ -15,13 +15,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::{
-    layers::Layers,
     Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
     allocate::{Costs, allocate},
     candidates::{budget_candidates, paper_candidates},
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::SEARCH_FILE,
+    layers::Layers,
     mixture::{SearchSpace, entropy},
     objective, parameters,
     report::Kept,
@@ -60,11 +60,7 @@ fn space_of(config: &CompressConfig, layers: &Layers) -> SearchSpace {
 }
 
 /// How likely each width is in the state of the search in `folder`, if there is one.
-pub(crate) fn read_alpha(
-    folder: &std::path::Path,
-    config: &CompressConfig,
-    layers: &Layers,
-) -> Result<Option<Alpha>> {
+pub(crate) fn read_alpha(folder: &std::path::Path, config: &CompressConfig, layers: &Layers) -> Result<Option<Alpha>> {
     let Some((weights, _)) = state::load(&folder.join(SEARCH_FILE))? else { return Ok(None) };
     let space = space_of(config, layers);
     let alpha = weights.0.get("alpha").filter(|alpha| alpha.values.len() == space.len());

@@ -5,8 +5,8 @@ mod common;
 
 use common::{config, network, pictures, run, warnings_of, whole, widths, write_picture};
 use dualres_compression::{
-    CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Method, Mode, RESULT_FILE, Row, Stage,
-    Layers, WIDTHS_FILE, parse_widths, resume, uniform_widths,
+    CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Layers, Method, Mode, RESULT_FILE, Row, Stage,
+    WIDTHS_FILE, parse_widths, resume, uniform_widths,
 };
 use dualres_network::{Model, device::ComputeDevice};
 

@@ -6,7 +6,7 @@ mod common;
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{config, network, network_of_seed, pictures, profile_of, run};
 use dualres_compression::{
-    CompressConfig, Event, Method, Mode, PROFILE_FILE, Profile, Stage, Layers, cut, largest_difference, masked,
+    CompressConfig, Event, Layers, Method, Mode, PROFILE_FILE, Profile, Stage, cut, largest_difference, masked,
 };
 use dualres_network::{Architecture, Description, Model, Preset};
 use rand::{SeedableRng, seq::index::sample};
@@ -48,7 +48,8 @@ fn a_masked_network_equals_the_cut_one() {
             assert_eq!(layers(&small).widths, widths);
             // A cut network is a network like any other: it survives its file, and can be cut again.
             let read = Model::from_bytes(&small.to_bytes(), "small", &device).unwrap();
-            let again = cut(&read, &layers(&read), &widths.iter().map(|_| vec![0]).collect::<Vec<_>>(), &device).unwrap();
+            let again =
+                cut(&read, &layers(&read), &widths.iter().map(|_| vec![0]).collect::<Vec<_>>(), &device).unwrap();
             assert!(layers(&again).widths.iter().all(|&width| width == 1));
         }
     }

@@ -83,7 +83,9 @@ fn gray_stays_gray_and_alpha_and_metadata_come_along() {
 /// The reconstruction is what the dual models make of the result, whatever the tiles, and the numbers follow from it.
 #[test]
 fn the_proof_is_computed_from_the_result() {
-    let model = Model::init(Description::drn("tiny", &Architecture::new(4, 4, 1).unwrap()).unwrap(), 5, &Device::flex()).unwrap();
+    let model =
+        Model::init(Description::drn("tiny", &Architecture::new(4, 4, 1).unwrap()).unwrap(), 5, &Device::flex())
+            .unwrap();
     let upscaler = Upscaler::new(&model, &ComputeDevice::cpu()).unwrap();
     let (width, height) = (300, 150);
     let plane = |phase: f32| {
@@ -160,7 +162,9 @@ fn what_is_not_a_number_never_leaves_the_engine() {
 
 #[test]
 fn a_picture_beyond_the_memory_is_refused_before_the_run() {
-    let model = Model::init(Description::drn("tiny", &Architecture::new(8, 4, 1).unwrap()).unwrap(), 5, &Device::flex()).unwrap();
+    let model =
+        Model::init(Description::drn("tiny", &Architecture::new(8, 4, 1).unwrap()).unwrap(), 5, &Device::flex())
+            .unwrap();
     let upscaler = Upscaler::new(&model, &ComputeDevice::cpu()).unwrap();
     let picture = Picture::from_planes(vec![Plane::filled(30_000, 12_000, 0.0)]);
     let error = upscaler.upscale(&picture, &Options::default(), &mut go_on).unwrap_err();

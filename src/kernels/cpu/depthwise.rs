@@ -49,7 +49,9 @@ impl WithSimd for Plane<'_> {
                 for (y, line) in out.chunks_exact_mut(width).enumerate() {
                     line.fill(bias);
                     for row in 0..rows {
-                        let Some(from) = (y + row).checked_sub(rows / 2).filter(|&from| from < height) else { continue };
+                        let Some(from) = (y + row).checked_sub(rows / 2).filter(|&from| from < height) else {
+                            continue;
+                        };
                         let source = &x[from * width..][..width];
                         for column in 0..columns {
                             let tap = kernel[row * columns + column];

@@ -71,31 +71,79 @@ fn each(samples: &mut [f32], function: impl Fn(f32) -> f32 + Copy + Send + Sync)
 /// Applies a function to every sample.
 pub(crate) fn apply(samples: &mut [f32], function: Function) {
     match function {
-        Function::Relu => each(samples, #[inline(always)] |x| x.max(0.0)),
-        Function::LeakyRelu(slope) => each(samples, #[inline(always)] move |x| if x > 0.0 { x } else { slope * x }),
+        Function::Relu => each(
+            samples,
+            #[inline(always)]
+            |x| x.max(0.0),
+        ),
+        Function::LeakyRelu(slope) => each(
+            samples,
+            #[inline(always)]
+            move |x| if x > 0.0 { x } else { slope * x },
+        ),
         Function::Sigmoid => each(samples, sigmoid),
-        Function::Silu => each(samples, #[inline(always)] |x| x * sigmoid(x)),
+        Function::Silu => each(
+            samples,
+            #[inline(always)]
+            |x| x * sigmoid(x),
+        ),
         Function::Gelu => {
-            each(samples, #[inline(always)] |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)));
+            each(
+                samples,
+                #[inline(always)]
+                |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
+            );
         }
-        Function::GeluTanh => each(samples, #[inline(always)] |x| {
-            x * sigmoid(1.595_769_1 * (x + 0.044_715 * x * x * x))
-        }),
-        Function::Mish => each(samples, #[inline(always)] |x| {
-            let e = exp(x.min(20.0));
-            let n = e * (e + 2.0);
-            x * (n / (n + 2.0))
-        }),
-        Function::Tanh => each(samples, #[inline(always)] |x| 2.0 * sigmoid(2.0 * x) - 1.0),
-        Function::Clip(low, high) => each(samples, #[inline(always)] move |x| x.max(low).min(high)),
-        Function::HardSwish => each(samples, #[inline(always)] |x| x * (x / 6.0 + 0.5).max(0.0).min(1.0)),
+        Function::GeluTanh => each(
+            samples,
+            #[inline(always)]
+            |x| x * sigmoid(1.595_769 * (x + 0.044_715 * x * x * x)),
+        ),
+        Function::Mish => each(
+            samples,
+            #[inline(always)]
+            |x| {
+                let e = exp(x.min(20.0));
+                let n = e * (e + 2.0);
+                x * (n / (n + 2.0))
+            },
+        ),
+        Function::Tanh => each(
+            samples,
+            #[inline(always)]
+            |x| 2.0 * sigmoid(2.0 * x) - 1.0,
+        ),
+        Function::Clip(low, high) => each(
+            samples,
+            #[inline(always)]
+            move |x| x.max(low).min(high),
+        ),
+        Function::HardSwish => each(
+            samples,
+            #[inline(always)]
+            |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        ),
         Function::HardSigmoid(slope, offset) => {
-            each(samples, #[inline(always)] move |x| (slope * x + offset).max(0.0).min(1.0));
+            each(
+                samples,
+                #[inline(always)]
+                move |x| (slope * x + offset).clamp(0.0, 1.0),
+            );
         }
-        Function::Sqrt => each(samples, #[inline(always)] |x| x.sqrt()),
-        Function::Abs => each(samples, #[inline(always)] |x| x.abs()),
+        Function::Sqrt => each(
+            samples,
+            #[inline(always)]
+            |x| x.sqrt(),
+        ),
+        Function::Abs => each(
+            samples,
+            #[inline(always)]
+            |x| x.abs(),
+        ),
         Function::Erf => each(samples, erf),
-        Function::Softplus => samples.par_chunks_mut(CHUNK).flatten().for_each(|x| *x = x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        Function::Softplus => {
+            samples.par_chunks_mut(CHUNK).flatten().for_each(|x| *x = x.max(0.0) + (-x.abs()).exp().ln_1p())
+        }
     }
 }
 
@@ -106,7 +154,11 @@ pub(crate) fn prelu(samples: &mut [f32], area: usize, slope: impl Fn(usize) -> f
     }
     samples.par_chunks_mut(area).enumerate().for_each(|(plane, samples)| {
         let slope = slope(plane);
-        dispatch(Each(samples, #[inline(always)] move |x: f32| if x > 0.0 { x } else { slope * x }));
+        dispatch(Each(
+            samples,
+            #[inline(always)]
+            move |x: f32| if x > 0.0 { x } else { slope * x },
+        ));
     });
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::proto::{
     ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, ATTRIBUTE_STRING, AttributeProto, DimensionProto, FLOAT,
     GraphProto, INT64, NodeProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    plain_name,
 };
 
 /// Name of the input picture.
@@ -60,6 +61,12 @@ impl Graph {
     }
 
     fn constant(&mut self, name: &str, data_type: i32, dims: &[usize], raw_data: Vec<u8>) -> Value {
+        // Names that differ in punctuation alone are one name to some readers.
+        let plain = plain_name(name);
+        let known = self.constants.iter().find(|constant| plain_name(&constant.name) == plain);
+        let alike = known.is_some_and(|known| known.name != name);
+        let numbered = format!("{name}.{}", self.constants.len());
+        let name = if alike { numbered.as_str() } else { name };
         if !self.constants.iter().any(|constant| constant.name == name) {
             let dims = dims.iter().map(|&side| side as i64).collect();
             self.constants.push(TensorProto { dims, data_type, name: name.into(), raw_data });

@@ -5,7 +5,7 @@
 //! pixel shuffle are joined there too.
 
 mod graph;
-mod proto;
+pub(crate) mod proto;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;

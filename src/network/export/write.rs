@@ -214,8 +214,10 @@ impl<'a> Writer<'a> {
                 self.graph.node("PRelu", &[x, &slopes], Vec::new())
             }
             Op::Affine => {
-                let (weight, bias) =
-                    (self.numbers(id, "weight", &[1, channels, 1, 1])?, self.numbers(id, "bias", &[1, channels, 1, 1])?);
+                let (weight, bias) = (
+                    self.numbers(id, "weight", &[1, channels, 1, 1])?,
+                    self.numbers(id, "bias", &[1, channels, 1, 1])?,
+                );
                 let scaled = self.graph.node("Mul", &[x, &weight], Vec::new());
                 self.graph.node("Add", &[&scaled, &bias], Vec::new())
             }
@@ -447,6 +449,7 @@ impl<'a> Writer<'a> {
 
 /// A name for a list of integers, without signs.
 fn listed(name: &str, values: &[i64]) -> String {
-    let parts: Vec<String> = values.iter().map(|&value| if value < 0 { format!("m{}", -value) } else { value.to_string() }).collect();
+    let parts: Vec<String> =
+        values.iter().map(|&value| if value < 0 { format!("m{}", -value) } else { value.to_string() }).collect();
     format!("{name}_{}", parts.join("_"))
 }

@@ -17,13 +17,18 @@ pub(super) fn recognise(weights: &Weights, scale: Option<usize>) -> Result<Optio
     let mut maker = Maker::new(weights, 3);
     let x = maker.conv("sub_mean.shifter", 0)?;
     let entry = maker.conv("entry", x)?;
-    let x = cascade(&mut maker, entry, &|maker, index, x| {
-        let block = format!("b{index}");
-        let inner = cascade(maker, x, &|maker, index, x| residual(maker, &block, index, x), &|index| {
-            format!("{block}.c{index}.body.0")
-        })?;
-        Ok(inner)
-    }, &|index| format!("c{index}.body.0"))?;
+    let x = cascade(
+        &mut maker,
+        entry,
+        &|maker, index, x| {
+            let block = format!("b{index}");
+            let inner = cascade(maker, x, &|maker, index, x| residual(maker, &block, index, x), &|index| {
+                format!("{block}.c{index}.body.0")
+            })?;
+            Ok(inner)
+        },
+        &|index| format!("c{index}.body.0"),
+    )?;
     let several: Vec<usize> = (2..=4).filter(|scale| has(&format!("upsample.up{scale}.body.0.weight"))).collect();
     let name = match (several.is_empty(), scale) {
         (true, _) => "upsample.up".to_owned(),

@@ -25,7 +25,9 @@ pub(super) fn recognise(weights: &Weights) -> Result<Option<Found>> {
         ("conv_1", "conv_2", "block_list.0", "upsampler.upsample_conv"),
     ];
     for (first, last, block, up) in rlfn {
-        if has(&format!("{block}.c1_r.weight")) && has(&format!("{block}.esa.conv1.weight")) && has(&format!("{up}.weight"))
+        if has(&format!("{block}.c1_r.weight"))
+            && has(&format!("{block}.esa.conv1.weight"))
+            && has(&format!("{up}.weight"))
         {
             let numbered = block.trim_end_matches(['0', '1']);
             let start = usize::from(!block.ends_with('0'));
@@ -62,7 +64,8 @@ fn rfdn(weights: &Weights) -> Result<Found> {
     let mut maker = Maker::new(weights, 3);
     let features = maker.conv("fea_conv", 0)?;
     let (mut x, mut all) = (features, Vec::new());
-    for name in (1..).map(|n| format!("B{n}")).take_while(|name| weights.0.contains_key(&format!("{name}.c1_d.weight"))) {
+    for name in (1..).map(|n| format!("B{n}")).take_while(|name| weights.0.contains_key(&format!("{name}.c1_d.weight")))
+    {
         let mut distilled = Vec::new();
         let mut rest = x;
         for step in 1..=3 {
@@ -92,7 +95,8 @@ fn bsrn(weights: &Weights) -> Result<Found> {
     let repeated = maker.graph.concat(&[0; 4]);
     let features = separable(&mut maker, "fea_conv", repeated)?;
     let (mut x, mut all) = (features, Vec::new());
-    for name in (1..).map(|n| format!("B{n}")).take_while(|name| weights.0.contains_key(&format!("{name}.c1_d.weight"))) {
+    for name in (1..).map(|n| format!("B{n}")).take_while(|name| weights.0.contains_key(&format!("{name}.c1_d.weight")))
+    {
         let mut distilled = Vec::new();
         let mut rest = x;
         for step in 1..=3 {

@@ -13,11 +13,14 @@ const LEAKY: Function = Function::LeakyRelu(0.2);
 /// What residuals are multiplied by.
 const SCALING: f32 = 0.2;
 
+/// Name of a dense convolution.
+type DenseName = Box<dyn Fn(usize, usize, &str) -> String>;
+
 /// Where a naming scheme has its layers.
 struct Names {
     first: String,
     /// Dense convolution `j` of dense block `k` of block `n`.
-    dense: Box<dyn Fn(usize, usize, &str) -> String>,
+    dense: DenseName,
     trunk: String,
     ups: Vec<String>,
     high: String,
@@ -57,7 +60,8 @@ fn new(weights: &Weights, [body, dense, trunk, up, high]: [&'static str; 5]) -> 
 }
 
 fn old(weights: &Weights) -> Names {
-    let places = weights.0.keys().filter_map(|key| key.strip_prefix("model.")?.split('.').next()?.parse::<usize>().ok());
+    let places =
+        weights.0.keys().filter_map(|key| key.strip_prefix("model.")?.split('.').next()?.parse::<usize>().ok());
     let length = places.max().unwrap_or(0) + 1;
     let ups = length.saturating_sub(5) / 3;
     let blocks = super::count_keys(weights, |n| format!("model.1.sub.{n}.RDB1.conv1.0.weight"));

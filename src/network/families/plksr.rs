@@ -18,7 +18,8 @@ pub(super) fn recognise(weights: &Weights) -> Result<Option<Found>> {
     if !keys.into_iter().all(has) {
         return Ok(None);
     }
-    let places = weights.0.keys().filter_map(|key| key.strip_prefix("feats.")?.split('.').next()?.parse::<usize>().ok());
+    let places =
+        weights.0.keys().filter_map(|key| key.strip_prefix("feats.")?.split('.').next()?.parse::<usize>().ok());
     let last = places.max().unwrap_or(0);
     let dim = weights.0["feats.0.weight"].shape[0];
     let mut maker = Maker::new(weights, 3);
@@ -91,7 +92,8 @@ fn sampled(maker: &mut Maker, x: NodeId, scale: usize) -> Result<NodeId> {
     // Where each pixel begins: recomputed by the operator, as it follows from the scale alone.
     let start = maker.take("to_img.init_pos")?;
     let expected = initial_positions(groups, scale);
-    let same = start.values.len() == expected.len() && start.values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4);
+    let same =
+        start.values.len() == expected.len() && start.values.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-4);
     if !same {
         return Err(NetworkError::Weights("it looks like RealPLKSR, but samples from other positions".into()));
     }
@@ -110,4 +112,3 @@ fn initial_positions(groups: usize, scale: usize) -> Vec<f32> {
     };
     of(0).chain(of(1)).collect()
 }
-

@@ -74,7 +74,8 @@ fn merged(maker: &mut Maker, name: &str, x: NodeId) -> Result<NodeId> {
     let fits = narrow.shape == [inner, inputs, 1, 1]
         && middle.shape == [between, inner, 3, 3]
         && last.shape == [outputs, between, 1, 1]
-        && [narrow_bias.len(), middle_bias.len(), last_bias.len(), beside_bias.len()] == [inner, between, outputs, outputs];
+        && [narrow_bias.len(), middle_bias.len(), last_bias.len(), beside_bias.len()]
+            == [inner, between, outputs, outputs];
     if !fits {
         return Err(NetworkError::Weights(format!("the parts of {name} do not fit together")));
     }
@@ -83,9 +84,9 @@ fn merged(maker: &mut Maker, name: &str, x: NodeId) -> Result<NodeId> {
     // conv.2 * conv.1 first: [outputs, inner, 9].
     let mut product = vec![0.0_f64; outputs * inner * 9];
     for o in 0..outputs {
-        for m in 0..between {
+        for (m, &middle_bias) in middle_bias.iter().enumerate() {
             let factor = f64::from(last.values[o * between + m]);
-            bias[o] += factor * f64::from(middle_bias[m]);
+            bias[o] += factor * f64::from(middle_bias);
             for (k, &tap) in middle.values[m * inner * 9..][..inner * 9].iter().enumerate() {
                 product[o * inner * 9 + k] += factor * f64::from(tap);
             }

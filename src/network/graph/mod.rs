@@ -16,10 +16,10 @@ mod shape;
 use serde::{Deserialize, Serialize};
 
 pub use cost::{Cost, LayerCost};
+pub(crate) use fuse::Action;
 pub use groups::{ChannelGroup, ChannelSlice, Member};
 pub use op::{BinaryOp, ConvOp, DeconvOp, Enlargement, Op, Padding, PoolOp, ResizeOp, ResizeTo};
 pub use receptive::Reach;
-pub(crate) use fuse::Action;
 pub use run::{Activations, Network, Parameter};
 pub use shape::Shape;
 

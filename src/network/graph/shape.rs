@@ -64,7 +64,9 @@ impl Graph {
     pub fn alignment(&self) -> usize {
         let fits = |side: usize| {
             self.shapes([side, side]).is_ok_and(|shapes| {
-                self.outputs.iter().all(|o| Some(shapes[o.node].height) == o.side(side) && Some(shapes[o.node].width) == o.side(side))
+                self.outputs
+                    .iter()
+                    .all(|o| Some(shapes[o.node].height) == o.side(side) && Some(shapes[o.node].width) == o.side(side))
             })
         };
         ALIGNMENTS.into_iter().find(|&by| (0..3).all(|more| fits(192 + by * more))).unwrap_or(PROBES[0][0] / 2)
@@ -151,11 +153,7 @@ fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape,
                     x.channels, x.width, x.height, y.channels, y.width, y.height
                 ));
             }
-            Shape {
-                channels: x.channels.max(y.channels),
-                height: x.height.max(y.height),
-                width: x.width.max(y.width),
-            }
+            Shape { channels: x.channels.max(y.channels), height: x.height.max(y.height), width: x.width.max(y.width) }
         }
         Op::Concat => {
             if inputs.iter().any(|other| (other.height, other.width) != (x.height, x.width)) {
@@ -194,11 +192,9 @@ fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape,
         Op::Pad { sides: [left, right, top, bottom], .. } => {
             Shape { height: x.height + top + bottom, width: x.width + left + right, ..x }
         }
-        Op::Crop([left, right, top, bottom]) => Shape {
-            height: x.height.saturating_sub(top + bottom),
-            width: x.width.saturating_sub(left + right),
-            ..x
-        },
+        Op::Crop([left, right, top, bottom]) => {
+            Shape { height: x.height.saturating_sub(top + bottom), width: x.width.saturating_sub(left + right), ..x }
+        }
         Op::SampleAt { scale, groups } => {
             let offsets = inputs[1];
             if offsets.channels != 2 * groups * scale * scale || !x.channels.is_multiple_of(*groups) {

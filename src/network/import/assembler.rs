@@ -90,7 +90,14 @@ impl Assembler {
     }
 
     /// A convolution.
-    pub(super) fn conv(&mut self, name: &str, x: NodeId, op: ConvOp, weight: Weight, bias: Option<Vec<f32>>) -> Result<NodeId> {
+    pub(super) fn conv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        op: ConvOp,
+        weight: Weight,
+        bias: Option<Vec<f32>>,
+    ) -> Result<NodeId> {
         let expected = [op.outputs, self.channels(x) / op.groups.max(1), op.kernel[0], op.kernel[1]];
         if weight.shape != expected || bias.as_ref().is_some_and(|bias| bias.len() != op.outputs) {
             return Err(refuse(format!(
@@ -108,7 +115,14 @@ impl Assembler {
     }
 
     /// A transposed convolution; `weight` is [C, O / groups, Kh, Kw].
-    pub(super) fn deconv(&mut self, name: &str, x: NodeId, op: DeconvOp, weight: Weight, bias: Option<Vec<f32>>) -> Result<NodeId> {
+    pub(super) fn deconv(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        op: DeconvOp,
+        weight: Weight,
+        bias: Option<Vec<f32>>,
+    ) -> Result<NodeId> {
         let expected = [self.channels(x), op.outputs / op.groups.max(1), op.kernel[0], op.kernel[1]];
         if weight.shape != expected || bias.as_ref().is_some_and(|bias| bias.len() != op.outputs) {
             return Err(refuse(format!("the transposed convolution \"{name}\" does not fit its input")));
@@ -124,7 +138,14 @@ impl Assembler {
 
     /// A layer with a number a channel: `op` with `weight` and perhaps `bias`, each for all channels of `x` or one for
     /// all.
-    pub(super) fn per_channel(&mut self, name: &str, op: Op, x: NodeId, weight: Vec<f32>, bias: Option<Vec<f32>>) -> Result<NodeId> {
+    pub(super) fn per_channel(
+        &mut self,
+        name: &str,
+        op: Op,
+        x: NodeId,
+        weight: Vec<f32>,
+        bias: Option<Vec<f32>>,
+    ) -> Result<NodeId> {
         let channels = self.channels(x);
         let spread = |values: Vec<f32>| match values.len() {
             1 => Ok(vec![values[0]; channels]),
@@ -134,7 +155,9 @@ impl Assembler {
         let name = self.name(name);
         for (role, values) in [("weight", Some(weight)), ("bias", bias)] {
             if let Some(values) = values {
-                self.weights.0.insert(format!("{name}.{role}"), Weight { shape: vec![channels], values: spread(values)? });
+                self.weights
+                    .0
+                    .insert(format!("{name}.{role}"), Weight { shape: vec![channels], values: spread(values)? });
             }
         }
         Ok(self.add(name, op, &[x], channels))

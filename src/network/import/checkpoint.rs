@@ -194,8 +194,11 @@ fn state_dict(value: &Value, storages: &Storages) -> Parsed<Weights> {
     if weights.0.is_empty() { Err("it holds no tensors".into()) } else { Ok(weights) }
 }
 
+/// Reads a number.
+type Decode = fn(&[u8]) -> f32;
+
 /// Bytes of a number, and how it is read.
-fn element(storage: &Storage) -> Parsed<(usize, fn(&[u8]) -> f32)> {
+fn element(storage: &Storage) -> Parsed<(usize, Decode)> {
     fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
         bytes.try_into().expect("as many bytes as the number has")
     }

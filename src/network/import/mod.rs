@@ -67,7 +67,8 @@ pub fn read(path: &Path, options: &ImportOptions, device: &Device) -> Result<Mod
 }
 
 fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
-    let bytes = |path: &Path| std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source });
+    let bytes =
+        |path: &Path| std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source });
     let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
     if is_bin && path.with_extension("param").is_file() {
         return open(&path.with_extension("param"), options);
@@ -79,7 +80,8 @@ fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
     if ncnn::is_param(&content) {
         let bin = options.beside.clone().unwrap_or_else(|| path.with_extension("bin"));
         if !bin.is_file() {
-            let reason = format!("the weights of an ncnn network lie beside its layers, but {} is missing", bin.display());
+            let reason =
+                format!("the weights of an ncnn network lie beside its layers, but {} is missing", bin.display());
             return Err(NetworkError::Weights(reason));
         }
         let text = String::from_utf8_lossy(&content);

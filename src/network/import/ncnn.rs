@@ -94,8 +94,11 @@ impl Layer {
             let (key, value) = word.split_once('=').ok_or_else(damaged)?;
             let key: i64 = key.parse().map_err(|_| damaged())?;
             if key <= -23300 {
-                let values: Vec<f64> =
-                    value.split(',').skip(1).map(|value| value.parse().map_err(|_| damaged())).collect::<Result<_>>()?;
+                let values: Vec<f64> = value
+                    .split(',')
+                    .skip(1)
+                    .map(|value| value.parse().map_err(|_| damaged()))
+                    .collect::<Result<_>>()?;
                 lists.insert(-23300 - key, values);
             } else {
                 numbers.insert(key, value.parse().map_err(|_| damaged())?);
@@ -455,8 +458,13 @@ impl Layer {
             // Full windows at the end: where they differ from valid ones depends on the size.
             return Err(refuse(format!("\"{}\" pools beyond the border", self.name)));
         }
-        let pool =
-            PoolOp { max, kernel: self.pair(1, 0)?, stride: self.pair(2, 1)?, padding, count_padding: self.int(6, 0) != 0 };
+        let pool = PoolOp {
+            max,
+            kernel: self.pair(1, 0)?,
+            stride: self.pair(2, 1)?,
+            padding,
+            count_padding: self.int(6, 0) != 0,
+        };
         Ok(net.keep(Op::Pool(pool), &[x]))
     }
 }
@@ -493,7 +501,9 @@ impl Reader<'_> {
     fn take(&mut self, count: usize, name: &str) -> Result<&[u8]> {
         let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
         let end = end.ok_or_else(|| {
-            refuse(format!("the weights end in the middle of \"{name}\": the .bin is cut short or belongs to another .param"))
+            refuse(format!(
+                "the weights end in the middle of \"{name}\": the .bin is cut short or belongs to another .param"
+            ))
         })?;
         let taken = &self.bytes[self.at..end];
         self.at = end;

@@ -1,6 +1,9 @@
 //! ONNX, read by the tensor library's own reader, which infers types and shapes and folds constants.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use dualres_kernels::Function;
 use onnx_ir::{
@@ -8,13 +11,15 @@ use onnx_ir::{
     clip::ClipInput,
     depth_to_space::DepthToSpaceMode,
     gelu::GeluApproximate,
-    padding::{AutoPad, PaddingConfig2d},
     pad::{ConstantValueInput, PadInput, PadMode},
+    padding::{AutoPad, PaddingConfig2d},
     reduce::ReduceAxes,
     resize::{CoordinateTransformMode, NearestMode, ResizeMode, ResizeScales, ResizeSizes},
     slice::SliceInput,
     split::SplitSizesInput,
 };
+
+use prost::Message;
 
 use super::{
     assembler::{Assembler, Value, refuse},
@@ -22,7 +27,10 @@ use super::{
 };
 use crate::{
     Result, Weight, Weights,
-    graph::{BinaryOp, ConvOp, DeconvOp, Enlargement, Graph, MAX_NODES, NodeId, Op, Padding, PoolOp, ResizeOp, ResizeTo},
+    export::proto::{ModelProto, plain_name},
+    graph::{
+        BinaryOp, ConvOp, DeconvOp, Enlargement, Graph, MAX_NODES, NodeId, Op, Padding, PoolOp, ResizeOp, ResizeTo,
+    },
 };
 
 /// Whether bytes look like a file of ONNX: its version, a small number, and a text or a graph after it.
@@ -35,6 +43,7 @@ pub(super) fn is_onnx(bytes: &[u8]) -> bool {
 /// # Errors
 /// If the file is damaged, is no network of pictures, or has operators that are not known.
 pub(super) fn read(bytes: &[u8]) -> Result<(Graph, Weights)> {
+    distinct_names(bytes)?;
     // The reader takes some damaged files for a reason to panic.
     let graph = catch_unwind(AssertUnwindSafe(|| OnnxGraphBuilder::new().parse_bytes(bytes)))
         .map_err(|_| refuse("the file is damaged, or an operator in it has impossible numbers"))?
@@ -60,6 +69,28 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Graph, Weights)> {
     let output = graph.outputs.first().ok_or_else(|| refuse("a network without a result"))?;
     let picture = net.node(&output.name).map_err(|_| refuse("its result is no picture"))?;
     Ok((net.graph.finish_single(picture)?, net.weights))
+}
+
+/// Refuses files whose values have names that the reader cannot tell apart: it would put one in place of the other.
+fn distinct_names(bytes: &[u8]) -> Result<()> {
+    let Ok(ModelProto { graph: Some(graph), .. }) = ModelProto::decode(bytes) else {
+        // The reader says what is wrong with it.
+        return Ok(());
+    };
+    let constants = graph.initializer.iter().map(|constant| &constant.name);
+    let values = graph.node.iter().flat_map(|node| &node.output);
+    let mut known: HashMap<String, &String> = HashMap::new();
+    for name in constants.chain(values) {
+        match known.insert(plain_name(name), name) {
+            Some(other) if other != name => {
+                return Err(refuse(format!(
+                    "two of its values have names that differ in punctuation alone, \"{other}\" and \"{name}\": rename one and export again"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Channels that the first convolution takes.
@@ -244,13 +275,27 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
         Node::Resize(resize) | Node::Upsample(resize) => resized(net, first(net)?, inputs, &resize.config)?,
         Node::MaxPool2d(pool) => {
             let config = &pool.config;
-            pooled(net, first(net)?, true, [config.kernel_size, config.strides, config.dilation], &config.padding, false,
-                (&config.auto_pad, config.ceil_mode))?
+            pooled(
+                net,
+                first(net)?,
+                true,
+                [config.kernel_size, config.strides, config.dilation],
+                &config.padding,
+                false,
+                (&config.auto_pad, config.ceil_mode),
+            )?
         }
         Node::AveragePool2d(pool) => {
             let config = &pool.config;
-            pooled(net, first(net)?, false, [config.kernel_size, config.strides, config.dilation], &config.padding,
-                config.count_include_pad, (&config.auto_pad, config.ceil_mode))?
+            pooled(
+                net,
+                first(net)?,
+                false,
+                [config.kernel_size, config.strides, config.dilation],
+                &config.padding,
+                config.count_include_pad,
+                (&config.auto_pad, config.ceil_mode),
+            )?
         }
         Node::GlobalAveragePool(_) => {
             let x = first(net)?;
@@ -333,12 +378,7 @@ fn elementwise(node: &Node) -> Result<Op> {
     }))
 }
 
-fn padding(
-    given: &PaddingConfig2d,
-    auto: &AutoPad,
-    kernel: [usize; 2],
-    dilation: [usize; 2],
-) -> Result<[usize; 4]> {
+fn padding(given: &PaddingConfig2d, auto: &AutoPad, kernel: [usize; 2], dilation: [usize; 2]) -> Result<[usize; 4]> {
     let around = |axis: usize| dilation[axis] * kernel[axis].saturating_sub(1);
     let (down, across) = (around(0), around(1));
     match auto {
@@ -397,7 +437,7 @@ fn slice_of(net: &mut Assembler, x: NodeId, config: &onnx_ir::slice::SliceConfig
                 node = net.add("", Op::Slice { start, length }, &[node], length);
             }
             // From the border inwards; what an end beyond any side means is "to the border".
-            axis @ (2 | 3) if start >= 0 && (end < 0 || end > 1 << 24) => {
+            axis @ (2 | 3) if start >= 0 && !(0..=1 << 24).contains(&end) => {
                 let (before, after) = (start as usize, if end < 0 { end.unsigned_abs() as usize } else { 0 });
                 let sides = if axis == 2 { [0, 0, before, after] } else { [before, after, 0, 0] };
                 node = net.keep(Op::Crop(sides), &[node]);
@@ -430,7 +470,12 @@ fn split_of(net: &mut Assembler, node: &Node, x: NodeId, config: &onnx_ir::split
     Ok(())
 }
 
-fn resized(net: &mut Assembler, x: NodeId, inputs: &[Argument], config: &onnx_ir::resize::ResizeConfig) -> Result<NodeId> {
+fn resized(
+    net: &mut Assembler,
+    x: NodeId,
+    inputs: &[Argument],
+    config: &onnx_ir::resize::ResizeConfig,
+) -> Result<NodeId> {
     let half = matches!(
         config.coordinate_transformation_mode,
         CoordinateTransformMode::HalfPixel | CoordinateTransformMode::PytorchHalfPixel
@@ -438,12 +483,16 @@ fn resized(net: &mut Assembler, x: NodeId, inputs: &[Argument], config: &onnx_ir
     let asymmetric = config.coordinate_transformation_mode == CoordinateTransformMode::Asymmetric;
     let mode = match config.mode {
         // For whole factors all roundings of pixels' places agree with repeating each but these.
-        ResizeMode::Nearest if (asymmetric && config.nearest_mode == NearestMode::Floor) || half => Enlargement::Nearest,
+        ResizeMode::Nearest if (asymmetric && config.nearest_mode == NearestMode::Floor) || half => {
+            Enlargement::Nearest
+        }
         ResizeMode::Linear if half => Enlargement::Bilinear,
         ResizeMode::Linear if config.coordinate_transformation_mode == CoordinateTransformMode::AlignCorners => {
             Enlargement::BilinearAligned
         }
-        ResizeMode::Cubic if half && config.cubic_coeff_a == -0.75 && config.exclude_outside == 0 => Enlargement::Bicubic,
+        ResizeMode::Cubic if half && config.cubic_coeff_a == -0.75 && config.exclude_outside == 0 => {
+            Enlargement::Bicubic
+        }
         _ => return Err(refuse("enlargement by other rules than PyTorch's")),
     };
     if config.antialias != 0 {

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 /// A small model as a file, and where its header ends.
 fn file() -> (Vec<u8>, usize) {
-    let model = Model::init(Description::drn("t", &Architecture::new(2, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
+    let model =
+        Model::init(Description::drn("t", &Architecture::new(2, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
     let bytes = model.to_bytes();
     let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize + 8;
     (bytes, header)

@@ -124,12 +124,10 @@ fn prunable_layers_are_those_of_the_method_in_its_order() {
     }
     let x4 = prunable(&Architecture::preset(Preset::S, 4).unwrap());
     let names: Vec<String> = x4.iter().map(|group| label(&group.name)).collect();
-    assert_eq!([&names[0], &names[8], &names[32], &names[63]], [
-        "down 1",
-        "level 1 / block 07",
-        "level 1 / up",
-        "level 2 / up"
-    ]);
+    assert_eq!(
+        [&names[0], &names[8], &names[32], &names[63]],
+        ["down 1", "level 1 / block 07", "level 1 / up", "level 2 / up"]
+    );
 }
 
 #[test]

@@ -5,14 +5,20 @@ mod common;
 
 use burn::tensor::{Device, Tensor};
 use common::{data, read_tensors};
-use dualres_network::{Architecture, Description, Model, Pooling, Weights, import, import::ImportOptions, tensors_to_bytes};
+use dualres_network::{
+    Architecture, Description, Model, Pooling, Weights, import, import::ImportOptions, tensors_to_bytes,
+};
 
 fn small() -> Model {
     let architecture = Architecture::new(2, 8, 1).unwrap().with_widths(vec![5, 7, 9]).unwrap();
     Model::init(Description::drn("small", &architecture).unwrap(), 3, &Device::flex()).unwrap()
 }
 
-fn read_checkpoints(primal: &std::path::Path, duals: Option<&std::path::Path>, device: &Device) -> dualres_network::Result<Model> {
+fn read_checkpoints(
+    primal: &std::path::Path,
+    duals: Option<&std::path::Path>,
+    device: &Device,
+) -> dualres_network::Result<Model> {
     let options = ImportOptions { beside: duals.map(std::path::Path::to_owned), ..ImportOptions::default() };
     import::read(primal, &options, device)
 }
@@ -128,7 +134,10 @@ fn model_files_of_version_1_are_read() {
 
     // Dual models may have another width than the network's, or be missing.
     let mut wide = old.weights();
-    let duals: Weights = Model::init(Description::drn("w", &Architecture::new(2, 11, 1).unwrap()).unwrap(), 4, &Device::flex()).unwrap().weights();
+    let duals: Weights =
+        Model::init(Description::drn("w", &Architecture::new(2, 11, 1).unwrap()).unwrap(), 4, &Device::flex())
+            .unwrap()
+            .weights();
     wide.0.retain(|name, _| name.starts_with("model."));
     let without = Model { duals: Vec::new(), ..old.clone() };
     let bare = Model::from_bytes(&version_1(&without), "old", &Device::flex()).unwrap();

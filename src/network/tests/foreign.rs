@@ -142,7 +142,16 @@ fn onnx_files_agree_with_onnx_runtime() {
 fn families_survive_the_way_through_onnx() {
     let folder = tempfile::tempdir().unwrap();
     let x: Tensor<4> = Tensor::random([1, 3, 22, 24], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
-    for name in ["edsr_x3", "esrgan_new_x4", "esrgan_new_x2_unshuffle", "compact_x4", "span_x2", "carn_m_x4", "rlfn_x4", "bsrn_x4"] {
+    for name in [
+        "edsr_x3",
+        "esrgan_new_x4",
+        "esrgan_new_x2_unshuffle",
+        "compact_x4",
+        "span_x2",
+        "carn_m_x4",
+        "rlfn_x4",
+        "bsrn_x4",
+    ] {
         let model = import::read(&foreign(&format!("{name}.pth")), &ImportOptions::default(), &Device::flex()).unwrap();
         let path = folder.path().join(format!("{name}.onnx"));
         std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
@@ -156,7 +165,8 @@ fn families_survive_the_way_through_onnx() {
             }
             Err(error) => panic!("{name}: {error}"),
         };
-        let gap = gap(model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
+        let gap =
+            gap(model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
         assert!(gap < TOLERANCE, "{name}: {gap}");
     }
 }
@@ -169,15 +179,29 @@ fn operators_survive_the_way_through_onnx() {
 
     let folder = tempfile::tempdir().unwrap();
     let functions = [
-        Function::Gelu, Function::GeluTanh, Function::Mish, Function::Silu, Function::Sigmoid, Function::Tanh, Function::Abs,
-        Function::HardSwish, Function::HardSigmoid(0.2, 0.5), Function::Clip(-0.5, 0.4), Function::LeakyRelu(0.1),
+        Function::Gelu,
+        Function::GeluTanh,
+        Function::Mish,
+        Function::Silu,
+        Function::Sigmoid,
+        Function::Tanh,
+        Function::Abs,
+        Function::HardSwish,
+        Function::HardSigmoid(0.2, 0.5),
+        Function::Clip(-0.5, 0.4),
+        Function::LeakyRelu(0.1),
     ];
     let mut ops: Vec<Op> = functions.into_iter().map(Op::Activation).collect();
     ops.push(Op::Conv(ConvOp { groups: 8, ..ConvOp::new(8, 5) }));
     ops.push(Op::Conv(ConvOp { groups: 2, ..ConvOp::new(8, 3) }));
     ops.push(Op::Conv(ConvOp::new(8, 3).padded(2).strided(1)));
     ops.extend([Op::Prelu, Op::Affine, Op::Shift(vec![0.1; 8]), Op::Linear { factor: 0.3, offset: 0.2 }]);
-    ops.extend([Op::LayerNorm { epsilon: 1e-5 }, Op::Slice { start: 1, length: 5 }, Op::ChannelMean, Op::GlobalDeviation]);
+    ops.extend([
+        Op::LayerNorm { epsilon: 1e-5 },
+        Op::Slice { start: 1, length: 5 },
+        Op::ChannelMean,
+        Op::GlobalDeviation,
+    ]);
     ops.push(Op::Pool(PoolOp { max: false, kernel: [3; 2], stride: [1; 2], padding: [1; 2], count_padding: false }));
     let x: Tensor<4> = Tensor::random([1, 3, 20, 24], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
     for op in ops {
@@ -205,10 +229,33 @@ fn operators_survive_the_way_through_onnx() {
         std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
         let options = ImportOptions { range: Some([0.0, 255.0]), ..ImportOptions::default() };
         let again = import::read(&path, &options, &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let (a, b) = (model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
+        let (a, b) =
+            (model.primal.upscale(x.clone(), Pooling::Global), again.primal.upscale(x.clone(), Pooling::Global));
         let gap = gap(a, b);
         assert!(gap < 1e-3, "{name}: {gap}");
     }
+}
+
+/// A network of one picture with the dual models of a DRN, level by level: they are led through one after the other.
+#[test]
+fn borrowed_dual_models_are_composed() {
+    use dualres_network::{Architecture, Description, dual_regression_loss};
+
+    let device = Device::flex();
+    let drn = Model::init(Description::drn("x4", &Architecture::new(4, 4, 1).unwrap()).unwrap(), 2, &device).unwrap();
+    let model = import::read(&foreign("compact_x4.pth"), &ImportOptions::default(), &device).unwrap();
+    let model = model.with_duals_of(&drn).unwrap();
+    let x: Tensor<4> = Tensor::random([1, 3, 8, 12], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
+    let pictures = model.primal.forward(x.clone(), Pooling::Global);
+    let targets = [x.clone(), pictures[0].clone()];
+    let loss = dual_regression_loss(&pictures, &targets, &model, 1.0);
+    let back = model.duals[0].forward(model.duals[1].forward(pictures[0].clone()));
+    let expected = (back - x).abs().mean().into_scalar::<f32>();
+    let found = loss.total.into_scalar::<f32>();
+    assert!((found - expected).abs() < 1e-3 * expected && loss.dual.len() == 1, "{found} {expected}");
+    // Of another scale they are refused.
+    let twice = import::read(&foreign("compact_x2.pth"), &ImportOptions::default(), &device).unwrap();
+    assert!(twice.with_duals_of(&drn).unwrap_err().to_string().contains("scale 2"));
 }
 
 fn refused(path: &Path) -> String {
@@ -320,21 +367,45 @@ fn published_networks_agree_where_they_are_at_hand() {
         return;
     };
     let peers = Path::new(&benchmarks).with_file_name("peers_weights");
-    let values: Vec<f32> = (0..3 * 20 * 24)
-        .map(|i| ((37 * (i / 480) + 11 * (i / 24 % 20) + 5 * (i % 24)) % 256) as f32)
-        .collect();
+    let values: Vec<f32> =
+        (0..3 * 20 * 24).map(|i| ((37 * (i / 480) + 11 * (i / 24 % 20) + 5 * (i % 24)) % 256) as f32).collect();
     let x: Tensor<4> = Tensor::from_data(TensorData::new(values, [1, 3, 20, 24]), &Device::flex());
     // Mean, deviation, and the samples at the first place, in the middle and at the last.
     let cases = [
-        ("ntire2022_esr/rfdn_baseline.safetensors", None, 255.0, [133.898_39, 77.756_34, -0.850_66, 203.816_44, 143.824_54]),
-        ("ntire2022_esr/team04_rlfn.safetensors", None, 255.0, [133.689_74, 78.113_34, -1.671_14, 198.566_79, 141.884_06]),
+        (
+            "ntire2022_esr/rfdn_baseline.safetensors",
+            None,
+            255.0,
+            [133.898_39, 77.756_34, -0.850_66, 203.816_44, 143.824_54],
+        ),
+        (
+            "ntire2022_esr/team04_rlfn.safetensors",
+            None,
+            255.0,
+            [133.689_74, 78.113_34, -1.671_14, 198.566_79, 141.884_06],
+        ),
         ("ntire2022_esr/team18_bsrn.safetensors", None, 1.0, [0.524_23, 0.303_86, 0.027_14, 0.800_51, 0.559_01]),
-        ("ntire2024_esr/team21_slimrlfn_prune.safetensors", None, 255.0, [133.643_94, 77.592_23, 3.428_34, 203.293_35, 138.103_94]),
-        ("ntire2024_esr/team38_span_ch28_slim.safetensors", None, 1.0, [0.524_06, 0.304_93, 0.001_89, 0.718_43, 0.551_14]),
+        (
+            "ntire2024_esr/team21_slimrlfn_prune.safetensors",
+            None,
+            255.0,
+            [133.643_94, 77.592_23, 3.428_34, 203.293_35, 138.103_94],
+        ),
+        (
+            "ntire2024_esr/team38_span_ch28_slim.safetensors",
+            None,
+            1.0,
+            [0.524_06, 0.304_93, 0.001_89, 0.718_43, 0.551_14],
+        ),
         ("carn_m/carn_m.safetensors", Some(2), 1.0, [0.523_56, 0.301_96, 0.019_04, 0.805_89, 0.553_10]),
         ("carn_m/carn_m.safetensors", Some(3), 1.0, [0.524_40, 0.301_81, 0.029_88, 0.798_92, 0.553_54]),
         ("carn_m/carn_m.safetensors", Some(4), 1.0, [0.524_31, 0.302_11, 0.011_42, 0.810_17, 0.565_14]),
-        ("realesrgan_ncnn/realesr-animevideov3-x4.param", None, 1.0, [0.522_99, 0.319_07, 0.039_07, 0.843_13, 0.539_11]),
+        (
+            "realesrgan_ncnn/realesr-animevideov3-x4.param",
+            None,
+            1.0,
+            [0.522_99, 0.319_07, 0.039_07, 0.843_13, 0.539_11],
+        ),
     ];
     for (file, scale, high, expected) in cases {
         let options = ImportOptions { scale, ..ImportOptions::default() };

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 use common::{Reference, relative_error};
-use dualres_network::{
-    Architecture, Description, Model, Pooling, device, dual_regression_loss,
-};
+use dualres_network::{Architecture, Description, Model, Pooling, device, dual_regression_loss};
 
 /// Largest relative error of a tensor, in the maximum norm.
 const TOLERANCE: f32 = 1e-3;

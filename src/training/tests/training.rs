@@ -131,8 +131,7 @@ fn without_dual_loss_the_dual_models_stay_as_they_are() {
     let steps = run(&config, folder.path(), |_| false);
     assert!(steps.iter().all(|p| p.dual == 0.0 && p.loss == p.primal));
     let trained = Model::read(&folder.path().join(LAST_FILE), &Device::flex()).unwrap();
-    let start =
-        Model::init(config.architecture.describe("start").unwrap(), config.seed, &Device::flex()).unwrap();
+    let start = Model::init(config.architecture.describe("start").unwrap(), config.seed, &Device::flex()).unwrap();
     let close = |a: &Model, b: &Model, prefix: &str| {
         let (a, b) = (a.weights().under(prefix), b.weights().under(prefix));
         a.0.iter().all(|(name, weight)| weight.values.iter().zip(&b.0[name].values).all(|(a, b)| (a - b).abs() < 1e-6))
@@ -253,7 +252,8 @@ fn distillation_pulls_towards_the_larger_network() {
     assert_ne!(one, other);
 
     let wrong = folder.path().join("wrong");
-    let large = Model::init(Description::drn("x4", &Architecture::new(4, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
+    let large =
+        Model::init(Description::drn("x4", &Architecture::new(4, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
     std::fs::write(&wrong, large.to_bytes()).unwrap();
     let config = TrainConfig { distillation: Some(Distillation { teacher: wrong, weight: 1.0 }), ..config(&data.path) };
     let error = train(&config, &ComputeDevice::cpu(), &folder.path().join("scale"), &mut |_| ControlFlow::Continue(()));

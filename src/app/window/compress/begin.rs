@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dualres_compression::{CompressConfig, Method, Stage, Layers};
+use dualres_compression::{CompressConfig, Layers, Method, Stage};
 use dualres_training::PictureSet;
 use poll_promise::Promise;
 
@@ -12,8 +12,7 @@ use super::{
     runs::{Run, RunId},
     state::{Page, Scanned},
 };
-use crate::{
-    samples,report, window::Window};
+use crate::{report, samples, window::Window};
 
 impl Window {
     /// Has the pictures counted, unless they are.
@@ -135,11 +134,8 @@ impl Window {
         for method in self.wanted_methods() {
             let choices = &self.settings.compress;
             let own = choices.own_widths && method == choices.method;
-            let percent = if own {
-                100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0)
-            } else {
-                100.0 * choices.ratio
-            };
+            let percent =
+                if own { 100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0) } else { 100.0 * choices.ratio };
             let kind = if own { "hand" } else { method_word(method) };
             let name = self.free_name(&format!("{}-{:.0}-{kind}", entry.name, percent));
             let widths = Some(self.compress.steer.widths.as_slice()).filter(|_| own);

@@ -14,9 +14,8 @@ use super::{
     steer::Steer,
 };
 use crate::{
-    samples,
     library::Entry,
-    report,
+    report, samples,
     window::{
         Window,
         actions::{Action, Tab},
@@ -175,8 +174,7 @@ impl Window {
         }
         let Some(entry) = self.compressed_model() else { return };
         let scale_of_model = entry.description.scale();
-        let (name, architecture, has_duals) =
-            (entry.name.clone(), entry.layers.clone(), entry.has_duals);
+        let (name, architecture, has_duals) = (entry.name.clone(), entry.layers.clone(), entry.has_duals);
         if self.compress.model != name {
             self.compress.model.clone_from(&name);
             self.compress.steer = Steer::of(&architecture);

@@ -6,11 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use dualres_compression::{CompressConfig, CompressionError, Event, Profile, ProfileConfig, measure_profile, Layers};
+use dualres_compression::{CompressConfig, CompressionError, Event, Layers, Profile, ProfileConfig, measure_profile};
 use dualres_network::{Model, device::ComputeDevice};
 
-use crate::samples;
 use crate::paths::Paths;
+use crate::samples;
 
 /// What profiles of the slider are measured with, on the pictures inside the program.
 const SETTINGS: ProfileConfig = ProfileConfig { batches: 2, batch: 6, patch: 32 };

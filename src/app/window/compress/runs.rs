@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use dualres_compression::{Alpha, CompressConfig, History, Report, Row, Stage, Layers};
+use dualres_compression::{Alpha, CompressConfig, History, Layers, Report, Row, Stage};
 use dualres_network::Description;
 use serde::{Deserialize, Serialize};
 

@@ -63,7 +63,12 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
     }
     ui.separator();
     let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new("Import a model…"));
-    if button.on_hover_text("A model of this program, or a network of others: .pth, .safetensors, .onnx, .param with .bin (Ctrl+I)").clicked() {
+    if button
+        .on_hover_text(
+            "A model of this program, or a network of others: .pth, .safetensors, .onnx, .param with .bin (Ctrl+I)",
+        )
+        .clicked()
+    {
         window.actions.push(Action::ImportModel);
     }
     weak(ui, "Or drop .pth, .safetensors, .onnx or .param files on the window.");
@@ -105,8 +110,7 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         let compressed = if description.is_compressed() { ", compressed" } else { "" };
         row("Network", format!("{}{compressed}", description.family));
         let operators = description.network.operators();
-        let named: Vec<String> =
-            operators.iter().take(5).map(|(kind, count)| format!("{count} × {kind}")).collect();
+        let named: Vec<String> = operators.iter().take(5).map(|(kind, count)| format!("{count} × {kind}")).collect();
         let more = if operators.len() > 5 { ", …" } else { "" };
         row("Operators", format!("{}{more}", named.join(", ")));
         if !description.import.is_empty() {
