@@ -285,6 +285,36 @@ fn models_are_imported_used_and_removed() {
     assert!(!paths.models().join("tiny-2.safetensors").exists());
 }
 
+/// Both files of an ncnn network are dropped: one model, that upscales and is proven by the dual model of its scale.
+#[test]
+fn an_ncnn_network_is_dropped_and_used() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let [param, bin, input] = ["repeats.param", "repeats.bin", "a.png"].map(|name| home.path().join(name));
+    let layers = "7767517\n6 7\nInput data 0 1 data\nSplit s 1 2 data a b\n\
+        Convolution c 1 1 a c 0=12 1=3 4=1 5=1 6=324\nPixelShuffle p 1 1 c d 0=2\n\
+        Interp u 1 1 b e 0=1 1=2.0 2=2.0\nBinaryOp o 2 1 d e out 0=0\n";
+    std::fs::write(&param, layers).unwrap();
+    // A convolution of zeros: what is left is the picture with its pixels repeated.
+    std::fs::write(&bin, vec![0; 4 + 324 * 4 + 12 * 4]).unwrap();
+    write_picture(&input, 61, 40);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&bin, &param]);
+    harness.await_sight("Imported the model repeats");
+    assert_eq!(std::fs::read_dir(paths.models()).unwrap().count(), 2, "one model beside the tiny one");
+    harness.press("Use in Upscale");
+    harness.await_sight("repeats: 2 times as large");
+    harness.drop_files(&[&input]);
+    harness.await_that("the picture", |h| !h.state().queue().items().is_empty());
+    harness.key(COMMAND, Key::Enter);
+    let result = home.path().join("a_repeats.png");
+    harness.await_that("a result", |_| result.exists());
+    let (before, after) = (dualres_imaging::read(&input).unwrap(), dualres_imaging::read(&result).unwrap());
+    assert_eq!((after.width(), after.height()), (122, 80));
+    assert!((after.planes[0].row(41)[51] - before.planes[0].row(20)[25]).abs() <= 1.0);
+    harness.await_sight("Visible dual loss");
+}
+
 #[test]
 fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
     let home = tempfile::tempdir().unwrap();

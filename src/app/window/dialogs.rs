@@ -9,7 +9,7 @@ use std::{
 use poll_promise::Promise;
 use rfd::{AsyncFileDialog, FileHandle};
 
-use super::{loader::MODEL_EXTENSIONS, queue::ItemId};
+use super::queue::ItemId;
 
 /// What a dialog was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl Dialogs {
                 Box::pin(async { future.await.into_iter().collect() })
             }
             Purpose::Model => {
-                let future = dialog.add_filter("Models", &MODEL_EXTENSIONS).pick_files();
+                let future = dialog.add_filter("Models", &dualres_network::import::EXTENSIONS).pick_files();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
             Purpose::SaveAs { name, folder, .. } => {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsStr,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -10,6 +11,7 @@ use std::{
 };
 
 use dualres_imaging::{Format, Picture, upright_dimensions};
+use dualres_network::import::EXTENSIONS;
 use eframe::egui::ColorImage;
 
 use super::{
@@ -194,11 +196,15 @@ fn answer(request: &Request) -> Option<Loaded> {
     })
 }
 
-/// Extensions of files that are models, in lower case.
-pub(crate) const MODEL_EXTENSIONS: [&str; 3] = ["safetensors", "pt", "pth"];
-
 pub(crate) fn is_model(path: &Path) -> bool {
-    path.extension().is_some_and(|e| MODEL_EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+    let known = |extension: &OsStr| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known));
+    path.extension().is_some_and(known) || layers_beside(path).is_some()
+}
+
+/// The layers (`.param`) of an ncnn network whose weights (`.bin`) a path is.
+fn layers_beside(path: &Path) -> Option<PathBuf> {
+    let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
+    is_bin.then(|| path.with_extension("param")).filter(|layers| layers.is_file())
 }
 
 fn scan(paths: &[PathBuf]) -> Loaded {
@@ -223,7 +229,11 @@ fn scan(paths: &[PathBuf]) -> Loaded {
                 Err(reason) => complaints.push(reason),
             }
         } else if is_model(path) {
-            models.push(path.clone());
+            // The two files of an ncnn network are one model.
+            let model = layers_beside(path).unwrap_or_else(|| path.clone());
+            if !models.contains(&model) {
+                models.push(model);
+            }
         } else if path.exists() {
             pictures.push(brought(Input { path: path.clone(), below: PathBuf::new(), twin: 0 }));
         } else {
