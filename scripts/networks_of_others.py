@@ -57,9 +57,9 @@ def row(program, file, args):
     best = {}
     for _ in range(args.rounds):
         command = [program, "benchmark", "--model", model, "--device", "cpu", "--size", args.size, "--runs", "5", "--json"]
-        answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[0])
+        answer = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         seconds = {
-            "dualres": answer["min_seconds"],
+            "dualres": answer["models"][0]["min_seconds"],
             "openvino": least(lambda: compiled([x]), 5),
             "onnxruntime": least(lambda: session.run(None, {"input": x}), 5),
         }
