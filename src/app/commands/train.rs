@@ -50,6 +50,8 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
             let model = library.load(name)?;
             let path = args.output.join(START_FILE);
             if !path.exists() {
+                std::fs::create_dir_all(&args.output)
+                    .with_context(|| format!("cannot make the run's folder {}", args.output.display()))?;
                 write_atomically(&path, &model.to_bytes())
                     .with_context(|| format!("cannot write into the run's folder {}", args.output.display()))?;
             }

@@ -270,6 +270,28 @@ fn the_cpu_is_always_a_device() {
     assert_eq!(devices.iter().filter(|device| device["default"] == true).count(), 1);
 }
 
+/// Dual models alone are trained for a model that is there, in a folder that is not, on the pictures inside the program.
+#[test]
+fn dual_models_are_trained_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("new").join("run");
+    let arguments = ["train", "--dual-only", "--model", "x2-fast", "--steps", "2", "--patch", "16", "--batch", "2"];
+    let output = Command::new(env!("CARGO_BIN_EXE_dualres"))
+        .args(arguments)
+        .args(["--device", "cpu", "-o", text(&run)])
+        .env("DUALRES_HOME", folder.path().join("home"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let read = |name: &str| {
+        let model = dualres_network::Model::read(&run.join(name), &burn::tensor::Device::flex()).unwrap();
+        (model.weights().under("model."), model.weights().under("dual."))
+    };
+    let (before, after) = (read("start.safetensors"), read("last.safetensors"));
+    assert!(before.0 == after.0, "the network stays as it is");
+    assert!(before.1 != after.1, "its dual models do not");
+}
+
 #[test]
 fn training_from_the_command_line_gives_a_model_that_upscales() {
     let folder = tempfile::tempdir().unwrap();
