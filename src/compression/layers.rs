@@ -178,30 +178,23 @@ fn terms(network: &Graph, groups: &[ChannelGroup]) -> Vec<Term> {
                     if matches!(op, Op::Deconv(_)) { (shapes[input].height * shapes[input].width) as f64 } else { 0.0 };
                 let each = count as f64 / channels;
                 let mut rest = count as f64;
+                let mut sides = Vec::new();
                 for (group, found) in between {
                     let filters = found.filters as f64;
                     rest -= found.width as f64 * filters * each;
-                    let outputs = Side::Group(group, filters * each);
-                    terms.push(Term {
-                        outputs,
-                        inputs: Vec::new(),
-                        fixed_inputs: 0.0,
-                        taps: 0.0,
-                        bias: 1.0,
-                        positions,
-                    });
+                    sides.push(Side::Group(group, filters * each));
                 }
                 if rest > 0.0 {
-                    let outputs = Side::Fixed(rest);
-                    terms.push(Term {
-                        outputs,
-                        inputs: Vec::new(),
-                        fixed_inputs: 0.0,
-                        taps: 0.0,
-                        bias: 1.0,
-                        positions,
-                    });
+                    sides.push(Side::Fixed(rest));
                 }
+                terms.extend(sides.into_iter().map(|outputs| Term {
+                    outputs,
+                    inputs: Vec::new(),
+                    fixed_inputs: 0.0,
+                    taps: 0.0,
+                    bias: 1.0,
+                    positions,
+                }));
             }
         }
     }

@@ -40,13 +40,7 @@ fn official(weights: &Weights) -> Result<Found> {
     let mean = |sign: f32| Op::Shift(MEAN_COLOUR.map(|mean| sign * largest * mean).to_vec());
     let x = if trained { maker.conv("sub_mean", 0)? } else { maker.graph.unary(mean(-1.0), 0) };
     let head = maker.conv("head.0", x)?;
-    let mut x = head;
-    for block in 0..blocks {
-        let inner = maker.conv_then(&format!("body.{block}.body.0"), x, Function::Relu)?;
-        let residual = maker.conv(&format!("body.{block}.body.2"), inner)?;
-        let residual = maker.scaled(residual, scaling);
-        x = maker.graph.sum(residual, x);
-    }
+    let mut x = residual_blocks(&mut maker, head, blocks, ["body.0", "body.2"], scaling)?;
     let body = maker.conv(&format!("body.{blocks}"), x)?;
     x = maker.graph.sum(body, head);
     for step in (0..).step_by(2).take_while(|step| weights.0.contains_key(&format!("tail.0.{step}.weight"))) {
@@ -57,6 +51,18 @@ fn official(weights: &Weights) -> Result<Found> {
     let mut found = maker.finish("EDSR", picture, [0.0, largest])?;
     found.assumed.push(assumed);
     Ok(found)
+}
+
+/// The residual blocks; `names` are those of the two convolutions of each.
+fn residual_blocks(maker: &mut Maker, head: usize, blocks: usize, names: [&str; 2], scaling: f32) -> Result<usize> {
+    let mut x = head;
+    for block in 0..blocks {
+        let inner = maker.conv_then(&format!("body.{block}.{}", names[0]), x, Function::Relu)?;
+        let residual = maker.conv(&format!("body.{block}.{}", names[1]), inner)?;
+        let residual = maker.scaled(residual, scaling);
+        x = maker.graph.sum(residual, x);
+    }
+    Ok(x)
 }
 
 /// A convolution and the pixel shuffle after it.
@@ -79,13 +85,7 @@ fn basicsr(weights: &Weights) -> Result<Found> {
     let x = maker.graph.unary(Op::Shift(MEAN_COLOUR.map(|mean| -mean).to_vec()), 0);
     let x = maker.scaled(x, 255.0);
     let head = maker.conv("conv_first", x)?;
-    let mut x = head;
-    for block in 0..blocks {
-        let inner = maker.conv_then(&format!("body.{block}.conv1"), x, Function::Relu)?;
-        let residual = maker.conv(&format!("body.{block}.conv2"), inner)?;
-        let residual = maker.scaled(residual, scaling);
-        x = maker.graph.sum(residual, x);
-    }
+    let mut x = residual_blocks(&mut maker, head, blocks, ["conv1", "conv2"], scaling)?;
     let body = maker.conv("conv_after_body", x)?;
     x = maker.graph.sum(body, head);
     for step in (0..).step_by(2).take_while(|step| weights.0.contains_key(&format!("upsample.{step}.weight"))) {
