@@ -53,7 +53,9 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
 
 fn import(file: &Path, output: &Path, options: &ImportOptions) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
-        !output.exists() || Model::read(output, &Device::flex()).is_ok() && !same_file(file, output),
+        !output.exists()
+            // A device or a pipe is never read: it may have no end.
+            || output.is_file() && Model::read(output, &Device::flex()).is_ok() && !same_file(file, output),
         "refusing to overwrite: not a model written by Dualres, or the file that is imported: {}",
         output.display()
     );
