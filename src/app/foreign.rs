@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use burn::tensor::Device;
-use dualres_engine::{Examination, examine};
+use dualres_engine::{Examination, examine, glance};
 use dualres_network::{
-    Model, NetworkError,
+    Model,
     device::ComputeDevice,
     import::{self, ColourOrder, ImportOptions},
 };
@@ -21,9 +21,15 @@ use crate::{library::Library, samples};
 pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Vec<String>)> {
     let device = Device::flex();
     // Ours say so themselves; a file of tensors alone is one of others.
-    let bytes = std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source })?;
+    let bytes = dualres_network::read_file(path)?;
     let shown = path.display().to_string();
     if dualres_network::is_model(&bytes) {
+        let ImportOptions { scale, range, order, beside, licence } = options;
+        let given = scale.is_some() || range.is_some() || beside.is_some() || licence.is_some();
+        if given || *order != ColourOrder::default() {
+            let what = "it is a model of Dualres, which says itself what it is; import it without further options";
+            bail!("{what}: {shown}");
+        }
         return Ok((Model::from_bytes(&bytes, &shown, &device)?, Vec::new()));
     }
     drop(bytes);
@@ -34,9 +40,13 @@ pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> a
     }
     options.licence = options.licence.or_else(|| licence_beside(path));
     let model = import::read(path, &options, &device)?;
+    let scale = model.description.scale();
+    if let Some(wanted) = options.scale.filter(|&wanted| wanted != scale) {
+        bail!("the network enlarges {scale} times, not {wanted} times as --scale says: {shown}");
+    }
     let (mut model, examined) = examined(model, path, &options)?;
+    (model.description.halo, model.description.seam) = (examined.halo, examined.lasting_seam());
     let mut notes = model.description.import.clone();
-    model.description.halo = examined.halo;
     if model.duals.is_empty() {
         notes.push(match library.dual_of(model.description.scale()) {
             Some(other) => {
@@ -45,35 +55,44 @@ pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> a
                 model.description.borrowed_duals = true;
                 format!("results are proven by the dual models of {name}; train its own with `dualres train --dual-only --model`")
             }
-            None => "it has no dual model: results cannot be proven before one is trained".into(),
+            None if model.description.scale() == 1 => {
+                "it does not enlarge: there is no way back that could prove its results".into()
+            }
+            None => "it has no dual model: results cannot be proven before one is trained with \
+                     `dualres train --dual-only --model`"
+                .into(),
         });
     }
     notes.extend(examined.notes());
     Ok((model, notes))
 }
 
-/// The model after a look at what it makes of a picture. Where a file does not say the range of its samples, both usual ones
-/// are tried.
-fn examined(model: Model, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Examination)> {
+/// By how much, in dB, samples in another range than [0, 1] have to give the better picture.
+const BETTER: f64 = 0.3;
+
+/// The model after a look at what it makes of a picture. Where a file does not say the range of its samples, the usual ones
+/// are tried, and what was found is said.
+fn examined(mut model: Model, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Examination)> {
     let cpu = ComputeDevice::cpu();
     let picture = sample()?;
-    let unknown = options.range.is_none() && ["ONNX", "ncnn"].contains(&model.description.family.as_str());
-    let mut best = (examine(&model, &cpu, &picture)?, model);
-    if unknown {
+    if options.range.is_none() && ["ONNX", "ncnn"].contains(&model.description.family.as_str()) {
+        let small = picture.crop(0, 0, picture.width().min(96), picture.height().min(96));
+        let mut best = glance(&model, &cpu, &small)?;
         for range in [[0.0, 255.0], [-1.0, 1.0]] {
-            // With the usual range it is nearly the picture already: no other can be meant.
-            if best.0.is_enlargement() && best.0.psnr.is_some_and(|psnr| psnr > 32.0) {
-                break;
-            }
             let options = ImportOptions { range: Some(range), ..options.clone() };
             let tried = import::read(path, &options, &Device::flex())?;
-            let seen = examine(&tried, &cpu, &picture)?;
-            if seen.is_enlargement() && seen.psnr > best.0.psnr {
-                best = (seen, tried);
+            let seen = glance(&tried, &cpu, &small)?;
+            if seen > best + BETTER {
+                (best, model) = (seen, tried);
             }
         }
+        for note in model.description.import.iter_mut().filter(|note| note.starts_with("samples in")) {
+            note.push_str(
+                ": the file does not say so, of the usual ranges it gives the best picture (--range says otherwise)",
+            );
+        }
     }
-    let (seen, model) = best;
+    let seen = examine(&model, &cpu, &picture)?;
     // Published weights of our own family are taken as they are.
     if !seen.is_enlargement() && model.description.family != "DRN" {
         bail!("{}; --range and --order say what its samples are: {}", seen.complaint(), path.display());

@@ -86,12 +86,10 @@ impl Library {
         }
         let mut complaints = Vec::new();
         for path in self.files() {
-            let described = std::fs::read(&path)
-                .with_context(|| format!("cannot read the model {}", path.display()))
-                .and_then(|bytes| {
-                    let shown = path.display().to_string();
-                    Entry::new(stem(&path), &bytes, &shown, Some(path.clone()))
-                });
+            let described = dualres_network::read_file(&path).context("cannot read the model").and_then(|bytes| {
+                let shown = path.display().to_string();
+                Entry::new(stem(&path), &bytes, &shown, Some(path.clone()))
+            });
             match described {
                 Ok(entry) => entries.push(entry),
                 Err(error) => complaints.push(crate::report::message(&error)),
@@ -133,7 +131,7 @@ impl Library {
                 );
             }
         };
-        std::fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))
+        dualres_network::read_file(&path).context("cannot read the model")
     }
 
     /// The model of a name or file, on the CPU.

@@ -1,4 +1,5 @@
-//! Sharing a budget of multiply-accumulates among units: a knapsack with one choice a unit.
+//! Sharing a budget of multiply-accumulates among layers and blocks: a knapsack with one choice a layer, and for blocks that
+//! can go as a whole the choice to do so.
 
 use crate::{CompressionError, Result, layers::Layers};
 
@@ -11,6 +12,10 @@ pub(crate) struct Costs {
     fixed: f64,
     /// Multiply-accumulates of one channel of each layer.
     pub(crate) of_channel: Vec<f64>,
+    /// What goes with each block beside its channels.
+    pub(crate) of_block: Vec<f64>,
+    /// Layers of each block that can go as a whole.
+    pub(crate) blocks: Vec<Vec<usize>>,
     /// Those of the whole network.
     pub(crate) total: f64,
 }
@@ -32,14 +37,42 @@ impl Costs {
         let saved: f64 = marginal.iter().zip(&full).map(|(cost, width)| cost * (width - 1.0)).sum();
         let factor = if saved > 0.0 { (total - least) / saved } else { 1.0 };
         let of_channel: Vec<f64> = marginal.into_iter().map(|cost| cost * factor).collect();
+        let blocks: Vec<Vec<usize>> = layers.blocks.iter().map(|block| block.layers.clone()).collect();
+        let of_block: Vec<f64> = blocks
+            .iter()
+            .map(|block| {
+                let mut without = ones.clone();
+                block.iter().for_each(|&layer| without[layer] = 0.0);
+                let channels: f64 = block.iter().map(|&layer| of_channel[layer]).sum();
+                (least - layers.cost_of(&without).0 - channels).max(0.0)
+            })
+            .collect();
         let variable: f64 = of_channel.iter().zip(&full).map(|(cost, width)| cost * width).sum();
-        Self { layers: Some(layers.clone()), fixed: total - variable, of_channel, total }
+        let fixed = total - variable - of_block.iter().sum::<f64>();
+        Self { layers: Some(layers.clone()), fixed, of_channel, of_block, blocks, total }
     }
 
-    /// Multiply-accumulates of a network with expected `widths` as a share of the original's.
-    pub(crate) fn share_of(&self, widths: impl IntoIterator<Item = f64>) -> f64 {
-        let variable: f64 = widths.into_iter().zip(&self.of_channel).map(|(width, cost)| width * cost).sum();
-        (self.fixed + variable) / self.total
+    /// Costs of layers of `width` channels each, and blocks of them.
+    #[cfg(test)]
+    pub(crate) fn example(of_channel: Vec<f64>, of_block: Vec<f64>, blocks: Vec<Vec<usize>>, width: f64) -> Self {
+        let total = 5.0 + width * of_channel.iter().sum::<f64>() + of_block.iter().sum::<f64>();
+        Self { layers: None, fixed: 5.0, of_channel, of_block, blocks, total }
+    }
+
+    /// The block that a layer lies in.
+    pub(crate) fn block_of(&self, layer: usize) -> Option<usize> {
+        self.blocks.iter().position(|block| block.contains(&layer))
+    }
+
+    /// Multiply-accumulates of a network with expected `widths` and blocks that `stay` with a probability, as a share of the
+    /// original's.
+    pub(crate) fn share_of(&self, widths: &[f64], stay: &[f64]) -> f64 {
+        let layer = |(layer, (width, cost)): (usize, (&f64, &f64))| {
+            width * cost * self.block_of(layer).map_or(1.0, |block| stay[block])
+        };
+        let channels: f64 = widths.iter().zip(&self.of_channel).enumerate().map(layer).sum();
+        let blocks: f64 = stay.iter().zip(&self.of_block).map(|(stay, cost)| stay * cost).sum();
+        (self.fixed + channels + blocks) / self.total
     }
 
     /// The same of whole widths, exact.
@@ -51,25 +84,41 @@ impl Costs {
     }
 
     fn linear(&self, widths: &[usize]) -> f64 {
-        self.share_of(widths.iter().map(|&width| width as f64))
+        let stays = |block: &Vec<usize>| f64::from(u8::from(block.iter().any(|&layer| widths[layer] > 0)));
+        let stay: Vec<f64> = self.blocks.iter().map(stays).collect();
+        self.share_of(&widths.iter().map(|&width| width as f64).collect::<Vec<_>>(), &stay)
+    }
+}
+
+/// What layers and blocks may be, and what that would do to the loss.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choices {
+    /// Widths that each layer may have, ascending, above 0.
+    pub(crate) widths: Vec<Vec<usize>>,
+    /// What the loss rises by with each of them.
+    pub(crate) penalties: Vec<Vec<f64>>,
+    /// What it rises by without each block; none where the block has to stay.
+    pub(crate) gone: Vec<Option<f64>>,
+}
+
+impl Choices {
+    /// The cheapest network there is among them.
+    pub(crate) fn narrowest(&self, costs: &Costs) -> Vec<usize> {
+        let goes = |layer: usize| costs.block_of(layer).is_some_and(|block| self.gone[block].is_some());
+        (0..self.widths.len()).map(|layer| if goes(layer) { 0 } else { self.widths[layer][0] }).collect()
     }
 }
 
 /// How often the budget of the linear costs is brought nearer to that of the exact ones.
 const ROUNDS: usize = 10;
 
-/// For each layer one of its `candidates` (ascending), so that the sum of `penalties` is least among all choices whose
+/// For each layer one of its widths, or none for a whole block, so that the sum of penalties is least among all choices whose
 /// multiply-accumulates are at most `share` of the original's, up to a rounding of 1/4096 a layer.
 ///
 /// # Errors
-/// If the narrowest candidates are too much already.
-pub(crate) fn allocate(
-    costs: &Costs,
-    candidates: &[Vec<usize>],
-    penalties: &[Vec<f64>],
-    share: f64,
-) -> Result<Vec<usize>> {
-    let narrowest: Vec<usize> = candidates.iter().map(|of| of[0]).collect();
+/// If the narrowest choice is too much already.
+pub(crate) fn allocate(costs: &Costs, choices: &Choices, share: f64) -> Result<Vec<usize>> {
+    let narrowest = choices.narrowest(costs);
     let least = costs.share(&narrowest);
     if least > share + 1e-12 {
         return Err(CompressionError::Budget { wanted: share, least });
@@ -80,9 +129,9 @@ pub(crate) fn allocate(
     let (mut low, mut high) = (share, 1.0);
     for round in 0..ROUNDS {
         let tried = if round == 0 { share } else { (low + high) / 2.0 };
-        let found = allocate_linear(costs, candidates, penalties, tried);
+        let found = allocate_linear(costs, choices, tried);
         match found {
-            Ok(found) if costs.share(&found) <= share + 1e-12 => {
+            Some(found) if costs.share(&found) <= share + 1e-12 => {
                 let used = costs.share(&found);
                 best = found;
                 low = tried;
@@ -99,55 +148,111 @@ pub(crate) fn allocate(
 /// Steps that the budget is counted in.
 const STEPS: usize = 4096;
 
-fn allocate_linear(costs: &Costs, candidates: &[Vec<usize>], penalties: &[Vec<f64>], share: f64) -> Result<Vec<usize>> {
-    let widths = |pick: &dyn Fn(usize) -> usize| -> Vec<usize> {
-        candidates.iter().enumerate().map(|(unit, of)| of[pick(unit)]).collect()
-    };
-    let best_alone = widths(&|unit| {
-        let penalties = &penalties[unit];
-        // Among equals the widest.
-        (0..penalties.len()).rev().min_by(|&a, &b| penalties[a].total_cmp(&penalties[b])).unwrap_or_default()
-    });
+/// Least penalty at each number of steps, and what was chosen to come there.
+struct Table {
+    best: Vec<f64>,
+}
+
+/// What was chosen for a part at each number of steps: the index of a layer's width, or whether a block went.
+enum Choice {
+    Width { layer: usize, index: Vec<u16> },
+    Stays { block: usize, steps: usize },
+    Gone { block: usize, went: Vec<bool> },
+}
+
+fn allocate_linear(costs: &Costs, choices: &Choices, share: f64) -> Option<Vec<usize>> {
+    let best_alone: Vec<usize> = (0..choices.widths.len())
+        .map(|layer| {
+            let penalties = &choices.penalties[layer];
+            // Among equals the widest.
+            let best = (0..penalties.len()).rev().min_by(|&a, &b| penalties[a].total_cmp(&penalties[b]));
+            choices.widths[layer][best.unwrap_or_default()]
+        })
+        .collect();
     if costs.linear(&best_alone) <= share {
-        return Ok(best_alone);
+        return Some(best_alone);
     }
-    let least = costs.linear(&widths(&|_| 0));
+    let narrowest = choices.narrowest(costs);
+    let least = costs.linear(&narrowest);
     if least > share {
-        return Err(CompressionError::Budget { wanted: share, least });
+        return None;
     }
     // What is above the narrowest choice, in steps of the budget that is left for it; rounded up, so that the sum
     // never exceeds it.
-    let step = (share - least) * costs.total / STEPS as f64;
-    let steps = |unit: usize, width: usize| {
-        let above = (width - candidates[unit][0]) as f64 * costs.of_channel[unit];
-        if above == 0.0 { 0 } else { (above / step).ceil() as usize }
-    };
-    let mut best = vec![0.0; STEPS + 1];
-    let mut choices: Vec<Vec<u16>> = Vec::with_capacity(candidates.len());
-    for (unit, of) in candidates.iter().enumerate() {
+    let step = ((share - least) * costs.total / STEPS as f64).max(f64::MIN_POSITIVE);
+    let steps = |cost: f64| if cost <= 0.0 { 0 } else { (cost / step).ceil().min(1e9) as usize };
+    let width_steps = |layer: usize, width: usize| steps((width - narrowest[layer]) as f64 * costs.of_channel[layer]);
+    let mut table = Table { best: vec![0.0; STEPS + 1] };
+    let mut chosen: Vec<Choice> = Vec::new();
+    let mut done = vec![false; choices.widths.len()];
+    for layer in 0..choices.widths.len() {
+        if done[layer] {
+            continue;
+        }
+        let going = costs.block_of(layer).filter(|&block| choices.gone[block].is_some());
+        let Some(block) = going else {
+            chosen.push(table.width(layer, choices, &|width| width_steps(layer, width)));
+            continue;
+        };
+        let before = table.best.clone();
+        let fixed = steps(costs.of_block[block]);
+        table.shift(fixed);
+        chosen.push(Choice::Stays { block, steps: fixed });
+        for &inner in &costs.blocks[block] {
+            done[inner] = true;
+            chosen.push(table.width(inner, choices, &|width| width_steps(inner, width)));
+        }
+        let penalty = choices.gone[block].unwrap_or_default();
+        let went: Vec<bool> = table.best.iter().zip(&before).map(|(stays, before)| before + penalty < *stays).collect();
+        for at in (0..=STEPS).filter(|&at| went[at]) {
+            table.best[at] = before[at] + penalty;
+        }
+        chosen.push(Choice::Gone { block, went });
+    }
+    let mut widths = narrowest.clone();
+    let mut left = STEPS;
+    let mut skipping = None;
+    for choice in chosen.iter().rev() {
+        match choice {
+            Choice::Gone { block, went } if went[left] => skipping = Some(*block),
+            Choice::Gone { .. } => {}
+            Choice::Stays { block, .. } if skipping == Some(*block) => skipping = None,
+            Choice::Stays { steps, .. } => left -= steps,
+            Choice::Width { .. } if skipping.is_some() => {}
+            Choice::Width { layer, index } => {
+                widths[*layer] = choices.widths[*layer][usize::from(index[left])];
+                left -= width_steps(*layer, widths[*layer]);
+            }
+        }
+    }
+    Some(widths)
+}
+
+impl Table {
+    /// Adds the choice of a layer's width.
+    fn width(&mut self, layer: usize, choices: &Choices, steps: &dyn Fn(usize) -> usize) -> Choice {
         let mut next = vec![f64::INFINITY; STEPS + 1];
         let mut choice = vec![0_u16; STEPS + 1];
-        for (index, &width) in of.iter().enumerate() {
-            let price = steps(unit, width);
-            for budget in price..=STEPS {
-                let value = best[budget - price] + penalties[unit][index];
-                if value <= next[budget] {
-                    next[budget] = value;
-                    choice[budget] = index as u16;
+        for (index, &width) in choices.widths[layer].iter().enumerate() {
+            let needed = steps(width);
+            for at in needed..=STEPS {
+                let value = self.best[at - needed] + choices.penalties[layer][index];
+                // Of equals the widest.
+                if value <= next[at] {
+                    (next[at], choice[at]) = (value, index as u16);
                 }
             }
         }
-        best = next;
-        choices.push(choice);
+        self.best = next;
+        Choice::Width { layer, index: choice }
     }
-    let mut left = STEPS;
-    let mut chosen = vec![0; candidates.len()];
-    for (unit, choice) in choices.iter().enumerate().rev() {
-        let index = usize::from(choice[left]);
-        chosen[unit] = candidates[unit][index];
-        left -= steps(unit, chosen[unit]);
+
+    /// Adds what has to be paid in any case.
+    fn shift(&mut self, steps: usize) {
+        for at in (0..=STEPS).rev() {
+            self.best[at] = if at >= steps { self.best[at - steps] } else { f64::INFINITY };
+        }
     }
-    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -158,31 +263,50 @@ mod tests {
     use super::*;
 
     fn layers(architecture: &Architecture) -> Layers {
-        Layers::described(&Description::drn("t", architecture).unwrap())
+        Layers::of(&Description::drn("t", architecture).unwrap().network, false)
     }
 
     /// Against trying every choice.
     #[test]
     fn the_best_affordable_choice_is_found() {
-        let costs = Costs { layers: None, fixed: 5.0, of_channel: vec![1.0, 3.0, 2.0], total: 5.0 + 8.0 + 24.0 + 16.0 };
-        let candidates = vec![vec![2, 4, 8]; 3];
-        let penalties = vec![vec![9.0, 4.03, 0.0], vec![5.0, 1.0, 0.0], vec![3.1, 2.9, 0.0]];
-        for percent in 33..=100 {
-            let share = f64::from(percent) / 100.0;
-            let mut best: Option<(f64, Vec<usize>)> = None;
-            for choice in 0..27 {
-                let picks = [choice / 9, choice / 3 % 3, choice % 3];
-                let widths: Vec<usize> = picks.iter().enumerate().map(|(unit, &pick)| candidates[unit][pick]).collect();
-                let value: f64 = picks.iter().enumerate().map(|(unit, &pick)| penalties[unit][pick]).sum();
-                if costs.share(&widths) <= share && best.as_ref().is_none_or(|(least, _)| value < *least) {
-                    best = Some((value, widths));
+        // The first two layers make a block that costs 4 beside its channels and can go.
+        let costs = Costs {
+            layers: None,
+            fixed: 5.0,
+            of_channel: vec![1.0, 3.0, 2.0],
+            of_block: vec![4.0],
+            blocks: vec![vec![0, 1]],
+            total: 5.0 + 4.0 + 8.0 + 24.0 + 16.0,
+        };
+        for gone in [None, Some(13.0), Some(7.2), Some(0.5)] {
+            let choices = Choices {
+                widths: vec![vec![2, 4, 8]; 3],
+                penalties: vec![vec![9.0, 4.03, 0.0], vec![5.0, 1.0, 0.0], vec![3.1, 2.9, 0.0]],
+                gone: vec![gone],
+            };
+            for percent in 10..=100 {
+                let share = f64::from(percent) / 100.0;
+                let mut best: Option<(f64, Vec<usize>)> = None;
+                let mut offer = |value: f64, widths: Vec<usize>| {
+                    if costs.share(&widths) <= share && best.as_ref().is_none_or(|(least, _)| value < *least) {
+                        best = Some((value, widths));
+                    }
+                };
+                for choice in 0..27 {
+                    let picks = [choice / 9, choice / 3 % 3, choice % 3];
+                    let of = |unit: usize| choices.widths[unit][picks[unit]];
+                    let penalty = |unit: usize| choices.penalties[unit][picks[unit]];
+                    offer(penalty(0) + penalty(1) + penalty(2), vec![of(0), of(1), of(2)]);
+                    if let (Some(gone), [0, 0, _]) = (gone, picks) {
+                        offer(gone + penalty(2), vec![0, 0, of(2)]);
+                    }
                 }
-            }
-            match best {
-                Some((_, expected)) => {
-                    assert_eq!(allocate(&costs, &candidates, &penalties, share).unwrap(), expected, "{percent} %");
+                match best {
+                    Some((_, expected)) => {
+                        assert_eq!(allocate(&costs, &choices, share).unwrap(), expected, "{gone:?}, {percent} %");
+                    }
+                    None => assert!(allocate(&costs, &choices, share).is_err(), "{gone:?}, {percent} %"),
                 }
-                None => assert!(allocate(&costs, &candidates, &penalties, share).is_err(), "{percent} %"),
             }
         }
     }

@@ -23,32 +23,19 @@ pub fn paper_candidates(full: usize, ratio: f64) -> Vec<usize> {
     candidates
 }
 
-/// Widths that a sensitivity profile measures of a unit: multiples of 4 up to the full width, and 1 and 2 for budgets that
-/// 4 channels everywhere would exceed.
-pub(crate) fn profile_widths(full: usize) -> Vec<usize> {
-    let mut widths: Vec<usize> = [1, 2].into_iter().chain((4..full).step_by(4)).filter(|&width| width < full).collect();
-    widths.push(full);
-    widths
+/// Widths that a sensitivity profile measures of a layer: multiples of 4 up to the full width; of one that has to stay also 1
+/// and 2, for budgets that 4 channels everywhere would exceed. A block that can go is never so narrow: it would cost half of
+/// its time for nothing.
+pub(crate) fn profile_widths(full: usize, can_go: bool) -> Vec<usize> {
+    let narrow = if can_go && full > 4 { [].as_slice() } else { [1, 2].as_slice() };
+    let widths = narrow.iter().copied().chain((4..full).step_by(4)).filter(|&width| width < full);
+    widths.chain([full]).collect()
 }
 
-/// Share of its even part of the budget that every unit keeps in budget mode.
-const LEAST_SHARE: f64 = 0.75;
-
-/// Candidate widths of all units when the network as a whole has a budget: from [`LEAST_SHARE`] of what an even cut
-/// would leave, up to the full width. What the loss says before fine-tuning would starve some units of nearly all
-/// channels, and those cannot learn in it: on the model x2 at ratio 0.7 a search from 4 channels up ended 0.3 dB below
-/// the even cut. Narrower units are candidates only of budgets that cannot be met without them.
-pub(crate) fn budget_candidates(layers: &Layers, ratio: f64) -> Vec<Vec<usize>> {
-    let costs = Costs::of(layers);
-    let from = |least: &dyn Fn(usize) -> usize| -> Vec<Vec<usize>> {
-        let of = |&full: &usize| profile_widths(full).into_iter().filter(|&width| width >= least(full)).collect();
-        layers.widths.iter().map(of).collect()
-    };
-    let least =
-        |full: usize| ((full as f64 * (1.0 - ratio) * LEAST_SHARE / 4.0).round() as usize * 4).clamp(full.min(4), full);
-    let narrow = from(&least);
-    let narrowest: Vec<usize> = narrow.iter().map(|widths| widths[0]).collect();
-    if costs.share(&narrowest) <= 1.0 - ratio { narrow } else { from(&|_| 1) }
+/// [`profile_widths`] of all layers.
+pub(crate) fn all_profile_widths(layers: &Layers) -> Vec<Vec<usize>> {
+    let of = |(layer, &full): (usize, &usize)| profile_widths(full, layers.block_of(layer).is_some());
+    layers.widths.iter().enumerate().map(of).collect()
 }
 
 /// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.
@@ -81,7 +68,7 @@ mod tests {
     use super::*;
 
     fn layers(architecture: &Architecture) -> Layers {
-        Layers::described(&Description::drn("t", architecture).unwrap())
+        Layers::of(&Description::drn("t", architecture).unwrap().network, false)
     }
 
     /// The table of section 4.2, duplicates merged.

@@ -1,11 +1,12 @@
 //! The settings of a compression: one definition for command line, window and run folder.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use dualres_network::Description;
 use dualres_training::Distillation;
 use serde::{Deserialize, Serialize};
 
-use crate::{CompressionError, Result};
+use crate::{CompressionError, Layers, Result};
 
 /// What the ratio is a budget of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,9 @@ pub enum Method {
 pub struct SearchConfig {
     /// Steps, each one of the architecture and one of the weights.
     pub steps: usize,
+    /// Steps at the beginning in which the weights alone learn to live with many widths at once.
+    #[serde(default)]
+    pub warmup: usize,
     /// Patches a step.
     pub batch: usize,
     /// Side of patches in low-resolution pixels.
@@ -80,13 +84,19 @@ pub struct SelectionConfig {
     pub channels_per_step: usize,
     /// Learning rate of the layer while it is chosen for.
     pub lr: f64,
-    /// Weight gamma of the dual regression loss beside the features' mean squared error.
+    /// Weight gamma of the dual regression loss beside the features' mean squared error: 1 makes the gradients of both as
+    /// long as each other before a layer has any channel.
     pub gamma: f64,
     /// Weight of the dual loss within the dual regression loss; 0 is the ablation without it.
     pub lambda: f64,
     /// Whether every step sees new patches. Otherwise patches stay and what lies before a unit is computed once: the
     /// same gradients on fewer data, in about half the time.
     pub fresh_patches: bool,
+    /// Whether the layers that take the channels are fitted to the original's outputs in closed form, as the network is cut
+    /// so far; otherwise by a few steps of gradient descent, as published (methods that choose by the gradient), or from the
+    /// profile alone.
+    #[serde(default)]
+    pub compensate: bool,
 }
 
 /// Settings of the sensitivity profile.
@@ -165,7 +175,7 @@ impl CompressConfig {
         Self {
             name: name.into(),
             ratio,
-            mode: Mode::Paper,
+            mode: Mode::Budget,
             method: Method::Drc,
             data: Vec::new(),
             validation: Vec::new(),
@@ -177,6 +187,7 @@ impl CompressConfig {
             profile: ProfileConfig { batches: 4, batch: 8, patch: 32 },
             search: SearchConfig {
                 steps: 200,
+                warmup: 40,
                 batch: 8,
                 patch: 32,
                 alpha_lr: 0.01,
@@ -196,6 +207,7 @@ impl CompressConfig {
                 gamma: 1.0,
                 lambda: 0.1,
                 fresh_patches: false,
+                compensate: true,
             },
             finetune: FinetuneConfig {
                 steps: 1000,
@@ -215,11 +227,30 @@ impl CompressConfig {
         Self {
             validation_crop: Some(192),
             profile: ProfileConfig { batches: 1, batch: 4, patch: 24 },
-            search: SearchConfig { steps: 24, batch: 4, patch: 24, alpha_lr: 0.05, validate_every: 8, ..self.search },
+            search: SearchConfig {
+                steps: 24,
+                warmup: 4,
+                batch: 4,
+                patch: 24,
+                alpha_lr: 0.05,
+                validate_every: 8,
+                ..self.search
+            },
             selection: SelectionConfig { batches: 2, batch: 4, patch: 24, channels_per_step: 8, ..self.selection },
             finetune: FinetuneConfig { steps: 60, batch: 4, patch: 24, validate_every: 30, ..self.finetune },
             ..self
         }
+    }
+
+    /// Whether the network as a whole has a budget, which is one of what is run.
+    pub fn is_budgeted(&self) -> bool {
+        self.mode == Mode::Budget || self.method == Method::Profile
+    }
+
+    /// The layers that a compression of `description` with these settings works on.
+    pub fn layers(&self, description: &Description) -> Layers {
+        let run = if self.is_budgeted() { description.network.collapsed().ok() } else { None };
+        Layers::of(&run.map_or_else(|| description.network.clone(), Arc::new), self.streams)
     }
 
     /// Checks the settings.

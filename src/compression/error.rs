@@ -13,7 +13,7 @@ pub enum CompressionError {
     Setting(String),
     /// No network is small enough.
     #[error(
-        "no network keeps only {:.1} % of the multiply-accumulates: with one channel a unit {:.1} % are left; \
+        "no network keeps only {:.1} % of the multiply-accumulates: the smallest it can be cut to has {:.1} %; \
          choose a smaller ratio", wanted * 100.0, least * 100.0
     )]
     Budget {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dualres_network::{
-    Architecture, ChannelGroup, Description, Graph,
+    Architecture, ChannelGroup, Description, Graph, ResidualBlock,
     families::label,
     graph::{Member, Op},
 };
@@ -19,7 +19,18 @@ pub struct Layers {
     pub groups: Vec<ChannelGroup>,
     /// How many channels each has.
     pub widths: Vec<usize>,
+    /// Blocks of layers that can go as a whole: all their widths are 0 then, and what their sum was added to remains.
+    pub blocks: Vec<Block>,
     terms: Vec<Term>,
+}
+
+/// Layers that only go together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// Its layers, ascending.
+    pub layers: Vec<usize>,
+    /// Where it lies in the network.
+    pub residual: ResidualBlock,
 }
 
 impl Layers {
@@ -27,13 +38,32 @@ impl Layers {
     pub fn of(network: &Arc<Graph>, streams: bool) -> Self {
         let groups = network.prunable(streams);
         let widths = groups.iter().map(|group| group.width).collect();
-        let terms = terms(network, &groups);
-        Self { network: network.clone(), groups, widths, terms }
+        let blocks = blocks(network, &groups);
+        let terms = terms(network, &groups, &blocks);
+        Self { network: network.clone(), groups, widths, blocks, terms }
     }
 
-    /// The inner layers of a described network.
+    /// The inner layers of a described network as it is run, see [`Graph::collapsed`]: those that a budget is shared
+    /// among.
     pub fn described(description: &Description) -> Self {
-        Self::of(&description.network, false)
+        let run = description.network.collapsed();
+        Self::of(&run.map_or_else(|_| description.network.clone(), Arc::new), false)
+    }
+
+    /// The block that a layer lies in, if it can go as a whole.
+    pub fn block_of(&self, layer: usize) -> Option<usize> {
+        self.blocks.iter().position(|block| block.layers.contains(&layer))
+    }
+
+    /// The smallest network there is: no block that can go, one channel of all other layers.
+    pub(crate) fn narrowest(&self) -> Vec<usize> {
+        (0..self.len()).map(|layer| usize::from(self.block_of(layer).is_none())).collect()
+    }
+
+    /// The blocks that are gone with `widths`.
+    pub(crate) fn gone(&self, widths: &[usize]) -> impl Iterator<Item = &Block> {
+        let none: Vec<bool> = widths.iter().map(|&width| width == 0).collect();
+        self.blocks.iter().filter(move |block| block.layers.iter().all(|&layer| none[layer]))
     }
 
     /// The network.
@@ -60,7 +90,8 @@ impl Layers {
     /// expectations.
     pub(crate) fn cost_of(&self, widths: &[f64]) -> (f64, f64) {
         let (mut macs, mut parameters) = (0.0, 0.0);
-        for term in &self.terms {
+        let gone = |block: usize| self.blocks[block].layers.iter().all(|&layer| widths[layer] == 0.0);
+        for term in self.terms.iter().filter(|term| !term.block.is_some_and(gone)) {
             let count = term.parameters(widths);
             parameters += count;
             macs += count * term.positions;
@@ -118,6 +149,8 @@ struct Term {
     bias: f64,
     /// Positions it is applied at; 0 for what is not counted as multiply-accumulates.
     positions: f64,
+    /// Block that it goes with.
+    block: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,13 +170,27 @@ impl Term {
     }
 }
 
-fn terms(network: &Graph, groups: &[ChannelGroup]) -> Vec<Term> {
+/// The residual blocks that hold layers which nothing else depends on. Never all layers there are: what is left without the
+/// skip around a whole network is no network.
+fn blocks(network: &Graph, groups: &[ChannelGroup]) -> Vec<Block> {
+    let held = |residual: &ResidualBlock| -> Vec<usize> {
+        let inner = |group: &ChannelGroup| !group.stream && residual.holds(group);
+        (0..groups.len()).filter(|&layer| inner(&groups[layer])).collect()
+    };
+    let of = |residual: ResidualBlock| Block { layers: held(&residual), residual };
+    let inner = groups.iter().filter(|group| !group.stream).count();
+    let fits = |block: &Block| (1..inner).contains(&block.layers.len());
+    network.blocks().into_iter().map(of).filter(fits).collect()
+}
+
+fn terms(network: &Graph, groups: &[ChannelGroup], blocks: &[Block]) -> Vec<Term> {
     let shapes = network.shapes([MAC_INPUT, MAC_INPUT]).expect("checked when the graph was made");
     let mut terms = Vec::new();
     for (id, node) in network.nodes().iter().enumerate() {
         let Some(&input) = node.inputs.first() else { continue };
         let channels = shapes[input].channels as f64;
         let positions = (shapes[id].height * shapes[id].width) as f64;
+        let block = blocks.iter().position(|block| block.residual.nodes.binary_search(&id).is_ok());
         let produced = groups.iter().position(|group| group.producers.iter().any(|member| member.node == id));
         let between = groups.iter().enumerate().filter(|(_, group)| group.between.iter().any(|slice| slice.node == id));
         let consumed: Vec<usize> = groups
@@ -166,7 +213,7 @@ fn terms(network: &Graph, groups: &[ChannelGroup]) -> Vec<Term> {
                     (fixed_inputs, taps) = (1.0, (conv.kernel[0] * conv.kernel[1]) as f64);
                 }
                 let bias = f64::from(u8::from(conv.bias));
-                terms.push(Term { outputs, inputs: consumed, fixed_inputs, taps, bias, positions });
+                terms.push(Term { outputs, inputs: consumed, fixed_inputs, taps, bias, positions, block });
             }
             op => {
                 let count: usize =
@@ -194,6 +241,7 @@ fn terms(network: &Graph, groups: &[ChannelGroup]) -> Vec<Term> {
                     taps: 0.0,
                     bias: 1.0,
                     positions,
+                    block,
                 }));
             }
         }

@@ -40,9 +40,9 @@ pub use files::{
     SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE, remove_run,
 };
 pub use history::{Alpha, History};
-pub use layers::Layers;
+pub use layers::{Block, Layers};
 pub use objective::Losses;
-pub use profile::{Constraints, Estimate, Profile, UnitProfile};
+pub use profile::{BlockProfile, Constraints, Estimate, Profile, UnitProfile};
 pub use report::{MAC_INPUT, Report, WidthRow};
 pub use run::{compress, measure_profile, resume};
 pub use surgery::{cut, largest_difference, masked};

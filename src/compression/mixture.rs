@@ -3,6 +3,9 @@
 //! Channels of a unit are ranked by the L1 norm of their consumer's weights; candidate i keeps the first `c_i` of them.
 //! A convolution is linear, so that the mixture of all candidates with probabilities `pi = softmax(alpha)` is one
 //! convolution whose input channel j is scaled by `m_j = sum_i pi_i [rank(j) < c_i]` (section 4.2).
+//!
+//! A block that can go as a whole has a choice of its own, between nothing and what its layers are: the convolution that ends
+//! it is scaled by the probability that it stays.
 
 use std::collections::BTreeMap;
 
@@ -18,22 +21,57 @@ use crate::{
 /// Candidate widths of all units, and where their alphas lie in one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SearchSpace {
-    /// Candidate widths of each unit, ascending.
+    /// Candidate widths of each layer, ascending; then, for each block that may go, 0 and 1.
     pub(crate) candidates: Vec<Vec<usize>>,
     /// Channels of each layer in the network, and its consumers.
     consumers: Vec<(usize, Vec<Member>)>,
+    /// The blocks that may go: the layers of each, and the one that ends it.
+    gates: Vec<(Vec<usize>, String)>,
 }
 
 impl SearchSpace {
     pub(crate) fn new(layers: &Layers, candidates: Vec<Vec<usize>>) -> Self {
         let consumers = layers.groups.iter().map(|group| (group.width, group.consumers.clone())).collect();
-        Self { consumers, candidates }
+        Self { consumers, candidates, gates: Vec::new() }
+    }
+
+    /// Candidates alone, and blocks of layers, of no network.
+    #[cfg(test)]
+    pub(crate) fn example(candidates: Vec<Vec<usize>>, blocks: Vec<Vec<usize>>) -> Self {
+        let consumers = candidates.iter().map(|widths| (widths.last().copied().unwrap_or_default(), Vec::new()));
+        let (consumers, gates) =
+            (consumers.collect(), blocks.into_iter().map(|block| (block, String::new())).collect());
+        let mut space = Self { candidates, consumers, gates };
+        space.candidates.extend(space.gates.iter().map(|_| vec![0, 1]));
+        space
+    }
+
+    /// With the choice of each block whether it stays.
+    pub(crate) fn with_blocks(mut self, layers: &Layers) -> Self {
+        self.gates = layers.blocks.iter().map(|block| (block.layers.clone(), block.residual.last.clone())).collect();
+        self.candidates.extend(self.gates.iter().map(|_| vec![0, 1]));
+        self
+    }
+
+    /// How many layers there are; the choices of blocks come after theirs.
+    pub(crate) fn layers(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// Whether blocks may go.
+    pub(crate) fn has_blocks(&self) -> bool {
+        !self.gates.is_empty()
     }
 
     /// Alphas that are certain of one candidate a unit.
     pub(crate) fn certain(&self, widths: &[usize]) -> Vec<f32> {
-        let alphas = self.candidates.iter().zip(widths).map(|(candidates, width)| {
-            candidates.iter().map(move |candidate| if candidate == width { 0.0 } else { -100.0 })
+        let stays = |(layers, _): &(Vec<usize>, String)| usize::from(layers.iter().any(|&layer| widths[layer] > 0));
+        // What is kept of a block that goes does not matter.
+        let layer = |(candidates, &width): (&Vec<usize>, &usize)| if width == 0 { candidates[0] } else { width };
+        let chosen: Vec<usize> =
+            self.candidates.iter().zip(widths).map(layer).chain(self.gates.iter().map(stays)).collect();
+        let alphas = self.candidates.iter().zip(chosen).map(|(candidates, width)| {
+            candidates.iter().map(move |&candidate| if candidate == width { 0.0 } else { -100.0 })
         });
         alphas.flatten().collect()
     }
@@ -102,6 +140,16 @@ impl SearchSpace {
                 mixed.insert(name, scaled.reshape([count]));
             }
         }
+        for ((_, last), start) in self.gates.iter().zip(self.starts().skip(self.layers())) {
+            let stays = softmax(alpha.clone().narrow(0, start, 2), 0).narrow(0, 1, 1);
+            for role in ["weight", "bias"] {
+                let name = format!("model.{last}.{role}");
+                let own = || model.primal.parameter(&format!("{last}.{role}")).map(|own| own.values.clone());
+                if let Some(values) = mixed.get(&name).cloned().or_else(own) {
+                    mixed.insert(name, values * stays.clone());
+                }
+            }
+        }
         replaced(model, &mixed)
     }
 }
@@ -168,7 +216,7 @@ mod tests {
         let device = Device::flex();
         let architecture = Architecture::new(4, 8, 2).unwrap();
         let model = Model::init(Description::drn("t", &architecture).unwrap(), 3, &device).unwrap();
-        let layers = Layers::described(&model.description);
+        let layers = Layers::of(&model.description.network, false);
         let x: Tensor<4> = Tensor::random([1, 3, 12, 10], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
         for unit in [0, 1, 3, 4, 7] {
             let mut candidates: Vec<Vec<usize>> = architecture.widths.iter().map(|&width| vec![width]).collect();

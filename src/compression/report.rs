@@ -35,7 +35,7 @@ pub struct Report {
     pub lambda: [f64; 2],
     /// Seed.
     pub seed: u64,
-    /// Multiply-accumulates of the original for an input of [`MAC_INPUT`] squared.
+    /// Multiply-accumulates of the original as it is run, for an input of [`MAC_INPUT`] squared.
     pub macs_before: u64,
     /// Those of the result.
     pub macs_after: u64,

@@ -1,10 +1,12 @@
 //! From a masked network to a small one: filters of producers and input channels of consumers are taken out, and the
-//! result is a plain network of the same type.
+//! result is a plain network of the same type. Blocks of which nothing is kept go as a whole.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
-use dualres_network::{Graph, Model, Pooling, Weight, Weights, graph::Member};
+use dualres_network::{
+    ChannelGroup, Graph, Model, OriginalWidths, Pooling, ResidualBlock, Weight, Weights, graph::Member,
+};
 
 use crate::{
     CompressionError, Result,
@@ -17,7 +19,7 @@ use crate::{
 pub(crate) const MOST_DIFFERENCE: f64 = 1e-4;
 
 /// The network with every input channel of the consumers that is not in `kept` (ascending, one list a layer) set to
-/// zero: the same function as the network cut to them.
+/// zero, and with what ends a block of which nothing is kept: the same function as the network cut to them.
 ///
 /// # Errors
 /// If `kept` does not fit the network.
@@ -36,7 +38,20 @@ pub fn masked(model: &Model, layers: &Layers, kept: &[Vec<usize>], device: &Devi
             }
         }
     }
+    silence(layers, kept, &mut weights);
     Ok(Model::from_weights(model.description.clone(), &weights, device)?)
+}
+
+/// Makes blocks of which nothing is kept add nothing.
+pub(crate) fn silence(layers: &Layers, kept: &[Vec<usize>], weights: &mut Weights) {
+    let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
+    for block in layers.gone(&widths) {
+        for role in ["weight", "bias"] {
+            if let Some(weight) = weights.0.get_mut(&format!("model.{}.{role}", block.residual.last)) {
+                weight.values.fill(0.0);
+            }
+        }
+    }
 }
 
 /// The network with only the channels `kept` (ascending, one list a layer).
@@ -52,7 +67,7 @@ pub fn cut(model: &Model, layers: &Layers, kept: &[Vec<usize>], device: &Device)
 /// `model` with another network of the same form and its weights.
 pub(crate) fn rebuilt(model: &Model, network: Arc<Graph>, weights: &Weights, device: &Device) -> Result<Model> {
     let mut description = model.description.clone();
-    let before = description.widths().1;
+    let before = OriginalWidths::of(&description.layer_widths());
     description.network = network;
     description.original_widths = Some(before);
     Ok(Model::from_weights(description, weights, device)?)
@@ -61,6 +76,31 @@ pub(crate) fn rebuilt(model: &Model, network: Arc<Graph>, weights: &Weights, dev
 /// Cuts weights and gives the network that they then belong to.
 pub(crate) fn cut_weights(layers: &Layers, weights: &mut Weights, kept: &[Vec<usize>]) -> Result<Arc<Graph>> {
     check(layers, kept)?;
+    let widths: Vec<usize> = kept.iter().map(Vec::len).collect();
+    let gone: Vec<&ResidualBlock> = layers.gone(&widths).map(|block| &block.residual).collect();
+    if gone.is_empty() {
+        return narrowed_weights(layers, weights, kept);
+    }
+    // First the blocks, then the channels of what is left, which may be found under other numbers.
+    let rest = Arc::new(layers.network().without(gone.iter().copied())?);
+    let names: BTreeSet<String> =
+        rest.parameter_shapes().into_iter().map(|(name, _)| format!("model.{name}")).collect();
+    weights.0.retain(|name, _| !name.starts_with("model.") || names.contains(name));
+    let streams = layers.groups.iter().any(|group| group.stream);
+    let rest = Layers::of(&rest, streams);
+    let before = |group: &ChannelGroup| {
+        let same = |member: &Member| group.producers.iter().any(|own| own.layer == member.layer);
+        layers.groups.iter().position(|known| known.producers.iter().any(same))
+    };
+    // A stream that no sum joins any more has become a layer like others, which nobody asked to be narrower.
+    let kept_of =
+        |group: &ChannelGroup| before(group).map_or_else(|| (0..group.width).collect(), |at| kept[at].clone());
+    let kept: Vec<Vec<usize>> = rest.groups.iter().map(kept_of).collect();
+    narrowed_weights(&rest, weights, &kept)
+}
+
+/// Cuts weights to narrower layers, all blocks staying.
+fn narrowed_weights(layers: &Layers, weights: &mut Weights, kept: &[Vec<usize>]) -> Result<Arc<Graph>> {
     if kept.iter().zip(&layers.widths).all(|(kept, &width)| kept.len() == width) {
         return Ok(layers.network().clone());
     }

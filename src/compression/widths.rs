@@ -12,7 +12,8 @@ pub fn widths_text(widths: &[usize], layers: &Layers) -> String {
 /// Reads a table for `layers`, in the order of its layers.
 ///
 /// # Errors
-/// If a line is no number, there is not one for each layer, or a width is zero or above the network's own.
+/// If a line is no number, there is not one for each layer, a width is above the network's own, or one is zero and not all
+/// of a block that can go are.
 pub fn parse_widths(text: &str, layers: &Layers) -> Result<Vec<usize>> {
     let wrong = |what: String| Err(CompressionError::Widths(what));
     let mut widths = Vec::new();
@@ -37,8 +38,19 @@ pub(crate) fn fits(widths: &[usize], layers: &Layers) -> Result<()> {
         return wrong(format!("{} widths for {} layers", widths.len(), layers.widths.len()));
     }
     for (index, (&width, &most)) in widths.iter().zip(&layers.widths).enumerate() {
-        if width == 0 || width > most {
+        if width > most {
             return wrong(format!("width {width} for {} of {most}", layers.name(index)));
+        }
+        if width > 0 {
+            continue;
+        }
+        let name = layers.name(index);
+        let Some(block) = layers.block_of(index) else {
+            return wrong(format!("width 0 for {name}, which lies in no block that can go as a whole"));
+        };
+        if let Some(&stays) = layers.blocks[block].layers.iter().find(|&&layer| widths[layer] > 0) {
+            let other = layers.name(stays);
+            return wrong(format!("width 0 for {name} but not for {other}, which can only go together"));
         }
     }
     Ok(())

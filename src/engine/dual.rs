@@ -74,6 +74,7 @@ impl Upscaler {
             expected_psnr,
             picture: result,
             reconstructions,
+            tiles: 0,
             retried_tiles: 0,
         })
     }

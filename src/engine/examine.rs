@@ -13,15 +13,17 @@ use crate::{EngineError, Event, Options, Result, Upscaler};
 
 /// Borders that are tried where a network sees farther than the smaller of them, in pixels of the input.
 const HALOS: [usize; 2] = [16, 32];
-/// Border that is taken where neither suffices: the picture is too small to measure it on.
+/// Border that is tried last, on a picture of at least [`WIDE_PICTURE`] pixels a side.
 const WIDE_HALO: usize = 64;
+/// Side of a picture that [`WIDE_HALO`] can be measured on.
+const WIDE_PICTURE: usize = 2 * WIDE_HALO + 64;
 /// What two cuttings of a picture may differ by, in gray levels.
 const MOST_SEAM: f32 = 0.5;
 /// Least PSNR in dB of the result, reduced again, against what went in: what an adversarial network that paints freely
 /// still reaches.
 const LEAST_PSNR: f64 = 17.0;
 /// Largest change of a colour's mean, in gray levels.
-const MOST_SHIFT: f32 = 16.0;
+const MOST_SHIFT: f32 = 10.0;
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -30,11 +32,10 @@ pub struct Examination {
     pub psnr: Option<f64>,
     /// Change of the mean of each colour, in gray levels.
     pub shift: [f32; 3],
-    /// Border of tiles in pixels of the input that was found to suffice; none if whole and tiled results were not compared,
-    /// because tiles see all there is to see.
+    /// Border of tiles in pixels of the input that was found to suffice, else the widest that was tried; none if whole and
+    /// tiled results were not compared, because tiles see all there is to see.
     pub halo: Option<usize>,
-    /// Largest difference of tiled and whole result in gray levels, with that border; with the widest that was measured, if none of
-    /// them sufficed.
+    /// Largest difference of tiled and whole result in gray levels, with that border.
     pub seam: Option<f32>,
 }
 
@@ -42,6 +43,11 @@ impl Examination {
     /// Whether the result is an enlargement of the picture.
     pub fn is_enlargement(&self) -> bool {
         self.psnr.is_some_and(|psnr| psnr >= LEAST_PSNR) && self.shift.iter().all(|shift| shift.abs() <= MOST_SHIFT)
+    }
+
+    /// What no border of tiles removes, in gray levels; see [`dualres_network::Description::seam`].
+    pub fn lasting_seam(&self) -> Option<f32> {
+        self.seam.filter(|&seam| seam > MOST_SEAM)
     }
 
     /// What is wrong with a result that is none.
@@ -65,25 +71,32 @@ impl Examination {
             .into_iter()
             .collect();
         if let (Some(halo), Some(seam)) = (self.halo, self.seam) {
-            notes.push(match halo {
-                WIDE_HALO => format!(
-                    "tiles share {halo} pixels; with {} they changed a result by {seam:.2} levels",
-                    HALOS[HALOS.len() - 1]
-                ),
-                _ => format!("tiles share {halo} pixels; that changes a result by {seam:.2} levels at most"),
+            notes.push(if seam > MOST_SEAM {
+                format!(
+                    "parts of a picture do not give what the whole gives (up to {seam:.1} levels, sharing {halo} pixels): \
+                     pictures are run whole where the memory allows"
+                )
+            } else {
+                format!("tiles share {halo} pixels; that changes a result by {seam:.2} levels at most")
             });
         }
         notes
     }
 }
 
-/// Runs a model on a picture and looks at the result.
+/// How well a model enlarges a picture: PSNR in dB of the result, reduced again, against the picture; minus infinity if it
+/// holds no numbers or is no enlargement.
 ///
 /// # Errors
 /// If the device fails.
-pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<Examination> {
-    let nothing = Examination { psnr: None, shift: [0.0; 3], halo: None, seam: None };
-    let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(nothing) };
+pub fn glance(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<f64> {
+    let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(f64::NEG_INFINITY) };
+    let seen = compared(model, picture, &whole);
+    Ok(seen.psnr.filter(|_| seen.is_enlargement()).unwrap_or(f64::NEG_INFINITY))
+}
+
+/// What is seen of a result beside the picture it was made of.
+fn compared(model: &Model, picture: &Picture, whole: &Picture) -> Examination {
     let scale = model.description.scale() as f64;
     let mut square = 0.0;
     let mut shift = [0.0; 3];
@@ -94,24 +107,54 @@ pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resu
         let errors = before.data.iter().zip(&reduced.data).map(|(a, b)| f64::from(a - b).powi(2));
         square += errors.sum::<f64>() / (3 * before.data.len()) as f64;
     }
-    let mut found = Examination { psnr: Some(psnr_of_mse(square)), shift, halo: None, seam: None };
+    Examination { psnr: Some(psnr_of_mse(square)), shift, halo: None, seam: None }
+}
+
+/// Runs a model on a picture and looks at the result.
+///
+/// # Errors
+/// If the device fails.
+pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<Examination> {
+    let nothing = Examination { psnr: None, shift: [0.0; 3], halo: None, seam: None };
+    let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(nothing) };
+    let mut found = compared(model, picture, &whole);
     let reach = model.description.network.reach();
     if !found.is_enlargement() || (!reach.global && reach.pixels <= HALOS[1]) {
         return Ok(found);
     }
-    for halo in HALOS {
+    for halo in HALOS.into_iter().chain([WIDE_HALO]) {
         let mut tried = model.clone();
         tried.description.halo = Some(halo);
+        let wider;
+        let (picture, whole) = if halo == WIDE_HALO {
+            let large = larger(picture);
+            let Some(result) = result(model, device, &large, usize::MAX)? else { return Ok(nothing) };
+            wider = (large, result);
+            (&wider.0, &wider.1)
+        } else {
+            (picture, &whole)
+        };
         let Some(tiled) = result(&tried, device, picture, 2 * halo + 48)? else { return Ok(nothing) };
         let gap = |(a, b): (&Plane, &Plane)| a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let seam = whole.planes.iter().zip(&tiled.planes).map(gap).fold(0.0, f32::max);
         (found.halo, found.seam) = (Some(halo), Some(seam));
         if seam <= MOST_SEAM {
-            return Ok(found);
+            break;
         }
     }
-    found.halo = Some(WIDE_HALO);
     Ok(found)
+}
+
+/// A picture mirrored until [`WIDE_HALO`] can be measured on it.
+fn larger(picture: &Picture) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    let mirrored = |at: usize, of: usize| if at / of % 2 == 0 { at % of } else { of - 1 - at % of };
+    let (wide, high) = (width.max(WIDE_PICTURE), height.max(WIDE_PICTURE));
+    let plane = |plane: &Plane| {
+        let sample = |at: usize| plane.data[mirrored(at / wide, height) * width + mirrored(at % wide, width)];
+        Plane::new(wide, high, (0..wide * high).map(sample).collect())
+    };
+    Picture::from_planes(picture.rgb().into_iter().map(plane).collect())
 }
 
 /// The result, or none if it holds what is no number.

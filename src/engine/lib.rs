@@ -20,7 +20,7 @@ mod upscale;
 
 pub use consistency::{HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference};
 pub use error::{EngineError, Result};
-pub use examine::{Examination, examine};
+pub use examine::{Examination, examine, glance};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use memory::{check_reading, has_room_for};
 pub use passes::{MOST_PASSES, passes_to};

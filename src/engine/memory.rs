@@ -50,6 +50,13 @@ pub(crate) fn tile_side(network: &Graph, available: u64, max_buffer: Option<u64>
     (pixels.isqrt() as usize).clamp(MIN_TILE, MAX_TILE)
 }
 
+/// Whether the network can run a picture of so many pixels at once, with as much memory left free.
+pub(crate) fn runs_whole(network: &Graph, available: u64, max_buffer: Option<u64>, pixels: u64) -> bool {
+    let fits = |each: u64, most: u64| pixels.saturating_mul(each) <= most;
+    fits(network.bytes_a_pixel(), available / 2)
+        && max_buffer.is_none_or(|bytes| fits(network.widest_bytes_a_pixel(), bytes))
+}
+
 /// Bytes that refining a result takes beside it: the way to the closed loop, a trial, and what is missed.
 pub(crate) fn needed_to_refine(width: usize, height: usize, channels: usize) -> u64 {
     (width * height * channels) as u64 * 4 * 4

@@ -51,11 +51,12 @@ impl Upscaler {
         }
         let further = self.upscale_further(picture, &first.picture, size, options, observe)?;
         let retried_tiles = first.retried_tiles + further.retried_tiles;
+        let tiles = first.tiles.max(further.tiles);
         if further.reconstructions.is_empty() {
             // It has taken no other pass.
-            return Ok(Upscaled { picture: further.picture, retried_tiles, ..first });
+            return Ok(Upscaled { picture: further.picture, tiles, retried_tiles, ..first });
         }
-        Ok(Upscaled { retried_tiles, ..further })
+        Ok(Upscaled { tiles, retried_tiles, ..further })
     }
 
     /// Goes on from `first`, the result of one pass over `picture`, to `size`, as [`Upscaler::upscale_to`] does. The proof is
@@ -145,6 +146,7 @@ fn unproven(picture: Picture) -> Upscaled {
         loop_psnr: None,
         expected_error: None,
         expected_psnr: None,
+        tiles: 0,
         retried_tiles: 0,
     }
 }

@@ -113,6 +113,8 @@ pub struct Upscaled {
     pub expected_error: Option<Plane>,
     /// PSNR on luma in dB that goes with it.
     pub expected_psnr: Option<f64>,
+    /// Parts that the picture was run in, the most of a pass; 0 if no network was needed.
+    pub tiles: usize,
     /// Tiles that had to be run again on the CPU because the device gave values that are not numbers.
     pub retried_tiles: usize,
 }
@@ -167,7 +169,13 @@ impl Upscaler {
             }
         }
         let picture = covered.as_ref().unwrap_or(picture);
-        let (mut result, retried_tiles) = self.enlarge(picture, options, observe)?;
+        let mut parts = 0;
+        let (mut result, retried_tiles) = self.enlarge(picture, options, &mut |event| {
+            if let Event::Started { tiles } = event {
+                parts = tiles;
+            }
+            observe(event)
+        })?;
         if let Some(alpha) = &picture.alpha {
             let mut alpha = imresize(alpha, scale as f64, Samples::Float);
             alpha.data.iter_mut().for_each(|sample| *sample = sample.clamp(0.0, 255.0));
@@ -175,7 +183,7 @@ impl Upscaler {
         }
         result.depth = picture.depth;
         result.metadata = picture.metadata.clone();
-        Ok(Upscaled { retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
+        Ok(Upscaled { tiles: parts, retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
     }
 
     /// Whether there is memory for a pass over a picture of so many pixels and channels, with its result.
@@ -205,12 +213,19 @@ impl Upscaler {
         let side = match options.tile {
             _ if whole => usize::MAX,
             Some(side) => side,
+            // Parts would not give what the whole gives.
+            None if description.seam.is_some() && self.fits_whole(picture) => usize::MAX,
             None => memory::tile_side(&description.network, memory::available(), self.max_buffer),
         };
         if whole {
             return self.enlarge_tiled(picture, pooling, side, observe);
         }
         halving(side, 2 * (description.halo() + 32), |side| self.enlarge_tiled(picture, pooling, side, observe))
+    }
+
+    fn fits_whole(&self, picture: &Picture) -> bool {
+        let pixels = picture.width() as u64 * picture.height() as u64;
+        memory::runs_whole(&self.model.description.network, memory::available(), self.max_buffer, pixels)
     }
 
     fn enlarge_tiled(
@@ -222,7 +237,9 @@ impl Upscaler {
     ) -> Result<(Picture, usize)> {
         let align = self.model.description.alignment(pooling);
         let halo = self.model.description.halo().next_multiple_of(align);
-        let (width, height) = (picture.width().next_multiple_of(align), picture.height().next_multiple_of(align));
+        // Smaller pictures are seen with their border repeated, as far as the network needs.
+        let least = self.model.description.network.least_side().next_multiple_of(align);
+        let [width, height] = [picture.width(), picture.height()].map(|side| side.next_multiple_of(align).max(least));
         let (columns, rows) = (cut(width, side, halo, align), cut(height, side, halo, align));
         let scale = self.model.description.scale();
         let mut planes: Vec<Plane> =

@@ -9,8 +9,11 @@ use crate::{
     families::{dual_chain, dual_single},
     graph::Graph,
     model::shared,
+    original::{LayerWidth, OriginalWidths, layer_widths},
 };
 
+/// Licence of weights of which none is known.
+pub const UNKNOWN_LICENCE: &str = "unknown";
 /// Version of the file format that is written.
 pub(crate) const FORMAT: u32 = 2;
 /// Side in low-resolution pixels that attention windows have when a file does not say what it was trained on: the
@@ -67,10 +70,14 @@ pub struct Description {
     pub borrowed_duals: bool,
     /// Widths of the prunable layers before compression; absent for networks that were not compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original_widths: Option<Vec<usize>>,
+    pub original_widths: Option<OriginalWidths>,
     /// Pixels of the input that tiles share on each side, where it was measured; else derived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halo: Option<usize>,
+    /// Largest difference in gray levels between a picture that was run in parts and one run whole, where no border that
+    /// parts share removes it: absent where parts give what the whole gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seam: Option<f32>,
     /// What was read from a foreign file or assumed about it: sample range, colour order, luma only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub import: Vec<String>,
@@ -105,12 +112,13 @@ impl Description {
             borrowed_duals: false,
             original_widths: None,
             halo: None,
+            seam: None,
             import: Vec::new(),
             pixel_range: [0.0, 255.0],
             training: serde_json::Value::Null,
             metrics: Vec::new(),
             error_calibration: None,
-            licence: "unknown".into(),
+            licence: UNKNOWN_LICENCE.into(),
         }
     }
 
@@ -121,7 +129,7 @@ impl Description {
     pub fn drn(name: impl Into<String>, architecture: &Architecture) -> Result<Self> {
         let mut description = Self::new(name, "DRN", architecture.graph()?);
         let full = Architecture::with_blocks(architecture.scale, architecture.n_feats, architecture.n_blocks.clone())?;
-        description.original_widths = architecture.is_compressed().then_some(full.widths);
+        description.original_widths = architecture.is_compressed().then_some(OriginalWidths::Ordered(full.widths));
         let duals = dual_chain(&description.pyramid(), architecture.n_feats)?;
         Ok(description.with_duals(duals))
     }
@@ -175,17 +183,14 @@ impl Description {
         })
     }
 
-    /// Widths of the layers that may be pruned, now and before compression.
-    pub fn widths(&self) -> (Vec<usize>, Vec<usize>) {
-        let now: Vec<usize> = self.network.prunable(false).iter().map(|group| group.width).collect();
-        let before = self.original_widths.clone().filter(|widths| widths.len() == now.len());
-        (now.clone(), before.unwrap_or(now))
+    /// The layers that may be pruned, as they are and as they were before compression.
+    pub fn layer_widths(&self) -> Vec<LayerWidth> {
+        layer_widths(&self.network, self.original_widths.as_ref())
     }
 
     /// Whether compression has made it narrower.
     pub fn is_compressed(&self) -> bool {
-        let (now, before) = self.widths();
-        now != before
+        self.layer_widths().iter().any(|layer| layer.now != layer.before)
     }
 
     /// Parameters of all dual models; not part of the network's own count.

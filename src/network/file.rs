@@ -6,7 +6,7 @@
 //! JSON in the metadata entry `dualres`. Nothing here knows of tensors on devices, so that broken files can be tried on this
 //! code alone (`fuzz/`).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fs, path::Path};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
@@ -15,6 +15,27 @@ use crate::{
     Architecture, Description, ErrorCalibration, Metric, NetworkError, Result, Weight, Weights, description::FORMAT,
     families, model::shared,
 };
+
+/// Largest file that is read as a model, in bytes: the largest published upscalers have a few hundred megabytes.
+const MOST_BYTES: u64 = 8 << 30;
+
+/// The bytes of a file. Devices and pipes are refused: they may have no end.
+///
+/// # Errors
+/// If it is no regular file, too large, or cannot be read.
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let error = |source: std::io::Error| NetworkError::Read { path: path.to_owned(), source };
+    let about = fs::metadata(path).map_err(error)?;
+    if !about.is_file() {
+        let what = if about.is_dir() { "it is a folder" } else { "it is a device or a pipe, not a file" };
+        return Err(error(std::io::Error::new(std::io::ErrorKind::InvalidInput, what)));
+    }
+    if about.len() > MOST_BYTES {
+        let what = format!("{} GB are too much for a model", about.len() >> 30);
+        return Err(error(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what)));
+    }
+    fs::read(path).map_err(error)
+}
 
 /// Metadata entry of the description.
 pub(crate) const ENTRY: &str = "dualres";

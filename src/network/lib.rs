@@ -10,6 +10,7 @@
 
 mod blueprint;
 mod calibration;
+mod collapse;
 mod description;
 pub mod device;
 mod error;
@@ -21,6 +22,7 @@ pub mod graph;
 pub mod import;
 mod loss;
 mod model;
+mod original;
 mod parameters;
 mod pooling;
 mod regrow;
@@ -29,13 +31,14 @@ mod weights;
 
 pub use blueprint::Blueprint;
 pub use calibration::ErrorCalibration;
-pub use description::{Description, DualSpec, Metric};
+pub use description::{Description, DualSpec, Metric, UNKNOWN_LICENCE};
 pub use error::{NetworkError, Result};
 pub use families::{Architecture, Backbone, BlockKind, MAX_SCALE, Preset};
-pub use file::{is_model, tensors_from_bytes, tensors_to_bytes};
-pub use graph::{Activations, ChannelGroup, Cost, Graph, Network};
+pub use file::{is_model, read_file, tensors_from_bytes, tensors_to_bytes};
+pub use graph::{Activations, ChannelGroup, Cost, Graph, Network, ResidualBlock};
 pub use loss::{DualRegressionLoss, dual_regression_loss};
 pub use model::{DualModel, Model};
+pub use original::{LayerWidth, OriginalWidths};
 pub use parameters::Group;
 pub use pooling::Pooling;
 pub use weights::{Weight, Weights};

@@ -1,6 +1,6 @@
 //! A network with its dual models and its description: the unit that is trained, shipped and imported.
 
-use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use burn::tensor::{Device, Tensor};
 
@@ -130,7 +130,7 @@ impl Model {
     /// # Errors
     /// If the file cannot be read, is damaged, cut short, or no model of ours.
     pub fn read(path: &Path, device: &Device) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source })?;
+        let bytes = crate::read_file(path)?;
         Self::from_bytes(&bytes, &path.display().to_string(), device)
     }
 

@@ -76,7 +76,7 @@ pub struct Distillation {
 }
 
 fn unknown() -> String {
-    "unknown".to_owned()
+    dualres_network::UNKNOWN_LICENCE.to_owned()
 }
 
 impl TrainConfig {

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Architecture, Blueprint, Description, Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss,
+    Architecture, Blueprint, Description, Metric, Model, Network, Pooling, UNKNOWN_LICENCE, device::ComputeDevice,
+    dual_regression_loss,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -101,6 +102,13 @@ pub fn train(
     fs::create_dir_all(folder)
         .map_err(|error| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() })?;
     let graph = config.architecture.graph()?;
+    let least = graph.least_side();
+    if config.patch < least {
+        let reason = format!(
+            "patches must have at least {least} pixels a side: with fewer, an operator of the network has nothing to work on"
+        );
+        return Err(TrainingError::Setting(reason));
+    }
     let set = Arc::new(PictureSet::scan(&config.data, &graph.pyramid(), config.patch)?);
     let mut session = Session::open(config, device, folder)?;
     let parameters = graph.cost(1, 1).parameters();
@@ -449,6 +457,13 @@ fn initial(config: &TrainConfig, description: Description, device: &burn::tensor
             ))
         })?;
     }
+    if config.dual_only && description.duals.is_empty() {
+        let reason = format!(
+            "a network of scale {} has no dual model: nothing leads back from what is not reduced",
+            wanted.scale()
+        );
+        return Err(TrainingError::Setting(reason));
+    }
     // Dual models that are there go on; where there are none, or others, new ones begin.
     let kept = start.description.duals == description.duals;
     let mut description = description;
@@ -464,11 +479,14 @@ fn initial(config: &TrainConfig, description: Description, device: &burn::tensor
     if !kept {
         model.init_duals(config.seed.wrapping_add(1), device);
     }
-    if config.dual_only {
-        let was = &start.description;
-        let description = &mut model.description;
-        (description.halo, description.import) = (was.halo, was.import.clone());
-        description.original_widths = was.original_widths.clone();
+    let (was, description) = (&start.description, &mut model.description);
+    if was.network == description.network {
+        (description.halo, description.seam, description.import) = (was.halo, was.seam, was.import.clone());
+        description.original_widths.clone_from(&was.original_widths);
+    }
+    // What is learned on top of weights stays under their licence unless another is given.
+    if description.licence == UNKNOWN_LICENCE {
+        description.licence.clone_from(&was.licence);
     }
     Ok(model)
 }

@@ -65,7 +65,7 @@ pub(crate) struct CompressArgs {
     #[arg(long)]
     pub(crate) streams: bool,
     /// What the ratio is a budget of
-    #[arg(long, value_enum, default_value_t = ModeArg::Paper)]
+    #[arg(long, value_enum, default_value_t = ModeArg::Budget)]
     pub(crate) mode: ModeArg,
     /// How widths and channels are found
     #[arg(long, value_enum, default_value_t = MethodArg::Drc)]
@@ -79,7 +79,8 @@ pub(crate) struct CompressArgs {
     /// Weight of the dual loss in the selection alone
     #[arg(long, value_name = "X")]
     pub(crate) selection_lambda: Option<f64>,
-    /// Weight of the dual regression loss beside that of the features in the selection [default: 1]
+    /// Weight of the dual regression loss beside that of the features in the selection: 1 makes their gradients as long as
+    /// each other [default: 1]
     #[arg(long, value_name = "X")]
     pub(crate) gamma: Option<f64>,
     /// Weight of the dual loss in fine-tuning [default: 0.1]
@@ -115,6 +116,9 @@ pub(crate) struct CompressArgs {
     /// New patches for every step of the selection, as published; otherwise they stay and half the work is saved
     #[arg(long)]
     pub(crate) fresh_patches: bool,
+    /// Fit layers by gradient descent as published, not in closed form to the original's outputs
+    #[arg(long)]
+    pub(crate) no_compensation: bool,
     /// Widths decided elsewhere in place of a search: a file with a number a line
     #[arg(long, value_name = "FILE")]
     pub(crate) widths: Option<PathBuf>,
@@ -137,7 +141,7 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "data", "validation", "validation_crop", "mode", "method", "lambda", "search_lambda",
         "selection_lambda", "gamma", "finetune_lambda", "seed", "steps", "search_steps", "finetune_steps", "lr", "batch",
-        "patch", "streams", "second_order", "channels_per_step", "fresh_patches", "widths", "profile", "teacher", "teacher_weight",
+        "patch", "streams", "second_order", "channels_per_step", "fresh_patches", "no_compensation", "widths", "profile", "teacher", "teacher_weight",
         "quick", "run", "name",
     ])]
     pub(crate) resume: Option<PathBuf>,

@@ -92,7 +92,7 @@ pub(crate) enum ModelsCommand {
         #[arg(long, value_name = "TEXT|FILE")]
         licence: Option<String>,
         /// Lowest and highest sample that the network takes and gives [default: that of its family, else found by trying]
-        #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', allow_negative_numbers = true)]
+        #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', allow_hyphen_values = true)]
         range: Vec<f32>,
         /// Order of its colours [default: rgb]
         #[arg(long, value_enum)]

@@ -72,7 +72,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     }
     let mut all = Vec::new();
     for ((name, upscaler), mut seconds) in args.model.iter().zip(&upscalers).zip(seconds) {
-        let cost = upscaler.model().description.network.cost(width, height);
+        let cost = upscaler.model().description.network.executed_cost(width, height);
         seconds.sort_by(f64::total_cmp);
         let at = |share: f64| seconds[((seconds.len() - 1) as f64 * share).round() as usize];
         all.push(Measured {

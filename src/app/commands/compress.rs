@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, Layers, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress,
-    parse_widths, resume,
+    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
+    resume,
 };
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, device};
@@ -106,7 +106,22 @@ fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBu
 
 fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<CompressConfig> {
     let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let layers = Layers::of(&model.description.network, args.streams);
+    let method = match args.method {
+        MethodArg::Drc => Method::Drc,
+        MethodArg::Uniform => Method::Uniform,
+        MethodArg::Random => Method::Random,
+        MethodArg::L1 => Method::L1,
+        MethodArg::Thinet => Method::Thinet,
+        MethodArg::Dcp => Method::Dcp,
+        MethodArg::Profile => Method::Profile,
+    };
+    let mode = match (args.mode, args.method) {
+        // The profile shares out a budget of the whole network; there is no other way to use it.
+        (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
+        (ModeArg::Paper, _) => Mode::Paper,
+    };
+    let mut config = CompressConfig { mode, method, streams: args.streams, ..CompressConfig::new(stem, 0.5) };
+    let layers = config.layers(&model.description);
     let widths = match &args.widths {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -123,8 +138,10 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         }
         (None, None) => return Err(Misuse("--ratio or --widths is needed".into()).into()),
     };
-    let mut config = CompressConfig::new(args.name.clone().unwrap_or(stem), ratio);
-    config.streams = args.streams;
+    config.ratio = ratio;
+    if let Some(name) = &args.name {
+        config.name.clone_from(name);
+    }
     if args.quick {
         config = config.quick();
     }
@@ -134,20 +151,6 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     };
     config.data = args.data.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     config.validation = args.validation.iter().map(absolute).collect::<anyhow::Result<_>>()?;
-    config.method = match args.method {
-        MethodArg::Drc => Method::Drc,
-        MethodArg::Uniform => Method::Uniform,
-        MethodArg::Random => Method::Random,
-        MethodArg::L1 => Method::L1,
-        MethodArg::Thinet => Method::Thinet,
-        MethodArg::Dcp => Method::Dcp,
-        MethodArg::Profile => Method::Profile,
-    };
-    config.mode = match (args.mode, args.method) {
-        // The profile shares out a budget of the whole network; there is no other way to use it.
-        (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
-        (ModeArg::Paper, _) => Mode::Paper,
-    };
     config.seed = args.seed;
     if let Some(path) = &args.profile {
         if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
@@ -173,6 +176,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     finetune.lr = args.lr.unwrap_or(finetune.lr);
     selection.channels_per_step = args.channels_per_step.unwrap_or(selection.channels_per_step);
     selection.fresh_patches = args.fresh_patches;
+    selection.compensate = !args.no_compensation;
     for patch in [&mut search.patch, &mut selection.patch, &mut config.profile.patch, &mut finetune.patch] {
         *patch = args.patch.unwrap_or(*patch);
     }

@@ -1,13 +1,13 @@
 //! `dualres models`
 
+use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use dualres_compression::Layers;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Architecture, Description, Model, Pooling, device,
+    Architecture, Description, LayerWidth, Model, Pooling, device,
     export::{Part, onnx},
     families::label,
     import::ImportOptions,
@@ -38,7 +38,7 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             calibrate(&file, &hr, degradation.into(), &device)
         }
         ModelsCommand::Import { file, output, licence, dual, range, order, scale } => {
-            let licence = licence.map(|given| std::fs::read_to_string(&given).unwrap_or(given));
+            let licence = licence.map(licence_of).transpose()?;
             let range = match range[..] {
                 [] => None,
                 [low, high] => Some([low, high]),
@@ -49,6 +49,22 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             import(&file, &output, &options)
         }
     }
+}
+
+/// The text of a licence: that of a file, or what was given.
+fn licence_of(given: String) -> anyhow::Result<String> {
+    let path = Path::new(&given);
+    if path.is_file() {
+        let bytes = dualres_network::read_file(path)?;
+        return String::from_utf8(bytes).with_context(|| format!("the licence is no text: {given}"));
+    }
+    // A file that is not there must not become the licence.
+    let named =
+        given.contains(['/', '\\']) || ["txt", "md"].iter().any(|end| path.extension().is_some_and(|e| e == *end));
+    if path.exists() || (named && !given.contains(' ') && !given.contains("://")) {
+        return Err(Misuse(format!("--licence names no file that can be read: {given}")).into());
+    }
+    Ok(given)
 }
 
 fn import(file: &Path, output: &Path, options: &ImportOptions) -> anyhow::Result<Outcome> {
@@ -240,9 +256,8 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     }
     report::line(&expectation(description));
     report::line("\nprunable layers");
-    let (layers, (now, before)) = (Layers::described(description), description.widths());
-    for (index, (width, full)) in now.iter().zip(&before).enumerate() {
-        report::line(&format!("  {:22} {width:4} of {full}", layers.name(index)));
+    for LayerWidth { name, now, before } in description.layer_widths() {
+        report::line(&format!("  {:22} {now:4} of {before}", label(&name)));
     }
     let groups = description.network.groups();
     let kept: Vec<_> = groups.iter().filter_map(|group| Some((label(&group.name), group.reason()?))).collect();

@@ -80,7 +80,7 @@ fn the_slider_shapes_a_network_and_the_picture_follows() {
     harness.press("Worst place 1");
 
     // A layer that is set by hand keeps its width; the slider shares the rest.
-    let up = |label: Option<String>| label.is_some_and(|label| label.starts_with("level 1 / up: 16 channels"));
+    let up = |label: Option<String>| label.is_some_and(|label| label.starts_with("level 1 / block 02: 16 channels"));
     harness.get_by(|node| node.role() == Role::Button && up(node.label())).click();
     harness.run_steps(3);
     slider(&harness, "Width of the marked layer").set_value_accesskit(4.0);

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path};
 use burn::tensor::{Device, Tensor};
 use dualres_network::{Activations, ChannelGroup, Model, Pooling, Weight};
 
-use super::{Anchor, LAMBDA, Profile, UnitProfile, compensate, fold, write_table};
+use super::{Anchor, BlockProfile, Constraints, LAMBDA, Profile, UnitProfile, compensate, fold, write_table};
 use crate::{
     CompressConfig, CompressionError, Event, Losses, Observer, Result, Stage,
     allocate::Costs,
@@ -13,9 +13,9 @@ use crate::{
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::unusable,
-    layers::{Layers, weight_name},
+    layers::{Block, Layers, weight_name},
     objective::{self, values},
-    surgery::{cut_weights, part_of, rebuilt},
+    surgery::{cut_weights, masked, part_of, rebuilt},
 };
 
 /// Ratios that networks are really cut to.
@@ -78,6 +78,11 @@ pub(crate) fn measure(
             let moments = moments(model, &layers.groups[unit], &passes);
             let measured = measure_unit(model, layers, unit, &moments, &passes, &targets, device)?;
             let losses = Losses::weighted(measured.primal[0], measured.dual[0], LAMBDA);
+            // With the first of its layers.
+            if let Some(block) = layers.blocks.iter().find(|block| block.layers[0] == unit) {
+                let kept = without(layers, block);
+                profile.blocks.push(measure_block(model, layers, &kept, &passes, &targets, device)?);
+            }
             profile.moments.push(moments);
             profile.units.push(measured);
             let progress = crate::Progress { losses: Some(losses), ..meter.step(unit + 1) };
@@ -121,6 +126,26 @@ fn moments(model: &Model, group: &ChannelGroup, passes: &[Activations]) -> Vec<f
     sum.map_or_else(Vec::new, |sum| values(&sum))
 }
 
+/// All channels but those of a block.
+fn without(layers: &Layers, block: &Block) -> Vec<Vec<usize>> {
+    let kept = |(layer, &width): (usize, &usize)| if block.layers.contains(&layer) { 0..0 } else { 0..width };
+    layers.widths.iter().enumerate().map(kept).map(Iterator::collect).collect()
+}
+
+fn measure_block(
+    model: &Model,
+    layers: &Layers,
+    kept: &[Vec<usize>],
+    passes: &[Activations],
+    targets: &[Vec<Tensor<4>>],
+    device: &Device,
+) -> Result<BlockProfile> {
+    // Silent rather than cut: the pass goes on in a network of the same nodes.
+    let silent = masked(model, layers, kept, device)?;
+    let (losses, psnr_y) = losses(&silent, passes, targets);
+    Ok(BlockProfile { primal: losses.primal, dual: losses.dual, psnr_y })
+}
+
 fn measure_unit(
     model: &Model,
     layers: &Layers,
@@ -135,7 +160,7 @@ fn measure_unit(
     let kernels: Vec<Weight> =
         group.consumers.iter().map(|member| part_of(&weights.0[&weight_name(member)], member, group.width)).collect();
     let order = fold::order(moments, &kernels);
-    let widths = profile_widths(group.width);
+    let widths = profile_widths(group.width, layers.block_of(unit).is_some());
     let mut profile = UnitProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
     for &width in &profile.widths {
         let mut kept: Vec<Vec<usize>> = layers.widths.iter().map(|&width| (0..width).collect()).collect();
@@ -179,7 +204,7 @@ fn anchor(
     observe: Observer,
 ) -> Result<ControlFlow<()>> {
     let mut anchors = Vec::new();
-    let least = Costs::of(&profile.layers).share(&vec![1; profile.units.len()]);
+    let least = Costs::of(&profile.layers).share(&profile.narrowest(&Constraints::default()));
     for ratio in ANCHORS.into_iter().filter(|ratio| 1.0 - ratio >= least) {
         if observe(&Event::Tick).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     CompressionError, Losses, ProfileConfig, Result,
-    allocate::{Costs, allocate},
+    allocate::{Choices, Costs, allocate},
     files::{load_state, save_state, state_bytes, state_from_bytes},
-    layers::{Layers, weight_name},
+    layers::{Block, Layers, weight_name},
     surgery::{cut_weights, part_of, rebuilt, spread},
 };
 
@@ -35,6 +35,17 @@ pub struct UnitProfile {
     pub dual: Vec<f64>,
     /// Y-PSNR in dB of the calibration patches.
     pub psnr_y: Vec<f64>,
+}
+
+/// What a network loses without a block.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockProfile {
+    /// Mean primal loss without it.
+    pub primal: f64,
+    /// Mean dual loss, before weighting.
+    pub dual: f64,
+    /// Y-PSNR in dB of the calibration patches.
+    pub psnr_y: f64,
 }
 
 /// A network that was really cut and measured, to see what the sum over units is worth.
@@ -71,6 +82,9 @@ pub struct Profile {
     seed: u64,
     /// Its units; fewer than it has while the measurement is under way.
     pub units: Vec<UnitProfile>,
+    /// Its blocks that can go as a whole, likewise, in the order of their first layers.
+    #[serde(default)]
+    pub blocks: Vec<BlockProfile>,
     anchors: Vec<Anchor>,
     /// Second moments of each unit's channels, [C, C].
     #[serde(skip)]
@@ -97,19 +111,21 @@ const LAMBDA: f64 = 0.1;
 
 impl Profile {
     fn new(model: &Model, layers: Layers, settings: &ProfileConfig, seed: u64) -> Self {
-        let (units, anchors, moments) = (Vec::new(), Vec::new(), Vec::new());
+        let (units, blocks, anchors, moments) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (weights, settings) = (hash(&model.weights()), settings.clone());
-        Self { layers, weights, settings, seed, units, anchors, moments }
+        Self { layers, weights, settings, seed, units, blocks, anchors, moments }
     }
 
-    /// Whether this is the profile of `model`.
+    /// Whether this is the profile of `model`, which is measured as it is run ([`Model::collapsed`]).
     pub fn is_of(&self, model: &Model) -> bool {
+        let Ok(model) = model.collapsed(&Device::flex()) else { return false };
         *self.layers.network() == model.description.network && self.weights == hash(&model.weights())
     }
 
     /// Whether everything was measured.
     pub fn is_complete(&self) -> bool {
-        self.units.len() == self.layers.widths.len() && !self.anchors.is_empty()
+        let (units, blocks) = (self.layers.widths.len(), self.layers.blocks.len());
+        self.units.len() == units && self.blocks.len() == blocks && !self.anchors.is_empty()
     }
 
     /// How much the total loss rises with unit `unit` alone cut to each of its measured widths. Never below zero, and
@@ -125,9 +141,20 @@ impl Profile {
         rises
     }
 
-    /// Measured widths of all units.
-    pub(crate) fn candidates(&self) -> Vec<Vec<usize>> {
-        self.units.iter().map(|unit| unit.widths.clone()).collect()
+    /// How much the total loss rises without each block. Never below zero.
+    pub(crate) fn rises_without(&self, lambda: f64) -> Vec<f64> {
+        let full = self.units.last().and_then(|unit| Some(unit.primal.last()? + lambda * unit.dual.last()?));
+        let rise = |block: &BlockProfile| (block.primal + lambda * block.dual - full.unwrap_or_default()).max(0.0);
+        self.blocks.iter().map(rise).collect()
+    }
+
+    /// The measured widths, and blocks that can go.
+    fn choices(&self, lambda: f64) -> Choices {
+        Choices {
+            widths: self.units.iter().map(|unit| unit.widths.clone()).collect(),
+            penalties: (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect(),
+            gone: self.rises_without(lambda).into_iter().map(Some).collect(),
+        }
     }
 
     /// The widths that lose least of all that keep at most `1 - ratio` of the multiply-accumulates. The dual loss is
@@ -136,8 +163,7 @@ impl Profile {
     /// # Errors
     /// If no network is that small.
     pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
-        let rises: Vec<Vec<f64>> = (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect();
-        allocate(&Costs::of(&self.layers), &self.candidates(), &rises, 1.0 - ratio)
+        allocate(&Costs::of(&self.layers), &self.choices(lambda), 1.0 - ratio)
     }
 
     /// As [`Profile::widths_for`], with widths that are bound to more than the budget. Losses between measured widths are
@@ -146,19 +172,30 @@ impl Profile {
     /// # Errors
     /// If no network with these constraints is that small.
     pub fn widths_within(&self, ratio: f64, lambda: f64, constraints: &Constraints) -> Result<Vec<usize>> {
-        let candidates = self.candidates_within(constraints);
-        let penalties = (0..candidates.len()).map(|unit| {
-            let at: Vec<f64> = self.units[unit].widths.iter().map(|&width| width as f64).collect();
-            let rises = self.rises(unit, lambda);
-            candidates[unit].iter().map(|&width| interpolate(&at, &rises, width as f64)).collect()
-        });
-        let penalties: Vec<Vec<f64>> = penalties.collect();
-        allocate(&Costs::of(&self.layers), &candidates, &penalties, 1.0 - ratio)
+        allocate(&Costs::of(&self.layers), &self.choices_within(lambda, constraints), 1.0 - ratio)
     }
 
     /// The smallest network with these constraints.
     pub fn narrowest(&self, constraints: &Constraints) -> Vec<usize> {
-        self.candidates_within(constraints).iter().map(|widths| widths[0]).collect()
+        self.choices_within(LAMBDA, constraints).narrowest(&Costs::of(&self.layers))
+    }
+
+    fn choices_within(&self, lambda: f64, constraints: &Constraints) -> Choices {
+        let widths = self.candidates_within(constraints);
+        let penalties = (0..widths.len()).map(|unit| {
+            let at: Vec<f64> = self.units[unit].widths.iter().map(|&width| width as f64).collect();
+            let rises = self.rises(unit, lambda);
+            widths[unit].iter().map(|&width| interpolate(&at, &rises, width as f64)).collect()
+        });
+        let penalties: Vec<Vec<f64>> = penalties.collect();
+        let free = |layer: &usize| {
+            let fixed = constraints.fixed.get(*layer).copied().flatten();
+            let least = constraints.least.get(*layer).is_none_or(|&least| least <= 1);
+            fixed == Some(0) || (fixed.is_none() && least)
+        };
+        let blocks = self.rises_without(lambda).into_iter().zip(&self.layers.blocks);
+        let gone = blocks.map(|(rise, block)| block.layers.iter().all(free).then_some(rise)).collect();
+        Choices { widths, penalties, gone }
     }
 
     fn candidates_within(&self, constraints: &Constraints) -> Vec<Vec<usize>> {
@@ -176,11 +213,20 @@ impl Profile {
 
     /// Sum over units of what the total loss rises by, linear between measured widths.
     fn sum(&self, widths: &[usize]) -> f64 {
+        let without = self.rises_without(LAMBDA);
+        let gone: f64 = self.layers.gone(widths).map(|block| without[self.place(block)]).sum();
         let rise = |(unit, &width): (usize, &usize)| {
+            if width == 0 {
+                return 0.0;
+            }
             let at: Vec<f64> = self.units[unit].widths.iter().map(|&width| width as f64).collect();
             interpolate(&at, &self.rises(unit, LAMBDA), width as f64)
         };
-        widths.iter().enumerate().map(rise).sum()
+        gone + widths.iter().enumerate().map(rise).sum::<f64>()
+    }
+
+    fn place(&self, block: &Block) -> usize {
+        self.layers.blocks.iter().position(|own| own == block).expect("one of its own")
     }
 
     /// What the network of these widths gives without training: the sum over units, put right by networks that were
@@ -216,6 +262,7 @@ impl Profile {
     /// # Errors
     /// If widths or model are not those of the network that was measured.
     pub fn one_shot(&self, model: &Model, widths: &[usize], device: &Device) -> Result<Model> {
+        let model = &model.collapsed(device)?;
         let mut weights = model.weights();
         if model.description.network != *self.layers.network() || hash(&weights) != self.weights {
             return Err(CompressionError::Setting("the profile is that of another network".into()));
@@ -296,7 +343,8 @@ impl Profile {
 /// Puts into the consumers of a layer what they have to become without the channels that are not `kept`: `kernels` are
 /// their columns for all of them.
 fn compensate(weights: &mut Weights, group: &ChannelGroup, moments: &[f32], kernels: &[Weight], kept: &[usize]) {
-    if kept.len() == group.width {
+    // Of a layer of which nothing stays the block goes.
+    if kept.len() == group.width || kept.is_empty() {
         return;
     }
     for (member, kernel) in group.consumers.iter().zip(kernels) {
@@ -322,6 +370,11 @@ fn hash(weights: &Weights) -> String {
 /// If the file cannot be written.
 pub(crate) fn write_table(profile: &Profile, path: &Path) -> Result<()> {
     let mut text = String::from("unit,name,width,primal,dual,psnr_y\n");
+    for (block, lost) in profile.layers.blocks.iter().zip(&profile.blocks) {
+        let first = block.layers[0];
+        let name = profile.layers.name(first);
+        text += &format!("{first},{name},0,{:.5},{:.5},{:.4}\n", lost.primal, lost.dual, lost.psnr_y);
+    }
     for (index, unit) in profile.units.iter().enumerate() {
         for (at, width) in unit.widths.iter().enumerate() {
             text += &format!(

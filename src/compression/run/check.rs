@@ -7,8 +7,7 @@ use dualres_training::{Distillation, smallest_measurable};
 use crate::{
     CompressConfig, CompressionError, Method, Mode, Result,
     allocate::Costs,
-    candidates::{budget_candidates, paper_candidates, uniform_widths, uniform_within},
-    layers::Layers,
+    candidates::{paper_candidates, uniform_widths, uniform_within},
     report::MAC_INPUT,
     widths::fits,
 };
@@ -16,7 +15,7 @@ use crate::{
 /// Refuses at once what could only fail after hours.
 pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     config.validate()?;
-    let layers = &Layers::of(&original.description.network, config.streams);
+    let layers = &config.layers(&original.description);
     let scale = original.description.scale();
     let wrong = |what: String| Err(CompressionError::Setting(what));
     if original.duals.is_empty() {
@@ -30,6 +29,13 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
         let reasons: Vec<String> =
             groups.iter().take(3).filter_map(|g| Some(format!("{}: {}", g.name, g.reason()?))).collect();
         return wrong(format!("no layer of the network can be made narrower ({})", reasons.join("; ")));
+    }
+    let least = original.description.network.least_side();
+    let patches = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
+    if patches.iter().any(|&patch| patch < least) {
+        return wrong(format!(
+            "patches must have at least {least} pixels a side: with fewer, an operator of the network has nothing to work on"
+        ));
     }
     let least = smallest_measurable(scale);
     if config.validation_crop.is_some_and(|side| side < least) {
@@ -49,10 +55,7 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     }
     let narrowest = match (&config.widths, config.method, config.mode) {
         (Some(widths), ..) => widths.clone(),
-        (_, Method::Profile, _) => vec![1; layers.widths.len()],
-        (_, Method::Drc, Mode::Budget) => {
-            budget_candidates(layers, config.ratio).iter().map(|candidates| candidates[0]).collect()
-        }
+        (_, Method::Profile, _) | (_, Method::Drc, Mode::Budget) => layers.narrowest(),
         (_, Method::Drc, Mode::Paper) => {
             layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
         }
@@ -60,7 +63,7 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
         (_, _, Mode::Paper) => uniform_widths(layers, config.ratio),
     };
     let least = Costs::of(layers).share(&narrowest);
-    let budgeted = config.widths.is_none() && (config.mode == Mode::Budget || config.method == Method::Profile);
+    let budgeted = config.widths.is_none() && config.is_budgeted();
     if budgeted && least > 1.0 - config.ratio {
         return Err(CompressionError::Budget { wanted: 1.0 - config.ratio, least });
     }

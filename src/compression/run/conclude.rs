@@ -7,8 +7,7 @@ use serde_json::json;
 use super::{Cut, Decision, Run};
 use crate::{
     Method, Report,
-    layers::Layers,
-    report::{Kept, MAC_INPUT, width_table},
+    report::{MAC_INPUT, width_table},
     selection::Selected,
 };
 
@@ -25,10 +24,12 @@ impl Run<'_> {
         let (config, original) = (self.config, &self.original);
         let before = &original.description;
         let layers = &self.layers;
-        let small = Layers::of(&result.description.network, config.streams).widths;
-        let count = |model: &Model| model.description.network.cost(MAC_INPUT, MAC_INPUT);
+        let small = &decision.widths;
+        let count = |model: &Model| model.description.network.executed_cost(MAC_INPUT, MAC_INPUT);
         let (full_cost, small_cost) = (count(original), count(&result));
-        let (kept_macs_ratio, kept_params_ratio) = Kept::of(layers).shares(&small);
+        let share = |after: u64, before: u64| after as f64 / before.max(1) as f64;
+        let kept_macs_ratio = share(small_cost.macs(), full_cost.macs());
+        let kept_params_ratio = share(small_cost.parameters(), full_cost.parameters());
         let channels = |widths: &[usize]| widths.iter().sum::<usize>() as f64;
         let name = |distillation: &Distillation| {
             distillation.teacher.file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -50,7 +51,7 @@ impl Run<'_> {
             params_before: full_cost.parameters(),
             params_after: small_cost.parameters(),
             kept_params_ratio,
-            kept_width_ratio: channels(&small) / channels(&layers.widths),
+            kept_width_ratio: channels(small) / channels(&layers.widths),
             bytes_before: original.to_bytes().len() as u64,
             bytes_after: 0,
             psnr_before: cut.before.psnr_y,
@@ -63,7 +64,7 @@ impl Run<'_> {
             alpha_entropy: decision.alpha_entropy,
             finetuned,
             distilled_from: config.finetune.distillation.as_ref().filter(|_| finetuned).map(name),
-            width_table: width_table(layers, &small),
+            width_table: width_table(layers, small),
             data_hash: self.data_hash.clone(),
             rule: cut.rule.clone(),
             validation_pictures: self.data.validation.len(),

@@ -85,6 +85,7 @@ pub fn compress(
     check(config, original)?;
     std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
     let _held = take(folder)?;
+    let original = &as_worked_on(config, original, Some(folder))?;
     let (data, data_hash) = begin(config, original, folder)?;
     for (path, reason) in &data.skipped {
         if observe(&Event::Warning(format!("not used: {} ({reason})", path.display()))).is_break() {
@@ -124,11 +125,24 @@ pub fn measure_profile(
     observe: Observer,
 ) -> Result<Option<Profile>> {
     check(config, model)?;
+    let model = &as_worked_on(config, model, None)?;
     let scales = model.description.pyramid();
     let broken = Data::open(config, &scales, &[])?.broken();
     let data = Data::open(config, &scales, &broken)?;
     let plain = device.open()?;
     profile::measure(config, &model.to_device(&plain)?, &data, &plain, path, events, observe)
+}
+
+/// The network that a run works on: as it is run, where a budget is shared out, so that nothing is saved where nothing is
+/// computed. A run of an earlier version that is in the folder goes on with what it began with.
+fn as_worked_on(config: &CompressConfig, original: &Model, folder: Option<&Path>) -> Result<Model> {
+    let stored = folder.map(|folder| folder.join(ORIGINAL_FILE)).filter(|path| path.exists());
+    let stored = stored.map(|path| Model::read(&path, &Device::flex())).transpose()?;
+    let begun = stored.is_some_and(|stored| stored.weights() == original.weights());
+    if begun || !config.is_budgeted() {
+        return Ok(original.clone());
+    }
+    Ok(original.collapsed(&Device::flex())?)
 }
 
 /// Writes the settings of a new run, or checks that they are those of the run that is there. Returns the pictures and
@@ -195,8 +209,8 @@ impl Run<'_> {
             observe,
         )?;
         let Some(selected) = selected else { return Ok(None) };
-        let Some((small, cut)) = self.cut(&selected, observe)? else { return Ok(None) };
-        let Some((tuned, after, finetuned)) = self.finetune(small, &cut, observe)? else { return Ok(None) };
+        let Some((small, cut)) = self.cut(&selected, &decision, observe)? else { return Ok(None) };
+        let Some((tuned, after, finetuned)) = self.finetune(small, &cut, &decision, observe)? else { return Ok(None) };
         let Some(tuned) = self.calibrated(tuned, observe)? else { return Ok(None) };
         let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
@@ -256,7 +270,7 @@ impl Run<'_> {
     }
 
     /// Cuts the network for real, and measures it and the original.
-    fn cut(&self, selected: &Selected, observe: Observer) -> Result<Option<(Model, Cut)>> {
+    fn cut(&self, selected: &Selected, decision: &Decision, observe: Observer) -> Result<Option<(Model, Cut)>> {
         let (path, report) = (self.folder.join(CUT_FILE), self.folder.join(CUT_REPORT_FILE));
         if let Some(cut) = load_json::<Cut>(&report)? {
             return Ok(Some((Model::read(&path, &self.device)?, cut)));
@@ -270,8 +284,7 @@ impl Run<'_> {
         let (small, difference) = self.small(&selected.masked, &selected.kept)?;
         write_atomically(&path, &small.to_bytes())?;
         let kept = Kept::of(&self.layers);
-        (meter.kept_macs, meter.kept_parameters) =
-            kept.shares(&Layers::of(&small.description.network, self.config.streams).widths);
+        (meter.kept_macs, meter.kept_parameters) = kept.shares(&decision.widths);
         let mut told = |progress: crate::Progress, observe: Observer| -> Result<ControlFlow<()>> {
             log.push(&progress)?;
             Ok(observe(&Event::Step(progress)))
@@ -294,7 +307,7 @@ impl Run<'_> {
 
     fn small(&self, masked: &Weights, kept: &[Vec<usize>]) -> Result<(Model, f64)> {
         let masked = Model::from_weights(self.original.description.clone(), masked, &self.device)?;
-        let mut small = cut(&masked, &self.layers, kept, &self.device)?;
+        let mut small = cut(&masked, &self.layers, kept, &self.device)?.collapsed(&self.device)?;
         small.description.name.clone_from(&self.config.name);
         // What is known of the errors of the original does not hold for it.
         small.description.error_calibration = None;
@@ -305,15 +318,20 @@ impl Run<'_> {
     }
 
     /// Fine-tunes, and measures what came of it; whether it is the tuned network comes with it.
-    fn finetune(&self, small: Model, cut: &Cut, observe: Observer) -> Result<Option<(Model, Scores, bool)>> {
+    fn finetune(
+        &self,
+        small: Model,
+        cut: &Cut,
+        decision: &Decision,
+        observe: Observer,
+    ) -> Result<Option<(Model, Scores, bool)>> {
         let config = self.config;
         if config.finetune.steps == 0 {
             return Ok(Some((small, cut.cut, false)));
         }
         // Training has pictures of its own.
         self.data.forget();
-        let widths = Layers::of(&small.description.network, config.streams).widths;
-        let shares = Kept::of(&self.layers).shares(&widths);
+        let shares = Kept::of(&self.layers).shares(&decision.widths);
         let (data, compute) = (&self.data, self.compute);
         if !finetune::finetune(config, &small, shares, data, compute, self.folder, observe)? {
             return Ok(None);

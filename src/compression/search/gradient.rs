@@ -98,7 +98,7 @@ mod tests {
         let architecture = Architecture::new(2, 4, 1).unwrap();
         let model = Model::init(Description::drn("t", &architecture).unwrap(), 5, &device).unwrap();
         let candidates = architecture.widths.iter().map(|&width| vec![width / 2, width]).collect();
-        let space = SearchSpace::new(&Layers::described(&model.description), candidates);
+        let space = SearchSpace::new(&Layers::of(&model.description.network, false), candidates);
         let alpha = (0..space.len()).map(|i| 0.3 * (i as f32).sin()).collect::<Vec<_>>();
         // Nearly constant pictures far from what random weights give: no absolute value and hardly a rectifier is near
         // its kink, at which second derivatives are not what differences show.

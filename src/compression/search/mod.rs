@@ -7,6 +7,8 @@ mod budget;
 mod gradient;
 mod state;
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 use dualres_network::{Model, Pooling, dual_regression_loss};
 use dualres_training::Optimizers;
@@ -16,8 +18,8 @@ use rand_distr::{Distribution, Normal};
 
 use crate::{
     Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
-    allocate::{Costs, allocate},
-    candidates::{budget_candidates, paper_candidates},
+    allocate::{Choices, Costs, allocate},
+    candidates::{all_profile_widths, paper_candidates},
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::SEARCH_FILE,
@@ -25,6 +27,7 @@ use crate::{
     mixture::{SearchSpace, entropy},
     objective, parameters,
     report::Kept,
+    selection::compensated,
 };
 use budget::Multiplier;
 use state::{AlphaAdam, State};
@@ -52,11 +55,11 @@ pub(crate) fn search(
 
 /// What is searched.
 fn space_of(config: &CompressConfig, layers: &Layers) -> SearchSpace {
-    let candidates = match config.mode {
-        Mode::Paper => layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)).collect(),
-        Mode::Budget => budget_candidates(layers, config.ratio),
-    };
-    SearchSpace::new(layers, candidates)
+    let widths = layers.widths.iter();
+    match config.mode {
+        Mode::Paper => SearchSpace::new(layers, widths.map(|&width| paper_candidates(width, config.ratio)).collect()),
+        Mode::Budget => SearchSpace::new(layers, all_profile_widths(layers)).with_blocks(layers),
+    }
 }
 
 /// How likely each width is in the state of the search in `folder`, if there is one.
@@ -71,7 +74,13 @@ pub(crate) fn read_alpha(folder: &std::path::Path, config: &CompressConfig, laye
 }
 
 struct Searcher<'a> {
+    run: &'a CompressConfig,
     config: &'a SearchConfig,
+    original: &'a Model,
+    /// What a network of any widths is made from without training, where there is one.
+    profile: Option<&'a Profile>,
+    /// Widths that were judged, with what came out.
+    judged: BTreeMap<Vec<usize>, (Losses, f64)>,
     data: &'a Data,
     device: &'a burn::tensor::Device,
     path: std::path::PathBuf,
@@ -93,8 +102,8 @@ struct Searcher<'a> {
 impl<'a> Searcher<'a> {
     fn open(
         config: &'a CompressConfig,
-        original: &Model,
-        profile: Option<&Profile>,
+        original: &'a Model,
+        profile: Option<&'a Profile>,
         data: &'a Data,
         device: &'a burn::tensor::Device,
         folder: &std::path::Path,
@@ -113,12 +122,21 @@ impl<'a> Searcher<'a> {
                 optimizers = Optimizers::new(&mut model, 0.0, |_| true);
                 optimizers.restore(&weights, state.step, device)?;
                 let alpha = weights.values("alpha", &[space.len()], device)?;
-                (alpha, AlphaAdam::restore(&weights, state.step, space.len(), device)?, state)
+                (
+                    alpha,
+                    AlphaAdam::restore(
+                        &weights,
+                        state.step - warmup(&config.search).min(state.step),
+                        space.len(),
+                        device,
+                    )?,
+                    state,
+                )
             }
             None => {
                 let (alpha, multiplier) = match (share, profile) {
                     (Some(share), Some(profile)) => {
-                        budget::beginning(profile, &space, &costs, share, config.search.lambda)?
+                        budget::beginning(profile, &space, &costs, share, config.search.lambda)
                     }
                     _ => (random_alpha(config.seed, space.len()), Multiplier::default()),
                 };
@@ -131,7 +149,11 @@ impl<'a> Searcher<'a> {
             .map(|step| data.batch(Purpose::Validation, step, settings.batch, settings.patch, device))
             .collect::<Result<_>>()?;
         Ok(Self {
+            run: config,
             config: settings,
+            original,
+            judged: BTreeMap::new(),
+            profile,
             data,
             device,
             path,
@@ -153,6 +175,13 @@ impl<'a> Searcher<'a> {
         let mut log = EventLog::open(&self.path.with_file_name(crate::EVENTS_FILE), Stage::Search, first)?;
         let mut meter = Meter::new(Stage::Search, first, steps);
         let mut flow = observe(&Event::Stage { stage: Stage::Search, step: first, steps });
+        if first == 0 {
+            // What the search begins with may be the best it sees.
+            let (_, widths) = self.decision()?;
+            if self.judge(widths, observe)?.is_none() {
+                return Ok(None);
+            }
+        }
         while flow.is_continue() && self.state.step < steps {
             let losses = self.step()?;
             let step = self.state.step;
@@ -163,11 +192,10 @@ impl<'a> Searcher<'a> {
             progress.entropy = Some(entropy(&probabilities));
             let validate = step.is_multiple_of(self.config.validate_every) || step == steps;
             if validate {
-                let (loss, psnr) = self.validate(&widths);
+                let Some(psnr) = self.judge(widths, observe)? else {
+                    return Ok(None);
+                };
                 progress.psnr_y = Some(psnr);
-                if loss.is_finite() && self.state.best.as_ref().is_none_or(|best| (loss.total as f32) < best.0) {
-                    self.state.best = Some((loss.total as f32, widths));
-                }
             }
             log.push(&progress)?;
             flow = observe(&Event::Step(progress));
@@ -197,23 +225,11 @@ impl<'a> Searcher<'a> {
     /// latter.
     fn step(&mut self) -> Result<Losses> {
         let (lambda, decay) = (self.config.lambda, cosine(self.state.step, self.config.steps));
-        let (alpha_batch, weight_batch) = (self.batch(Purpose::Alpha)?, self.batch(Purpose::Weights)?);
-        let plain = parameters::plain(&self.model);
+        let weight_batch = self.batch(Purpose::Weights)?;
         let lr = self.config.lr * decay;
-        let mut gradient = if self.config.second_order {
-            gradient::second_order(&self.space, &plain, &self.alpha, &alpha_batch, &weight_batch, lambda, lr)
-        } else {
-            gradient::of_alpha(&self.space, &plain, &self.alpha, &alpha_batch, lambda).0
-        };
-        if let Some(share) = self.share {
-            let alpha = objective::values(&self.alpha);
-            let probabilities = self.space.probabilities(&alpha);
-            let penalty = self.state.multiplier.gradient(&self.space, &self.costs, &probabilities, share);
-            gradient = gradient + Tensor::from_data(penalty.as_slice(), self.device);
+        if self.state.step >= warmup(self.config) {
+            self.step_of_alpha(&weight_batch, lr, decay)?;
         }
-        let gradient = gradient + self.alpha.clone() * self.config.alpha_decay;
-        self.alpha = self.adam.step(self.config.alpha_lr * decay, self.alpha.clone(), gradient);
-
         let alpha = Tensor::from_inner(self.alpha.clone());
         let mixed = self.space.mixed(&self.model, &alpha);
         let targets: Vec<Tensor<4>> = weight_batch.into_iter().map(Tensor::from_inner).collect();
@@ -229,31 +245,90 @@ impl<'a> Searcher<'a> {
         Ok(losses)
     }
 
+    fn step_of_alpha(&mut self, weight_batch: &[Tensor<4>], lr: f64, decay: f64) -> Result<()> {
+        let (lambda, alpha_batch) = (self.config.lambda, self.batch(Purpose::Alpha)?);
+        let plain = parameters::plain(&self.model);
+        let mut gradient = if self.config.second_order {
+            gradient::second_order(&self.space, &plain, &self.alpha, &alpha_batch, weight_batch, lambda, lr)
+        } else {
+            gradient::of_alpha(&self.space, &plain, &self.alpha, &alpha_batch, lambda).0
+        };
+        if let Some(share) = self.share {
+            let alpha = objective::values(&self.alpha);
+            let probabilities = self.space.probabilities(&alpha);
+            let penalty = self.state.multiplier.gradient(&self.space, &self.costs, &probabilities, share);
+            gradient = gradient + Tensor::from_data(penalty.as_slice(), self.device);
+        }
+        let gradient = gradient + self.alpha.clone() * self.config.alpha_decay;
+        self.alpha = self.adam.step(self.config.alpha_lr * decay, self.alpha.clone(), gradient);
+        Ok(())
+    }
+
     /// Probabilities, and the widths that they decide for.
     fn decision(&self) -> Result<(Vec<Vec<f64>>, Vec<usize>)> {
         let probabilities = self.space.probabilities(&objective::values(&self.alpha));
-        let penalties: Vec<Vec<f64>> = match self.share {
+        let mut penalties: Vec<Vec<f64>> = match self.share {
             // All of the budget is for use: the price that held the expectation to it is taken away again.
             Some(share) => self.state.multiplier.losses(&self.space, &self.costs, &probabilities, share),
             // Without a budget every unit takes its most likely width.
             None => probabilities.iter().map(|pi| pi.iter().map(|p| -p.max(1e-300).ln()).collect()).collect(),
         };
-        let widths = allocate(&self.costs, &self.space.candidates, &penalties, self.share.unwrap_or(1.0))?;
+        let layers = self.space.layers();
+        let mut gone = vec![None; self.costs.blocks.len()];
+        for (gone, penalties) in gone.iter_mut().zip(penalties.drain(layers..)) {
+            *gone = Some((penalties[0] - penalties[1]).max(0.0));
+        }
+        // Up to a constant a layer: a block that goes takes none of them with it.
+        for penalties in &mut penalties {
+            let whole = penalties.last().copied().unwrap_or_default();
+            penalties.iter_mut().for_each(|penalty| *penalty -= whole);
+        }
+        let choices = Choices { widths: self.space.candidates[..layers].to_vec(), penalties, gone };
+        let widths = allocate(&self.costs, &choices, self.share.unwrap_or(1.0))?;
         Ok((probabilities, widths))
     }
 
-    /// Losses and PSNR, on validation patches, of the super-network that is certain of `widths`: what is judged is what
-    /// would be chosen.
-    fn validate(&self, widths: &[usize]) -> (Losses, f64) {
-        let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.device);
-        let mixed = self.space.mixed(&parameters::plain(&self.model), &certain);
+    /// Keeps widths if they are the best so far; gives their PSNR. `None` if the observer stops it.
+    fn judge(&mut self, widths: Vec<usize>, observe: Observer) -> Result<Option<f64>> {
+        let judged = match self.judged.get(&widths) {
+            Some(known) => *known,
+            None => match self.validate(&widths, observe)? {
+                Some(found) => found,
+                None => return Ok(None),
+            },
+        };
+        let (loss, psnr) = judged;
+        self.judged.insert(widths.clone(), judged);
+        if loss.is_finite() && self.state.best.as_ref().is_none_or(|best| (loss.total as f32) < best.0) {
+            self.state.best = Some((loss.total as f32, widths));
+        }
+        Ok(Some(psnr))
+    }
+
+    /// Losses and PSNR, on validation patches, of what would be chosen: the compensated network where there is a profile,
+    /// else the super-network that is certain of `widths`.
+    fn validate(&self, widths: &[usize], observe: Observer) -> Result<Option<(Losses, f64)>> {
+        let network = match self.profile {
+            Some(profile) => {
+                let mut tick = || observe(&Event::Tick).is_continue();
+                let (run, original) = (self.run, self.original);
+                match compensated(run, original, widths, profile, self.data, self.device, &mut tick)? {
+                    Some(network) => network,
+                    None => return Ok(None),
+                }
+            }
+            None => {
+                let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.device);
+                self.space.mixed(&parameters::plain(&self.model), &certain)
+            }
+        };
         let measured: Vec<(Losses, f64)> = self
             .validation
             .iter()
-            .map(|targets| objective::measure_model(&mixed, targets, self.config.lambda))
+            .map(|targets| objective::measure_model(&network, targets, self.config.lambda))
             .collect();
         let psnr = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
-        (Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)
+        Ok(Some((Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)))
     }
 
     fn save(&self) -> Result<()> {
@@ -270,6 +345,11 @@ fn random_alpha(seed: u64, count: usize) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let normal = Normal::new(0.0_f32, 1e-3).expect("a width above zero");
     (0..count).map(|_| normal.sample(&mut random)).collect()
+}
+
+/// Steps of the weights alone: never more than half.
+fn warmup(config: &SearchConfig) -> usize {
+    config.warmup.min(config.steps / 2)
 }
 
 /// The published schedule of both learning rates.

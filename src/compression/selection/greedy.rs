@@ -4,18 +4,23 @@
 //! `L_M + gamma L_DR` would change fastest are let in with their original weights, and the layer is optimised with what
 //! it has. `L_M` is the mean squared error of the consumer's output against the original network's, `L_DR` the dual
 //! regression loss at the end of the network.
+//!
+//! `gamma` is a share: of a gradient of `L_DR` as long as that of `L_M` before any channel is let in. Features are squared gray
+//! levels and the dual regression loss is not, so that a fixed factor would drown one of them, in another network the other.
+//! With compensation the layer is optimised in closed form ([`super::least_squares`]), else by Nesterov's accelerated gradient,
+//! as published.
 
 use burn::tensor::{Tensor, TensorData};
 use dualres_network::{Model, Weight, dual_regression_loss, graph::Member};
 
-use super::{Batch, Chosen, Site};
+use super::{Batch, Chosen, Site, least_squares::LeastSquares};
 use crate::{
     CompressionError, Losses, Result,
     layers::weight_name,
     mixture::descending,
     objective::{self, values},
     parameters::{self, Named, replaced},
-    surgery::columns_of,
+    surgery::{columns_of, spread},
 };
 
 /// Momentum of the layer's optimisation.
@@ -51,22 +56,28 @@ pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
     let mut losses = None;
     let constant = parameters::constant(site.work);
     let mut step = 0;
+    let mut squares = site.settings.compensate.then(|| LeastSquares::new(site));
+    let mut terms = [1.0, site.settings.gamma];
     while kept.len() < site.count {
         let fresh = site.fresh.map(|fresh| fresh(step)).transpose()?;
         let batches = fresh.as_deref().unwrap_or(site.batches);
-        step += 1;
-        let mut gradient: Option<Vec<Tensor<4>>> = None;
-        for batch in batches {
-            if !tick() {
-                return Ok(None);
-            }
-            let (_, kernels, _) = gradients(site, &constant, &layer, batch);
-            gradient = Some(match gradient {
-                Some(sum) => sum.into_iter().zip(kernels).map(|(sum, kernel)| sum + kernel).collect(),
-                None => kernels,
-            });
+        if let Some(squares) = &mut squares
+            && (step == 0 || fresh.is_some())
+            && !squares.add(site, batches, tick)?
+        {
+            return Ok(None);
         }
-        let Some(gradient) = gradient else { break };
+        if step == 0 {
+            let Some(features) = gradient_of(site, &constant, &layer, batches, [1.0, 0.0], tick) else {
+                return Ok(None);
+            };
+            let Some(losses) = gradient_of(site, &constant, &layer, batches, [0.0, 1.0], tick) else { return Ok(None) };
+            let (features, losses) = (norm(&features), norm(&losses));
+            let ratio = if losses > 0.0 && features.is_finite() { features / losses } else { 1.0 };
+            terms[1] = site.settings.gamma * if ratio.is_finite() && ratio > 0.0 { ratio } else { 1.0 };
+        }
+        step += 1;
+        let Some(gradient) = gradient_of(site, &constant, &layer, batches, terms, tick) else { return Ok(None) };
         let judged = summed(gradient.iter().map(channel_scores));
         let take = site.settings.channels_per_step.min(site.count - kept.len());
         let mut best = next(&judged, &kept, take);
@@ -83,13 +94,20 @@ pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
             scores[channel] = if judged[channel].is_finite() { f64::from(judged[channel]) } else { 0.0 };
         }
         kept.extend(best);
+        if let Some(squares) = &squares {
+            layer = solved(squares, &kept, site);
+            continue;
+        }
         // Warm start: what was optimised stays, what is new comes with its original weights.
         let newcomers = mask(&kept[kept.len() - take..], channels, site);
         for (kernel, original) in layer.kernels.iter_mut().zip(&original) {
             *kernel = kernel.clone() + original.clone() * newcomers.clone();
         }
         let mask = mask(&kept, channels, site);
-        losses = Some(optimise(site, &constant, &mut layer, &mask, batches, &mut lr)?);
+        losses = Some(optimise(site, &constant, &mut layer, &mask, batches, terms, &mut lr)?);
+    }
+    if squares.is_some() {
+        losses = Some(measure(site, &layer, site.batches, terms).1);
     }
     kept.sort_unstable();
     let kernels: Vec<Weight> = layer.kernels.iter().map(to_weight).collect();
@@ -99,6 +117,51 @@ pub(super) fn greedy(site: &Site, tick: &mut dyn FnMut() -> bool) -> Result<Opti
     let kernels = kernels.iter().map(|kernel| columns_of(kernel, &kept)).collect();
     let biases = layer.biases.iter().map(|bias| bias.as_ref().map(to_weight)).collect();
     Ok(Some(Chosen { kept, kernels, biases, scores, losses, warnings }))
+}
+
+/// The layer with the channels `kept` in closed form, zero elsewhere.
+fn solved(squares: &LeastSquares, kept: &[usize], site: &Site) -> Layer {
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    let (mut kernels, mut biases) = (Vec::new(), Vec::new());
+    for (part, bias) in squares.solve(&kept) {
+        let mut full = Weight { shape: part.shape.clone(), values: Vec::new() };
+        full.shape[1] = site.group.width;
+        full.values = vec![0.0; full.shape.iter().product()];
+        spread(&part, &kept, &mut full, 0, site.group.width);
+        let shape: [usize; 4] = full.shape.as_slice().try_into().expect("a kernel");
+        kernels.push(Tensor::from_data(TensorData::new(full.values, shape), site.device));
+        biases.push(bias.map(|bias| Tensor::from_data(bias.values.as_slice(), site.device)));
+    }
+    Layer { kernels, biases }
+}
+
+/// The gradient of `terms[0] L_M + terms[1] L_DR` with respect to the kernels, summed over batches. `None` if `tick` said stop.
+fn gradient_of(
+    site: &Site,
+    constant: &Model,
+    layer: &Layer,
+    batches: &[Batch],
+    terms: [f64; 2],
+    tick: &mut dyn FnMut() -> bool,
+) -> Option<Vec<Tensor<4>>> {
+    let mut sum: Option<Vec<Tensor<4>>> = None;
+    for batch in batches {
+        if !tick() {
+            return None;
+        }
+        let (_, kernels, _) = gradients(site, constant, layer, batch, terms);
+        sum = Some(match sum {
+            Some(sum) => sum.into_iter().zip(kernels).map(|(sum, kernel)| sum + kernel).collect(),
+            None => kernels,
+        });
+    }
+    sum
+}
+
+/// Euclidean norm over all kernels.
+fn norm(gradient: &[Tensor<4>]) -> f64 {
+    gradient.iter().map(|kernel| f64::from(values(&kernel.clone().square().sum())[0])).sum::<f64>().sqrt()
 }
 
 /// Sums of scores, channel by channel.
@@ -131,7 +194,7 @@ fn to_weight<const D: usize>(tensor: &Tensor<D>) -> Weight {
     Weight { shape: tensor.dims().to_vec(), values: values(tensor) }
 }
 
-fn with_layer(model: &Model, site: &Site, kernels: &[Tensor<4>], biases: &[Option<Tensor<1>>]) -> Model {
+pub(super) fn with_layer(model: &Model, site: &Site, kernels: &[Tensor<4>], biases: &[Option<Tensor<1>>]) -> Model {
     let mut named = Named::new();
     for ((member, kernel), bias) in site.group.consumers.iter().zip(kernels).zip(biases) {
         let full = parameters::kernel(model, &member.layer);
@@ -179,7 +242,13 @@ fn mismatch(outputs: Vec<Tensor<4>>, wanted: impl Iterator<Item = Tensor<4>>) ->
 type BiasGradients = Vec<Option<Tensor<1>>>;
 
 /// Loss, and its gradients with respect to kernels and biases of the consumers.
-fn gradients(site: &Site, constant: &Model, layer: &Layer, batch: &Batch) -> (Losses, Vec<Tensor<4>>, BiasGradients) {
+fn gradients(
+    site: &Site,
+    constant: &Model,
+    layer: &Layer,
+    batch: &Batch,
+    [of_features, of_losses]: [f64; 2],
+) -> (Losses, Vec<Tensor<4>>, BiasGradients) {
     let leaf = |tensor: &Tensor<4>| Tensor::from_inner(tensor.clone()).require_grad();
     let kernels: Vec<Tensor<4>> = layer.kernels.iter().map(leaf).collect();
     let biases: BiasGradients =
@@ -190,7 +259,7 @@ fn gradients(site: &Site, constant: &Model, layer: &Layer, batch: &Batch) -> (Lo
     let loss = dual_regression_loss(&pictures, &targets, &model, site.settings.lambda);
     let losses = objective::read(&loss);
     let matching = mismatch(features, batch.wanted.iter().cloned().map(Tensor::from_inner));
-    let gradients = (matching + loss.total * site.settings.gamma).backward();
+    let gradients = (matching * of_features + loss.total * of_losses).backward();
     let kernel_gradients = kernels
         .iter()
         .zip(&layer.kernels)
@@ -199,8 +268,8 @@ fn gradients(site: &Site, constant: &Model, layer: &Layer, batch: &Batch) -> (Lo
     (losses, kernel_gradients, biases.into_iter().map(|bias| bias.and_then(|bias| bias.grad(&gradients))).collect())
 }
 
-/// Mean of `L_M + gamma L_DR` over the batches, and of the dual regression loss alone, without gradients.
-fn measure(site: &Site, layer: &Layer, batches: &[Batch]) -> (f64, Losses) {
+/// Mean of `terms[0] L_M + terms[1] L_DR` over the batches, and of the dual regression loss alone, without gradients.
+fn measure(site: &Site, layer: &Layer, batches: &[Batch], terms: [f64; 2]) -> (f64, Losses) {
     let model = with_layer(site.work, site, &layer.kernels, &layer.biases);
     let mut all = Vec::new();
     let mut objective_sum = 0.0;
@@ -208,7 +277,7 @@ fn measure(site: &Site, layer: &Layer, batches: &[Batch]) -> (f64, Losses) {
         let (features, pictures) = forward(&model, site, batch, |tensor| tensor);
         let (losses, _) = objective::measure(&pictures, &batch.targets, &model, site.settings.lambda);
         let matching = f64::from(values(&mismatch(features, batch.wanted.iter().cloned()))[0]);
-        objective_sum += matching + site.settings.gamma * losses.total;
+        objective_sum += terms[0] * matching + terms[1] * losses.total;
         all.push(losses);
     }
     (objective_sum / batches.len().max(1) as f64, Losses::mean(&all))
@@ -222,16 +291,17 @@ fn optimise(
     layer: &mut Layer,
     mask: &Tensor<4>,
     batches: &[Batch],
+    terms: [f64; 2],
     lr: &mut f64,
 ) -> Result<Losses> {
-    let (before, start) = measure(site, layer, batches);
+    let (before, start) = measure(site, layer, batches, terms);
     for _ in 0..HALVINGS {
         let mut tried = layer.clone();
         let mut velocities: Vec<Tensor<4>> = tried.kernels.iter().map(Tensor::zeros_like).collect();
         let mut bias_velocities: BiasGradients =
             tried.biases.iter().map(|bias| bias.as_ref().map(Tensor::zeros_like)).collect();
         for batch in batches {
-            let (_, kernels, biases) = gradients(site, constant, &tried, batch);
+            let (_, kernels, biases) = gradients(site, constant, &tried, batch, terms);
             for ((weights, gradient), velocity) in tried.kernels.iter_mut().zip(kernels).zip(&mut velocities) {
                 let gradient = gradient * mask.clone();
                 *velocity = velocity.clone() * MOMENTUM + gradient.clone();
@@ -244,7 +314,7 @@ fn optimise(
                 }
             }
         }
-        let (after, losses) = measure(site, &tried, batches);
+        let (after, losses) = measure(site, &tried, batches, terms);
         if after < before {
             *layer = tried;
             return Ok(losses);

@@ -2,6 +2,7 @@
 //! already, what lies behind it is not.
 
 mod greedy;
+mod least_squares;
 mod others;
 
 use std::{
@@ -11,6 +12,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use dualres_network::{Activations, ChannelGroup, Model, Pooling, Weight, Weights};
+use least_squares::LeastSquares;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,7 @@ use crate::{
     files::{SELECTION_FILE, load_state, save_state},
     layers::{Layers, weight_name},
     report::Kept,
-    surgery::{columns_of, cut_weights, part_of, rebuilt, spread},
+    surgery::{columns_of, cut, part_of, silence, spread},
 };
 
 /// Where a selection stands, apart from the weights of the masked network.
@@ -70,7 +72,7 @@ struct Site<'a> {
     group: &'a ChannelGroup,
     /// Channels to keep.
     count: usize,
-    /// The network, cut before the unit and whole from it on; without gradients.
+    /// The network, masked before the unit and whole from it on; without gradients.
     work: &'a Model,
     /// The batches.
     batches: &'a [Batch],
@@ -84,6 +86,8 @@ struct Site<'a> {
 struct Batch {
     /// The forward pass of the network being cut, before the unit.
     pass: Activations,
+    /// That of the original network.
+    whole: Activations,
     /// The consumers' outputs in the original network, each [N, O, H, W].
     wanted: Vec<Tensor<4>>,
     /// The pictures of all levels.
@@ -116,6 +120,36 @@ pub(crate) fn select(
     observe: Observer,
 ) -> Result<Option<Selected>> {
     Selection::open(config, original, widths, profile, data, device, folder)?.run(observe)
+}
+
+/// The network that widths would be cut to if channels were those of the profile, compensated layer after layer: what a choice
+/// of widths is worth before anything is fine-tuned. `None` if `tick` said stop.
+pub(crate) fn compensated(
+    config: &CompressConfig,
+    original: &Model,
+    widths: &[usize],
+    profile: &Profile,
+    data: &Data,
+    device: &Device,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<Option<Model>> {
+    let mut config = CompressConfig { method: Method::Profile, ..config.clone() };
+    config.selection.compensate = true;
+    let settings = config.selection.clone();
+    let layers = Layers::of(&original.description.network, config.streams);
+    let (path, state, masked) = (PathBuf::new(), State::default(), original.weights());
+    let config = &config;
+    let profile = Some(profile);
+    let mut selection =
+        Selection { config, original, layers, widths, profile, data, device, path, masked, state, settings };
+    let mut front = selection.front()?;
+    for unit in 0..widths.len() {
+        let Some(chosen) = selection.choose(unit, Some(&front), tick)? else { return Ok(None) };
+        selection.apply(unit, &chosen);
+        selection.advance(&mut front, unit)?;
+    }
+    let masked = Model::from_weights(original.description.clone(), &selection.masked, device)?;
+    Ok(Some(cut(&masked, &selection.layers, &selection.state.kept, device)?))
 }
 
 /// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
@@ -179,7 +213,11 @@ impl<'a> Selection<'a> {
         let mut meter = Meter::new(Stage::Select, first, steps);
         let kept = Kept::of(&self.layers);
         let mut flow = observe(&Event::Stage { stage: Stage::Select, step: first, steps });
-        let judged = matches!(self.config.method, Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet);
+        let judged = match self.config.method {
+            Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet => true,
+            Method::Profile => self.settings.compensate,
+            Method::Random | Method::L1 => false,
+        };
         let mut front = if judged { Some(self.front()?) } else { None };
         for unit in first..steps {
             if flow.is_break() {
@@ -217,13 +255,10 @@ impl<'a> Selection<'a> {
         Selected { masked: self.masked.clone(), kept: self.state.kept.clone(), losses: self.state.losses }
     }
 
-    /// The network with the units that are done cut, the others whole.
+    /// The network as far as it is chosen: masked rather than cut, so that nodes and channels keep their places, also where
+    /// layers share a convolution.
     fn work(&self) -> Result<Model> {
-        let mut kept = self.state.kept.clone();
-        kept.extend(self.layers.widths[kept.len()..].iter().map(|&width| (0..width).collect::<Vec<_>>()));
-        let mut weights = self.masked.clone();
-        let network = cut_weights(&self.layers, &mut weights, &kept)?;
-        rebuilt(self.original, network, &weights, self.device)
+        Ok(Model::from_weights(self.original.description.clone(), &self.masked, self.device)?)
     }
 
     /// Batches before the first unit that is not done.
@@ -264,7 +299,12 @@ impl<'a> Selection<'a> {
         let batch = |((cut, whole), targets): ((&Activations, &Activations), &Vec<Tensor<4>>)| {
             let passed = self.original.primal.advance(whole.clone(), group.last() + 1, &outputs);
             let output = |node: &usize| passed.value(*node).expect("kept").clone();
-            Batch { pass: cut.clone(), wanted: outputs.iter().map(output).collect(), targets: targets.clone() }
+            Batch {
+                pass: cut.clone(),
+                whole: whole.clone(),
+                wanted: outputs.iter().map(output).collect(),
+                targets: targets.clone(),
+            }
         };
         front.cut.iter().zip(&front.whole).zip(&front.targets).map(batch).collect()
     }
@@ -274,8 +314,12 @@ impl<'a> Selection<'a> {
         let count = self.widths[unit];
         let group = &self.layers.groups[unit];
         let kernels = || kernels_of(group, &self.masked);
+        if count == 0 {
+            // The block goes; what ends it is silenced when the choice is applied.
+            return Ok(Some(unchanged(&kernels(), Vec::new(), Vec::new())));
+        }
         match (self.config.method, front) {
-            (Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet, Some(front)) => {
+            (Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet | Method::Profile, Some(front)) => {
                 let batches = self.batches(front, unit);
                 // Numbered so that no two units or steps share patches.
                 let fresh = |step: usize| {
@@ -290,6 +334,7 @@ impl<'a> Selection<'a> {
                 let site = Site { name, group, count, work, batches: &batches, device, settings, fresh };
                 match self.config.method {
                     Method::Thinet => others::thinet(&site, tick),
+                    Method::Profile => self.profiled(unit, Some(&site), tick),
                     _ => greedy::greedy(&site, tick),
                 }
             }
@@ -298,22 +343,41 @@ impl<'a> Selection<'a> {
                 random.set_stream(unit as u64);
                 Ok(Some(others::random(&kernels(), count, &mut random)))
             }
-            (Method::Profile, _) if self.profile.is_some() => {
-                let profile = self.profile.expect("seen to be there");
-                let mut widths = self.layers.widths.clone();
-                widths[unit] = count;
-                let kept = profile.kept(&widths).swap_remove(unit);
-                let kernels = profile.consumers(&self.masked, unit, &kept);
-                let biases = vec![None; kernels.len()];
-                let judged = profile.units[unit].order.len();
-                let mut scores = vec![0.0; judged];
-                for (place, &channel) in profile.units[unit].order.iter().enumerate() {
-                    scores[channel] = (judged - place) as f64;
-                }
-                Ok(Some(Chosen { kept, kernels, biases, scores, losses: None, warnings: Vec::new() }))
-            }
+            (Method::Profile, _) => self.profiled(unit, None, tick),
             _ => Ok(Some(others::l1(&kernels(), count))),
         }
+    }
+
+    /// The channels that the profile puts first; with a site, the consumers by least squares on the network as it is cut, else
+    /// what goes predicted from what stays. `None` if `tick` said stop.
+    fn profiled(&self, unit: usize, site: Option<&Site>, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
+        let Some(profile) = self.profile else {
+            let reason = "the method needs a sensitivity profile, and the run has none".to_owned();
+            return Err(crate::CompressionError::Setting(reason));
+        };
+        let mut widths = self.layers.widths.clone();
+        widths[unit] = self.widths[unit];
+        let kept = profile.kept(&widths).swap_remove(unit);
+        let judged = profile.units[unit].order.len();
+        let mut scores = vec![0.0; judged];
+        for (place, &channel) in profile.units[unit].order.iter().enumerate() {
+            scores[channel] = (judged - place) as f64;
+        }
+        let (kernels, biases) = match site {
+            Some(site) => {
+                let mut squares = LeastSquares::new(site);
+                if !squares.add(site, site.batches, tick)? {
+                    return Ok(None);
+                }
+                squares.solve(&kept).into_iter().unzip()
+            }
+            None => {
+                let kernels = profile.consumers(&self.masked, unit, &kept);
+                let biases = vec![None; kernels.len()];
+                (kernels, biases)
+            }
+        };
+        Ok(Some(Chosen { kept, kernels, biases, scores, losses: None, warnings: Vec::new() }))
     }
 
     /// Writes the choice into the masked network.
@@ -325,6 +389,11 @@ impl<'a> Selection<'a> {
             if let Some(bias) = bias {
                 self.masked.0.insert(format!("model.{}.bias", member.layer), bias.clone());
             }
+        }
+        if chosen.kept.is_empty() {
+            let gone = |(&width, all): (&usize, &usize)| if width == 0 { Vec::new() } else { (0..*all).collect() };
+            let kept: Vec<Vec<usize>> = self.widths.iter().zip(&self.layers.widths).map(gone).collect();
+            silence(&self.layers, &kept, &mut self.masked);
         }
         self.state.kept.push(chosen.kept.clone());
         self.state.scores.push(chosen.scores.clone());

@@ -8,14 +8,14 @@ use dualres_compression::{
     CONFIG_FILE, CompressConfig, CompressionError, EVENTS_FILE, Event, Layers, Method, Mode, RESULT_FILE, Row, Stage,
     WIDTHS_FILE, parse_widths, resume, uniform_widths,
 };
-use dualres_network::{Model, device::ComputeDevice};
+use dualres_network::{Model, device::ComputeDevice, families::label};
 
 #[test]
 fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
     let data = pictures(5);
     let model = network(4);
-    let full = &Layers::described(&model.description);
     for mode in [Mode::Paper, Mode::Budget] {
+        let full = &CompressConfig { mode, ..config(&data.path, 0.5) }.layers(&model.description);
         for ratio in [0.3, 0.5, 0.7] {
             let folder = tempfile::tempdir().unwrap();
             let mut config = CompressConfig { mode, ..config(&data.path, ratio) };
@@ -30,7 +30,10 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
             })
             .unwrap()
             .unwrap();
-            assert_eq!(widths(&report), Layers::described(&small.description).widths);
+            for layer in small.description.layer_widths() {
+                let row = report.width_table.iter().find(|row| row.unit == label(&layer.name));
+                assert_eq!(row.map(|row| (row.width, row.full)), Some((layer.now, layer.before)), "{layer:?}");
+            }
             assert_eq!(chosen, widths(&report), "as many channels as the table says");
             let text = std::fs::read_to_string(folder.path().join(WIDTHS_FILE)).unwrap();
             assert_eq!(parse_widths(&text, full).unwrap(), widths(&report));
@@ -46,6 +49,7 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
             }
             assert!(report.params_after < report.params_before && report.bytes_after < report.bytes_before);
             let cost = small.description.network.cost(96, 96);
+            assert_eq!(cost, small.description.network.executed_cost(96, 96), "written as it is run");
             assert_eq!((cost.macs(), cost.parameters()), (report.macs_after, report.params_after));
             assert!(report.cut_difference <= 1e-4);
         }
@@ -56,7 +60,7 @@ fn every_ratio_meets_its_budget_and_the_network_has_the_widths_of_its_table() {
 fn every_method_comes_to_its_end_with_the_same_fine_tuning() {
     let data = pictures(5);
     let model = network(2);
-    let full = &Layers::described(&model.description);
+    let full = &Layers::of(&model.description.network, false);
     for method in
         [Method::Uniform, Method::Random, Method::L1, Method::Thinet, Method::Dcp, Method::Profile, Method::Drc]
     {
@@ -105,13 +109,14 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
         (Stage::Profile, 2),
         (Stage::Search, 3),
         (Stage::Search, 5),
-        (Stage::Select, 3),
+        (Stage::Select, 2),
         (Stage::Cut, 2),
         (Stage::Finetune, 3),
         (Stage::Finetune, 4),
     ] {
         let stopped = run(&config, &model, &pieces, |event| {
-            let losses = stage == Stage::Cut || !matches!(event, Event::Step(p) if p.losses.is_none());
+            let losses =
+                matches!(stage, Stage::Cut | Stage::Select) || !matches!(event, Event::Step(p) if p.losses.is_none());
             let now = losses && matches!(event, Event::Step(p) if p.stage == stage && p.step == step);
             stops += usize::from(now);
             now
@@ -176,7 +181,7 @@ fn second_order_search_and_fresh_patches_come_to_their_end() {
     config.selection.channels_per_step = 4;
     config.finetune.steps = 0;
     let (_, report) = whole(&config, &model, folder.path());
-    assert!(report.kept_macs_ratio < 0.7);
+    assert!(report.kept_macs_ratio < 0.85, "{}", report.kept_macs_ratio);
 }
 
 #[test]
@@ -190,7 +195,7 @@ fn a_width_table_from_elsewhere_is_followed() {
     let (_, report) = whole(&config, &model, folder.path());
     assert_eq!(widths(&report), wanted);
 
-    let full = &Layers::described(&model.description);
+    let full = &Layers::of(&model.description.network, false);
     for (text, what) in [("4\n8\n", "2 widths for 4 layers"), ("4\n8\nx\n16", "no number"), ("4\n8\n17\n16", "of 16")] {
         let message = parse_widths(text, full).unwrap_err().to_string();
         assert!(message.contains(what), "{message}");
@@ -210,7 +215,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     }
     let impossible = CompressConfig { mode: Mode::Budget, method: Method::Uniform, ..config(&data.path, 0.97) };
     assert!(fails(&impossible, &model, "budget").contains("choose a smaller ratio"));
-    let same = Layers::described(&model.description).widths;
+    let same = Layers::of(&model.description.network, false).widths;
     let nothing = CompressConfig { widths: Some(same), ..config(&data.path, 0.5) };
     assert!(fails(&nothing, &model, "same").contains("did not become smaller"));
     let mut teacher = config(&data.path, 0.5);
@@ -321,4 +326,42 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
     config.finetune.steps = 0;
     let warnings = warnings_of(&config, &network(2), folder.path());
     assert!(warnings.iter().any(|text| text.contains("broken.png")), "{warnings:?}");
+}
+
+/// Layers that feed one convolution together, and streams: every method chooses among them, and what is left is the network
+/// it says.
+#[test]
+fn dense_blocks_and_streams_come_to_their_end() {
+    let data = pictures(5);
+    let device = burn::tensor::Device::flex();
+    for name in ["esrgan_new_x4.pth", "rlfn_x4.pth", "carn_x3.pth"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../network/tests/data/foreign").join(name);
+        let mut model = dualres_network::import::read(&path, &Default::default(), &device).unwrap();
+        model.description = model.description.with_single_dual();
+        model.init_duals(4, &device);
+        for (method, streams) in [
+            (Method::Drc, false),
+            (Method::Uniform, true),
+            (Method::Thinet, false),
+            (Method::Dcp, true),
+            (Method::Profile, true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = CompressConfig { method, streams, mode: Mode::Budget, ..config(&data.path, 0.15) };
+            config.finetune.steps = 0;
+            config.search.steps = 2;
+            for patch in [
+                &mut config.search.patch,
+                &mut config.selection.patch,
+                &mut config.profile.patch,
+                &mut config.finetune.patch,
+            ] {
+                *patch = 16;
+            }
+            config.selection.channels_per_step = 16;
+            let finished = run(&config, &model, folder.path(), |_| false);
+            let (_, report) = finished.unwrap_or_else(|error| panic!("{name}, {method:?}: {error}")).unwrap();
+            assert!(report.cut_difference < 1e-4 && report.kept_macs_ratio <= 0.85 + 1e-9, "{name}, {method:?}");
+        }
+    }
 }

@@ -62,6 +62,10 @@ impl<'a> Writer<'a> {
                         _ => out,
                     }
                 }
+                Action::ShuffleBeside => {
+                    let out = self.shuffled(&inputs[0], 2);
+                    self.graph.node("Concat", &[&out, &inputs[1]], vec![int("axis", 1)])
+                }
                 Action::Attention { squeeze, excite } => {
                     let (means, cell) = self.means(&inputs[0], self.shapes[step.inputs[0]]);
                     let hidden = self.conv(squeeze, &means)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dualres_kernels::{Activation, Function};
 
-use super::{BinaryOp, ConvOp, Graph, NodeId, Op};
+use super::{BinaryOp, ConvOp, Graph, NodeId, Op, rewrite::LinearPair};
 
 /// What is run at once.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub(crate) enum Action {
     /// convolution with the product of their weights gives the same, with as many channels as come out in place of the
     /// inner ones, which are the widest of the network. Perhaps another value's channels after it.
     Join { up: NodeId, by: usize, reduce: NodeId, beside: bool },
+    /// A pixel shuffle by 2, another value's channels after it. Inputs: what is shuffled, the other.
+    ShuffleBeside,
     /// Channel attention and the skip around it. Inputs: what is scaled, what is added.
     Attention { squeeze: NodeId, excite: NodeId },
     /// `factor * a + b`.
@@ -55,6 +57,17 @@ pub(super) fn plan(graph: &Graph, from: NodeId, to: NodeId, wanted: &BTreeSet<No
     }
     steps.reverse();
     steps
+}
+
+/// Pairs of convolutions that one convolution can stand for, in all of a graph.
+pub(super) fn linear_pairs(graph: &Graph) -> Vec<LinearPair> {
+    let pictures = graph.outputs().iter().map(|output| output.node).collect();
+    let matcher = Matcher::new(graph, 0, graph.nodes().len(), &pictures);
+    let pair = |id: NodeId| match matcher.join(id, false)?.0 {
+        Action::Join { up, by, reduce, .. } => Some(LinearPair { up, by, reduce }),
+        _ => None,
+    };
+    (1..graph.nodes().len()).filter(|&id| matcher.live[id]).filter_map(pair).collect()
 }
 
 struct Matcher<'a> {
@@ -114,10 +127,13 @@ impl<'a> Matcher<'a> {
         let inputs = &self.graph.node(id).inputs;
         let found = match self.op(id) {
             Op::Binary(BinaryOp::Add) => self.attention(inputs).or_else(|| self.scaled(id, inputs)),
-            Op::Concat if inputs.len() == 2 => self.join(inputs[0], true).map(|(action, x, mut inside)| {
-                inside.push(inputs[0]);
-                (action, vec![x, inputs[1]], inside)
-            }),
+            Op::Concat if inputs.len() == 2 => {
+                let joined = self.join(inputs[0], true).map(|(action, x, mut inside)| {
+                    inside.push(inputs[0]);
+                    (action, vec![x, inputs[1]], inside)
+                });
+                joined.or_else(|| self.shuffled(inputs[0], inputs[1]))
+            }
             Op::Conv(_) => self.join(id, false).map(|(action, x, inside)| (action, vec![x], inside)),
             Op::Activation(function) => {
                 function.fused().and_then(|activation| self.conv_before(self.input(id), activation))
@@ -164,6 +180,12 @@ impl<'a> Matcher<'a> {
         let pays = taps * conv.outputs <= taps * between + between * conv.outputs;
         let action = Action::Join { up, by, reduce, beside: inner };
         pays.then(|| (action, self.input(up), vec![up, shuffle]))
+    }
+
+    /// A pixel shuffle by 2 that only a concatenation with `other` uses.
+    fn shuffled(&self, id: NodeId, other: NodeId) -> Option<Fused> {
+        let fits = id >= self.from && self.single[id] && *self.op(id) == Op::PixelShuffle(2) && other != id;
+        fits.then(|| (Action::ShuffleBeside, vec![self.input(id), other], vec![id]))
     }
 
     /// `x * sigmoid(conv(relu(conv(mean of x)))) + residual`.

@@ -1,20 +1,24 @@
 //! A network as a graph: which operators, in which order, on which values.
 //!
 //! Everything else that is said of a network is derived from this one description: shapes and scale ([`shape`]), cost
-//! ([`cost`]), memory ([`memory`]), receptive field ([`receptive`]), prunable channels ([`groups`]), the forward pass
+//! ([`cost`]), memory ([`memory`]), receptive field ([`receptive`]), prunable channels ([`groups`]) and blocks ([`blocks`]), equal
+//! graphs of less work ([`rewrite`]), the forward pass
 //! ([`run`]) with operators fused where that is faster ([`fuse`]), ONNX ([`crate::export`]) and model files.
 
+mod blocks;
 pub mod cost;
 mod fuse;
 mod groups;
 mod memory;
 mod op;
 mod receptive;
+mod rewrite;
 mod run;
 mod shape;
 
 use serde::{Deserialize, Serialize};
 
+pub use blocks::ResidualBlock;
 pub use cost::{Cost, LayerCost};
 pub(crate) use fuse::Action;
 pub use groups::{ChannelGroup, ChannelSlice, Member};

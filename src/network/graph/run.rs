@@ -283,6 +283,10 @@ impl Network {
                     None => dualres_kernels::pixel_shuffle(x, by),
                 }
             }
+            Action::ShuffleBeside => {
+                let other = inputs.pop().expect("two inputs");
+                dualres_kernels::pixel_shuffle_beside(inputs.pop().expect("two inputs"), other)
+            }
             Action::Attention { squeeze, excite } => {
                 let residual = inputs.pop().expect("two inputs");
                 let x = inputs.pop().expect("two inputs");

@@ -60,6 +60,11 @@ impl Graph {
         Ok(first.expect("there are probes"))
     }
 
+    /// Fewest pixels a side of an input that every operator has something to work on.
+    pub fn least_side(&self) -> usize {
+        (1..PROBES[0][0]).find(|&side| self.shapes([side, side]).is_ok()).unwrap_or(PROBES[0][0])
+    }
+
     /// What sides of inputs have to be a multiple of.
     pub fn alignment(&self) -> usize {
         let fits = |side: usize| {

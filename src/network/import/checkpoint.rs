@@ -32,7 +32,7 @@ impl Checkpoint {
         if size > MAX_BYTES {
             return Err(format(format!("{} GB are too much for a checkpoint", size >> 30)));
         }
-        let bytes = std::fs::read(path).map_err(read_error)?;
+        let bytes = crate::read_file(path)?;
         parse(&bytes).map_err(|reason| format(format!("not a checkpoint this program can read: {reason}")))
     }
 }

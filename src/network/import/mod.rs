@@ -67,13 +67,11 @@ pub fn read(path: &Path, options: &ImportOptions, device: &Device) -> Result<Mod
 }
 
 fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
-    let bytes =
-        |path: &Path| std::fs::read(path).map_err(|source| NetworkError::Read { path: path.to_owned(), source });
     let is_bin = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
     if is_bin && path.with_extension("param").is_file() {
         return open(&path.with_extension("param"), options);
     }
-    let content = bytes(path)?;
+    let content = crate::read_file(path)?;
     if content.is_empty() {
         return Err(NetworkError::Weights("the file is empty".into()));
     }
@@ -85,8 +83,11 @@ fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
             return Err(NetworkError::Weights(reason));
         }
         let text = String::from_utf8_lossy(&content);
-        let (graph, weights) = ncnn::read(&text, &bytes(&bin)?)?;
+        let (graph, weights) = ncnn::read(&text, &crate::read_file(&bin)?)?;
         return Ok(Read::graph("ncnn", graph, weights));
+    }
+    if let Some(beside) = options.beside.as_ref().filter(|beside| !beside.is_file()) {
+        return Err(NetworkError::Weights(format!("the file beside it is no file: {}", beside.display())));
     }
     if onnx::is_onnx(&content) {
         let (graph, weights) = onnx::read(&content)?;
@@ -157,7 +158,7 @@ fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> R
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut description = Description::new(stem, read.family.clone(), graph);
     description.purpose = format!("imported {} network", read.family);
-    description.licence = options.licence.clone().unwrap_or_else(|| "unknown".into());
+    description.licence = options.licence.clone().unwrap_or_else(|| crate::UNKNOWN_LICENCE.into());
     description.import = read.assumed;
     if !drn {
         description.import.push(format!("samples in [{}, {}]", range[0], range[1]));

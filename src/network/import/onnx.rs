@@ -369,7 +369,8 @@ fn elementwise(node: &Node) -> Result<Op> {
         Node::Gemm(_) | Node::Flatten(_) | Node::Softmax(_) | Node::Linear(_) => {
             return Err(refuse("it ends in numbers, not in a picture: a classifier or something of the kind"));
         }
-        Node::MatMul(_) | Node::Attention(_) | Node::Transpose(_) => {
+        Node::Transpose(_) => return Err(refuse("axes are exchanged, which no operator that runs here does")),
+        Node::MatMul(_) | Node::Attention(_) => {
             return Err(refuse("a transformer: its products of matrices are not among the operators that run here"));
         }
         other => {
@@ -482,8 +483,12 @@ fn resized(
     );
     let asymmetric = config.coordinate_transformation_mode == CoordinateTransformMode::Asymmetric;
     let mode = match config.mode {
-        // For whole factors all roundings of pixels' places agree with repeating each but these.
-        ResizeMode::Nearest if (asymmetric && config.nearest_mode == NearestMode::Floor) || half => {
+        // For whole factors these agree with repeating each pixel: places lie nearer to it than to others.
+        ResizeMode::Nearest
+            if (asymmetric && config.nearest_mode == NearestMode::Floor)
+                || (half
+                    && matches!(config.nearest_mode, NearestMode::RoundPreferFloor | NearestMode::RoundPreferCeil)) =>
+        {
             Enlargement::Nearest
         }
         ResizeMode::Linear if half => Enlargement::Bilinear,

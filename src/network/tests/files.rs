@@ -128,7 +128,8 @@ fn model_files_of_version_1_are_read() {
     assert_eq!(model.weights(), old.weights());
     assert_eq!(model.description.network, old.description.network);
     assert_eq!(model.description.duals, old.description.duals);
-    assert_eq!(model.description.widths(), (vec![5, 7, 9], vec![8, 16, 16]));
+    let widths: Vec<_> = model.description.layer_widths().iter().map(|layer| (layer.now, layer.before)).collect();
+    assert_eq!(widths, [(5, 8), (7, 16), (9, 16)]);
     assert_eq!((model.description.training_patch, model.description.metrics.len()), (24, 1));
     assert_eq!((model.description.licence.as_str(), model.description.format), ("CC0", 2));
 

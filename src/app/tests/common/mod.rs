@@ -44,7 +44,7 @@ pub(crate) fn tiny() -> Model {
 
 /// [`tiny`] with other weights.
 pub(crate) fn tiny_of_seed(seed: u64) -> Model {
-    Model::init(Description::drn("tiny", &Architecture::new(2, 8, 1).unwrap()).unwrap(), seed, &Device::flex()).unwrap()
+    Model::init(Description::drn("tiny", &Architecture::new(2, 8, 4).unwrap()).unwrap(), seed, &Device::flex()).unwrap()
 }
 
 /// A home with the tiny model in its library, chosen.

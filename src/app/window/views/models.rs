@@ -1,5 +1,6 @@
 //! The library: which networks there are, what they cost and how good they are.
 
+use dualres_network::{LayerWidth, families::label};
 use eframe::egui::{self, Grid, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use super::{speed, weak};
@@ -189,13 +190,13 @@ fn compression(ui: &mut Ui, entry: &Entry) {
 }
 
 fn widths(ui: &mut Ui, entry: &Entry) {
-    let (now, before) = entry.description.widths();
-    let widest = before.iter().copied().max().unwrap_or(1) as f32;
+    let layers = entry.description.layer_widths();
+    let widest = layers.iter().map(|layer| layer.before).max().unwrap_or(1) as f32;
     let colours = palette(ui);
     ui.spacing_mut().interact_size.y = 16.0;
-    for (index, (&width, &full)) in now.iter().zip(&before).enumerate() {
+    for LayerWidth { name, now, before } in layers {
         ui.horizontal(|ui| {
-            let name = entry.layers.name(index);
+            let name = label(&name);
             let place = vec2(150.0, 16.0);
             ui.allocate_ui_with_layout(place, egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 ui.set_min_width(place.x);
@@ -204,10 +205,11 @@ fn widths(ui: &mut Ui, entry: &Entry) {
             let room = (ui.available_width() - 90.0).clamp(60.0, 420.0);
             let (rect, response) = ui.allocate_exact_size(vec2(room, 12.0), Sense::hover());
             let part = |count: usize| rect.with_max_x(rect.left() + rect.width() * count as f32 / widest);
-            ui.painter().rect_filled(part(full), 3.0, colours.raised);
-            ui.painter().rect_filled(part(width), 3.0, colours.accent);
-            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {width} of {full}")));
-            ui.label(RichText::new(format!("{width} of {full}")).small());
+            ui.painter().rect_filled(part(before), 3.0, colours.raised);
+            ui.painter().rect_filled(part(now), 3.0, colours.accent);
+            let text = if now == 0 { format!("gone, of {before}") } else { format!("{now} of {before}") };
+            response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {text}")));
+            ui.label(RichText::new(text).small());
         });
     }
     // What cannot be made narrower says why.
@@ -216,7 +218,7 @@ fn widths(ui: &mut Ui, entry: &Entry) {
         .network
         .groups()
         .iter()
-        .filter_map(|group| Some((dualres_network::families::label(&group.name), group.reason()?.to_owned())))
+        .filter_map(|group| Some((label(&group.name), group.reason()?.to_owned())))
         .collect();
     if !kept.is_empty() {
         ui.collapsing(format!("{} layers that are not pruned", kept.len()), |ui| {

@@ -7,7 +7,9 @@ use std::{
 };
 
 use burn::tensor::Device;
-use dualres_compression::{CompressConfig, CompressionError, Event, PROFILE_FILE, Profile, Report, Stage, compress};
+use dualres_compression::{
+    CompressConfig, CompressionError, Event, Mode, PROFILE_FILE, Profile, Report, Stage, compress,
+};
 use dualres_imaging::{EncodeOptions, Picture, Plane, write};
 use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
 
@@ -55,6 +57,7 @@ pub(crate) fn network_of_seed(seed: u64) -> Model {
 /// The whole path in a few steps a stage.
 pub(crate) fn config(data: &Path, ratio: f64) -> CompressConfig {
     let mut config = CompressConfig { data: vec![data.to_owned()], ..CompressConfig::new("small", ratio).quick() };
+    config.mode = Mode::Paper;
     config.validation_crop = Some(48);
     config.search.steps = 6;
     config.search.validate_every = 2;
