@@ -14,7 +14,7 @@ pub enum CompressionError {
     /// No network is small enough.
     #[error(
         "no network keeps only {:.1} % of the multiply-accumulates: the smallest it can be cut to has {:.1} %; \
-         choose a smaller ratio", wanted * 100.0, least * 100.0
+         choose a smaller ratio, or let streams be pruned as well", wanted * 100.0, least * 100.0
     )]
     Budget {
         /// Share of the multiply-accumulates that was asked for.

@@ -73,6 +73,9 @@ pub struct Report {
     pub selection_losses: Option<Losses>,
     /// Mean entropy of the choice of widths at the end of the search, 0 (decided) to 1 (nothing learned).
     pub alpha_entropy: Option<f64>,
+    /// Steps of fine-tuning that were asked for.
+    #[serde(default)]
+    pub finetune_steps: usize,
     /// Whether the result is the fine-tuned network: not with no steps of it, and not where it made the network worse.
     pub finetuned: bool,
     /// Whether the result learned from a larger network, and its file name.

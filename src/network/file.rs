@@ -70,6 +70,10 @@ pub fn tensors_from_bytes(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<
             "it looks like an ONNX file; `dualres models import` makes a model file of it".into(),
         ));
     }
+    if crate::import::is_ncnn(bytes) {
+        let reason = "it looks like a network of ncnn; `dualres models import` makes a model file of it";
+        return Err(format_error(name, reason.into()));
+    }
     let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(error.to_string()))?;
     let mut weights = Weights::default();

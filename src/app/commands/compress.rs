@@ -216,6 +216,8 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     change("PSNR-Y", decibels(facts.psnr_before), decibels(facts.psnr_after));
     if facts.finetuned {
         change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
+    } else if facts.finetune_steps > 0 {
+        report::line("  as it was cut: fine-tuning did not make it better");
     } else {
         report::line("  not fine-tuned");
     }

@@ -62,6 +62,7 @@ impl Run<'_> {
             cut_difference: cut.difference,
             selection_losses: selected.losses,
             alpha_entropy: decision.alpha_entropy,
+            finetune_steps: config.finetune.steps,
             finetuned,
             distilled_from: config.finetune.distillation.as_ref().filter(|_| finetuned).map(name),
             width_table: width_table(layers, small),

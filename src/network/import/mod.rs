@@ -187,6 +187,11 @@ fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> R
     Model::from_weights(description, &weights, device)
 }
 
+/// Whether bytes are the layers of an ncnn network.
+pub(crate) fn is_ncnn(bytes: &[u8]) -> bool {
+    ncnn::is_param(bytes)
+}
+
 /// Reads a network from the bytes of an ONNX file, without placing it on a device: for trying broken files.
 ///
 /// # Errors
