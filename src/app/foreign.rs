@@ -67,8 +67,11 @@ pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> a
     Ok((model, notes))
 }
 
-/// By how much, in dB, samples in another range than [0, 1] have to give the better picture.
-const BETTER: f64 = 0.3;
+/// By how much, in dB, samples in another range than [0, 1] have to give the better picture. Small networks that change little
+/// look the better the larger their samples are.
+const BETTER: f64 = 1.0;
+/// PSNR in dB, reduced again, from which no other range than [0, 1] is looked for.
+const CERTAIN: f64 = 45.0;
 
 /// The model after a look at what it makes of a picture. Where a file does not say the range of its samples, the usual ones
 /// are tried, and what was found is said.
@@ -77,19 +80,25 @@ fn examined(mut model: Model, path: &Path, options: &ImportOptions) -> anyhow::R
     let picture = sample()?;
     if options.range.is_none() && ["ONNX", "ncnn"].contains(&model.description.family.as_str()) {
         let small = picture.crop(0, 0, picture.width().min(96), picture.height().min(96));
-        let mut best = glance(&model, &cpu, &small)?;
-        for range in [[0.0, 255.0], [-1.0, 1.0]] {
-            let options = ImportOptions { range: Some(range), ..options.clone() };
-            let tried = import::read(path, &options, &Device::flex())?;
-            let seen = glance(&tried, &cpu, &small)?;
-            if seen > best + BETTER {
-                (best, model) = (seen, tried);
+        let usual = glance(&model, &cpu, &small)?;
+        let mut told = vec![format!("[0, 1] {usual:.1} dB")];
+        if usual < CERTAIN {
+            let ranges = [[0.0, 255.0], [-1.0, 1.0]];
+            let mut best = usual;
+            for (range, tried) in ranges.iter().zip(import::read_with_ranges(path, options, &ranges, &Device::flex())?)
+            {
+                let seen = glance(&tried, &cpu, &small)?;
+                told.push(format!("[{}, {}] {seen:.1} dB", range[0], range[1]));
+                if seen > best.max(usual + BETTER) {
+                    (best, model) = (seen, tried);
+                }
             }
         }
+        let tried = told.join(", ").replace("-inf dB", "none");
         for note in model.description.import.iter_mut().filter(|note| note.starts_with("samples in")) {
-            note.push_str(
-                ": the file does not say so, of the usual ranges it gives the best picture (--range says otherwise)",
-            );
+            note.push_str(&format!(
+                ", a guess: the file does not say so (results reduced again: {tried}); --range decides"
+            ));
         }
     }
     let seen = examine(&model, &cpu, &picture)?;

@@ -86,7 +86,7 @@ impl Library {
         }
         let mut complaints = Vec::new();
         for path in self.files() {
-            let described = dualres_network::read_file(&path).context("cannot read the model").and_then(|bytes| {
+            let described = dualres_network::read_file(&path).map_err(anyhow::Error::from).and_then(|bytes| {
                 let shown = path.display().to_string();
                 Entry::new(stem(&path), &bytes, &shown, Some(path.clone()))
             });
@@ -131,7 +131,7 @@ impl Library {
                 );
             }
         };
-        dualres_network::read_file(&path).context("cannot read the model")
+        Ok(dualres_network::read_file(&path)?)
     }
 
     /// The model of a name or file, on the CPU.

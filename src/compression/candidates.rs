@@ -32,10 +32,23 @@ pub(crate) fn profile_widths(full: usize, can_go: bool) -> Vec<usize> {
     widths.chain([full]).collect()
 }
 
-/// [`profile_widths`] of all layers.
-pub(crate) fn all_profile_widths(layers: &Layers) -> Vec<Vec<usize>> {
-    let of = |(layer, &full): (usize, &usize)| profile_widths(full, layers.block_of(layer).is_some());
-    layers.widths.iter().enumerate().map(of).collect()
+/// Least share of its channels that a layer keeps where the budget can be met so: losses are measured a layer at a time, and
+/// of several bottlenecks in a row each looks harmless.
+const LEAST_SHARE: f64 = 0.25;
+
+/// [`profile_widths`] of all layers that are weighed against each other for a budget.
+pub(crate) fn budget_widths(layers: &Layers, costs: &Costs, share: f64) -> Vec<Vec<usize>> {
+    let of = |least: f64| -> Vec<Vec<usize>> {
+        let widths = |(layer, &full): (usize, &usize)| {
+            let all = profile_widths(full, layers.block_of(layer).is_some()).into_iter();
+            all.filter(|&width| width as f64 >= least * full as f64).collect()
+        };
+        layers.widths.iter().enumerate().map(widths).collect()
+    };
+    let wide = of(LEAST_SHARE);
+    let goes = |layer: usize| layers.block_of(layer).is_some();
+    let narrowest: Vec<usize> = (0..layers.len()).map(|layer| if goes(layer) { 0 } else { wide[layer][0] }).collect();
+    if costs.share(&narrowest) <= share { wide } else { of(0.0) }
 }
 
 /// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.

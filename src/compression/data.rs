@@ -7,10 +7,13 @@ use dualres_training::{PictureSet, patches};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::{CompressConfig, CompressionError, Result, files::unusable};
+use crate::{CompressConfig, CompressionError, Result, SearchConfig, files::unusable};
 
 /// Every so manieth picture is kept for validation where no validation pictures are given.
 const KEPT_EVERY: usize = 5;
+
+/// Batches that widths are judged on.
+const VALIDATION_BATCHES: usize = 4;
 
 /// What patches are drawn for; each draws its own.
 #[derive(Clone, Copy)]
@@ -103,6 +106,15 @@ impl Data {
         };
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(purpose as u64);
         Ok(patches(set, seed, step, size, patch, device)?)
+    }
+
+    /// The batches that widths are judged on.
+    ///
+    /// # Errors
+    /// If a picture cannot be read.
+    pub(crate) fn validation_batches(&self, settings: &SearchConfig, device: &Device) -> Result<Vec<Vec<Tensor<4>>>> {
+        let batch = |step| self.batch(Purpose::Validation, step, settings.batch, settings.patch, device);
+        (0..VALIDATION_BATCHES).map(batch).collect()
     }
 
     /// Pictures that cannot be decoded, with the reason: headers alone do not tell. Takes as long as reading them all.

@@ -109,7 +109,7 @@ pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<(Wei
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = fs::read(path).map_err(|error| unusable(path, error))?;
+    let bytes = dualres_network::read_file(path)?;
     state_from_bytes(&bytes, path).map(Some)
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn load_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     if !path.exists() {
         return Ok(None);
     }
-    let bytes = fs::read(path).map_err(|error| unusable(path, error))?;
+    let bytes = dualres_network::read_file(path)?;
     serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(path, error))
 }
 

@@ -115,6 +115,10 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         MethodArg::Dcp => Method::Dcp,
         MethodArg::Profile => Method::Profile,
     };
+    if matches!((args.mode, args.method), (ModeArg::Paper, MethodArg::Profile)) {
+        let why = "--method profile shares a budget of the whole network; it has no --mode paper";
+        return Err(Misuse(why.into()).into());
+    }
     let mode = match (args.mode, args.method) {
         // The profile shares out a budget of the whole network; there is no other way to use it.
         (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
@@ -124,7 +128,8 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     let layers = config.layers(&model.description);
     let widths = match &args.widths {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let text = String::from_utf8(dualres_network::read_file(path)?)
+                .with_context(|| format!("it is no text: {}", path.display()))?;
             Some(parse_widths(&text, &layers).with_context(|| path.display().to_string())?)
         }
         None => None,
@@ -157,7 +162,9 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
             return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
         }
         if config.mode == Mode::Paper || !matches!(config.method, Method::Drc | Method::Profile) {
-            return Err(Misuse("--profile is for --mode budget and --method profile".into()).into());
+            return Err(
+                Misuse("--profile is for --method profile, and for --method drc in --mode budget".into()).into()
+            );
         }
         config.profile_file = Some(absolute(path)?);
     }

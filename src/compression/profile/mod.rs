@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     CompressionError, Losses, ProfileConfig, Result,
     allocate::{Choices, Costs, allocate},
+    candidates::budget_widths,
     files::{load_state, save_state, state_bytes, state_from_bytes},
     layers::{Block, Layers, weight_name},
     surgery::{cut_weights, part_of, rebuilt, spread},
@@ -148,22 +149,22 @@ impl Profile {
         self.blocks.iter().map(rise).collect()
     }
 
-    /// The measured widths, and blocks that can go.
-    fn choices(&self, lambda: f64) -> Choices {
-        Choices {
-            widths: self.units.iter().map(|unit| unit.widths.clone()).collect(),
-            penalties: (0..self.units.len()).map(|unit| self.rises(unit, lambda)).collect(),
-            gone: self.rises_without(lambda).into_iter().map(Some).collect(),
-        }
-    }
-
     /// The widths that lose least of all that keep at most `1 - ratio` of the multiply-accumulates. The dual loss is
     /// weighted by `lambda`.
     ///
     /// # Errors
     /// If no network is that small.
     pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
-        allocate(&Costs::of(&self.layers), &self.choices(lambda), 1.0 - ratio)
+        let costs = Costs::of(&self.layers);
+        let widths = budget_widths(&self.layers, &costs, 1.0 - ratio);
+        let penalty = |(unit, of): (usize, &Vec<usize>)| {
+            let (measured, rises) = (&self.units[unit].widths, self.rises(unit, lambda));
+            let at = |width: &usize| measured.iter().position(|m| m == width).map_or(f64::INFINITY, |at| rises[at]);
+            of.iter().map(at).collect()
+        };
+        let penalties = widths.iter().enumerate().map(penalty).collect();
+        let gone = self.rises_without(lambda).into_iter().map(Some).collect();
+        allocate(&costs, &Choices { widths, penalties, gone }, 1.0 - ratio)
     }
 
     /// As [`Profile::widths_for`], with widths that are bound to more than the budget. Losses between measured widths are

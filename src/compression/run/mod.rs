@@ -253,7 +253,10 @@ impl Run<'_> {
         let mut alpha_entropy = None;
         let widths = match (&config.widths, config.method, profile) {
             (Some(widths), ..) => widths.clone(),
-            (None, Method::Profile, Some(profile)) => profile.widths_for(config.ratio, config.search.lambda)?,
+            (None, Method::Profile, Some(profile)) => match self.profiled(profile, observe)? {
+                Some(widths) => widths,
+                None => return Ok(None),
+            },
             (None, Method::Drc, _) => {
                 let found = search::search(config, original, profile, &self.data, &self.device, self.folder, observe)?;
                 let Some((widths, entropy)) = found else { return Ok(None) };
@@ -267,6 +270,27 @@ impl Run<'_> {
         let decision = Decision { widths, alpha_entropy };
         save_json(&path, &decision)?;
         Ok(Some(decision))
+    }
+
+    /// The widths that the profile says, or the even ones where they make the better network.
+    fn profiled(&self, profile: &Profile, observe: Observer) -> Result<Option<Vec<usize>>> {
+        let config = self.config;
+        let mut best: Option<(f64, Vec<usize>)> = None;
+        let even = uniform_within(&self.layers, config.ratio);
+        for widths in std::iter::once(profile.widths_for(config.ratio, config.search.lambda)?).chain(even) {
+            let mut tick = || observe(&Event::Tick).is_continue();
+            let (data, device) = (&self.data, &self.device);
+            let Some((losses, _)) =
+                selection::worth(config, &self.original, &widths, profile, data, device, &mut tick)?
+            else {
+                return Ok(None);
+            };
+            if losses.is_finite() && best.as_ref().is_none_or(|(least, _)| losses.total < *least) {
+                best = Some((losses.total, widths));
+            }
+        }
+        best.map(|(_, widths)| Some(widths))
+            .ok_or_else(|| CompressionError::NotFinite("every network that was tried".into()))
     }
 
     /// Cuts the network for real, and measures it and the original.

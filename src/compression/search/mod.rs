@@ -19,7 +19,7 @@ use rand_distr::{Distribution, Normal};
 use crate::{
     Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
     allocate::{Choices, Costs, allocate},
-    candidates::{all_profile_widths, paper_candidates},
+    candidates::{budget_widths, paper_candidates, uniform_within},
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::SEARCH_FILE,
@@ -27,13 +27,10 @@ use crate::{
     mixture::{SearchSpace, entropy},
     objective, parameters,
     report::Kept,
-    selection::compensated,
+    selection::worth,
 };
 use budget::Multiplier;
 use state::{AlphaAdam, State};
-
-/// Batches of the validation.
-const VALIDATION_BATCHES: usize = 4;
 
 /// Finds widths, or goes on with the search in `folder`. `None` if the observer stopped it.
 pub(crate) fn search(
@@ -55,10 +52,15 @@ pub(crate) fn search(
 
 /// What is searched.
 fn space_of(config: &CompressConfig, layers: &Layers) -> SearchSpace {
-    let widths = layers.widths.iter();
     match config.mode {
-        Mode::Paper => SearchSpace::new(layers, widths.map(|&width| paper_candidates(width, config.ratio)).collect()),
-        Mode::Budget => SearchSpace::new(layers, all_profile_widths(layers)).with_blocks(layers),
+        Mode::Paper => {
+            let widths = layers.widths.iter().map(|&width| paper_candidates(width, config.ratio));
+            SearchSpace::new(layers, widths.collect())
+        }
+        Mode::Budget => {
+            let widths = budget_widths(layers, &Costs::of(layers), 1.0 - config.ratio);
+            SearchSpace::new(layers, widths).with_blocks(layers)
+        }
     }
 }
 
@@ -145,9 +147,7 @@ impl<'a> Searcher<'a> {
             }
         };
         let settings = &config.search;
-        let validation = (0..VALIDATION_BATCHES)
-            .map(|step| data.batch(Purpose::Validation, step, settings.batch, settings.patch, device))
-            .collect::<Result<_>>()?;
+        let validation = data.validation_batches(settings, device)?;
         Ok(Self {
             run: config,
             config: settings,
@@ -177,9 +177,18 @@ impl<'a> Searcher<'a> {
         let mut flow = observe(&Event::Stage { stage: Stage::Search, step: first, steps });
         if first == 0 {
             // What the search begins with may be the best it sees.
-            let (_, widths) = self.decision()?;
-            if self.judge(widths, observe)?.is_none() {
-                return Ok(None);
+            let mut begun = vec![self.decision()?.1];
+            if self.profile.is_some() {
+                // The even cut is what has to be beaten.
+                begun.extend(uniform_within(
+                    &Layers::of(&self.original.description.network, self.run.streams),
+                    self.run.ratio,
+                ));
+            }
+            for widths in begun {
+                if self.judge(widths, observe)?.is_none() {
+                    return Ok(None);
+                }
             }
         }
         while flow.is_continue() && self.state.step < steps {
@@ -311,11 +320,7 @@ impl<'a> Searcher<'a> {
         let network = match self.profile {
             Some(profile) => {
                 let mut tick = || observe(&Event::Tick).is_continue();
-                let (run, original) = (self.run, self.original);
-                match compensated(run, original, widths, profile, self.data, self.device, &mut tick)? {
-                    Some(network) => network,
-                    None => return Ok(None),
-                }
+                return worth(self.run, self.original, widths, profile, self.data, self.device, &mut tick);
             }
             None => {
                 let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.device);

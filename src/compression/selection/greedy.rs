@@ -124,7 +124,7 @@ fn solved(squares: &LeastSquares, kept: &[usize], site: &Site) -> Layer {
     let mut kept = kept.to_vec();
     kept.sort_unstable();
     let (mut kernels, mut biases) = (Vec::new(), Vec::new());
-    for (part, bias) in squares.solve(&kept) {
+    for (part, bias) in squares.solve(&kept, None) {
         let mut full = Weight { shape: part.shape.clone(), values: Vec::new() };
         full.shape[1] = site.group.width;
         full.values = vec![0.0; full.shape.iter().product()];
@@ -194,7 +194,7 @@ fn to_weight<const D: usize>(tensor: &Tensor<D>) -> Weight {
     Weight { shape: tensor.dims().to_vec(), values: values(tensor) }
 }
 
-pub(super) fn with_layer(model: &Model, site: &Site, kernels: &[Tensor<4>], biases: &[Option<Tensor<1>>]) -> Model {
+fn with_layer(model: &Model, site: &Site, kernels: &[Tensor<4>], biases: &[Option<Tensor<1>>]) -> Model {
     let mut named = Named::new();
     for ((member, kernel), bias) in site.group.consumers.iter().zip(kernels).zip(biases) {
         let full = parameters::kernel(model, &member.layer);

@@ -12,20 +12,36 @@ use dualres_network::{
 };
 use nalgebra::DMatrix;
 
-use super::{Batch, Site, greedy::with_layer};
+use super::{Batch, Site};
 use crate::{Result, objective::values, parameters};
 
-/// Share of the mean of the diagonal that holds weights to what they were: outputs that say nothing of a weight leave it.
-const RIDGE: f64 = 1e-4;
+/// Shares of the mean of the diagonal that hold weights to what they were, from freest to firmest. Which one is right depends on
+/// how many samples there are for each unknown: it is chosen on patches that the weights are not solved on.
+const RIDGES: [f64; 6] = [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
+
+/// Sums over samples.
+struct Sums {
+    /// Products of inputs, [T + 1, T + 1], T being taps of all channels of the layer (channel by channel); the last is the
+    /// constant.
+    gram: DMatrix<f64>,
+    /// Products of inputs and what the outputs lack with the weights as they are, [T + 1, O]: nothing where nothing is cut, to
+    /// the last bit, which products of inputs and outputs would lose in rounding.
+    lacking: DMatrix<f64>,
+}
+
+impl Sums {
+    fn new(count: usize, outputs: usize) -> Self {
+        Self { gram: DMatrix::zeros(count, count), lacking: DMatrix::zeros(count, outputs) }
+    }
+}
 
 /// The normal equations of one consumer.
 struct Consumer {
     conv: ConvOp,
-    /// Sum of products of inputs, [T + 1, T + 1], T being taps of all channels of the layer (channel by channel); the last
-    /// is the constant.
-    gram: DMatrix<f64>,
-    /// Sum of products of inputs and wanted outputs, [T + 1, O].
-    cross: DMatrix<f64>,
+    /// Of every second patch, and of the others.
+    sums: [Sums; 2],
+    /// Patches seen.
+    patches: usize,
     /// The weights that it has, [T + 1, O].
     before: DMatrix<f64>,
     bias: bool,
@@ -55,8 +71,8 @@ impl LeastSquares {
                 }
                 bias.as_ref().map_or(0.0, |bias| f64::from(bias[output]))
             });
-            let (gram, cross) = (DMatrix::zeros(count, count), DMatrix::zeros(count, conv.outputs));
-            Consumer { conv, gram, cross, before, bias: bias.is_some() }
+            let sums = [Sums::new(count, conv.outputs), Sums::new(count, conv.outputs)];
+            Consumer { conv, sums, patches: 0, before, bias: bias.is_some() }
         };
         Self { consumers: site.group.consumers.iter().map(of).collect(), channels }
     }
@@ -64,50 +80,29 @@ impl LeastSquares {
     /// Adds the samples of batches. `false` if `tick` said stop.
     pub(super) fn add(&mut self, site: &Site, batches: &[Batch], tick: &mut dyn FnMut() -> bool) -> Result<bool> {
         let graph = site.work.primal.graph();
-        let inputs: Vec<usize> = site.group.consumers.iter().map(|member| graph.node(member.node).inputs[0]).collect();
+        let nodes = site.group.consumers.iter().flat_map(|member| [member.node, graph.node(member.node).inputs[0]]);
+        let nodes: Vec<usize> = nodes.collect();
         for batch in batches {
             if !tick() {
                 return Ok(false);
             }
-            let passed = site.work.primal.advance(batch.pass.clone(), site.group.last() + 1, &inputs);
-            let rest = others(site, batch);
+            let passed = site.work.primal.advance(batch.pass.clone(), site.group.last() + 1, &nodes);
+            let value = |node: usize| passed.value(node).expect("kept").clone();
             for (index, (member, consumer)) in site.group.consumers.iter().zip(&mut self.consumers).enumerate() {
-                let x = passed.value(inputs[index]).expect("kept").clone().narrow(1, member.offset, self.channels);
-                let mut wanted = wanted(site, batch, member, &batch.wanted[index]);
-                if let Some(rest) = &rest {
-                    wanted = wanted - rest[index].clone();
-                }
-                consumer.add(&x, &wanted);
+                let x = value(graph.node(member.node).inputs[0]).narrow(1, member.offset, self.channels);
+                let lacking = wanted(site, batch, member, &batch.wanted[index]) - value(member.node);
+                consumer.add(&x, &lacking);
             }
         }
         Ok(true)
     }
 
-    /// Kernels [O, K, Kh, Kw] and biases [O] of the consumers for the channels `kept` (ascending).
-    pub(super) fn solve(&self, kept: &[usize]) -> Vec<(Weight, Option<Weight>)> {
-        self.consumers.iter().map(|consumer| consumer.solve(kept)).collect()
+    /// Kernels [O, K, Kh, Kw] and biases [O] of the consumers for the channels `kept` (ascending). `prior` has kernels for them
+    /// that are held to where samples do not say better; the layers' own weights if there are none.
+    pub(super) fn solve(&self, kept: &[usize], prior: Option<&[Weight]>) -> Vec<(Weight, Option<Weight>)> {
+        let of = |(index, consumer): (usize, &Consumer)| consumer.solve(kept, prior.map(|prior| &prior[index]));
+        self.consumers.iter().enumerate().map(of).collect()
     }
-}
-
-/// What the consumers give without the layer, bias aside, where other channels go into them.
-fn others(site: &Site, batch: &Batch) -> Option<Vec<Tensor<4>>> {
-    let kernel = |member: &Member| parameters::kernel(site.work, &member.layer);
-    if site.group.consumers.iter().all(|member| kernel(member).dims()[1] == site.group.width) {
-        return None;
-    }
-    let zeros: Vec<Tensor<4>> = site
-        .group
-        .consumers
-        .iter()
-        .map(|member| kernel(member).narrow(1, member.offset, site.group.width).zeros_like())
-        .collect();
-    let bias = |member: &Member| site.work.primal.parameter(&format!("{}.bias", member.layer)).map(|b| b.tensor());
-    let biases: Vec<Option<Tensor<1>>> =
-        site.group.consumers.iter().map(|member| bias(member).map(|bias: Tensor<1>| bias.zeros_like())).collect();
-    let model = with_layer(site.work, site, &zeros, &biases);
-    let outputs: Vec<usize> = site.group.consumers.iter().map(|member| member.node).collect();
-    let passed = model.primal.advance(batch.pass.clone(), site.group.last() + 1, &outputs);
-    Some(outputs.iter().map(|&node| passed.value(node).expect("kept").clone()).collect())
 }
 
 /// What a consumer should give: what it gives in the original; and where a sum adds that to a stream, what the stream lacks
@@ -142,19 +137,21 @@ fn added_to(site: &Site, node: usize) -> Option<(usize, f64)> {
 }
 
 impl Consumer {
-    /// Adds positions of a batch: `x` [N, C, H, W], `wanted` [N, O, H', W'].
-    fn add(&mut self, x: &Tensor<4>, wanted: &Tensor<4>) {
+    /// Adds positions of a batch: `x` [N, C, H, W], `lacking` [N, O, H', W'].
+    fn add(&mut self, x: &Tensor<4>, lacking: &Tensor<4>) {
         // Patch by patch: the taps of a whole batch would take gigabytes in wide networks.
         for patch in 0..x.dims()[0] {
-            let y = wanted.clone().narrow(0, patch, 1);
+            let y = lacking.clone().narrow(0, patch, 1);
             let [_, outputs, rows, columns] = y.dims();
             let y = y.reshape([outputs, rows * columns]);
             let taps = self.taps(&x.clone().narrow(0, patch, 1), [rows, columns]);
             let gram = values(&taps.clone().matmul(taps.clone().transpose()));
             let cross = values(&taps.matmul(y.transpose()));
-            let count = self.gram.nrows();
-            self.gram += DMatrix::from_fn(count, count, |i, j| f64::from(gram[i * count + j]));
-            self.cross += DMatrix::from_fn(count, outputs, |i, j| f64::from(cross[i * outputs + j]));
+            let sums = &mut self.sums[self.patches % 2];
+            let count = sums.gram.nrows();
+            sums.gram += DMatrix::from_fn(count, count, |i, j| f64::from(gram[i * count + j]));
+            sums.lacking += DMatrix::from_fn(count, outputs, |i, j| f64::from(cross[i * outputs + j]));
+            self.patches += 1;
         }
     }
 
@@ -186,35 +183,64 @@ impl Consumer {
         Tensor::cat(vec![taps, Tensor::ones([1, rows * columns], &device)], 0)
     }
 
-    fn solve(&self, kept: &[usize]) -> (Weight, Option<Weight>) {
+    fn solve(&self, kept: &[usize], prior: Option<&Weight>) -> (Weight, Option<Weight>) {
         let taps = self.conv.kernel[0] * self.conv.kernel[1];
-        let constant = self.gram.nrows() - 1;
+        let (constant, outputs) = (self.before.nrows() - 1, self.conv.outputs);
         let mut rows: Vec<usize> = kept.iter().flat_map(|&channel| channel * taps..(channel + 1) * taps).collect();
+        let count = rows.len();
         if self.bias {
             rows.push(constant);
         }
-        let count = kept.len() * taps;
-        let mut matrix = DMatrix::from_fn(rows.len(), rows.len(), |i, j| self.gram[(rows[i], rows[j])]);
-        let mut right = DMatrix::from_fn(rows.len(), self.conv.outputs, |i, j| self.cross[(rows[i], j)]);
-        let ridge = RIDGE * (0..count).map(|i| matrix[(i, i)]).sum::<f64>() / count.max(1) as f64 + 1e-9;
-        for i in 0..rows.len() {
-            matrix[(i, i)] += ridge;
-            for output in 0..self.conv.outputs {
-                right[(i, output)] += ridge * self.before[(rows[i], output)];
+        // What is begun with, and how far it is from the weights that samples were taken with.
+        let start = DMatrix::from_fn(rows.len(), outputs, |row, output| match prior {
+            Some(prior) if row < count => f64::from(prior.values[output * count + row]),
+            _ => self.before[(rows[row], output)],
+        });
+        let mut change = self.before.clone();
+        for (row, &at) in rows.iter().enumerate() {
+            for output in 0..outputs {
+                change[(at, output)] -= start[(row, output)];
             }
         }
-        let before = || DMatrix::from_fn(rows.len(), self.conv.outputs, |i, j| self.before[(rows[i], j)]);
-        let solved = matrix.cholesky().map(|matrix| matrix.solve(&right));
-        // Samples that are no numbers tell nothing: the weights stay.
-        let solved = solved.filter(|all| all.iter().all(|value| value.is_finite())).unwrap_or_else(before);
-        let mut kernel = Vec::with_capacity(count * self.conv.outputs);
-        for output in 0..self.conv.outputs {
-            kernel.extend((0..count).map(|row| solved[(row, output)] as f32));
+        if !self.bias {
+            change.row_mut(constant).fill(0.0);
         }
-        let shape = vec![self.conv.outputs, kept.len(), self.conv.kernel[0], self.conv.kernel[1]];
+        // Normal equations of what is to be added to the beginning, for some of the samples.
+        let equations = |sums: &[&Sums]| {
+            let gram =
+                sums.iter().map(|sums| &sums.gram).fold(DMatrix::zeros(constant + 1, constant + 1), |a, b| a + b);
+            let lacking =
+                sums.iter().map(|sums| &sums.lacking).fold(DMatrix::zeros(constant + 1, outputs), |a, b| a + b);
+            let right = lacking + &gram * &change;
+            let gram = DMatrix::from_fn(rows.len(), rows.len(), |i, j| gram[(rows[i], rows[j])]);
+            let right = DMatrix::from_fn(rows.len(), outputs, |i, j| right[(rows[i], j)]);
+            (gram, right)
+        };
+        let solved = |(gram, right): &(DMatrix<f64>, DMatrix<f64>), ridge: f64| {
+            let mut gram = gram.clone();
+            let mean = (0..count).map(|i| gram[(i, i)]).sum::<f64>() / count.max(1) as f64;
+            (0..rows.len()).for_each(|i| gram[(i, i)] += ridge * mean + 1e-9);
+            // Samples that are no numbers tell nothing.
+            gram.cholesky().map(|gram| gram.solve(right)).filter(|all| all.iter().all(|value| value.is_finite()))
+        };
+        // By how much an addition lowers the squared error on samples that it was not solved on.
+        let (learned, judged) = (equations(&[&self.sums[0]]), equations(&[&self.sums[1]]));
+        let gain = |added: &DMatrix<f64>| 2.0 * added.dot(&judged.1) - added.dot(&(&judged.0 * added));
+        let best = RIDGES
+            .into_iter()
+            .filter_map(|ridge| Some((ridge, gain(&solved(&learned, ridge)?))))
+            .filter(|(_, gain)| *gain > 0.0)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        let added = best.and_then(|(ridge, _)| solved(&equations(&[&self.sums[0], &self.sums[1]]), ridge));
+        let found = added.map_or_else(|| start.clone(), |added| &start + added);
+        let mut kernel = Vec::with_capacity(count * outputs);
+        for output in 0..outputs {
+            kernel.extend((0..count).map(|row| found[(row, output)] as f32));
+        }
+        let shape = vec![outputs, kept.len(), self.conv.kernel[0], self.conv.kernel[1]];
         let bias = self.bias.then(|| {
-            let values = (0..self.conv.outputs).map(|output| solved[(count, output)] as f32).collect();
-            Weight { shape: vec![self.conv.outputs], values }
+            let values = (0..outputs).map(|output| found[(count, output)] as f32).collect();
+            Weight { shape: vec![outputs], values }
         });
         (Weight { shape, values: kernel }, bias)
     }

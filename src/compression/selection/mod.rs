@@ -23,6 +23,7 @@ use crate::{
     events::{EventLog, Meter},
     files::{SELECTION_FILE, load_state, save_state},
     layers::{Layers, weight_name},
+    objective::measure_model,
     report::Kept,
     surgery::{columns_of, cut, part_of, silence, spread},
 };
@@ -124,7 +125,7 @@ pub(crate) fn select(
 
 /// The network that widths would be cut to if channels were those of the profile, compensated layer after layer: what a choice
 /// of widths is worth before anything is fine-tuned. `None` if `tick` said stop.
-pub(crate) fn compensated(
+fn compensated(
     config: &CompressConfig,
     original: &Model,
     widths: &[usize],
@@ -150,6 +151,24 @@ pub(crate) fn compensated(
     }
     let masked = Model::from_weights(original.description.clone(), &selection.masked, device)?;
     Ok(Some(cut(&masked, &selection.layers, &selection.state.kept, device)?))
+}
+
+/// Losses and PSNR, on validation patches, of [`compensated`]. `None` if `tick` said stop.
+pub(crate) fn worth(
+    config: &CompressConfig,
+    original: &Model,
+    widths: &[usize],
+    profile: &Profile,
+    data: &Data,
+    device: &Device,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<Option<(crate::Losses, f64)>> {
+    let Some(network) = compensated(config, original, widths, profile, data, device, tick)? else { return Ok(None) };
+    let batches = data.validation_batches(&config.search, device)?;
+    let measure = |targets: &Vec<Tensor<4>>| measure_model(&network, targets, config.search.lambda);
+    let measured: Vec<(crate::Losses, f64)> = batches.iter().map(measure).collect();
+    let psnr = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
+    Ok(Some((crate::Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)))
 }
 
 /// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
@@ -365,11 +384,12 @@ impl<'a> Selection<'a> {
         }
         let (kernels, biases) = match site {
             Some(site) => {
+                let folded = profile.consumers(&self.masked, unit, &kept);
                 let mut squares = LeastSquares::new(site);
                 if !squares.add(site, site.batches, tick)? {
                     return Ok(None);
                 }
-                squares.solve(&kept).into_iter().unzip()
+                squares.solve(&kept, Some(&folded)).into_iter().unzip()
             }
             None => {
                 let kernels = profile.consumers(&self.masked, unit, &kept);

@@ -42,6 +42,7 @@ pub struct ImportOptions {
 pub const EXTENSIONS: [&str; 6] = ["pth", "pt", "ckpt", "safetensors", "onnx", "param"];
 
 /// A network before it becomes a model.
+#[derive(Clone)]
 struct Read {
     family: String,
     graph: Graph,
@@ -64,6 +65,29 @@ pub fn read(path: &Path, options: &ImportOptions, device: &Device) -> Result<Mod
     };
     let read = open(path, options).map_err(named)?;
     model(path, read, options, device).map_err(named)
+}
+
+/// Reads a network once, and gives it with each of several ranges of samples.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_ranges(
+    path: &Path,
+    options: &ImportOptions,
+    ranges: &[[f32; 2]],
+    device: &Device,
+) -> Result<Vec<Model>> {
+    let name = path.display().to_string();
+    let named = |error: NetworkError| match error {
+        NetworkError::Weights(reason) | NetworkError::Architecture(reason) => format_error(&name, reason),
+        other => other,
+    };
+    let read = open(path, options).map_err(named)?;
+    let of = |range: &[f32; 2]| {
+        let options = ImportOptions { range: Some(*range), ..options.clone() };
+        model(path, read.clone(), &options, device).map_err(named)
+    };
+    ranges.iter().map(of).collect()
 }
 
 fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
@@ -150,6 +174,10 @@ fn stripped(mut weights: Weights) -> Weights {
 }
 
 fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> Result<Model> {
+    if options.beside.is_some() && read.duals.is_empty() && read.family != "ncnn" {
+        let reason = format!("nothing is read beside a network of the kind {}; leave the second file out", read.family);
+        return Err(NetworkError::Weights(reason));
+    }
     let range = options.range.or(read.range).unwrap_or([0.0, 1.0]);
     let shapes = read.graph.shapes([96, 144])?;
     let luma = shapes[0].channels == 1;
