@@ -12,8 +12,9 @@ use crate::{foreign, report::Misuse};
 
 /// Models that are part of the program, so that it works anywhere and offline.
 /// The first of a scale is the one that is taken where only the scale is asked for.
-const EMBEDDED: [(&str, &[u8]); 11] = [
+const EMBEDDED: [(&str, &[u8]); 12] = [
     ("x2", include_bytes!("../../models/x2.safetensors")),
+    ("x3", include_bytes!("../../models/x3.safetensors")),
     ("x4", include_bytes!("../../models/x4.safetensors")),
     ("x2-fast", include_bytes!("../../models/x2-fast.safetensors")),
     ("x2-30", include_bytes!("../../models/x2-30.safetensors")),
