@@ -403,12 +403,12 @@ fn final_sizes_by_factor_sides_and_paper() {
     };
     for (arguments, size, model) in [
         (&["--scale", "2"][..], (80, 60), "x2"),
-        (&["--scale", "3"], (120, 90), "x4"),
+        (&["--scale", "3"], (120, 90), "x3"),
         (&["--scale", "8"], (320, 240), "x4"),
-        (&["--width", "100"], (100, 75), "x4"),
+        (&["--width", "100"], (100, 75), "x3"),
         (&["--height", "60", "--model", "x4"], (80, 60), "x4"),
         (&["--long-side", "64"], (64, 48), "x2"),
-        (&["--print", "1x1in", "--dpi", "90"], (90, 68), "x4"),
+        (&["--print", "1x1in", "--dpi", "90"], (90, 68), "x3"),
         (&["--scale", "0.5"], (20, 15), "x2"),
     ] {
         let (picture, line) = run(arguments);

@@ -114,7 +114,7 @@ fn misuse_exits_with_2_and_says_why() {
         (&["upscale", text(&input), "-o", text(&out), "--pooling", "global", "--tile", "64"], "one piece"),
         (&["upscale", text(&input)], "--output"),
         (&["upscale", text(&input), "-o", "out.xyz"], ".png"),
-        (&["upscale", text(&input), "-o", text(&out), "--model", "x9"], "x2, x4"),
+        (&["upscale", text(&input), "-o", text(&out), "--model", "x9"], "x2, x3, x4"),
         (&["upscale", text(&input), "-o", text(&out), "--scale", "17"], "16 times"),
         (&["upscale", text(&input), "-o", text(&out), "--print", "A4"], "30x20cm"),
         (&["upscale", text(&input), "-o", text(&out), "--width", "50", "--scale", "2"], "cannot be used"),
