@@ -148,7 +148,7 @@ pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resu
 /// A picture mirrored until [`WIDE_HALO`] can be measured on it.
 fn larger(picture: &Picture) -> Picture {
     let (width, height) = (picture.width(), picture.height());
-    let mirrored = |at: usize, of: usize| if at / of % 2 == 0 { at % of } else { of - 1 - at % of };
+    let mirrored = |at: usize, of: usize| if (at / of).is_multiple_of(2) { at % of } else { of - 1 - at % of };
     let (wide, high) = (width.max(WIDE_PICTURE), height.max(WIDE_PICTURE));
     let plane = |plane: &Plane| {
         let sample = |at: usize| plane.data[mirrored(at / wide, height) * width + mirrored(at % wide, width)];
