@@ -184,7 +184,8 @@ fn models_are_listed_shown_and_imported() {
         .iter()
         .map(|model| model["description"]["name"].as_str().unwrap().to_owned())
         .collect();
-    let wanted = ["x2", "x3", "x4", "x2-fast", "x2-30", "x2-50", "x2-70", "x4-30", "x4-50", "x4-70", "photo-x2", "photo-x4"];
+    let wanted =
+        ["x2", "x3", "x4", "x2-fast", "x2-30", "x2-50", "x2-70", "x4-30", "x4-50", "x4-70", "photo-x2", "photo-x4"];
     assert_eq!(names, wanted);
     let shown = &lines(&dualres(&["models", "show", "x4", "--json"]))[0];
     assert_eq!(shown["macs"]["input"], serde_json::json!([96, 96]));

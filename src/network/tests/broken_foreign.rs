@@ -47,3 +47,35 @@ proptest! {
         let _ = import::try_ncnn(PARAM, &broken(vec![0; 4 + 324 * 4 + 12 * 4], &faults));
     }
 }
+
+/// They may have no end, or nobody at the other side.
+#[cfg(unix)]
+#[test]
+fn devices_and_folders_are_not_read() {
+    for (path, what) in [("/dev/zero", "device"), ("/dev/null", "device"), ("/", "folder")] {
+        let path = std::path::Path::new(path);
+        let error = dualres_network::read_file(path).unwrap_err();
+        let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(format!("{error} {why}").contains(what), "{error} {why}");
+        assert!(dualres_network::Model::read(path, &burn::tensor::Device::flex()).is_err());
+    }
+}
+
+/// ESA blocks stride and pool: a picture smaller than their windows is nothing to them.
+#[test]
+fn a_network_says_how_small_a_picture_it_can_take() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/foreign");
+    let least = |name: &str| {
+        let model =
+            dualres_network::import::read(&folder.join(name), &Default::default(), &burn::tensor::Device::flex());
+        let graph = model.unwrap().description.network;
+        let side = graph.least_side();
+        assert!(
+            graph.shapes([side, side]).is_ok() && (side == 1 || graph.shapes([side - 1, side - 1]).is_err()),
+            "{name}"
+        );
+        side
+    };
+    assert_eq!(least("rlfn_x4.pth"), 15);
+    assert_eq!(least("edsr_x3.pth"), 1);
+}
