@@ -76,3 +76,8 @@ pub(crate) fn line(text: &str) {
 pub(crate) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|v| v.is_finite())
 }
+
+/// That a picture was run in parts by a network whose result depends on where they lie, by `seam` gray levels.
+pub(crate) fn parted(parts: usize, seam: f32) -> String {
+    format!("run in {parts} parts, which this network does not do without a trace (up to {seam:.0} levels)")
+}

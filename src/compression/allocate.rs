@@ -269,13 +269,13 @@ mod tests {
     /// Against trying every choice.
     #[test]
     fn the_best_affordable_choice_is_found() {
-        // The first two layers make a block that costs 4 beside its channels and can go.
+        // The last two layers make a block that costs 4 beside its channels and can go.
         let costs = Costs {
             layers: None,
             fixed: 5.0,
             of_channel: vec![1.0, 3.0, 2.0],
             of_block: vec![4.0],
-            blocks: vec![vec![0, 1]],
+            blocks: vec![vec![1, 2]],
             total: 5.0 + 4.0 + 8.0 + 24.0 + 16.0,
         };
         for gone in [None, Some(13.0), Some(7.2), Some(0.5)] {
@@ -297,8 +297,8 @@ mod tests {
                     let of = |unit: usize| choices.widths[unit][picks[unit]];
                     let penalty = |unit: usize| choices.penalties[unit][picks[unit]];
                     offer(penalty(0) + penalty(1) + penalty(2), vec![of(0), of(1), of(2)]);
-                    if let (Some(gone), [0, 0, _]) = (gone, picks) {
-                        offer(gone + penalty(2), vec![0, 0, of(2)]);
+                    if let (Some(gone), [_, 0, 0]) = (gone, picks) {
+                        offer(gone + penalty(0), vec![of(0), 0, 0]);
                     }
                 }
                 match best {

@@ -7,7 +7,7 @@ use dualres_network::{
     families::label,
     graph::{Member, Op},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::report::MAC_INPUT;
 
@@ -15,6 +15,8 @@ use crate::report::MAC_INPUT;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layers {
     network: Arc<Graph>,
+    /// Whether streams are among them.
+    streams: bool,
     /// The groups of channels.
     pub groups: Vec<ChannelGroup>,
     /// How many channels each has.
@@ -40,7 +42,7 @@ impl Layers {
         let widths = groups.iter().map(|group| group.width).collect();
         let blocks = blocks(network, &groups);
         let terms = terms(network, &groups, &blocks);
-        Self { network: network.clone(), groups, widths, blocks, terms }
+        Self { network: network.clone(), streams, groups, widths, blocks, terms }
     }
 
     /// The inner layers of a described network as it is run, see [`Graph::collapsed`]: those that a budget is shared
@@ -69,6 +71,11 @@ impl Layers {
     /// The network.
     pub fn network(&self) -> &Arc<Graph> {
         &self.network
+    }
+
+    /// Whether streams that run along the network are among the layers.
+    pub fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Number of layers.
@@ -110,27 +117,33 @@ pub(crate) fn weight_name(member: &Member) -> String {
     format!("model.{}.weight", member.layer)
 }
 
-/// A profile or a run holds the network; those of earlier versions hold the numbers of a DRN.
+/// A profile holds the network, and whether streams were among its layers; those of earlier versions hold the network alone or
+/// the numbers of a DRN.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stored {
+    Layers { network: Graph, streams: bool },
     Graph(Graph),
     Drn(Architecture),
 }
 
 impl Serialize for Layers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.network.serialize(serializer)
+        let mut fields = serializer.serialize_struct("Layers", 2)?;
+        fields.serialize_field("network", &self.network)?;
+        fields.serialize_field("streams", &self.streams)?;
+        fields.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Layers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let graph = match Stored::deserialize(deserializer)? {
-            Stored::Graph(graph) => graph,
-            Stored::Drn(architecture) => architecture.graph().map_err(serde::de::Error::custom)?,
+        let (graph, streams) = match Stored::deserialize(deserializer)? {
+            Stored::Layers { network, streams } => (network, streams),
+            Stored::Graph(graph) => (graph, false),
+            Stored::Drn(architecture) => (architecture.graph().map_err(serde::de::Error::custom)?, false),
         };
-        Ok(Self::of(&Arc::new(graph), false))
+        Ok(Self::of(&Arc::new(graph), streams))
     }
 }
 

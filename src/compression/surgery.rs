@@ -86,8 +86,7 @@ pub(crate) fn cut_weights(layers: &Layers, weights: &mut Weights, kept: &[Vec<us
     let names: BTreeSet<String> =
         rest.parameter_shapes().into_iter().map(|(name, _)| format!("model.{name}")).collect();
     weights.0.retain(|name, _| !name.starts_with("model.") || names.contains(name));
-    let streams = layers.groups.iter().any(|group| group.stream);
-    let rest = Layers::of(&rest, streams);
+    let rest = Layers::of(&rest, layers.streams());
     let before = |group: &ChannelGroup| {
         let same = |member: &Member| group.producers.iter().any(|own| own.layer == member.layer);
         layers.groups.iter().position(|known| known.producers.iter().any(same))

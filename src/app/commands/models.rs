@@ -238,6 +238,14 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     report::line(&format!("{}: {}\n{}", description.name, description.purpose, summary(description)));
+    let run = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
+    if run != cost {
+        let giga = run.macs() as f64 / 1e9;
+        report::line(&format!(
+            "as it is run, pairs of linear layers as one: {} parameters, {giga:.2} G MACs",
+            run.parameters()
+        ));
+    }
     report::line(&format!("licence: {}", description.licence));
     let borrowed = if description.borrowed_duals { ", learned with another network" } else { "" };
     report::line(&match model.duals.len() {

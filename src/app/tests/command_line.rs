@@ -208,6 +208,50 @@ fn models_are_listed_shown_and_imported() {
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("neither a checkpoint"));
 }
 
+/// Out as ONNX and in again: the same pictures, though the file does not say what its samples are; and what was given on the way
+/// is kept or refused, not lost.
+#[test]
+fn an_exported_network_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (onnx, back) = (folder.path().join("x2.onnx"), folder.path().join("back.safetensors"));
+    assert!(dualres(&["models", "export", "x2", "--format", "onnx", "-o", text(&onnx)]).status.success());
+    let run = dualres(&["models", "import", text(&onnx), "-o", text(&back), "--licence", "CC BY 4.0"]);
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success() && said.contains("samples in [0, 255], a guess"), "{run:?}");
+    let input = small_picture(folder.path(), "in.png");
+    let result = |model: &str, name: &str| {
+        let to = folder.path().join(name);
+        let run = dualres(&["upscale", text(&input), "-o", text(&to), "--model", model, "--device", "cpu"]);
+        assert!(run.status.success(), "{run:?}");
+        dualres_imaging::read(&to).unwrap()
+    };
+    let (ours, again) = (result("x2", "ours.png"), result(text(&back), "again.png"));
+    for (a, b) in ours.planes.iter().zip(&again.planes) {
+        let gap = a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(gap <= 1.0, "{gap} levels");
+    }
+    let shown = &lines(&dualres(&["models", "show", text(&back), "--json"]))[0];
+    assert_eq!(shown["description"]["licence"], "CC BY 4.0");
+
+    let refused = folder.path().join("refused.safetensors");
+    let absent = folder.path().join("LICENCE.txt");
+    for (arguments, says) in [
+        (["--scale", "3"], "enlarges 2 times"),
+        (["--beside", text(&input)], "nothing is read beside"),
+        (["--beside", "absent.bin"], "no file"),
+        (["--licence", text(&absent)], "names no file"),
+        (["--range", "-1,1"], "--range"),
+    ] {
+        let all = [&["models", "import", text(&onnx), "-o", text(&refused)][..], &arguments].concat();
+        let run = dualres(&all);
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        // The last is a range that can be given; what comes of it may be an enlargement or not.
+        let fails = arguments[0] != "--range";
+        assert!(!fails || (!run.status.success() && said.contains(says) && !refused.exists()), "{arguments:?}: {said}");
+        assert!(!said.contains("unexpected argument"), "{said}");
+    }
+}
+
 #[test]
 fn models_are_exported() {
     let folder = tempfile::tempdir().unwrap();

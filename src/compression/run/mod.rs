@@ -32,7 +32,7 @@ use crate::{
     profile,
     report::Kept,
     search, selection,
-    selection::Selected,
+    selection::{Selected, Task},
     surgery::{check_smaller, cut, verify},
     widths::widths_text,
 };
@@ -194,20 +194,12 @@ impl Run<'_> {
         let begun = Instant::now();
         let Some(profile) = self.profile(observe)? else { return Ok(None) };
         let Some(decision) = self.decide(profile.as_ref(), observe)? else { return Ok(None) };
-        let (config, original, folder) = (self.config, &self.original, self.folder);
+        let folder = self.folder;
         if observe(&Event::Widths(&decision.widths)).is_break() {
             return Ok(None);
         }
-        let selected = selection::select(
-            config,
-            original,
-            &decision.widths,
-            profile.as_ref(),
-            &self.data,
-            &self.device,
-            folder,
-            observe,
-        )?;
+        let task = self.task(profile.as_ref());
+        let selected = selection::select(task, &decision.widths, folder, observe)?;
         let Some(selected) = selected else { return Ok(None) };
         let Some((small, cut)) = self.cut(&selected, &decision, observe)? else { return Ok(None) };
         let Some((tuned, after, finetuned)) = self.finetune(small, &cut, &decision, observe)? else { return Ok(None) };
@@ -219,6 +211,10 @@ impl Run<'_> {
         // Last: a folder with a report is finished.
         save_json(&folder.join(REPORT_FILE), &report)?;
         Ok(Some((result, report)))
+    }
+
+    fn task<'a>(&'a self, profile: Option<&'a Profile>) -> Task<'a> {
+        Task { config: self.config, original: &self.original, profile, data: &self.data, device: &self.device }
     }
 
     /// The sensitivity profile, if the method needs one. `None` if the observer stopped it.
@@ -248,8 +244,7 @@ impl Run<'_> {
         if let Some(decision) = load_json(&path)? {
             return Ok(Some(decision));
         }
-        let (config, original) = (self.config, &self.original);
-        let layers = &self.layers;
+        let (config, layers) = (self.config, &self.layers);
         let mut alpha_entropy = None;
         let widths = match (&config.widths, config.method, profile) {
             (Some(widths), ..) => widths.clone(),
@@ -258,7 +253,7 @@ impl Run<'_> {
                 None => return Ok(None),
             },
             (None, Method::Drc, _) => {
-                let found = search::search(config, original, profile, &self.data, &self.device, self.folder, observe)?;
+                let found = search::search(self.task(profile), self.folder, observe)?;
                 let Some((widths, entropy)) = found else { return Ok(None) };
                 alpha_entropy = Some(entropy);
                 widths
@@ -279,12 +274,8 @@ impl Run<'_> {
         let even = uniform_within(&self.layers, config.ratio);
         for widths in std::iter::once(profile.widths_for(config.ratio, config.search.lambda)?).chain(even) {
             let mut tick = || observe(&Event::Tick).is_continue();
-            let (data, device) = (&self.data, &self.device);
-            let Some((losses, _)) =
-                selection::worth(config, &self.original, &widths, profile, data, device, &mut tick)?
-            else {
-                return Ok(None);
-            };
+            let task = self.task(Some(profile));
+            let Some((losses, _)) = selection::worth(task, profile, &widths, &mut tick)? else { return Ok(None) };
             if losses.is_finite() && best.as_ref().is_none_or(|(least, _)| losses.total < *least) {
                 best = Some((losses.total, widths));
             }

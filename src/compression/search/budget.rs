@@ -22,8 +22,9 @@ pub(super) struct Multiplier {
 }
 
 impl Multiplier {
-    /// What the probabilities say of the loss that each choice means, up to a constant a unit: they are those of loss
-    /// plus price at a temperature. Never rising with the width: what is found the other way is noise.
+    /// What the probabilities say of the loss that each choice means, beside that of the widest: they are those of loss plus
+    /// price at a temperature. Never rising with the width: what is found the other way is noise. Nothing for the widest, so
+    /// that a block that goes takes no constant of its layers with it.
     pub(super) fn losses(&self, space: &SearchSpace, costs: &Costs, pi: &[Vec<f64>], share: f64) -> Vec<Vec<f64>> {
         let costs = reference_costs(space, costs, share);
         let of = |(pi, costs): (&Vec<f64>, Vec<f64>)| {
@@ -33,6 +34,8 @@ impl Multiplier {
             for index in (0..losses.len().saturating_sub(1)).rev() {
                 losses[index] = losses[index].max(losses[index + 1]);
             }
+            let widest = losses.last().copied().unwrap_or_default();
+            losses.iter_mut().for_each(|loss| *loss -= widest);
             losses
         };
         pi.iter().zip(costs).map(of).collect()
@@ -190,9 +193,8 @@ mod tests {
             let losses = multiplier.losses(&space, &costs, &probabilities, share);
             let all = rises.iter().cloned().chain(gone.iter().map(|&gone| vec![gone, 0.0]));
             for (unit, expected) in all.enumerate() {
-                let last = losses[unit].last().copied().unwrap_or_default();
                 for (found, expected) in losses[unit].iter().zip(&expected) {
-                    assert!((found - last - expected).abs() < 0.01, "{share}, {unit}: {:?} {expected}", losses[unit]);
+                    assert!((found - expected).abs() < 0.01, "{share}, {unit}: {:?} {expected}", losses[unit]);
                 }
             }
         }

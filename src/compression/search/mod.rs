@@ -17,32 +17,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::{
-    Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Profile, Result, SearchConfig, Stage,
+    Alpha, CompressConfig, CompressionError, Event, Losses, Mode, Observer, Result, SearchConfig, Stage,
     allocate::{Choices, Costs, allocate},
     candidates::{budget_widths, paper_candidates, uniform_within},
-    data::{Data, Purpose},
+    data::Purpose,
     events::{EventLog, Meter},
     files::SEARCH_FILE,
     layers::Layers,
     mixture::{SearchSpace, entropy},
     objective, parameters,
     report::Kept,
-    selection::worth,
+    selection::{Task, worth},
 };
 use budget::Multiplier;
 use state::{AlphaAdam, State};
 
 /// Finds widths, or goes on with the search in `folder`. `None` if the observer stopped it.
-pub(crate) fn search(
-    config: &CompressConfig,
-    original: &Model,
-    profile: Option<&Profile>,
-    data: &Data,
-    device: &burn::tensor::Device,
-    folder: &std::path::Path,
-    observe: Observer,
-) -> Result<Option<(Vec<usize>, f64)>> {
-    let mut searcher = Searcher::open(config, original, profile, data, device, folder)?;
+pub(crate) fn search(task: Task, folder: &std::path::Path, observe: Observer) -> Result<Option<(Vec<usize>, f64)>> {
+    let mut searcher = Searcher::open(task, folder)?;
     if searcher.space.candidates.iter().all(|candidates| candidates.len() == 1) {
         // Nothing to search for.
         return Ok(Some((searcher.decision()?.1, 0.0)));
@@ -76,15 +68,10 @@ pub(crate) fn read_alpha(folder: &std::path::Path, config: &CompressConfig, laye
 }
 
 struct Searcher<'a> {
-    run: &'a CompressConfig,
+    task: Task<'a>,
     config: &'a SearchConfig,
-    original: &'a Model,
-    /// What a network of any widths is made from without training, where there is one.
-    profile: Option<&'a Profile>,
     /// Widths that were judged, with what came out.
     judged: BTreeMap<Vec<usize>, (Losses, f64)>,
-    data: &'a Data,
-    device: &'a burn::tensor::Device,
     path: std::path::PathBuf,
     space: SearchSpace,
     costs: Costs,
@@ -102,14 +89,8 @@ struct Searcher<'a> {
 }
 
 impl<'a> Searcher<'a> {
-    fn open(
-        config: &'a CompressConfig,
-        original: &'a Model,
-        profile: Option<&'a Profile>,
-        data: &'a Data,
-        device: &'a burn::tensor::Device,
-        folder: &std::path::Path,
-    ) -> Result<Self> {
+    fn open(task: Task<'a>, folder: &std::path::Path) -> Result<Self> {
+        let Task { config, original, profile, data, device } = task;
         let layers = &Layers::of(&original.description.network, config.streams);
         let space = space_of(config, layers);
         let costs = Costs::of(layers);
@@ -149,13 +130,9 @@ impl<'a> Searcher<'a> {
         let settings = &config.search;
         let validation = data.validation_batches(settings, device)?;
         Ok(Self {
-            run: config,
+            task,
             config: settings,
-            original,
             judged: BTreeMap::new(),
-            profile,
-            data,
-            device,
             path,
             space,
             costs,
@@ -178,11 +155,11 @@ impl<'a> Searcher<'a> {
         if first == 0 {
             // What the search begins with may be the best it sees.
             let mut begun = vec![self.decision()?.1];
-            if self.profile.is_some() {
+            if self.task.profile.is_some() {
                 // The even cut is what has to be beaten.
                 begun.extend(uniform_within(
-                    &Layers::of(&self.original.description.network, self.run.streams),
-                    self.run.ratio,
+                    &Layers::of(&self.task.original.description.network, self.task.config.streams),
+                    self.task.config.ratio,
                 ));
             }
             for widths in begun {
@@ -227,7 +204,7 @@ impl<'a> Searcher<'a> {
     }
 
     fn batch(&self, purpose: Purpose) -> Result<Vec<Tensor<4>>> {
-        self.data.batch(purpose, self.state.step, self.config.batch, self.config.patch, self.device)
+        self.task.data.batch(purpose, self.state.step, self.config.batch, self.config.patch, self.task.device)
     }
 
     /// One step of alpha on the one half of the pictures, one of the weights on the other. The losses are those of the
@@ -266,7 +243,7 @@ impl<'a> Searcher<'a> {
             let alpha = objective::values(&self.alpha);
             let probabilities = self.space.probabilities(&alpha);
             let penalty = self.state.multiplier.gradient(&self.space, &self.costs, &probabilities, share);
-            gradient = gradient + Tensor::from_data(penalty.as_slice(), self.device);
+            gradient = gradient + Tensor::from_data(penalty.as_slice(), self.task.device);
         }
         let gradient = gradient + self.alpha.clone() * self.config.alpha_decay;
         self.alpha = self.adam.step(self.config.alpha_lr * decay, self.alpha.clone(), gradient);
@@ -286,11 +263,6 @@ impl<'a> Searcher<'a> {
         let mut gone = vec![None; self.costs.blocks.len()];
         for (gone, penalties) in gone.iter_mut().zip(penalties.drain(layers..)) {
             *gone = Some((penalties[0] - penalties[1]).max(0.0));
-        }
-        // Up to a constant a layer: a block that goes takes none of them with it.
-        for penalties in &mut penalties {
-            let whole = penalties.last().copied().unwrap_or_default();
-            penalties.iter_mut().for_each(|penalty| *penalty -= whole);
         }
         let choices = Choices { widths: self.space.candidates[..layers].to_vec(), penalties, gone };
         let widths = allocate(&self.costs, &choices, self.share.unwrap_or(1.0))?;
@@ -317,13 +289,13 @@ impl<'a> Searcher<'a> {
     /// Losses and PSNR, on validation patches, of what would be chosen: the compensated network where there is a profile,
     /// else the super-network that is certain of `widths`.
     fn validate(&self, widths: &[usize], observe: Observer) -> Result<Option<(Losses, f64)>> {
-        let network = match self.profile {
+        let network = match self.task.profile {
             Some(profile) => {
                 let mut tick = || observe(&Event::Tick).is_continue();
-                return worth(self.run, self.original, widths, profile, self.data, self.device, &mut tick);
+                return worth(self.task, profile, widths, &mut tick);
             }
             None => {
-                let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.device);
+                let certain = Tensor::from_data(self.space.certain(widths).as_slice(), self.task.device);
                 self.space.mixed(&parameters::plain(&self.model), &certain)
             }
         };

@@ -219,7 +219,8 @@ impl Consumer {
         let solved = |(gram, right): &(DMatrix<f64>, DMatrix<f64>), ridge: f64| {
             let mut gram = gram.clone();
             let mean = (0..count).map(|i| gram[(i, i)]).sum::<f64>() / count.max(1) as f64;
-            (0..rows.len()).for_each(|i| gram[(i, i)] += ridge * mean + 1e-9);
+            // The constant has no scale of its own to be held by.
+            (0..rows.len()).for_each(|i| gram[(i, i)] += if i < count { ridge * mean } else { 0.0 } + 1e-9);
             // Samples that are no numbers tell nothing.
             gram.cholesky().map(|gram| gram.solve(right)).filter(|all| all.iter().all(|value| value.is_finite()))
         };
@@ -254,4 +255,114 @@ fn every(x: Tensor<4>, axis: usize, step: usize) -> Tensor<4> {
     let places: Vec<i32> = (0..x.dims()[axis]).step_by(step).map(|place| place as i32).collect();
     let places = Tensor::<1, burn::tensor::Int>::from_ints(places.as_slice(), &x.device());
     x.select(axis, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    const CHANNELS: usize = 4;
+    const OUTPUTS: usize = 2;
+
+    /// A consumer with weights at random.
+    fn consumer() -> Consumer {
+        let count = CHANNELS * 9 + 1;
+        let before = DMatrix::from_fn(count, OUTPUTS, |row, output| ((row * 7 + output * 3) as f64 * 0.37).sin() * 0.2);
+        let sums = [Sums::new(count, OUTPUTS), Sums::new(count, OUTPUTS)];
+        Consumer { conv: ConvOp::new(OUTPUTS, 3), sums, patches: 0, before, bias: true }
+    }
+
+    fn random(shape: [usize; 4], level: f32, seed: u64) -> Tensor<4> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let samples: Vec<f32> = (0..shape.iter().product()).map(|_| random.random_range(-level..level)).collect();
+        Tensor::from_data(TensorData::new(samples, shape), &Device::flex())
+    }
+
+    /// Adds so many patches whose outputs lack `level` of noise, or, by a kernel, something that can be learned.
+    fn add(consumer: &mut Consumer, patches: usize, side: usize, noise: f32, learn: bool) {
+        for seed in 0..patches as u64 {
+            let x = random([1, CHANNELS, side, side], 50.0, seed);
+            let mut lacking = random([1, OUTPUTS, side, side], noise, 1000 + seed);
+            if learn {
+                // A tenth of the second channel, and 3.
+                lacking = lacking + x.clone().narrow(1, 1, 1).repeat_dim(1, OUTPUTS) * 0.1 + 3.0;
+            }
+            consumer.add(&x, &lacking);
+        }
+    }
+
+    fn change(consumer: &Consumer, kept: &[usize]) -> Vec<f64> {
+        let (kernel, bias) = consumer.solve(kept, None);
+        let mut gaps = Vec::new();
+        for output in 0..OUTPUTS {
+            for (place, &channel) in kept.iter().enumerate() {
+                for tap in 0..9 {
+                    let found = f64::from(kernel.values[(output * kept.len() + place) * 9 + tap]);
+                    gaps.push(found - consumer.before[(channel * 9 + tap, output)]);
+                }
+            }
+            let bias = bias.as_ref().map_or(0.0, |bias| f64::from(bias.values[output]));
+            gaps.push(bias - consumer.before[(CHANNELS * 9, output)]);
+        }
+        gaps
+    }
+
+    fn largest(gaps: &[f64]) -> f64 {
+        gaps.iter().fold(0.0_f64, |most, gap| most.max(gap.abs()))
+    }
+
+    #[test]
+    fn nothing_changes_where_nothing_is_lacking() {
+        let mut consumer = consumer();
+        add(&mut consumer, 4, 16, 1e-30, false);
+        assert!(largest(&change(&consumer, &[0, 1, 2, 3])) < 1e-6);
+    }
+
+    #[test]
+    fn what_is_lacking_is_found() {
+        let mut consumer = consumer();
+        add(&mut consumer, 8, 16, 1e-3, true);
+        let gaps = change(&consumer, &[0, 1, 2, 3]);
+        // The middle tap of channel 1, and the bias, of both outputs; nothing else.
+        for (index, gap) in gaps.iter().enumerate() {
+            let wanted = match index % (CHANNELS * 9 + 1) {
+                13 => 0.1,
+                36 => 3.0,
+                _ => 0.0,
+            };
+            assert!((gap - wanted).abs() < 0.01, "{index}: {gap}, not {wanted}");
+        }
+    }
+
+    /// Fewer samples than weights, and nothing in them: what fits them best is worth nothing elsewhere.
+    #[test]
+    fn noise_is_not_learned() {
+        let mut consumer = consumer();
+        add(&mut consumer, 2, 5, 80.0, false);
+        let gaps = change(&consumer, &[0, 1, 2, 3]);
+        assert!(largest(&gaps) < 0.1, "{}", largest(&gaps));
+    }
+
+    #[test]
+    fn channels_that_stay_do_what_those_that_go_did() {
+        // Channel 3 is channel 0 once more.
+        let mut consumer = consumer();
+        for seed in 0..8 {
+            let x = random([1, CHANNELS, 16, 16], 50.0, seed);
+            let x = Tensor::cat(vec![x.clone().narrow(1, 0, 3), x.narrow(1, 0, 1)], 1);
+            consumer.add(&x, &Tensor::zeros([1, OUTPUTS, 16, 16], &Device::flex()));
+        }
+        let (kernel, _) = consumer.solve(&[0, 1, 2], None);
+        for output in 0..OUTPUTS {
+            for tap in 0..9 {
+                let wanted = consumer.before[(tap, output)] + consumer.before[(27 + tap, output)];
+                let found = f64::from(kernel.values[output * 27 + tap]);
+                assert!((found - wanted).abs() < 0.01, "{found} {wanted}");
+            }
+        }
+    }
 }

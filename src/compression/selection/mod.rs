@@ -4,6 +4,7 @@
 mod greedy;
 mod least_squares;
 mod others;
+mod worth;
 
 use std::{
     ops::ControlFlow,
@@ -16,6 +17,7 @@ use least_squares::LeastSquares;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+pub(crate) use worth::worth;
 
 use crate::{
     CompressConfig, Event, Method, Observer, Profile, Result, SelectionConfig, Stage,
@@ -23,9 +25,8 @@ use crate::{
     events::{EventLog, Meter},
     files::{SELECTION_FILE, load_state, save_state},
     layers::{Layers, weight_name},
-    objective::measure_model,
     report::Kept,
-    surgery::{columns_of, cut, part_of, silence, spread},
+    surgery::{columns_of, part_of, silence, spread},
 };
 
 /// Where a selection stands, apart from the weights of the masked network.
@@ -107,68 +108,20 @@ fn kernels_of(group: &ChannelGroup, weights: &Weights) -> Vec<Weight> {
     group.consumers.iter().map(|member| part_of(&weights.0[&weight_name(member)], member, group.width)).collect()
 }
 
+/// What search and selection work on.
+#[derive(Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) config: &'a CompressConfig,
+    pub(crate) original: &'a Model,
+    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) data: &'a Data,
+    pub(crate) device: &'a Device,
+}
+
 /// Chooses the channels of all units, or goes on with the selection in `folder`. `None` if the
 /// observer stopped it.
-#[expect(clippy::too_many_arguments, reason = "a stage takes what the stages before it gave")]
-pub(crate) fn select(
-    config: &CompressConfig,
-    original: &Model,
-    widths: &[usize],
-    profile: Option<&Profile>,
-    data: &Data,
-    device: &Device,
-    folder: &Path,
-    observe: Observer,
-) -> Result<Option<Selected>> {
-    Selection::open(config, original, widths, profile, data, device, folder)?.run(observe)
-}
-
-/// The network that widths would be cut to if channels were those of the profile, compensated layer after layer: what a choice
-/// of widths is worth before anything is fine-tuned. `None` if `tick` said stop.
-fn compensated(
-    config: &CompressConfig,
-    original: &Model,
-    widths: &[usize],
-    profile: &Profile,
-    data: &Data,
-    device: &Device,
-    tick: &mut dyn FnMut() -> bool,
-) -> Result<Option<Model>> {
-    let mut config = CompressConfig { method: Method::Profile, ..config.clone() };
-    config.selection.compensate = true;
-    let settings = config.selection.clone();
-    let layers = Layers::of(&original.description.network, config.streams);
-    let (path, state, masked) = (PathBuf::new(), State::default(), original.weights());
-    let config = &config;
-    let profile = Some(profile);
-    let mut selection =
-        Selection { config, original, layers, widths, profile, data, device, path, masked, state, settings };
-    let mut front = selection.front()?;
-    for unit in 0..widths.len() {
-        let Some(chosen) = selection.choose(unit, Some(&front), tick)? else { return Ok(None) };
-        selection.apply(unit, &chosen);
-        selection.advance(&mut front, unit)?;
-    }
-    let masked = Model::from_weights(original.description.clone(), &selection.masked, device)?;
-    Ok(Some(cut(&masked, &selection.layers, &selection.state.kept, device)?))
-}
-
-/// Losses and PSNR, on validation patches, of [`compensated`]. `None` if `tick` said stop.
-pub(crate) fn worth(
-    config: &CompressConfig,
-    original: &Model,
-    widths: &[usize],
-    profile: &Profile,
-    data: &Data,
-    device: &Device,
-    tick: &mut dyn FnMut() -> bool,
-) -> Result<Option<(crate::Losses, f64)>> {
-    let Some(network) = compensated(config, original, widths, profile, data, device, tick)? else { return Ok(None) };
-    let batches = data.validation_batches(&config.search, device)?;
-    let measure = |targets: &Vec<Tensor<4>>| measure_model(&network, targets, config.search.lambda);
-    let measured: Vec<(crate::Losses, f64)> = batches.iter().map(measure).collect();
-    let psnr = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
-    Ok(Some((crate::Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)))
+pub(crate) fn select(task: Task, widths: &[usize], folder: &Path, observe: Observer) -> Result<Option<Selected>> {
+    Selection::open(task, widths, folder)?.run(observe)
 }
 
 /// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
@@ -185,13 +138,10 @@ pub(crate) struct Choice {
 }
 
 struct Selection<'a> {
-    config: &'a CompressConfig,
-    original: &'a Model,
+    task: Task<'a>,
     layers: Layers,
     widths: &'a [usize],
-    profile: Option<&'a Profile>,
-    data: &'a Data,
-    device: &'a Device,
+    /// Where the state is kept.
     path: PathBuf,
     /// The full network with the columns of the units that are done set to zero or what was chosen.
     masked: Weights,
@@ -200,26 +150,33 @@ struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    fn open(
-        config: &'a CompressConfig,
-        original: &'a Model,
-        widths: &'a [usize],
-        profile: Option<&'a Profile>,
-        data: &'a Data,
-        device: &'a Device,
-        folder: &Path,
-    ) -> Result<Self> {
-        let path = folder.join(SELECTION_FILE);
-        let (masked, state) = match load_state(&path)? {
-            Some((weights, state)) => (weights, state),
-            None => (original.weights(), State::default()),
-        };
-        let mut settings = config.selection.clone();
-        if config.method == Method::Dcp {
+    /// From the beginning, nothing kept.
+    fn new(task: Task<'a>, widths: &'a [usize]) -> Self {
+        let mut settings = task.config.selection.clone();
+        if task.config.method == Method::Dcp {
             settings.lambda = 0.0;
         }
-        let layers = Layers::of(&original.description.network, config.streams);
-        Ok(Self { config, original, layers, widths, profile, data, device, path, masked, state, settings })
+        let layers = Layers::of(&task.original.description.network, task.config.streams);
+        let (masked, state, path) = (task.original.weights(), State::default(), PathBuf::new());
+        Self { task, layers, widths, path, masked, state, settings }
+    }
+
+    fn open(task: Task<'a>, widths: &'a [usize], folder: &Path) -> Result<Self> {
+        let mut selection = Self::new(task, widths);
+        selection.path = folder.join(SELECTION_FILE);
+        if let Some((masked, state)) = load_state(&selection.path)? {
+            (selection.masked, selection.state) = (masked, state);
+        }
+        Ok(selection)
+    }
+
+    /// Whether the method looks at pictures.
+    fn is_judged(&self) -> bool {
+        match self.task.config.method {
+            Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet => true,
+            Method::Profile => self.settings.compensate,
+            Method::Random | Method::L1 => false,
+        }
     }
 
     fn run(&mut self, observe: Observer) -> Result<Option<Selected>> {
@@ -232,12 +189,7 @@ impl<'a> Selection<'a> {
         let mut meter = Meter::new(Stage::Select, first, steps);
         let kept = Kept::of(&self.layers);
         let mut flow = observe(&Event::Stage { stage: Stage::Select, step: first, steps });
-        let judged = match self.config.method {
-            Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet => true,
-            Method::Profile => self.settings.compensate,
-            Method::Random | Method::L1 => false,
-        };
-        let mut front = if judged { Some(self.front()?) } else { None };
+        let mut front = if self.is_judged() { Some(self.front()?) } else { None };
         for unit in first..steps {
             if flow.is_break() {
                 return Ok(None);
@@ -277,7 +229,7 @@ impl<'a> Selection<'a> {
     /// The network as far as it is chosen: masked rather than cut, so that nodes and channels keep their places, also where
     /// layers share a convolution.
     fn work(&self) -> Result<Model> {
-        Ok(Model::from_weights(self.original.description.clone(), &self.masked, self.device)?)
+        Ok(Model::from_weights(self.task.original.description.clone(), &self.masked, self.task.device)?)
     }
 
     /// Batches before the first unit that is not done.
@@ -287,7 +239,7 @@ impl<'a> Selection<'a> {
     }
 
     fn draw(&self, step: usize) -> Result<Vec<Tensor<4>>> {
-        self.data.batch(Purpose::Selection, step, self.settings.batch, self.settings.patch, self.device)
+        self.task.data.batch(Purpose::Selection, step, self.settings.batch, self.settings.patch, self.task.device)
     }
 
     fn front_of(&self, batches: Vec<Vec<Tensor<4>>>) -> Result<Front> {
@@ -298,7 +250,7 @@ impl<'a> Selection<'a> {
             model.primal.advance(model.primal.start(targets[0].clone(), Pooling::Global), first, &[])
         };
         let cut = batches.iter().map(|targets| pass(&work, targets)).collect();
-        let whole = batches.iter().map(|targets| pass(self.original, targets)).collect();
+        let whole = batches.iter().map(|targets| pass(self.task.original, targets)).collect();
         Ok(Front { work, cut, whole, targets: batches })
     }
 
@@ -308,7 +260,7 @@ impl<'a> Selection<'a> {
         let Some(next) = self.layers.groups.get(unit + 1).map(ChannelGroup::first) else { return Ok(()) };
         let past = |model: &Model, pass: Activations| model.primal.advance(pass, next, &[]);
         front.cut = std::mem::take(&mut front.cut).into_iter().map(|pass| past(&front.work, pass)).collect();
-        front.whole = std::mem::take(&mut front.whole).into_iter().map(|pass| past(self.original, pass)).collect();
+        front.whole = std::mem::take(&mut front.whole).into_iter().map(|pass| past(self.task.original, pass)).collect();
         Ok(())
     }
 
@@ -316,7 +268,7 @@ impl<'a> Selection<'a> {
         let group = &self.layers.groups[unit];
         let outputs: Vec<usize> = group.consumers.iter().map(|member| member.node).collect();
         let batch = |((cut, whole), targets): ((&Activations, &Activations), &Vec<Tensor<4>>)| {
-            let passed = self.original.primal.advance(whole.clone(), group.last() + 1, &outputs);
+            let passed = self.task.original.primal.advance(whole.clone(), group.last() + 1, &outputs);
             let output = |node: &usize| passed.value(*node).expect("kept").clone();
             Batch {
                 pass: cut.clone(),
@@ -337,7 +289,7 @@ impl<'a> Selection<'a> {
             // The block goes; what ends it is silenced when the choice is applied.
             return Ok(Some(unchanged(&kernels(), Vec::new(), Vec::new())));
         }
-        match (self.config.method, front) {
+        match (self.task.config.method, front) {
             (Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet | Method::Profile, Some(front)) => {
                 let batches = self.batches(front, unit);
                 // Numbered so that no two units or steps share patches.
@@ -346,19 +298,19 @@ impl<'a> Selection<'a> {
                     let drawn = (from..from + self.settings.batches).map(|step| self.draw(step));
                     Ok(self.batches(&self.front_of(drawn.collect::<Result<_>>()?)?, unit))
                 };
-                let (work, device, settings) = (&front.work, self.device, &self.settings);
+                let (work, device, settings) = (&front.work, self.task.device, &self.settings);
                 let fresh: Option<&dyn Fn(usize) -> Result<Vec<Batch>>> =
                     if settings.fresh_patches { Some(&fresh) } else { None };
                 let name = self.layers.name(unit);
                 let site = Site { name, group, count, work, batches: &batches, device, settings, fresh };
-                match self.config.method {
+                match self.task.config.method {
                     Method::Thinet => others::thinet(&site, tick),
                     Method::Profile => self.profiled(unit, Some(&site), tick),
                     _ => greedy::greedy(&site, tick),
                 }
             }
             (Method::Random, _) => {
-                let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
+                let mut random = ChaCha8Rng::seed_from_u64(self.task.config.seed);
                 random.set_stream(unit as u64);
                 Ok(Some(others::random(&kernels(), count, &mut random)))
             }
@@ -370,7 +322,7 @@ impl<'a> Selection<'a> {
     /// The channels that the profile puts first; with a site, the consumers by least squares on the network as it is cut, else
     /// what goes predicted from what stays. `None` if `tick` said stop.
     fn profiled(&self, unit: usize, site: Option<&Site>, tick: &mut dyn FnMut() -> bool) -> Result<Option<Chosen>> {
-        let Some(profile) = self.profile else {
+        let Some(profile) = self.task.profile else {
             let reason = "the method needs a sensitivity profile, and the run has none".to_owned();
             return Err(crate::CompressionError::Setting(reason));
         };

@@ -365,3 +365,20 @@ fn dense_blocks_and_streams_come_to_their_end() {
         }
     }
 }
+
+/// The profile that a run keeps tells that streams were among its layers.
+#[test]
+fn a_run_with_streams_goes_on() {
+    let data = pictures(5);
+    let model = network(2);
+    let folder = tempfile::tempdir().unwrap();
+    let (through, pieces) = (folder.path().join("through"), folder.path().join("pieces"));
+    let config =
+        CompressConfig { method: Method::Profile, mode: Mode::Budget, streams: true, ..config(&data.path, 0.3) };
+    let (expected, _) = whole(&config, &model, &through);
+    let stop = |event: &Event| matches!(event, Event::Stage { stage: Stage::Cut, .. });
+    assert!(run(&config, &model, &pieces, stop).unwrap().is_none());
+    let (resumed, _) = whole(&config, &model, &pieces);
+    assert_eq!(resumed.weights(), expected.weights());
+    assert!(resumed.weights() != model.weights());
+}

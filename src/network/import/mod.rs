@@ -58,13 +58,8 @@ struct Read {
 /// # Errors
 /// If a file cannot be read, is damaged, or holds no network that runs here; the message names what it seems to be.
 pub fn read(path: &Path, options: &ImportOptions, device: &Device) -> Result<Model> {
-    let name = path.display().to_string();
-    let named = |error: NetworkError| match error {
-        NetworkError::Weights(reason) | NetworkError::Architecture(reason) => format_error(&name, reason),
-        other => other,
-    };
-    let read = open(path, options).map_err(named)?;
-    model(path, read, options, device).map_err(named)
+    let read = open(path, options).map_err(|error| named(path, error))?;
+    model(path, read, options, device).map_err(|error| named(path, error))
 }
 
 /// Reads a network once, and gives it with each of several ranges of samples.
@@ -77,17 +72,22 @@ pub fn read_with_ranges(
     ranges: &[[f32; 2]],
     device: &Device,
 ) -> Result<Vec<Model>> {
-    let name = path.display().to_string();
-    let named = |error: NetworkError| match error {
-        NetworkError::Weights(reason) | NetworkError::Architecture(reason) => format_error(&name, reason),
-        other => other,
-    };
-    let read = open(path, options).map_err(named)?;
+    let read = open(path, options).map_err(|error| named(path, error))?;
     let of = |range: &[f32; 2]| {
         let options = ImportOptions { range: Some(*range), ..options.clone() };
-        model(path, read.clone(), &options, device).map_err(named)
+        model(path, read.clone(), &options, device).map_err(|error| named(path, error))
     };
     ranges.iter().map(of).collect()
+}
+
+/// An error that says which file it is about.
+fn named(path: &Path, error: NetworkError) -> NetworkError {
+    match error {
+        NetworkError::Weights(reason) | NetworkError::Architecture(reason) => {
+            format_error(&path.display().to_string(), reason)
+        }
+        other => other,
+    }
 }
 
 fn open(path: &Path, options: &ImportOptions) -> Result<Read> {

@@ -195,12 +195,8 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
         work.say.warn(path, &format!("{device} failed {} tiles, which were run on the CPU", result.retried_tiles));
     }
     if let Some(seam) = prepared.model.upscaler.model().description.seam.filter(|_| result.tiles > 1) {
-        let parts = result.tiles;
-        let advice = "choose a larger --tile, or leave it out";
-        work.say.warn(
-            path,
-            &format!("run in {parts} parts, which this network does not do without a trace (up to {seam:.0} levels); {advice}"),
-        );
+        let advice = "a larger --tile, or none, leaves less of it";
+        work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
     }
     Ok(result)
 }

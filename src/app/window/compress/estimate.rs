@@ -9,6 +9,14 @@ use dualres_compression::{CompressConfig, Layers, MAC_INPUT, Method, Mode, Stage
 /// two cores of a small server.
 const FIRST: f64 = 15e9;
 
+/// Networks that a search judges its widths by, as far as they are not the same: what it begins with, the even cut, and a few
+/// that it comes to.
+const JUDGED: f64 = 4.0;
+/// Networks that are judged before widths are taken from the profile.
+const PROFILED: f64 = 2.0;
+/// Taps of the convolutions that take pruned channels, mostly.
+const TAPS: f64 = 9.0;
+
 /// The stages that take time.
 const STAGES: [Stage; 5] = [Stage::Profile, Stage::Search, Stage::Select, Stage::Cut, Stage::Finetune];
 
@@ -26,6 +34,7 @@ pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) 
     let full = original.cost(&original.widths).0 / (MAC_INPUT * MAC_INPUT) as f64;
     let batch = |batch: usize, patch: usize| (batch * patch * patch) as f64;
     let units = original.widths.len() as f64;
+    let normal: f64 = original.widths.iter().map(|&width| (TAPS * width as f64).powi(2)).sum();
     let small =
         if config.mode == Mode::Budget { full * (1.0 - config.ratio) } else { full * (1.0 - config.ratio).powf(0.8) };
     let searches = config.method == Method::Drc && config.widths.is_none();
@@ -34,19 +43,24 @@ pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) 
     let (profile, search, selection, finetune) = (&config.profile, &config.search, &config.selection, &config.finetune);
     // From each unit on, for each of its widths, which are the multiples of four.
     let widths = original.widths.iter().map(|&width| width as f64 / 4.0 + 2.0).sum::<f64>();
+    // From each unit to the next in the network as cut so far and in the original, and the normal equations of its consumers.
+    let fitting = selection.batches as f64 * batch(selection.batch, selection.patch) * (3.0 * full + normal);
     let of = |stage: Stage| match stage {
         Stage::Profile if profiles => {
             profile.batches as f64 * batch(profile.batch, profile.patch) * full * (widths / 2.0 + units)
         }
         Stage::Search if searches => {
             let order = if search.second_order { 9.0 } else { 6.0 };
-            search.steps as f64 * batch(search.batch, search.patch) * full * order
+            let judged = if config.mode == Mode::Budget { JUDGED } else { 0.0 };
+            search.steps as f64 * batch(search.batch, search.patch) * full * order + judged * fitting
         }
         Stage::Select if judges => {
             let kept = original.widths.iter().map(|&width| width as f64 * (1.0 - config.ratio)).sum::<f64>();
             let looks = kept / selection.channels_per_step as f64 + units;
-            selection.batches as f64 * batch(selection.batch, selection.patch) * full * 3.0 * looks
+            let fitted = if selection.compensate { fitting } else { 0.0 };
+            selection.batches as f64 * batch(selection.batch, selection.patch) * full * 3.0 * looks + fitted
         }
+        Stage::Select if config.method == Method::Profile && selection.compensate => fitting * (1.0 + PROFILED),
         Stage::Cut => validation * (full + small),
         Stage::Finetune if finetune.steps > 0 => {
             let validations = finetune.steps as f64 / finetune.validate_every as f64 + 1.0;

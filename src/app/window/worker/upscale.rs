@@ -107,7 +107,7 @@ impl Engine {
         let seconds = (network.elapsed() - halted).as_secs_f64();
         // As the network saw it, so that the proof speaks of the same picture.
         dualres_imaging::cover_transparent(&mut picture);
-        let retried = upscaled.retried_tiles;
+        let (retried, parts) = (upscaled.retried_tiles, upscaled.tiles);
         // A small picture says little on how fast a large one is.
         if size[0] * size[1] >= LEAST_MEASURE {
             self.tell(Report::Speed {
@@ -149,6 +149,9 @@ impl Engine {
             warnings[0].insert_str(0, &format!("{}: ", name.to_string_lossy()));
         }
         warnings.extend(unrecorded);
+        if let Some(seam) = upscaler.model().description.seam.filter(|_| parts > 1) {
+            warnings.push(crate::report::parted(parts, seam));
+        }
         if retried > 0 {
             warnings.push(format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
         }
