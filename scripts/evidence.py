@@ -234,7 +234,7 @@ def draw(options, experiment, has_curves):
     for name, column, more in tables:
         table, picture = options.results / f"{name}.csv", options.results / f"{name}.svg"
         over = [] if more else ["--x", "setting", "--names"]
-        subprocess.run([str(part) for part in [*plot, table, "--y", column, *more, *over, "-o", picture]], check=True,
+        subprocess.run([str(part) for part in [*plot, table, "--y", column, *more, *over, "-o", picture, "--overwrite"]], check=True,
                        stdout=subprocess.DEVNULL)
 
 

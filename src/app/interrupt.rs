@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use crate::report;
+
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Listens for Ctrl-C and termination.
@@ -13,9 +15,14 @@ pub(crate) fn listen() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping; press Ctrl-C again to end at once");
+        report::say("stopping; press Ctrl-C again to end at once");
     })?;
     Ok(())
+}
+
+/// Asks for the same as the first Ctrl-C.
+pub(crate) fn stop() {
+    STOP.store(true, Ordering::Relaxed);
 }
 
 /// Whether to go on.

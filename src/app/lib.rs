@@ -3,6 +3,8 @@
 //! Both run the same functions, so that they give the same bytes; what differs is who watches. This is a library so
 //! that tests can build the window; `main.rs` is a shell around [`run`].
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod batch;
 mod cli;
 mod commands;
@@ -13,6 +15,8 @@ pub mod naming;
 pub mod paths;
 mod report;
 mod samples;
+mod session;
+mod targets;
 pub mod window;
 
 use std::process::ExitCode;
@@ -23,8 +27,11 @@ use clap::Parser;
 ///
 /// Exit codes: 0 all is well, 1 something failed, 2 the command was misused.
 pub fn run() -> ExitCode {
+    session::give_a_place();
     let cli = cli::Cli::parse();
     match commands::run(cli) {
+        // What was to be said and could not is a failure of commands that say something.
+        Ok(report::Outcome::Done) if report::has_failed() => report::Outcome::Failed.into(),
         Ok(outcome) => outcome.into(),
         Err(error) => {
             report::error(&error);

@@ -33,6 +33,14 @@ pub struct Library {
     folder: PathBuf,
 }
 
+/// Where a model lies.
+enum Source {
+    /// In the program.
+    Inside(&'static [u8]),
+    /// In a file, imported or not.
+    File(PathBuf),
+}
+
 /// A model in the library.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -111,28 +119,65 @@ impl Library {
         files
     }
 
+    /// What a command means by the name of a model: one rule for every command.
+    fn find(&self, name: &str) -> anyhow::Result<Source> {
+        if let Some((_, bytes)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+            return Ok(Source::Inside(bytes));
+        }
+        let installed = self.files();
+        if let Some(path) = installed.iter().find(|path| stem(path) == name) {
+            return Ok(Source::File(path.clone()));
+        }
+        if !name.is_empty() && Path::new(name).exists() {
+            return Ok(Source::File(PathBuf::from(name)));
+        }
+        let inside = EMBEDDED.iter().map(|(name, _)| (*name).to_owned());
+        let names: Vec<_> = inside.chain(installed.iter().map(|path| stem(path))).collect();
+        Err(Misuse(format!("no model and no file called \"{name}\"; models: {}", names.join(", "))).into())
+    }
+
     /// The model file of a name.
     fn bytes(&self, name: &str) -> anyhow::Result<Vec<u8>> {
-        if let Some((_, bytes)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
-            return Ok(bytes.to_vec());
-        }
-        let installed = self.files().into_iter().find(|path| stem(path) == name);
-        let path = match installed {
-            Some(path) => path,
-            None if Path::new(name).exists() => PathBuf::from(name),
-            None => {
-                let installed = self.files();
-                let names: Vec<_> = EMBEDDED
-                    .iter()
-                    .map(|(name, _)| (*name).to_owned())
-                    .chain(installed.iter().map(|p| stem(p)))
-                    .collect();
-                return Err(
-                    Misuse(format!("no model and no file called \"{name}\"; models: {}", names.join(", "))).into()
-                );
+        Ok(match self.find(name)? {
+            Source::Inside(bytes) => bytes.to_vec(),
+            Source::File(path) => dualres_network::read_file(&path)?,
+        })
+    }
+
+    /// A file that holds the model of a name, for runs that read it again later. Models inside the program are written beside
+    /// the library, under a name that tells their weights.
+    ///
+    /// # Errors
+    /// If there is no such model, or the file cannot be written.
+    pub fn file(&self, name: &str) -> anyhow::Result<PathBuf> {
+        match self.find(name)? {
+            Source::File(path) => Ok(path),
+            Source::Inside(bytes) => {
+                let folder = self.folder.with_file_name("inside");
+                let path = folder.join(format!("{name}-{}.safetensors", crate::batch::journal::fingerprint(bytes)));
+                if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+                    return Ok(path);
+                }
+                std::fs::create_dir_all(&folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+                write_atomically(&path, bytes)?;
+                Ok(path)
             }
-        };
-        Ok(dualres_network::read_file(&path)?)
+        }
+    }
+
+    /// The file of a model that is to be changed.
+    ///
+    /// # Errors
+    /// If there is no such model, or it is part of the program.
+    pub fn own_file(&self, name: &str) -> anyhow::Result<PathBuf> {
+        match self.find(name)? {
+            Source::File(path) => Ok(path),
+            Source::Inside(_) => {
+                let reason = format!("{name} is part of the program and stays as it is; export it and name the file");
+                Err(Misuse(reason).into())
+            }
+        }
     }
 
     /// The model of a name or file, on the CPU.

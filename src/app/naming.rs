@@ -47,14 +47,13 @@ pub const DEFAULT_PATTERN: &str = "{name}_{model}";
 /// If the pattern has a place that does not exist, or gives an empty name; the text says what to write instead.
 pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     // Names last: one that holds a brace is not a pattern.
-    let name = pattern
+    let around = pattern
         .replace("{scale}", &facts.scale)
         .replace("{width}", &facts.width.to_string())
         .replace("{height}", &facts.height.to_string())
         .replace("{index}", &format!("{:04}", facts.index))
         .replace("{date}", &facts.date)
-        .replace("{model}", &facts.model)
-        .replace("{name}", &facts.name);
+        .replace("{model}", &facts.model);
     let unknown = pattern.split('{').skip(1).find_map(|rest| {
         let place = match rest.split_once('}') {
             Some((place, _)) => format!("{{{place}}}"),
@@ -68,28 +67,52 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     if pattern.contains(['/', '\\']) {
         return Err("a name cannot hold / or \\; choose the folder above".into());
     }
-    let mut name: String =
-        name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).collect();
-    if name.trim_matches(['.', ' ']).is_empty() {
+    // Room for a number, an ending, and what a proof adds, in what file systems take: the original's name gives way, not what
+    // tells results apart.
+    let places = around.matches("{name}").count();
+    let rest = around.len() - places * "{name}".len();
+    let each = MOST_BYTES.saturating_sub(rest) / places.max(1);
+    let mut name = sound(&around.replace("{name}", cut(&facts.name, each)));
+    name.truncate(cut(&name, MOST_BYTES).len());
+    // What follows is an ending; Windows takes no dot or space before it.
+    name.truncate(name.trim_end_matches(['.', ' ']).len());
+    if name.trim_start_matches(['.', ' ']).is_empty() {
         return Err("the pattern gives an empty name".into());
     }
-    // Room for a number, an ending, and what a proof adds, in what file systems take.
-    let mut end = name.len().min(MOST_BYTES);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name.truncate(end);
     Ok(name)
+}
+
+/// The beginning of a text, of so many bytes at most.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// A name that every file system takes.
+fn sound(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c }).collect()
 }
 
 /// The path, or the first numbered one beside it, that is neither on disk nor among `taken`.
 pub fn free(wanted: &Path, taken: &dyn Fn(&Path) -> bool) -> PathBuf {
-    let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let extension = wanted.extension().unwrap_or_default().to_string_lossy().into_owned();
+    numbered(wanted, &|path| path.exists() || taken(path))
+}
+
+/// The path, or the first numbered one beside it, that is not among `taken`.
+pub(crate) fn numbered(wanted: &Path, taken: &dyn Fn(&Path) -> bool) -> PathBuf {
+    let stem = wanted.file_stem().unwrap_or_default();
+    let with = |number: usize| {
+        let mut name = stem.to_owned();
+        name.push(format!("-{number}"));
+        if let Some(extension) = wanted.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        wanted.with_file_name(name)
+    };
     let mut path = wanted.to_owned();
     let mut number = 2;
-    while path.exists() || taken(&path) {
-        path = wanted.with_file_name(format!("{stem}-{number}.{extension}"));
+    while taken(&path) {
+        path = with(number);
         number += 1;
     }
     path
@@ -122,6 +145,9 @@ mod tests {
         assert!(file_name("{name", &facts()).unwrap_err().contains("{name is unknown"));
         let long = Facts { name: "ä".repeat(150), ..facts() };
         assert_eq!(file_name("{name}", &long).unwrap().len(), MOST_BYTES);
+        assert!(file_name("{name}_{model}", &long).unwrap().ends_with("ä_x4"), "what tells results apart stays");
+        let dotted = Facts { name: "a.".into(), ..facts() };
+        assert_eq!(file_name("{name}", &dotted).unwrap(), "a");
         assert!(file_name("a/b", &facts()).unwrap_err().contains("folder"));
         assert!(file_name(" ", &facts()).unwrap_err().contains("empty"));
         let model = Facts { model: "../x".into(), ..facts() };

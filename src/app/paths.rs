@@ -16,7 +16,8 @@ pub struct Paths {
 impl Paths {
     /// The folders of this user.
     pub fn of_user() -> Self {
-        match std::env::var_os("DUALRES_HOME") {
+        // Empty is as good as not given.
+        match std::env::var_os("DUALRES_HOME").filter(|home| !home.is_empty()) {
             Some(home) => Self::under(Path::new(&home)),
             None => Self {
                 config: dirs::config_dir().unwrap_or_else(here).join("dualres"),

@@ -1,10 +1,13 @@
 //! What the program says and how it exits.
 
+mod streams;
+
 use std::{
-    io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
+
+pub(crate) use streams::{has_failed, line, one_line, say};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +44,14 @@ pub(crate) struct Misuse(pub(crate) String);
 
 /// The error and its causes in one line. Causes that an error has quoted already are not repeated.
 pub(crate) fn message(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+    let said = error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
         "" => cause,
         _ if said.contains(&cause) => said,
+        // A path alone, which the cause names as well.
+        _ if cause.contains(&said) => cause,
         _ => format!("{said}: {cause}"),
-    })
+    });
+    one_line(&said).into_owned()
 }
 
 /// Runs work on one picture. A decoder that panics on a hostile file must not end a batch: the picture has failed.
@@ -61,15 +67,12 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Re
 
 /// Tells the user of an error.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {}", message(error));
+    say(&format!("error: {}", message(error)));
 }
 
-/// Prints a line to standard output; a reader that went away ends the program quietly.
-pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(1);
-    }
+/// Standard output is to be read by programs.
+pub(crate) fn for_programs(json: bool) {
+    streams::speaks_json(json);
 }
 
 /// A number of decibels for JSON, where infinity (a perfect match) does not exist.

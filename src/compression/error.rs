@@ -52,9 +52,15 @@ pub enum CompressionError {
         difference: String,
     },
     /// Another process is at work on the run.
-    #[error("another program is at work on the run in {}; wait for it, or choose another folder with --run", path.display())]
+    #[error("another program is at work on the run in {}; wait for it, or choose another folder for the run", path.display())]
     Busy {
         /// The run folder.
+        path: PathBuf,
+    },
+    /// A folder without a run.
+    #[error("there is no compression in the folder {}", path.display())]
+    NoRun {
+        /// The folder.
         path: PathBuf,
     },
     /// The pictures are others than at the start of the run.

@@ -1,8 +1,15 @@
 //! The files of a run folder, each written whole or not at all.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use dualres_imaging::file::{remove_leftovers, write_atomically};
+use dualres_imaging::{
+    file::{remove_leftovers, write_atomically},
+    lock::{Lock, LockError},
+};
 use dualres_network::{Weights, tensors_from_bytes, tensors_to_bytes};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -36,24 +43,51 @@ pub const RESULT_FILE: &str = "result.safetensors";
 pub const REPORT_FILE: &str = "report.json";
 
 /// Held by the process that is at work.
-const LOCK_FILE: &str = "lock";
+const LOCK_FILE: &str = "dualres.lock";
+/// What it was called before; empty.
+const OLD_LOCK_FILE: &str = "lock";
 /// Metadata entry of a state.
 const ENTRY: &str = "dualres-compression";
 
-/// Takes a run folder for this process: nobody else writes to it for as long as the file lives. What a killed process
-/// left half written is removed.
-pub(crate) fn take(folder: &Path) -> Result<fs::File> {
-    let path = folder.join(LOCK_FILE);
-    let file = fs::File::create(&path).map_err(|error| unusable(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => return Err(CompressionError::Busy { path: folder.to_owned() }),
-        // A file system that knows no locks (some network folders) is trusted.
-        Err(fs::TryLockError::Error(_)) => {}
+/// A run folder that this process works in: nobody else writes to it for as long as this lives.
+pub(crate) struct Held {
+    lock: Lock,
+    folder: PathBuf,
+    /// Whether the folder was made for this.
+    is_new: bool,
+}
+
+impl Held {
+    /// Takes a folder, which is made if it is not there. What a killed process left half written is removed.
+    pub(crate) fn take(folder: &Path) -> Result<Self> {
+        let is_new = !folder.exists();
+        fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
+        let path = folder.join(LOCK_FILE);
+        let lock = Lock::take(&path).map_err(|error| match error {
+            LockError::Held => CompressionError::Busy { path: folder.to_owned() },
+            LockError::File(error) => unusable(&path, error),
+        })?;
+        remove_leftovers(folder);
+        remove_leftovers(&folder.join(FINETUNE_FOLDER));
+        Ok(Self { lock, folder: folder.to_owned(), is_new })
     }
-    remove_leftovers(folder);
-    remove_leftovers(&folder.join(FINETUNE_FOLDER));
-    Ok(file)
+
+    /// Why it is not certain that nobody else works in it.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        self.lock.doubt()
+    }
+
+    /// Gives the folder back as it was before anything began.
+    pub(crate) fn forget(self) {
+        let Self { lock, folder, is_new } = self;
+        drop(lock);
+        // What cannot be removed does no harm.
+        let _ = fs::remove_file(folder.join(LOCK_FILE));
+        if is_new {
+            let _ = fs::remove_file(folder.join(ORIGINAL_FILE));
+            let _ = fs::remove_dir(folder);
+        }
+    }
 }
 
 /// Deletes the run in `folder`: its files, and the folder if nothing else lies in it.
@@ -61,7 +95,10 @@ pub(crate) fn take(folder: &Path) -> Result<fs::File> {
 /// # Errors
 /// If a process is at work on the run, or a file cannot be deleted.
 pub fn remove_run(folder: &Path) -> Result<()> {
-    let held = take(folder)?;
+    if !folder.is_dir() {
+        return Err(CompressionError::NoRun { path: folder.to_owned() });
+    }
+    let held = Held::take(folder)?;
     let profile_table = Path::new(PROFILE_FILE).with_extension("csv");
     // The settings first: a folder without them is no run any more, whatever is left of it.
     let files = [
@@ -89,6 +126,10 @@ pub fn remove_run(folder: &Path) -> Result<()> {
     drop(held);
     // What others have put there stays, and the folder with it.
     let _ = fs::remove_file(folder.join(LOCK_FILE));
+    let old = folder.join(OLD_LOCK_FILE);
+    if fs::metadata(&old).is_ok_and(|there| there.is_file() && there.len() == 0) {
+        let _ = fs::remove_file(old);
+    }
     let _ = fs::remove_dir(folder);
     Ok(())
 }

@@ -98,9 +98,8 @@ fn tell(
     }
 }
 
-/// The best network that fine-tuning came to.
-pub(crate) fn tuned(folder: &Path) -> std::path::PathBuf {
+/// The best network that fine-tuning came to, if it came to any.
+pub(crate) fn tuned(folder: &Path) -> Option<std::path::PathBuf> {
     let run = folder.join(FINETUNE_FOLDER);
-    let best = run.join(BEST_FILE);
-    if best.exists() { best } else { run.join(LAST_FILE) }
+    [BEST_FILE, LAST_FILE].map(|name| run.join(name)).into_iter().find(|path| path.exists())
 }

@@ -10,6 +10,8 @@
 //! A *unit* is an inner width between two convolutions ([`dualres_network::Unit`]). Everything reports and is stopped
 //! through one closure over [`Event`].
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod allocate;
 mod candidates;
 mod config;

@@ -8,12 +8,31 @@ use dualres_imaging::{
 /// The rule of the loop PSNR, to be shown beside the number.
 pub const LOOP_RULE: &str = "Y (BT.601), input against dual reconstruction, not rounded, whole picture";
 
-/// Mean absolute difference of red, green and blue at each input pixel, in gray levels.
-pub(crate) fn map(input: &Picture, reconstruction: &Picture) -> Plane {
+/// Mean absolute difference of red, green and blue at each input pixel, in gray levels, and what [`excess`] found there.
+pub(crate) fn map(input: &Picture, reconstruction: &Picture, excess: Option<&Plane>) -> Plane {
     let (a, b) = (input.rgb(), reconstruction.rgb());
-    let data =
-        (0..a[0].data.len()).map(|i| (0..3).map(|c| (a[c].data[i] - b[c].data[i]).abs()).sum::<f32>() / 3.0).collect();
+    let more = |i: usize| excess.map_or(0.0, |excess| excess.data[i]);
+    let data = (0..a[0].data.len())
+        .map(|i| (0..3).map(|c| (a[c].data[i] - b[c].data[i]).abs()).sum::<f32>() / 3.0 + more(i))
+        .collect();
     Plane::new(input.width(), input.height(), data)
+}
+
+/// Light of a result that has no light near it in the input to come from, where light is beyond white: the most of a pixel's
+/// samples, in gray levels of what is there. The way back sees the levels of the compressed curve, in which it is little.
+pub(crate) fn excess(input: &Picture, result: &Picture) -> Option<Plane> {
+    let planes = input.excess_light(result)?;
+    let mut most = Plane::filled(input.width(), input.height(), 0.0);
+    for plane in &planes {
+        for y in 0..plane.height {
+            let row = &mut most.data[(y * input.height() / plane.height) * input.width()..][..input.width()];
+            for (x, &more) in plane.data[y * plane.width..][..plane.width].iter().enumerate() {
+                let sample = &mut row[x * input.width() / plane.width];
+                *sample = sample.max(255.0 * more);
+            }
+        }
+    }
+    Some(most)
 }
 
 /// Luma (BT.601) of the input less that of its reconstruction at each pixel, in gray levels.
@@ -34,8 +53,16 @@ pub fn psnr_of_difference(difference: impl ExactSizeIterator<Item = f32>) -> f64
 }
 
 /// PSNR in dB by [`LOOP_RULE`]; infinite for a perfect loop.
-pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture) -> f64 {
-    psnr_of_difference(luma_difference(input, reconstruction).data.iter().copied())
+pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture, excess: Option<&Plane>) -> f64 {
+    let mut difference = luma_difference(input, reconstruction);
+    if let Some(excess) = excess {
+        difference
+            .data
+            .iter_mut()
+            .zip(&excess.data)
+            .for_each(|(difference, more)| *difference = difference.abs() + more);
+    }
+    psnr_of_difference(difference.data.iter().copied())
 }
 
 /// Difference in gray levels that is drawn in the hottest colour.

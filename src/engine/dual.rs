@@ -7,7 +7,9 @@ use dualres_imaging::{
 use dualres_network::DualModel;
 
 use crate::{
-    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency, expected_error, expected_psnr, memory,
+    EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency,
+    expected::LEAST_SIDE,
+    expected_error, expected_psnr, memory,
     planes::paste,
     tiles::cut_beyond,
     upscale::{gray_if, halving, run, seen, stop, to_samples},
@@ -58,18 +60,21 @@ impl Upscaler {
             let way = difference(&closed, &result);
             let length = best_length(input, before, &back);
             result = added(&result, &way, fidelity.min(1.0) * length);
+            input.bound_light(&mut result);
             reconstructions = self.reconstruct(&result, observe)?;
         }
         let at_input_size = reconstructions.last();
-        let calibration = self.model.description.error_calibration.as_ref();
+        let excess = consistency::excess(input, &result);
+        let is_seen = input.width().min(input.height()) >= LEAST_SIDE;
+        let calibration = self.model.description.error_calibration.as_ref().filter(|_| is_seen);
         let expected = at_input_size.zip(calibration).and_then(|(reconstruction, calibration)| {
             let error = expected_error(input, &result, reconstruction, calibration)?;
             Some((expected_psnr(&error, calibration), error))
         });
         let (expected_psnr, expected_error) = expected.unzip();
         Ok(Upscaled {
-            consistency: at_input_size.map(|r| consistency::map(input, r)),
-            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(input, r)),
+            consistency: at_input_size.map(|r| consistency::map(input, r, excess.as_ref())),
+            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(input, r, excess.as_ref())),
             expected_error,
             expected_psnr,
             picture: result,

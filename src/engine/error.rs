@@ -10,7 +10,9 @@ pub enum EngineError {
     #[error("cancelled")]
     Cancelled,
     /// The network gave something that is no number, on the device and on the CPU alike.
-    #[error("the network gave values that are not numbers; its weights are damaged or not made for this program")]
+    #[error(
+        "the network gave values that are not numbers for this picture: its weights may be damaged, or its numbers too large"
+    )]
     NotFinite,
     /// The picture and its result do not fit into memory.
     #[error(

@@ -21,6 +21,8 @@ pub const ERROR_FEATURES: usize = SIGNALS * REACHES.len();
 const SIGNALS: usize = 6;
 /// Standard deviations in pixels and reaches of the Gaussians that signals are seen through.
 const REACHES: [(f32, usize); 2] = [(0.7, 3), (2.0, 8)];
+/// Shorter side in pixels from which the features see more of a picture than its borders.
+pub(crate) const LEAST_SIDE: usize = 2 * REACHES[1].1;
 /// Gray levels below which differences are not told apart.
 const FLOOR: f32 = 0.25;
 /// Rows of the input that are worked on at a time, and those around them that they depend on.

@@ -7,6 +7,8 @@
 //!
 //! The library reports and is cancelled through one closure; it prints nothing and starts no threads of its own.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod consistency;
 mod dual;
 mod error;

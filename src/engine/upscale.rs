@@ -183,6 +183,7 @@ impl Upscaler {
         }
         result.depth = picture.depth;
         result.metadata = picture.metadata.clone();
+        picture.bound_light(&mut result);
         Ok(Upscaled { tiles: parts, retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
     }
 

@@ -212,7 +212,7 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             };
             source.rewind().map_err(read_error)?;
             let mut picture = by_image(source, format, None, name)?;
-            picture.metadata.left_out.extend(moves.then_some(animation::LEFT_OUT));
+            picture.metadata.left_out.extend(moves.then(|| animation::LEFT_OUT.into()));
             picture
         }
     };

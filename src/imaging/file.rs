@@ -1,6 +1,12 @@
-//! Writing files so that nothing is lost: the new content appears whole or not at all.
+//! Writing files so that nothing is lost: the new content appears whole or not at all, and what other programs are writing is
+//! left alone.
 
-use std::{io::Write, path::Path};
+use std::{
+    fs::{File, TryLockError},
+    io::{Error, ErrorKind, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use crate::{ImagingError, Result};
 
@@ -10,14 +16,13 @@ use crate::{ImagingError, Result};
 /// If the folder does not exist, cannot be written to, or is full. What stood at `path` is untouched then.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let attempt = || -> std::io::Result<()> {
-        // A link stays one; what it points to is replaced.
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        // A link stays one; what it leads to is replaced.
+        let target = resolve(path);
         if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
             // A device or a pipe would be gone for every other program.
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "what is there is no ordinary file"));
+            return Err(Error::new(ErrorKind::InvalidInput, "what is there is no ordinary file"));
         }
-        written(&target, bytes)?.persist(&target)?;
-        Ok(())
+        placed(&target, bytes, &|file| file.persist(&target).map(drop))
     };
     attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
 }
@@ -27,26 +32,79 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// As [`write_atomically`].
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let attempt = || -> std::io::Result<bool> {
-        match written(path, bytes)?.persist_noclobber(path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error.error),
-        }
-    };
-    attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
+    match placed(path, bytes, &|file| file.persist_noclobber(path).map(drop)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(ImagingError::Write { path: path.to_owned(), source }),
+    }
+}
+
+/// Where a path leads: absolute, links followed to their end even if nothing is there, `.` and `..` taken out.
+pub fn resolve(path: &Path) -> PathBuf {
+    follow(path, MOST_LINKS)
+}
+
+/// Links in a row that are followed, as by the system.
+const MOST_LINKS: usize = 40;
+
+fn follow(path: &Path, links: usize) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Some(parent) = absolute.parent() else { return absolute };
+    if links > 0
+        && let Ok(to) = std::fs::read_link(&absolute)
+    {
+        return follow(&parent.join(to), links - 1);
+    }
+    let mut place = follow(parent, links);
+    match absolute.file_name() {
+        Some(name) => place.push(name),
+        // It ends in `..`.
+        None => drop(place.pop()),
+    }
+    // With a part that is not there taken out, the rest may be there.
+    if links > 0 && place != absolute { follow(&place, links - 1) } else { place }
+}
+
+/// Makes a folder if it is not there, and finds out whether files can be written into it: told before hours of work, not after.
+///
+/// # Errors
+/// What the system says.
+pub fn check_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    temporary(folder).map(drop)
 }
 
 /// How names of temporary files begin and end.
 const TEMPORARY: (&str, &str) = (".dualres-", ".tmp");
 
-/// Removes the temporary files that killed programs left in `folder`. Only for folders that no other program is writing
-/// to.
+/// Age at which a temporary file belongs to nobody, where no lock can tell.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes the temporary files that killed programs left in `folder`. Those of running programs are locked, and stay.
 pub fn remove_leftovers(folder: &Path) {
     // What cannot be listed or removed does no harm.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_temporary(&entry.path()) {
-            let _ = std::fs::remove_file(entry.path());
+        let path = entry.path();
+        if is_temporary(&path) && is_left(&path) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whether nobody is writing a temporary file any more.
+fn is_left(path: &Path) -> bool {
+    // Opened for writing: some systems lock no file that is only read.
+    let Ok(file) = File::options().write(true).open(path) else { return false };
+    match file.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => {
+            let age =
+                file.metadata().and_then(|there| there.modified()).map(|then| SystemTime::now().duration_since(then));
+            age.is_ok_and(|age| age.is_ok_and(|age| age > OLD))
         }
     }
 }
@@ -57,15 +115,39 @@ pub(crate) fn is_temporary(path: &Path) -> bool {
     name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
 
-/// A temporary file beside `path` that holds `bytes`.
-fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+type Persist<'a> = &'a dyn Fn(tempfile::NamedTempFile) -> std::result::Result<(), tempfile::PersistError>;
+
+/// Writes a temporary file beside `path` and puts it into its place.
+fn placed(path: &Path, bytes: &[u8], persist: Persist<'_>) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "the folder does not exist"));
+        return Err(Error::new(ErrorKind::NotFound, format!("the folder {} does not exist", folder.display())));
     }
+    // Between a file's beginning and its lock, another program may take it for a leftover.
+    const TRIES: usize = 3;
+    for _ in 1..TRIES {
+        match persist(written(folder, bytes)?) {
+            Err(error) if error.error.kind() == ErrorKind::NotFound => {}
+            done => return done.map_err(|error| error.error),
+        }
+    }
+    persist(written(folder, bytes)?).map_err(|error| error.error)
+}
+
+/// A temporary file that holds `bytes`.
+fn written(folder: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = temporary(folder)?;
+    // Where there are no locks, age tells what is left over.
+    let _ = file.as_file().try_lock();
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     #[cfg(unix)]
@@ -74,8 +156,65 @@ fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    builder.tempfile_in(folder)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_being_written_is_no_leftover() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = written(folder.path(), b"half").unwrap();
+        let left = folder.path().join(".dualres-left.tmp");
+        std::fs::write(&left, "half").unwrap();
+        remove_leftovers(folder.path());
+        assert!(held.path().exists() && !left.exists());
+        held.persist(folder.path().join("whole")).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("whole")).unwrap(), b"half");
+    }
+
+    /// Programs that clear away leftovers all the time cost no program a file.
+    #[test]
+    fn writers_and_cleaners_share_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4)
+                .map(|writer| {
+                    scope.spawn(move || {
+                        for file in 0..50 {
+                            write_atomically(&path.join(format!("{writer}-{file}")), b"whole").unwrap();
+                        }
+                    })
+                })
+                .collect();
+            while writers.iter().any(|writer| !writer.is_finished()) {
+                remove_leftovers(path);
+            }
+        });
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 200);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_to_where_nothing_is_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("other")).unwrap();
+        std::os::unix::fs::symlink("other/new.png", root.join("dangling.png")).unwrap();
+        std::os::unix::fs::symlink("circle", root.join("circle")).unwrap();
+        assert_eq!(resolve(&root.join("dangling.png")), root.join("real/new.png"));
+        assert_eq!(resolve(&root.join("other/./x/../new.png")), root.join("real/new.png"));
+        assert_eq!(resolve(&root.join("gone/../other/a")), root.join("real/a"));
+        assert_eq!(resolve(&root.join("circle")), root.join("circle"));
+        write_atomically(&root.join("dangling.png"), b"x").unwrap();
+        assert!(root.join("dangling.png").is_symlink() && root.join("real/new.png").is_file());
+        std::os::unix::fs::symlink("nowhere/new.png", root.join("astray.png")).unwrap();
+        let error = write_atomically(&root.join("astray.png"), b"x").unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
 }

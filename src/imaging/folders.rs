@@ -1,6 +1,9 @@
 //! Which files of folders are pictures.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cmp::Ordering,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Format, ImagingError, Result, decode,
@@ -30,15 +33,44 @@ pub struct Found {
     pub problems: Vec<ImagingError>,
     /// Files of kinds that are known and not read, with what their owner can do, in the order of their paths.
     pub foreign: Vec<(PathBuf, &'static str)>,
+    /// Hidden folders and those of systems, which nobody means who does not name them.
+    pub left_out: Vec<PathBuf>,
 }
 
-/// Pictures in a folder and its sub-folders. A sub-folder that cannot be read does not hide the others. Links to folders
-/// are not followed, so that circles of links end.
+/// Folders that systems keep beside pictures: thumbnails, trash, copies.
+const SYSTEM_FOLDERS: [&str; 7] =
+    ["@eaDir", "#recycle", "$RECYCLE.BIN", "RECYCLER", "System Volume Information", "__MACOSX", "lost+found"];
+
+/// Whether a folder is hidden or a system's own, such as `.git`, `.Trash-1000`, `.thumbnails`, `@eaDir`.
+pub fn is_hidden_folder(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') || SYSTEM_FOLDERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Order of paths as people number them: `img2` before `img10`.
+pub fn natural_order(a: &Path, b: &Path) -> Ordering {
+    let (mut left, mut right) = (a.components(), b.components());
+    loop {
+        let order = match (left.next(), right.next()) {
+            (None, None) => return a.cmp(b),
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            (Some(one), Some(other)) => alphanumeric_sort::compare_os_str(one.as_os_str(), other.as_os_str()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Pictures in a folder and its sub-folders, but for hidden ones. A sub-folder that cannot be read does not hide the others.
+/// Links to folders are not followed, so that circles of links end.
 pub fn find_pictures_below(folder: &Path) -> Found {
     let mut found = Found::default();
     search(folder, &mut found);
-    found.pictures.sort();
-    found.foreign.sort();
+    found.pictures.sort_by(|a, b| natural_order(a, b));
+    found.foreign.sort_by(|(a, _), (b, _)| natural_order(a, b));
+    found.left_out.sort_by(|a, b| natural_order(a, b));
     found
 }
 
@@ -51,6 +83,7 @@ fn search(folder: &Path, found: &mut Found) {
     for entry in entries {
         let typed = entry.and_then(|entry| entry.file_type().map(|kind| (entry.path(), kind)));
         match typed {
+            Ok((path, kind)) if kind.is_dir() && is_hidden_folder(&path) => found.left_out.push(path),
             Ok((path, kind)) if kind.is_dir() => search(&path, found),
             Ok((path, _)) if is_beside_pictures(&path) => {}
             // Pipes, sockets and devices are no pictures, whatever their names. A link may lead to one.

@@ -4,6 +4,8 @@
 //! single reflection is hundreds of times as bright as white. So only what is above a knee is compressed, by a logarithm
 //! that joins the straight line below without a bend.
 
+use crate::{Depth, Picture, Plane};
+
 /// Where compression begins, white being 1.
 const KNEE: f64 = 0.75;
 
@@ -47,6 +49,76 @@ impl Highlights {
     }
 }
 
+/// Pixels of the original on each side of one that its result may take its light from.
+const REACH: usize = 2;
+
+impl Picture {
+    /// By how much each sample of an enlarged `result` of this picture is brighter than all light near it in this picture and than
+    /// white, in units of that light; one plane a colour, at the result's size. `None` for pictures without light beyond white.
+    ///
+    /// Between the knee and the brightest light the curve is steep: what a network adds to an edge near white, a few levels, is
+    /// many times as much light as there is.
+    pub fn excess_light(&self, result: &Self) -> Option<Vec<Plane>> {
+        let Depth::Float { white } = self.depth else { return None };
+        let highlights = Highlights::new(white)?;
+        let limits = self.light_limits(&highlights);
+        let excess = limits.iter().zip(&result.planes).map(|(limit, plane)| {
+            map_with(plane, limit, |level, limit| {
+                let [light, most] = [level, limit].map(|level| highlights.expand(level / 255.0));
+                (light / most - 1.0).max(0.0)
+            })
+        });
+        Some(excess.collect())
+    }
+
+    /// Bounds the light of an enlarged `result` of this picture: nothing is brighter than white that is not near light as bright in
+    /// this picture.
+    pub fn bound_light(&self, result: &mut Self) {
+        let Depth::Float { white } = self.depth else { return };
+        let Some(highlights) = Highlights::new(white) else { return };
+        for (limit, plane) in self.light_limits(&highlights).iter().zip(&mut result.planes) {
+            *plane = map_with(plane, limit, f32::min);
+        }
+    }
+
+    /// The highest level near each pixel, and that of white at least.
+    fn light_limits(&self, highlights: &Highlights) -> Vec<Plane> {
+        let white = 255.0 * highlights.compress(1.0);
+        self.planes.iter().map(|plane| highest_near(plane, white)).collect()
+    }
+}
+
+/// The highest sample within [`REACH`] of each, and `least` at least.
+fn highest_near(plane: &Plane, least: f32) -> Plane {
+    let (width, height) = (plane.width, plane.height);
+    let mut rows = Vec::with_capacity(plane.data.len());
+    for row in plane.data.chunks_exact(width) {
+        rows.extend((0..width).map(|x| {
+            let near = &row[x.saturating_sub(REACH)..(x + REACH + 1).min(width)];
+            near.iter().copied().fold(least, f32::max)
+        }));
+    }
+    let mut data = rows.clone();
+    for y in 0..height {
+        for near in y.saturating_sub(REACH)..(y + REACH + 1).min(height) {
+            let (target, from) = (&mut data[y * width..][..width], &rows[near * width..][..width]);
+            target.iter_mut().zip(from).for_each(|(sample, &other)| *sample = sample.max(other));
+        }
+    }
+    Plane::new(width, height, data)
+}
+
+/// Each sample of a larger plane with that of the smaller one it lies over.
+fn map_with(large: &Plane, small: &Plane, of: impl Fn(f32, f32) -> f32) -> Plane {
+    let mut data = Vec::with_capacity(large.data.len());
+    for y in 0..large.height {
+        let row = &small.data[(y * small.height / large.height) * small.width..][..small.width];
+        let samples = &large.data[y * large.width..][..large.width];
+        data.extend(samples.iter().enumerate().map(|(x, &sample)| of(sample, row[x * small.width / large.width])));
+    }
+    Plane::new(large.width, large.height, data)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -73,6 +145,29 @@ mod tests {
             assert!((0.9..=1.01).contains(&slope) || white > 100.0, "{slope} for {white}");
         }
         assert!(Highlights::new(1.0).is_none() && Highlights::new(f32::NAN).is_none());
+    }
+
+    #[test]
+    fn light_comes_from_light_that_is_near() {
+        let white = 10_000.0;
+        let curve = Highlights::new(white).unwrap();
+        let level = |light: f32| 255.0 * curve.compress(light);
+        let mut plane = Plane::filled(12, 9, level(0.9));
+        plane.data[4 * 12 + 2] = level(white);
+        let mut picture = Picture::from_planes(vec![plane]);
+        picture.depth = Depth::Float { white };
+        // What a network adds to an edge: a few levels, and 40 times the light.
+        let mut result = Picture::from_planes(vec![Plane::filled(24, 18, level(40.0))]);
+        let excess = picture.excess_light(&result).unwrap();
+        let at = |plane: &Plane, x: usize, y: usize| plane.data[y * plane.width + x];
+        assert!((at(&excess[0], 20, 8) - 39.0).abs() < 0.1, "{}", at(&excess[0], 20, 8));
+        assert_eq!(at(&excess[0], 4, 8), 0.0, "near the light it may be bright");
+        picture.bound_light(&mut result);
+        assert!((curve.expand(at(&result.planes[0], 20, 8) / 255.0) - 1.0).abs() < 1e-3);
+        assert!((curve.expand(at(&result.planes[0], 5, 9) / 255.0) - 40.0).abs() < 0.1);
+        assert!(picture.excess_light(&result).unwrap()[0].data.iter().all(|&more| more < 1e-3));
+        picture.depth = Depth::Eight;
+        assert!(picture.excess_light(&result).is_none());
     }
 
     /// One reflection hundreds of times as bright as white does not darken the rest.

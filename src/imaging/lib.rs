@@ -7,6 +7,8 @@
 //! Samples are `f32` in `[0, 255]` whatever the depth of the file, the range of the published networks; a 16-bit
 //! file keeps its precision as fractions.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod colour;
 mod cover;
 mod decode;
@@ -18,6 +20,7 @@ mod folders;
 mod foreign;
 mod formats;
 mod highlights;
+pub mod lock;
 mod metadata;
 mod picture;
 pub mod psnr;
@@ -28,6 +31,6 @@ pub use cover::cover_transparent;
 pub use decode::{MAX_PIXELS, decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};
 pub use error::{ImagingError, Result};
-pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below};
+pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order};
 pub use metadata::Metadata;
 pub use picture::{Depth, Picture, Plane};

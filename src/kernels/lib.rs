@@ -5,6 +5,8 @@
 //! the CPU backend (Flex) and the composition of Burn's operations on every other. Callers see functions
 //! over tensors, [`conv2d`] first, and nothing of this.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod cpu;
 mod extension;
 mod function;

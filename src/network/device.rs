@@ -112,6 +112,10 @@ pub fn list() -> Vec<ComputeDevice> {
 /// # Errors
 /// If there is no such device.
 pub fn choose(wanted: &str) -> Result<ComputeDevice> {
+    let wanted = wanted.trim();
+    if wanted.is_empty() {
+        return Err(NetworkError::UnknownDevice { wanted: String::new(), available: "auto, cpu, gpu".into() });
+    }
     if wanted.eq_ignore_ascii_case("cpu") {
         return Ok(ComputeDevice::cpu());
     }

@@ -8,6 +8,8 @@
 //! and "Towards Lightweight Super-Resolution with Dual Regression Learning" (TPAMI 2024). Pictures are tensors
 //! [N, 3, H, W] of RGB in `[0, 255]`, the range of the published networks.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod blueprint;
 mod calibration;
 mod collapse;

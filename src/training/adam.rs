@@ -47,8 +47,8 @@ impl Optimizers {
     }
 
     /// One step of the parameters against `gradients`. Returns the norm of the primal network's gradient before
-    /// clipping.
-    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, lr: f64, clip: f64) -> f64 {
+    /// clipping; `None` if a norm is no number, in which case no step was taken.
+    pub fn step(&mut self, model: &mut Model, gradients: &Gradients, lr: f64, clip: f64) -> Option<f64> {
         let mut squares: BTreeMap<Group, Tensor<1>> = BTreeMap::new();
         model.map_parameters(&mut |group, _, values| {
             if let Some(gradient) = values.grad(gradients) {
@@ -60,6 +60,9 @@ impl Optimizers {
         });
         let norms: BTreeMap<Group, f64> =
             squares.into_iter().map(|(group, sum)| (group, f64::from(sum.into_scalar::<f32>()).sqrt())).collect();
+        if !norms.values().all(|norm| norm.is_finite()) {
+            return None;
+        }
         self.steps += 1;
         // A young average follows the weights; otherwise it would remember the random beginning.
         let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
@@ -79,7 +82,7 @@ impl Optimizers {
             slot.average = slot.average.clone() * decay + stepped.clone() * (1.0 - decay);
             Tensor::from_inner(stepped).require_grad()
         });
-        norms.get(&Group::Primal).copied().unwrap_or(0.0)
+        Some(norms.get(&Group::Primal).copied().unwrap_or(0.0))
     }
 
     /// The averaged weights, named as in model files.

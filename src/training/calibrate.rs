@@ -15,7 +15,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::{
     Measuring, Result, TrainingError, correlation,
     dataset::{listed, names_of, pictures_of},
-    evaluate::Case,
+    evaluate::{Case, Unmeasured, guarded},
 };
 
 /// Most pictures that are looked at, and the side in pixels of the input that they are cut to: a dozen numbers are learned.
@@ -34,15 +34,16 @@ struct Seen {
 }
 
 /// Fits weights to the pictures of folders, or single files, reduced and degraded as for [`crate::evaluate`]. `None` for a
-/// network without dual models. `observe` is asked after each picture and may stop.
+/// network without dual models. A picture that cannot be read or measured is left out. `observe` is told of it, or of `None`
+/// after each that was looked at, and may stop.
 ///
 /// # Errors
-/// If there is no picture, one cannot be read or is too small, or the run is stopped.
+/// If there is no picture that can be looked at, or the run is stopped.
 pub fn calibrate(
     upscaler: &Upscaler,
     sources: &[PathBuf],
     measuring: Measuring,
-    observe: &mut dyn FnMut() -> ControlFlow<()>,
+    observe: &mut dyn FnMut(Option<&Unmeasured>) -> ControlFlow<()>,
 ) -> Result<Option<ErrorCalibration>> {
     let model = upscaler.model();
     if model.duals.is_empty() {
@@ -59,22 +60,37 @@ pub fn calibrate(
     let mut normal = DMatrix::<f64>::identity(ERROR_FEATURES + 1, ERROR_FEATURES + 1) * RIDGE;
     let mut right = DVector::<f64>::zeros(ERROR_FEATURES + 1);
     let mut seen = Vec::new();
+    let mut left_out = None;
     for (index, path) in paths.iter().enumerate().step_by(step) {
         let options = Options { pooling: measuring.pooling, ..Options::default() };
-        let one = Case::read(path, scale, measuring, index)
-            .and_then(|case| {
+        let one = guarded(|| {
+            Case::read(path, scale, measuring, index).and_then(|case| {
                 let upscaled = upscaler.upscale(&case.input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
                 let reconstruction = upscaled.reconstructions.last().expect("it has dual models").clone();
                 let truth = true_error(&upscaled.picture, &case.truth, scale);
                 let psnr = psnr(&upscaled.picture, &case.truth, PsnrRule::BenchmarkY { scale })?;
                 Ok(Seen { input: case.input, result: upscaled.picture, reconstruction, truth, psnr })
             })
-            .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
-        accumulate(&one, &mut normal, &mut right);
-        seen.push(one);
-        if observe().is_break() {
+        });
+        let flow = match one {
+            Ok(one) => {
+                accumulate(&one, &mut normal, &mut right);
+                seen.push(one);
+                observe(None)
+            }
+            Err(reason) => {
+                let unmeasured = Unmeasured { path: path.clone(), reason };
+                let flow = observe(Some(&unmeasured));
+                left_out = Some(unmeasured);
+                flow
+            }
+        };
+        if flow.is_break() {
             return Err(TrainingError::Cancelled);
         }
+    }
+    if let (Some(Unmeasured { path, reason }), true) = (left_out, seen.is_empty()) {
+        return Err(TrainingError::Picture { path, reason });
     }
     let weights = normal.cholesky().expect("positive definite by its ridge").solve(&right);
     let weights = weights.iter().map(|&weight| weight as f32).collect();

@@ -36,12 +36,26 @@ pub enum TrainingError {
         reason: String,
     },
     /// The loss is not a number again and again.
-    #[error("training blew up at step {step}: {skipped} steps in a row had to be skipped; lower --lr")]
+    #[error(
+        "training blew up at step {step}: {skipped} steps in a row had to be skipped; begin again in another folder with a lower learning rate"
+    )]
     BlewUp {
         /// Where.
         step: usize,
         /// Steps skipped.
         skipped: usize,
+    },
+    /// Another process is at work on the run.
+    #[error("another program is at work on the run in {}; wait for it, or choose another folder", path.display())]
+    Busy {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A folder holds what a run came to, and not the run itself.
+    #[error("{} lies there without the state of its run, and training would begin anew over it; choose another folder, or move it away", path.display())]
+    NoState {
+        /// What would be lost.
+        path: PathBuf,
     },
     /// A picture that cannot be measured.
     #[error("cannot measure the picture ({reason}): {}", path.display())]

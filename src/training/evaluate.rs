@@ -2,6 +2,7 @@
 
 use std::{
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -52,6 +53,24 @@ pub struct ImageScore {
     pub scores: Scores,
 }
 
+/// A picture that could not be measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unmeasured {
+    /// The file.
+    pub path: PathBuf,
+    /// Why not, in one sentence.
+    pub reason: String,
+}
+
+/// What is told of a picture as soon as it is known.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// It was measured.
+    Measured(&'a ImageScore),
+    /// It could not be measured, and the others go on.
+    LeftOut(&'a Unmeasured),
+}
+
 /// Measures of a folder of pictures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -63,6 +82,12 @@ pub struct Evaluation {
     pub loop_psnr_correlation: Option<f64>,
     /// The same of expected PSNR and PSNR.
     pub expected_psnr_correlation: Option<f64>,
+    /// Pictures that could not be measured, which count for nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Unmeasured>,
+    /// Whether the observer stopped it: not all pictures were looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// How it was measured.
     pub rule: String,
 }
@@ -79,15 +104,16 @@ pub struct Measuring {
 }
 
 /// Evaluates on the pictures of folders, or single files: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the
-/// model, rounded to 8 bits and compared. `observe` sees each picture's measures and may stop.
+/// model, rounded to 8 bits and compared. A picture that cannot be read or measured is left out. `observe` is told of each
+/// picture and may stop; what was measured until then is returned.
 ///
 /// # Errors
-/// If there is no picture, one cannot be read or is too small to measure, or the run is stopped.
+/// If there is no picture, or none could be measured.
 pub fn evaluate(
     upscaler: &Upscaler,
     sources: &[PathBuf],
     measuring: Measuring,
-    observe: &mut dyn FnMut(&ImageScore) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> Result<Evaluation> {
     let paths = pictures_of(sources)?;
     let scale = upscaler.model().description.scale();
@@ -95,16 +121,32 @@ pub fn evaluate(
         return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });
     }
     let mut images = Vec::with_capacity(paths.len());
+    let mut left_out = Vec::new();
+    let mut flow = ControlFlow::Continue(());
     for (index, path) in paths.into_iter().enumerate() {
-        let scores = Case::read(&path, scale, measuring, index)
-            .and_then(|case| score(upscaler, &case, measuring))
-            .map_err(|error| TrainingError::Picture { path: path.clone(), reason: error.to_string() })?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let image = ImageScore { name, scores };
-        if observe(&image).is_break() {
-            return Err(TrainingError::Cancelled);
+        let measured =
+            guarded(|| Case::read(&path, scale, measuring, index).and_then(|case| score(upscaler, &case, measuring)));
+        flow = match measured {
+            Ok(scores) => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                images.push(ImageScore { name, scores });
+                observe(Told::Measured(&images[images.len() - 1]))
+            }
+            Err(reason) => {
+                left_out.push(Unmeasured { path, reason });
+                observe(Told::LeftOut(&left_out[left_out.len() - 1]))
+            }
+        };
+        if flow.is_break() {
+            break;
         }
-        images.push(image);
+    }
+    let stopped = flow.is_break();
+    if images.is_empty() {
+        return Err(match left_out.into_iter().next() {
+            Some(Unmeasured { path, reason }) if !stopped => TrainingError::Picture { path, reason },
+            _ => TrainingError::Cancelled,
+        });
     }
     let across = |get: &dyn Fn(&Scores) -> Option<f64>| {
         let all: Option<Vec<f64>> = images.iter().map(|image| get(&image.scores)).collect();
@@ -114,7 +156,18 @@ pub fn evaluate(
     let loop_psnr_correlation = across(&|scores| scores.loop_psnr);
     let expected_psnr_correlation = across(&|scores| scores.expected_psnr);
     let (mean, rule) = (mean(&images), rule(scale, measuring.degradation));
-    Ok(Evaluation { mean, images, loop_psnr_correlation, expected_psnr_correlation, rule })
+    Ok(Evaluation { mean, images, loop_psnr_correlation, expected_psnr_correlation, left_out, stopped, rule })
+}
+
+/// Runs work on one picture; the reason of a failure is what it says, or what a decoder's panic over a hostile file says.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(format!("the program met something that it does not understand: {}", said.unwrap_or("no reason given")))
+        }
+    }
 }
 
 /// Smallest side in high-resolution pixels of a picture that can be measured: SSIM needs its window within what is left

@@ -5,7 +5,10 @@
 //! resampling the field measures with. Runs report and are stopped through one closure, write their state whole or not
 //! at all, and go on after an interruption with the losses they would have had.
 
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod adam;
+mod begin;
 mod calibrate;
 mod config;
 pub mod correlation;
@@ -24,7 +27,7 @@ pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
 pub use degradation::Degradation;
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, evaluate, rule, smallest_measurable};
+pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, Unmeasured, evaluate, rule, smallest_measurable};
 pub use run::{Progress, TrainEvent, Validation, train};
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

@@ -4,29 +4,33 @@ use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
-use dualres_imaging::file::write_atomically;
-use dualres_network::{
-    Architecture, Blueprint, Description, Metric, Model, Network, Pooling, UNKNOWN_LICENCE, device::ComputeDevice,
-    dual_regression_loss,
+use dualres_imaging::{
+    file::{remove_leftovers, write_atomically},
+    lock::{Lock, LockError},
 };
+use dualres_network::{Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::{
     Distillation, PictureSet, Result, TrainConfig, TrainingError,
     adam::Optimizers,
+    begin::{describe, initial, teacher},
     calibrate::calibrate,
-    dataset::{last_of, names_of},
-    evaluate::{Measuring, evaluate, rule},
+    dataset::names_of,
+    evaluate::{Measuring, Told, Unmeasured, evaluate, rule},
     log::{Log, Row},
     sampler::{Lesson, Prefetcher},
-    state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position},
+    state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position, STATE_FILE},
 };
 
 /// Steps between rows of the log.
 const LOG_EVERY: usize = 50;
 /// Steps in a row that may be skipped before the run gives up.
 const MAX_SKIPPED: usize = 100;
+/// Skipped steps at the end of a run from which it has not come to its end but blown up.
+const MAX_SKIPPED_LAST: usize = 10;
+/// Held by the process that is at work.
+const LOCK_FILE: &str = "dualres.lock";
 
 /// A validation of the averaged weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,8 +103,8 @@ pub fn train(
     observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
 ) -> Result<Option<Validation>> {
     config.validate()?;
-    fs::create_dir_all(folder)
-        .map_err(|error| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() })?;
+    let unusable =
+        |error: &dyn std::fmt::Display| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() };
     let graph = config.architecture.graph()?;
     let least = graph.least_side();
     if config.patch < least {
@@ -110,10 +114,26 @@ pub fn train(
         return Err(TrainingError::Setting(reason));
     }
     let set = Arc::new(PictureSet::scan(&config.data, &graph.pyramid(), config.patch)?);
-    let mut session = Session::open(config, device, folder)?;
+    fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
+    let lock = Lock::take(&folder.join(LOCK_FILE)).map_err(|error| match error {
+        LockError::Held => TrainingError::Busy { path: folder.to_owned() },
+        LockError::File(error) => unusable(&error),
+    })?;
+    remove_leftovers(folder);
+    let session = Session::open(config, device, folder);
+    if session.is_err() && !folder.join(STATE_FILE).exists() {
+        // What did not begin leaves nothing; what cannot be removed does no harm.
+        drop(lock);
+        let _ = fs::remove_file(folder.join(LOCK_FILE));
+        return session.and(Ok(None));
+    }
+    let mut session = session?;
     let parameters = graph.cost(1, 1).parameters();
     let started = TrainEvent::Started { step: session.position.step, pictures: set.len(), parameters };
     let mut flow = observe(&started);
+    if let Some(doubt) = lock.doubt() {
+        flow = flow_and(flow, observe(&TrainEvent::Warning(format!("{doubt}: {}", folder.display()))));
+    }
     for (path, reason) in set.skipped() {
         flow = flow_and(flow, observe(&TrainEvent::Warning(format!("not used: {} ({reason})", path.display()))));
     }
@@ -140,6 +160,9 @@ pub fn train(
         progress.images_per_second = (done * config.batch) as f64 / clock.elapsed().as_secs_f64();
         skipped_in_a_row = if progress.skipped { skipped_in_a_row + 1 } else { 0 };
         if skipped_in_a_row > MAX_SKIPPED {
+            return Err(TrainingError::BlewUp { step: session.position.step, skipped: skipped_in_a_row });
+        }
+        if session.position.step == config.steps && skipped_in_a_row >= MAX_SKIPPED_LAST.min(config.steps) {
             return Err(TrainingError::BlewUp { step: session.position.step, skipped: skipped_in_a_row });
         }
         flow = observe(&TrainEvent::Step(progress));
@@ -204,6 +227,8 @@ struct Session<'a> {
     teacher: Option<Network>,
     log: Log,
     means: Means,
+    /// Pictures that the first validation could not measure.
+    left_out: Option<Vec<Unmeasured>>,
 }
 
 impl<'a> Session<'a> {
@@ -214,6 +239,11 @@ impl<'a> Session<'a> {
         let (position, model, optimizers) = match state::load(folder, config, &description, config.ema, &device)? {
             Some(state) => state,
             None => {
+                // What a run came to is never begun over.
+                let there = [BEST_FILE, LAST_FILE].map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+                if let Some(path) = there {
+                    return Err(TrainingError::NoState { path });
+                }
                 let mut model = initial(config, description, &autodiff)?;
                 let optimizers = Optimizers::new(&mut model, config.ema, config.trained());
                 let position = Position {
@@ -231,7 +261,24 @@ impl<'a> Session<'a> {
         let log = Log::open(&folder.join(LOG_FILE), position.step)?;
         let teacher = config.distillation.as_ref().map(|d| teacher(&d.teacher, config, &device)).transpose()?;
         let means = Means::default();
-        Ok(Self { config, compute, autodiff, folder, position, model, optimizers, teacher, log, means })
+        let session = Self {
+            config,
+            compute,
+            autodiff,
+            folder,
+            position,
+            model,
+            optimizers,
+            teacher,
+            log,
+            means,
+            left_out: None,
+        };
+        if session.position.step == 0 {
+            // Before any other file: a folder with results has their state.
+            state::save(folder, &session.position, &session.model, &session.optimizers)?;
+        }
+        Ok(session)
     }
 
     /// Whether the run was stopped between a step and its validation.
@@ -271,17 +318,21 @@ impl<'a> Session<'a> {
         let (primal, dual) = (sum(primal), sum(dual));
         let total = primal + config.lambda * dual + sum(distilled);
         let limit = self.position.mean_loss.map_or(f64::INFINITY, |mean| mean * config.skip_threshold);
-        let skipped = !total.is_finite() || total > limit;
+        let mut skipped = !total.is_finite() || total > limit;
         if !skipped {
             let objective = match taught {
                 Some(taught) => loss.total + taught,
                 None => loss.total,
             };
             let gradients = objective.backward();
-            let norm = self.optimizers.step(&mut self.model, &gradients, lr, config.clip);
-            self.means.gradient_norm += norm;
-            let mean = self.position.mean_loss.unwrap_or(total);
-            self.position.mean_loss = Some(mean * 0.99 + total * 0.01);
+            match self.optimizers.step(&mut self.model, &gradients, lr, config.clip) {
+                Some(norm) => {
+                    self.means.gradient_norm += norm;
+                    let mean = self.position.mean_loss.unwrap_or(total);
+                    self.position.mean_loss = Some(mean * 0.99 + total * 0.01);
+                }
+                None => skipped = true,
+            }
         }
         self.position.step += 1;
         self.position.optimizer_steps = self.optimizers.steps();
@@ -305,7 +356,8 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
-        let go_on = &mut || ControlFlow::Continue(());
+        // Validation has told of pictures that cannot be measured.
+        let go_on = &mut |_: Option<&Unmeasured>| ControlFlow::Continue(());
         match calibrate(&upscaler, &self.config.validation, self.measuring(), go_on) {
             Ok(calibration) => {
                 model.description.error_calibration = calibration;
@@ -343,16 +395,29 @@ impl<'a> Session<'a> {
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
         let measuring = self.measuring();
-        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        let first = self.left_out.is_none();
+        let go_on = &mut |told: Told<'_>| {
+            if let (Told::LeftOut(Unmeasured { path, reason }), true) = (told, first) {
+                let text = format!("left out of the validation ({reason}): {}", path.display());
+                // Whether to stop is asked again after the step.
+                let _ = observe(&TrainEvent::Warning(text));
+            }
+            ControlFlow::Continue(())
+        };
         let evaluation = match evaluate(&upscaler, &self.config.validation, measuring, go_on) {
             Ok(evaluation) => evaluation,
             // A bad picture or a passing want of memory must not end a run of days.
             Err(error) => {
-                // Whether to stop is asked again after the step.
                 let _ = observe(&TrainEvent::Warning(format!("not validated: {error}")));
                 return Ok(None);
             }
         };
+        if *self.left_out.get_or_insert_with(|| evaluation.left_out.clone()) != evaluation.left_out {
+            // Means over other pictures choose no best weights.
+            let text = "not validated: other pictures could be measured than before";
+            let _ = observe(&TrainEvent::Warning(text.into()));
+            return Ok(None);
+        }
         let validation = Validation {
             step: self.position.step,
             psnr_y: evaluation.mean.psnr_y,
@@ -397,120 +462,4 @@ impl<'a> Session<'a> {
         write_atomically(&self.folder.join(LAST_FILE), &self.averaged()?.to_bytes())?;
         state::save(self.folder, &self.position, &self.model, &self.optimizers)
     }
-}
-
-fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Network> {
-    let teacher = Model::read(path, device)?.primal;
-    if teacher.graph().scale() != config.architecture.scale() {
-        let reason = format!("the network to learn from has another scale: {}", path.display());
-        return Err(TrainingError::Setting(reason));
-    }
-    Ok(teacher)
-}
-
-fn describe(config: &TrainConfig) -> Result<Description> {
-    let mut description = config.architecture.describe(&config.name)?;
-    description.training_patch = config.patch;
-    description.purpose.clone_from(&config.purpose);
-    description.licence.clone_from(&config.licence);
-    let mut settings = serde_json::to_value(config).expect("settings are plain data");
-    if let serde_json::Value::Object(settings) = &mut settings {
-        // Stated by the description itself.
-        for stated in ["architecture", "name", "purpose", "licence"] {
-            settings.remove(stated);
-        }
-        // A model file is for others: the names of folders, not where they lie.
-        settings.insert("data".into(), names_of(&config.data).into());
-        settings.insert("validation".into(), names_of(&config.validation).into());
-        settings.insert("init".into(), config.init.as_deref().map(last_of).into());
-        if let Some(Distillation { teacher, weight }) = &config.distillation {
-            settings.insert("distillation".into(), json!({"teacher": last_of(teacher), "weight": weight}));
-        }
-    }
-    description.training = settings;
-    Ok(description)
-}
-
-/// A random model, or the weights of a model file.
-fn initial(config: &TrainConfig, description: Description, device: &burn::tensor::Device) -> Result<Model> {
-    let Some(path) = &config.init else {
-        return Ok(Model::init(description, config.seed, device)?);
-    };
-    let mut start = Model::read(path, device)?;
-    if let (Blueprint::Drn(wanted), Some(there)) =
-        (&config.architecture, Architecture::of_weights(&start.weights().under("model.")))
-    {
-        let other_blocks =
-            there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
-        if other_blocks && !wanted.is_compressed() {
-            start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
-        }
-    }
-    let wanted = &description.network;
-    let mut weights = start.weights();
-    if start.description.network != *wanted {
-        let transferred = transfer(&start, &description, config.seed, device)?;
-        weights = transferred.ok_or_else(|| {
-            TrainingError::Setting(format!(
-                "the network to start from is another one than asked for: {}",
-                path.display()
-            ))
-        })?;
-    }
-    if config.dual_only && description.duals.is_empty() {
-        let reason = format!(
-            "a network of scale {} has no dual model: nothing leads back from what is not reduced",
-            wanted.scale()
-        );
-        return Err(TrainingError::Setting(reason));
-    }
-    // Dual models that are there go on; where there are none, or others, new ones begin.
-    let kept = start.description.duals == description.duals;
-    let mut description = description;
-    let mut begun = description.clone();
-    if kept {
-        description.borrowed_duals = false;
-    } else {
-        begun.duals.clear();
-        weights.0.retain(|name, _| !name.starts_with("dual."));
-    }
-    let mut model = Model::from_weights(begun, &weights, device)?;
-    model.description = description;
-    if !kept {
-        model.init_duals(config.seed.wrapping_add(1), device);
-    }
-    let (was, description) = (&start.description, &mut model.description);
-    if was.network == description.network {
-        (description.halo, description.seam, description.import) = (was.halo, was.seam, was.import.clone());
-        description.original_widths.clone_from(&was.original_widths);
-    }
-    // What is learned on top of weights stays under their licence unless another is given.
-    if description.licence == UNKNOWN_LICENCE {
-        description.licence.clone_from(&was.licence);
-    }
-    Ok(model)
-}
-
-/// Weights of a network for another scale: all layers that are the same, others as they are at random. `None` if hardly a
-/// layer is.
-fn transfer(
-    start: &Model,
-    wanted: &Description,
-    seed: u64,
-    device: &burn::tensor::Device,
-) -> Result<Option<dualres_network::Weights>> {
-    if start.description.family != wanted.family || start.description.scale() == wanted.scale() {
-        return Ok(None);
-    }
-    let mut weights = Model::init(wanted.clone(), seed, device)?.weights();
-    let known = start.weights();
-    let (mut same, mut all) = (0, 0);
-    for (name, weight) in weights.0.iter_mut().filter(|(name, _)| name.starts_with("model.")) {
-        all += 1;
-        if let Some(there) = known.0.get(name).filter(|there| there.shape == weight.shape) {
-            *weight = there.clone();
-            same += 1;
-        }
-    }
-    Ok((2 * same > all).then_some(weights))
 }

@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dualres_imaging::{Found, find_pictures_below};
+use dualres_imaging::{Found, find_pictures_below, is_hidden_folder, natural_order};
 
-use super::journal::fingerprint;
+use super::journal::{fingerprint, results_in};
 
 /// A picture and where it lies below the folder that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,11 @@ pub struct Inputs {
     pub problems: Vec<String>,
     /// Files of kinds that are known and not read, such as raw files, with what their owner can do.
     pub foreign: Vec<(PathBuf, &'static str)>,
+    /// Hidden and system folders, which are gone through only if they are named.
+    pub left_out: Vec<PathBuf>,
+    /// How many pictures were left out because records name them as results of earlier batches.
+    pub results: usize,
+    /// Files by where they lie, however that is spelled.
     known: HashSet<PathBuf>,
     places: HashMap<PathBuf, usize>,
 }
@@ -75,21 +80,29 @@ impl Inputs {
     }
 
     fn folder(&mut self, folder: &Path) -> Result<(), String> {
-        let Found { pictures, problems, foreign } = find_pictures_below(folder);
+        let Found { pictures, problems, foreign, left_out } = find_pictures_below(folder);
+        let results = self.results_among(&pictures, folder);
         if pictures.is_empty() && problems.is_empty() {
+            if let Some(hidden) = left_out.first().filter(|_| foreign.is_empty()) {
+                let (folder, hidden) = (folder.display(), hidden.display());
+                return Err(format!(
+                    "no picture in the folder {folder}; hidden folders count if they are named: {hidden}"
+                ));
+            }
             let others = foreign.first().map_or(String::new(), |(path, advice)| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 format!(", only {} of kinds that are not read; of {name}: {advice}", foreign.len())
             });
             return Err(format!("no picture in the folder {}{others}", folder.display()));
         }
-        for path in pictures {
+        for path in pictures.into_iter().filter(|path| !results.contains(path)) {
             let below = path.parent().and_then(|parent| parent.strip_prefix(folder).ok()).unwrap_or(Path::new(""));
             let below = below.to_owned();
             self.add(path, below);
         }
         self.problems.extend(problems.iter().map(ToString::to_string));
         self.foreign.extend(foreign);
+        self.left_out.extend(left_out);
         Ok(())
     }
 
@@ -104,12 +117,13 @@ impl Inputs {
         let before = self.pictures.len() + self.problems.len();
         let mut fitting = Vec::new();
         self.fitting(root, &fixed, &wanted, depth, &mut fitting);
-        fitting.sort();
-        for path in fitting {
+        fitting.sort_by(|a, b| natural_order(a, b));
+        let results = self.results_among(&fitting, root);
+        for path in fitting.into_iter().filter(|path| !results.contains(path)) {
             let below = path.parent().and_then(|parent| parent.strip_prefix(&fixed).ok()).map(Path::to_owned);
             self.add(path, below.unwrap_or_default());
         }
-        if self.pictures.len() + self.problems.len() == before {
+        if self.pictures.len() + self.problems.len() == before && results.is_empty() {
             return Err(format!("no file fits \"{text}\""));
         }
         Ok(())
@@ -125,12 +139,40 @@ impl Inputs {
         for entry in entries.flatten() {
             let path = shown.join(entry.file_name());
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder && depth > 1 {
+            // A pattern that names a hidden folder means it.
+            let is_hidden = is_folder
+                && is_hidden_folder(&path)
+                && !wanted.as_str().contains(&*entry.file_name().to_string_lossy());
+            if is_hidden && depth > 1 {
+                self.left_out.push(path);
+            } else if is_folder && depth > 1 {
                 self.fitting(&path, &path, wanted, depth.saturating_sub(1), found);
             } else if !is_folder && wanted.matches_with(&path.to_string_lossy(), options) {
                 found.push(path);
             }
         }
+    }
+
+    /// Those of the pictures below a folder that a record beside them, or above them up to the folder, names as results of
+    /// earlier batches: nobody wants these enlarged again who does not name them.
+    fn results_among(&mut self, pictures: &[PathBuf], root: &Path) -> HashSet<PathBuf> {
+        let mut seen = HashSet::new();
+        let mut results = HashSet::new();
+        for picture in pictures {
+            for folder in picture.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+                if !seen.insert(folder.to_owned()) {
+                    break;
+                }
+                results.extend(results_in(folder).iter().filter_map(|path| path.canonicalize().ok()));
+            }
+        }
+        if results.is_empty() {
+            return results;
+        }
+        let is_result = |path: &&PathBuf| path.canonicalize().is_ok_and(|path| results.contains(&path));
+        let found: HashSet<PathBuf> = pictures.iter().filter(is_result).cloned().collect();
+        self.results += found.len();
+        found
     }
 
     /// Leaves out what `is_own` says is a result of the batch itself; returns how many that were.
@@ -141,8 +183,13 @@ impl Inputs {
     }
 
     fn add(&mut self, path: PathBuf, below: PathBuf) {
-        // Named twice is meant once.
-        if self.known.insert(path.clone()) {
+        // Named twice is meant once, in whatever spelling; a link has a name of its own.
+        let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let place = match (folder.and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => path.clone(),
+        };
+        if self.known.insert(place) {
             let place = below.join(path.file_name().unwrap_or_default());
             let before = self.places.entry(place).or_default();
             self.pictures.push(Input { path, below, twin: *before });

@@ -6,11 +6,15 @@
 
 use std::{
     collections::HashMap,
-    fs::{File, TryLockError},
+    fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
+use dualres_imaging::{
+    file::resolve,
+    lock::{Lock, LockError},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +52,13 @@ enum Record {
         of: Key,
         #[serde(flatten)]
         done: Done,
+    },
+    /// A table of results was written.
+    Table {
+        /// Where it lies.
+        path: Place,
+        /// SHA-256 of the file.
+        sum: String,
     },
 }
 
@@ -103,7 +114,7 @@ impl Proof {
         match self {
             Self::No => false,
             Self::Impossible => true,
-            Self::At(path) => path.parent() == Some(folder) && path.exists(),
+            Self::At(path) => resolve(path).parent() == Some(&resolve(folder)) && path.exists(),
         }
     }
 }
@@ -112,10 +123,51 @@ impl Proof {
 pub struct Journal {
     folder: PathBuf,
     file: File,
+    lock: Lock,
+    known: Known,
+}
+
+/// What a record says.
+#[derive(Default)]
+struct Known {
     begun: Names,
     /// Sums of the files that results were written as.
     written: HashMap<Key, String>,
     done: HashMap<Key, Done>,
+    /// Sums of tables.
+    tables: HashMap<PathBuf, String>,
+}
+
+impl Known {
+    /// Reads all lines. Returns also whether the last one is whole.
+    fn read(file: &File) -> std::io::Result<(Self, bool)> {
+        let mut known = Self::default();
+        let mut whole = true;
+        let mut reader = BufReader::new(file);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            whole = line.ends_with(b"\n");
+            // What a newer version says more is not known here; what a kill cut off is as good as not there.
+            if let Ok(record) = serde_json::from_slice(&line) {
+                known.take(record);
+            }
+            line.clear();
+        }
+        Ok((known, whole))
+    }
+
+    fn take(&mut self, record: Record) {
+        match record {
+            Record::Begun { of, output } => self.begun.claim(of, output.path()),
+            Record::Done { of, done } => {
+                self.begun.claim(of.clone(), done.output.clone());
+                self.done.insert(of, done);
+            }
+            Record::Written { of, sum } => drop(self.written.insert(of, sum)),
+            Record::Table { path, sum } => drop(self.tables.insert(path.path(), sum)),
+            Record::Run { .. } => {}
+        }
+    }
 }
 
 /// Why a record cannot be used.
@@ -143,41 +195,29 @@ impl Journal {
         let path = folder.join(FILE);
         let failed = |source| JournalError::File { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Held(folder.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let lock = Lock::of(file.try_clone().map_err(failed)?).map_err(|error| match error {
+            LockError::Held => JournalError::Held(folder.to_owned()),
+            LockError::File(source) => failed(source),
+        })?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let (mut begun, mut written, mut done) = (Names::default(), HashMap::new(), HashMap::new());
-        let mut whole = true;
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-            whole = line.ends_with(b"\n");
-            match serde_json::from_slice(&line) {
-                Ok(Record::Begun { of, output }) => begun.claim(of, output.path()),
-                Ok(Record::Done { of, done: result }) => {
-                    begun.claim(of.clone(), result.output.clone());
-                    done.insert(of, result);
-                }
-                Ok(Record::Written { of, sum }) => drop(written.insert(of, sum)),
-                Ok(Record::Run { .. }) | Err(_) => {}
-            }
-            line.clear();
-        }
+        let (known, whole) = Known::read(&file).map_err(failed)?;
         // What a kill cut off must not spoil the line after it.
         if !whole {
             file.write_all(b"\n").map_err(failed)?;
         }
-        let mut journal = Self { folder: folder.to_owned(), file, begun, written, done };
+        let mut journal = Self { folder: folder.to_owned(), file, lock, known };
         journal.append(&Record::Run { command: command.to_vec() })?;
         Ok(journal)
     }
 
+    /// Why it is not certain that no other run writes to the folder.
+    pub fn doubt(&self) -> Option<String> {
+        self.lock.doubt()
+    }
+
     /// The result of a picture, if it is still there as it was written.
     pub fn done(&self, of: &Key) -> Option<&Done> {
-        let done = self.done.get(of)?;
+        let done = self.known.done.get(of)?;
         let there = std::fs::metadata(self.folder.join(&done.output)).ok()?;
         (there.len() == done.bytes).then_some(done)
     }
@@ -185,15 +225,15 @@ impl Journal {
     /// The name that a result was to have when its run was cut off. A file that is there by now under that name keeps it,
     /// unless it is that very result.
     pub fn begun(&self, of: &Key) -> Option<PathBuf> {
-        let output = self.begun.of.get(of).filter(|_| !self.done.contains_key(of))?;
+        let output = self.known.begun.of.get(of).filter(|_| !self.known.done.contains_key(of))?;
         let path = self.folder.join(output);
         (!path.exists() || self.owns(of, &path)).then_some(path)
     }
 
     /// Whether a file is the result that was last written for a picture, and may be replaced by another of the same.
     pub fn owns(&self, of: &Key, path: &Path) -> bool {
-        let is_its_name = self.begun.of.get(of).is_some_and(|output| self.folder.join(output) == path);
-        let is_its_content = || match (self.written.get(of), content_of(path)) {
+        let is_its_name = self.known.begun.of.get(of).is_some_and(|output| self.folder.join(output) == path);
+        let is_its_content = || match (self.known.written.get(of), content_of(path)) {
             (Some(written), Ok(there)) => *written == there,
             _ => false,
         };
@@ -202,7 +242,7 @@ impl Journal {
 
     /// The results of all runs in this folder.
     pub fn outputs(&self) -> impl Iterator<Item = PathBuf> {
-        self.begun.owners.keys().map(|output| self.folder.join(output))
+        self.known.begun.owners.keys().map(|output| self.folder.join(output))
     }
 
     /// Notes that a picture is being worked on.
@@ -212,7 +252,7 @@ impl Journal {
     pub fn begin(&mut self, of: &Key, output: &Path) -> Result<(), JournalError> {
         let output = output.strip_prefix(&self.folder).unwrap_or(output).to_owned();
         self.append(&Record::Begun { of: of.clone(), output: output.as_path().into() })?;
-        self.begun.claim(of.clone(), output);
+        self.known.begun.claim(of.clone(), output);
         Ok(())
     }
 
@@ -224,7 +264,7 @@ impl Journal {
     pub fn write(&mut self, of: &Key, file: &[u8]) -> Result<(), JournalError> {
         let sum = hexadecimal(&Sha256::digest(file));
         self.append(&Record::Written { of: of.clone(), sum: sum.clone() })?;
-        self.written.insert(of.clone(), sum);
+        self.known.written.insert(of.clone(), sum);
         Ok(())
     }
 
@@ -236,8 +276,17 @@ impl Journal {
         let output = done.output.strip_prefix(&self.folder).unwrap_or(&done.output).to_owned();
         let done = Done { output, ..done };
         self.append(&Record::Done { of: of.clone(), done: done.clone() })?;
-        self.done.insert(of.clone(), done);
+        self.known.done.insert(of.clone(), done);
         Ok(())
+    }
+
+    /// Notes a table of results that is about to be written, so that a later run knows it for its own.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn table(&mut self, path: &Path, file: &[u8]) -> Result<(), JournalError> {
+        let sum = hexadecimal(&Sha256::digest(file));
+        self.append(&Record::Table { path: resolve(path).as_path().into(), sum })
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
@@ -246,6 +295,41 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(failed)
     }
+}
+
+fn known_of(folder: &Path) -> Option<Known> {
+    let file = File::open(folder.join(FILE)).ok()?;
+    file.metadata().ok()?.is_file().then(|| Known::read(&file).ok())?.map(|(known, _)| known)
+}
+
+/// The results and proofs that the record of a folder names, if it has one, and which are there as they were written.
+pub fn results_in(folder: &Path) -> Vec<PathBuf> {
+    let Some(known) = known_of(folder) else { return Vec::new() };
+    let mut results = Vec::new();
+    for (of, output) in &known.begun.of {
+        let path = folder.join(output);
+        let done = known.done.get(of);
+        let is_result = match done {
+            Some(done) => std::fs::metadata(&path).is_ok_and(|there| there.len() == done.bytes),
+            None => known.written.get(of).is_some_and(|sum| content_of(&path).is_ok_and(|there| there == *sum)),
+        };
+        if is_result {
+            results.push(path);
+        }
+        let proofs = done.map_or(&[][..], |done| &done.proofs);
+        results.extend(proofs.iter().filter_map(|proof| match proof {
+            Proof::At(path) => Some(path.clone()),
+            Proof::No | Proof::Impossible => None,
+        }));
+    }
+    results
+}
+
+/// Whether a file is a table that a run of the batch in `folder` wrote, and nobody has changed since.
+pub fn wrote_table(folder: &Path, table: &Path) -> bool {
+    known_of(folder).is_some_and(|known| {
+        known.tables.get(&resolve(table)).is_some_and(|sum| content_of(table).is_ok_and(|there| there == *sum))
+    })
 }
 
 /// Which picture has which name.

@@ -85,7 +85,7 @@ pub fn most_doubtful_first(rows: &mut [Row]) {
 ///
 /// # Errors
 /// A sentence on what is there.
-pub fn check_table(path: &Path) -> Result<(), String> {
+fn check_table(path: &Path) -> Result<(), String> {
     let is_table =
         || std::fs::read(path).is_ok_and(|there| there.is_empty() || there.starts_with(b"input,state,output"));
     if !path.exists() || (path.is_file() && is_table()) {
@@ -100,14 +100,21 @@ pub fn check_table(path: &Path) -> Result<(), String> {
 /// If something else is there by now, or the file cannot be written.
 pub fn write_table(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     check_table(path).map_err(|reason| anyhow::anyhow!(reason))?;
+    Ok(dualres_imaging::file::write_atomically(path, &table(rows)?)?)
+}
+
+/// The table as CSV, most doubtful pictures first.
+///
+/// # Errors
+/// If a row cannot be written as text.
+pub fn table(rows: &[Row]) -> anyhow::Result<Vec<u8>> {
     let mut rows = rows.to_vec();
     most_doubtful_first(&mut rows);
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in &rows {
         writer.serialize(row)?;
     }
-    let bytes = writer.into_inner().map_err(|error| anyhow::anyhow!("cannot make the table ({error})"))?;
-    Ok(dualres_imaging::file::write_atomically(path, &bytes)?)
+    writer.into_inner().map_err(|error| anyhow::anyhow!("cannot make the table ({error})"))
 }
 
 #[cfg(test)]

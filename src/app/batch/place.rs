@@ -24,6 +24,14 @@ impl From<&Path> for Place {
 }
 
 impl Place {
+    /// The path that a system encodes so.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Bytes(error.into_bytes()),
+        }
+    }
+
     /// The path.
     pub(crate) fn path(&self) -> PathBuf {
         match self {

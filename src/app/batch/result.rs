@@ -32,6 +32,17 @@ pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: Fin
     }
 }
 
+/// What a format does not hold of the bits that a result is to have.
+pub fn lost_depth(format: Format, depth: Depth) -> Option<String> {
+    let held = 8 * format.bytes_per_sample(depth);
+    let wanted = match depth {
+        Depth::Eight => 8,
+        Depth::Sixteen => 16,
+        Depth::Float { .. } => 32,
+    };
+    (held < wanted).then(|| format!("{} holds {held} bits a channel here, not {wanted}", format.name()))
+}
+
 /// The format of a result that is to be what its original is: by the content of the original, for a PNG picture called
 /// `.jpg` is to lose nothing. What is read and not written becomes PNG.
 pub fn format_like(original: &Path) -> Format {

@@ -55,6 +55,9 @@ pub(crate) struct CompressArgs {
     /// Model file to write (.safetensors)
     #[arg(short, long = "out", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace it if it exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// Folders of high-resolution pictures that decisions are made on; every fifth of the data if not given
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub(crate) validation: Vec<PathBuf>,
@@ -125,9 +128,9 @@ pub(crate) struct CompressArgs {
     /// File of the sensitivity profile, measured if it is not there; runs of one model may share it
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<PathBuf>,
-    /// Model file of a larger network to learn from in fine-tuning
-    #[arg(long, value_name = "FILE")]
-    pub(crate) teacher: Option<PathBuf>,
+    /// Larger model to learn from in fine-tuning, by name or file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) teacher: Option<String>,
     /// Weight of what is learned from it
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub(crate) teacher_weight: f64,

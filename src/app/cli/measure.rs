@@ -73,6 +73,9 @@ pub(crate) struct PlotArgs {
     /// File to write (.svg)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// Replace it if it exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 /// Compare models in time and memory

@@ -51,6 +51,22 @@ pub(crate) enum Command {
     Devices(DevicesArgs),
 }
 
+impl Command {
+    /// Whether standard output is to be JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::Upscale(args) => args.json,
+            Self::Evaluate(args) => args.json,
+            Self::Train(args) => args.json,
+            Self::Compress(args) => args.json,
+            Self::Benchmark(args) => args.json,
+            Self::Devices(args) => args.json,
+            Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,
+            Self::Models(_) | Self::Plot(_) => false,
+        }
+    }
+}
+
 /// What channel attention averages over.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PoolingArg {

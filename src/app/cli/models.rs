@@ -40,9 +40,12 @@ pub(crate) enum ModelsCommand {
         /// Kind of file; told from the end of its name if not given
         #[arg(long, value_enum)]
         format: Option<ExportFormat>,
-        /// File to write, replaced if it exists
+        /// File to write (.onnx or .safetensors)
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Replace it if it exists
+        #[arg(long)]
+        overwrite: bool,
         /// For ONNX of the upscaler: what channel attention averages over [default: local]
         #[arg(long, value_enum)]
         pooling: Option<PoolingArg>,
@@ -57,8 +60,9 @@ pub(crate) enum ModelsCommand {
   dualres models calibrate drn-s-x4.safetensors --hr photos/
   dualres models calibrate photo-x2.safetensors --hr photos/ --degradation photo")]
     Calibrate {
-        /// Model file
-        file: PathBuf,
+        /// Imported model by name, or file
+        #[arg(value_name = "NAME|FILE")]
+        file: String,
         /// Folders of high-resolution pictures
         #[arg(long, num_args = 1.., value_name = "DIR", required = true)]
         hr: Vec<PathBuf>,
@@ -85,9 +89,12 @@ pub(crate) enum ModelsCommand {
         /// A second file: dual models beside a DRN checkpoint, or the .bin file of ncnn if it has another name
         #[arg(long = "beside", visible_alias = "dual", value_name = "FILE")]
         dual: Option<PathBuf>,
-        /// Model file to write
+        /// Model file to write (.safetensors)
         #[arg(short, long, value_name = "OUT")]
         output: PathBuf,
+        /// Replace it if it exists
+        #[arg(long)]
+        overwrite: bool,
         /// Licence of the weights, or a file that holds it; a LICENSE beside the file is taken if not given
         #[arg(long, value_name = "TEXT|FILE")]
         licence: Option<String>,

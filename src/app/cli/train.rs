@@ -86,11 +86,11 @@ pub(crate) struct TrainArgs {
     /// Train the dual models alone, for a model (--model) whose network stays as it is
     #[arg(long, requires = "model")]
     pub(crate) dual_only: bool,
-    /// Model file to start from; its network is taken unless --network is given, whose layers then begin with its weights where
+    /// Model to start from, by name or file; its network is taken unless --network is given, whose layers then begin with its weights where
     /// they are the same (another scale). With --n-blocks it is given so many blocks: new ones change nothing
     /// before they are trained
-    #[arg(long, value_name = "FILE")]
-    pub(crate) init: Option<PathBuf>,
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) init: Option<String>,
     /// What is done to inputs on top of bicubic reduction, in training and validation
     #[arg(long, value_enum, default_value_t = DegradationArg::None)]
     pub(crate) degradation: DegradationArg,

@@ -74,7 +74,7 @@ pub(crate) struct UpscaleArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) expected_error: Option<PathBuf>,
     /// Format of results in an output folder; that of each input if not given
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     pub(crate) format: Option<FormatArg>,
     /// Bits a channel where the format has them; those of the input if not given
     #[arg(long, value_enum, value_name = "BITS")]

@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Context;
 use dualres_compression::{
-    CompressConfig, Event, MAC_INPUT, Method, Mode, Progress, RESULT_FILE, Report, Stage, compress, parse_widths,
-    resume,
+    CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
+    compress, parse_widths, resume,
 };
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, device};
@@ -22,6 +22,7 @@ use crate::{
     cli::{CompressArgs, MethodArg, ModeArg},
     interrupt, report,
     report::{Misuse, Outcome},
+    targets::{Targets, prepare_folder_of},
 };
 
 const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
@@ -33,8 +34,12 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     {
         return Err(Misuse(format!("--out must end in .safetensors: {}", output.display())).into());
     }
+    let run = run_folder(args);
+    if let Some(folder) = args.resume.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(Misuse(format!("there is no folder of a run to go on with: {}", folder.display())).into());
+    }
     if let Some(output) = &args.output {
-        check_output(output, args.model.as_deref())?;
+        check_output(output, args, run.as_deref())?;
     }
     let device = device::choose(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
@@ -72,21 +77,28 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The folder of the run that a command begins or goes on with.
+fn run_folder(args: &CompressArgs) -> Option<PathBuf> {
+    let beside = || args.output.as_ref().map(|output| output.with_extension("run"));
+    args.resume.clone().or_else(|| args.run.clone()).or_else(beside)
+}
+
 /// Finds out before hours of work whether the result can be written.
-fn check_output(output: &Path, model: Option<&str>) -> anyhow::Result<()> {
-    let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if output.is_dir() || !folder.is_dir() {
-        let what = if output.is_dir() { "it is a folder" } else { "its folder does not exist" };
-        return Err(Misuse(format!("--out cannot be written ({what}): {}", output.display())).into());
+fn check_output(output: &Path, args: &CompressArgs, run: Option<&Path>) -> Result<(), Misuse> {
+    let mut targets = Targets::new(args.overwrite);
+    let models = [args.model.as_deref(), args.teacher.as_deref()].into_iter().flatten().map(Path::new);
+    let files = [args.widths.as_deref(), args.profile.as_deref()].into_iter().flatten();
+    models.filter(|model| model.exists()).chain(files).for_each(|path| targets.protect(path));
+    if let Some(run) = run {
+        [ORIGINAL_FILE, RESULT_FILE, CUT_FILE].iter().for_each(|name| targets.protect(&run.join(name)));
     }
-    let lies = |path: &Path| std::fs::canonicalize(path).ok();
-    if let Some(model) = model.map(Path::new)
-        && model.exists()
-        && lies(model) == lies(output)
-    {
-        return Err(Misuse(format!("--out would replace the model itself: {}", output.display())).into());
-    }
-    Ok(())
+    // A command that is given once more, after its end, finds what it wrote.
+    let is_own = || {
+        let read = |path: &Path| std::fs::read(path).ok();
+        run.and_then(|run| read(&run.join(RESULT_FILE))).is_some_and(|result| read(output) == Some(result))
+    };
+    targets.take(output, is_own)?;
+    prepare_folder_of(output)
 }
 
 /// Settings, network and folder of a run from the command line.
@@ -98,7 +110,7 @@ fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBu
     }
     let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
     let model = library().choose(Some(name), None)?;
-    let folder = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
+    let folder = run_folder(args).unwrap_or_else(|| output.with_extension("run"));
     let config = config(args, &model, output)?;
     config.validate().map_err(|error| Misuse(error.to_string()))?;
     Ok((config, model, folder))
@@ -191,7 +203,8 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         *batch = args.batch.unwrap_or(*batch);
     }
     if let Some(teacher) = &args.teacher {
-        finetune.distillation = Some(Distillation { teacher: absolute(teacher)?, weight: args.teacher_weight });
+        finetune.distillation =
+            Some(Distillation { teacher: absolute(&library().file(teacher)?)?, weight: args.teacher_weight });
     }
     Ok(config)
 }
@@ -264,14 +277,14 @@ impl Display {
                 self.psnr = None;
                 if !self.json && !std::io::stderr().is_terminal() {
                     // Where no bar is drawn, a line a stage.
-                    eprintln!("{stage}: {step} of {steps} steps done");
+                    report::say(&format!("{stage}: {step} of {steps} steps done"));
                 }
                 self.bar.set_length(*steps as u64);
                 self.bar.set_position(*step as u64);
                 self.bar.set_prefix(stage.to_string());
                 self.bar.set_message(if *stage == Stage::Cut { "measuring" } else { "" });
             }
-            Event::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
+            Event::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
             Event::Step(progress) => {
                 self.psnr = progress.psnr_y.or(self.psnr);
                 self.bar.set_position(progress.step as u64);

@@ -2,7 +2,7 @@
 
 use dualres_engine::Upscaler;
 use dualres_network::device;
-use dualres_training::{ImageScore, Measuring, Scores, correlation::WINDOW, evaluate};
+use dualres_training::{ImageScore, Measuring, Scores, Told, Unmeasured, correlation::WINDOW, evaluate};
 
 use super::library;
 use super::progress_bar;
@@ -17,20 +17,27 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let bar = progress_bar(count, "{pos}/{len} {bar:30} {msg}", args.json);
     let measuring =
         Measuring { pooling: args.pooling.into(), degradation: args.degradation.into(), ..Measuring::default() };
-    let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |image| {
-        bar.set_message(format!("{} {:.2} dB", image.name, image.scores.psnr_y));
+    let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |told| {
+        match told {
+            Told::Measured(image) => bar.set_message(format!("{} {:.2} dB", image.name, image.scores.psnr_y)),
+            Told::LeftOut(Unmeasured { path, reason }) => {
+                bar.suspend(|| report::say(&format!("error: left out ({reason}): {}", path.display())));
+            }
+        }
         bar.inc(1);
         interrupt::flow()
-    })?;
+    });
     bar.finish_and_clear();
+    let evaluation = evaluation?;
+    let outcome = if evaluation.stopped || !evaluation.left_out.is_empty() { Outcome::Failed } else { Outcome::Done };
     if args.json {
         report::line(&serde_json::to_string(&evaluation)?);
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     let heads = ["PSNR-Y", "SSIM", "loop", "bicubic", "expected", "map", "exp. map"].map(|head| format!(" {head:>8}"));
     report::line(&format!("{:24}{}", "picture", heads.concat()));
     for ImageScore { name, scores } in &evaluation.images {
-        report::line(&row(name, scores));
+        report::line(&report::one_line(&row(name, scores)));
     }
     report::line(&row("mean", &evaluation.mean));
     report::line(&evaluation.rule);
@@ -45,7 +52,17 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
             report::line(&format!("{what} and PSNR over the pictures: {correlation:.3}"));
         }
     }
-    Ok(Outcome::Done)
+    if evaluation.stopped {
+        report::say(&format!(
+            "stopped after {} of {count} pictures",
+            evaluation.images.len() + evaluation.left_out.len()
+        ));
+    }
+    if !evaluation.left_out.is_empty() {
+        report::say(&format!("{} of {count} pictures could not be measured:", evaluation.left_out.len()));
+        evaluation.left_out.iter().for_each(|left| report::say(&format!("  {}: {}", left.path.display(), left.reason)));
+    }
+    Ok(outcome)
 }
 
 fn row(name: &str, scores: &Scores) -> String {

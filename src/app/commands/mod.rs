@@ -17,7 +17,7 @@ use crate::{
     cli::{Cli, Command, DegradationArg, PoolingArg, SubsamplingArg},
     library::Library,
     paths::Paths,
-    report::{Misuse, Outcome},
+    report::{self, Misuse, Outcome},
     window,
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         window::open(Paths::of_user(), cli.files)?;
         return Ok(Outcome::Done);
     };
+    report::for_programs(command.is_json());
     match command {
         Command::Upscale(args) => upscale::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

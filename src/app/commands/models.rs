@@ -12,7 +12,7 @@ use dualres_network::{
     families::label,
     import::ImportOptions,
 };
-use dualres_training::{Degradation, Measuring, correlation::WINDOW};
+use dualres_training::{Degradation, Measuring, Unmeasured, correlation::WINDOW};
 use serde_json::{Value, json};
 
 use super::{library, progress_bar};
@@ -22,6 +22,7 @@ use crate::{
     library::Entry,
     report,
     report::{Misuse, Outcome},
+    targets::{Targets, prepare_folder_of},
 };
 
 /// Side of the low-resolution input that MACs are stated for, as in the publications.
@@ -31,13 +32,13 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
     match command {
         ModelsCommand::List { json } => list(json),
         ModelsCommand::Show { model, json } => show(&model, json),
-        ModelsCommand::Export { model, format, output, pooling, part } => {
-            export(&model, format, &output, pooling, part)
+        ModelsCommand::Export { model, format, output, overwrite, pooling, part } => {
+            export(&model, format, (&output, overwrite), pooling, part)
         }
         ModelsCommand::Calibrate { file, hr, degradation, device } => {
             calibrate(&file, &hr, degradation.into(), &device)
         }
-        ModelsCommand::Import { file, output, licence, dual, range, order, scale } => {
+        ModelsCommand::Import { file, output, overwrite, licence, dual, range, order, scale } => {
             let licence = licence.map(licence_of).transpose()?;
             let range = match range[..] {
                 [] => None,
@@ -46,7 +47,7 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             };
             let order = foreign::order(order == Some(OrderArg::Bgr));
             let options = ImportOptions { scale, range, order, beside: dual, licence };
-            import(&file, &output, &options)
+            import(&file, (&output, overwrite), &options)
         }
     }
 }
@@ -67,14 +68,17 @@ fn licence_of(given: String) -> anyhow::Result<String> {
     Ok(given)
 }
 
-fn import(file: &Path, output: &Path, options: &ImportOptions) -> anyhow::Result<Outcome> {
-    anyhow::ensure!(
-        !output.exists()
-            // A device or a pipe is never read: it may have no end.
-            || output.is_file() && Model::read(output, &Device::flex()).is_ok() && !same_file(file, output),
-        "refusing to overwrite: not a model written by Dualres, or the file that is imported: {}",
-        output.display()
-    );
+fn import(file: &Path, (output, overwrite): (&Path, bool), options: &ImportOptions) -> anyhow::Result<Outcome> {
+    if !has_ending(output, "safetensors") {
+        return Err(Misuse(format!("model files end in .safetensors: {}", output.display())).into());
+    }
+    let mut targets = Targets::new(overwrite);
+    targets.protect(file);
+    // The file with the weights of ncnn lies beside the one that is named.
+    targets.protect(&file.with_extension("bin"));
+    options.beside.iter().for_each(|beside| targets.protect(beside));
+    targets.take(output, || false)?;
+    prepare_folder_of(output)?;
     let (mut model, notes) = foreign::read(&library(), file, options)?;
     if let Some(stem) = output.file_stem() {
         model.description.name = stem.to_string_lossy().into_owned();
@@ -85,34 +89,38 @@ fn import(file: &Path, output: &Path, options: &ImportOptions) -> anyhow::Result
     Ok(Outcome::Done)
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|there| there.eq_ignore_ascii_case(ending))
 }
 
 fn export(
     name: &str,
     format: Option<ExportFormat>,
-    output: &Path,
+    (output, overwrite): (&Path, bool),
     pooling: Option<PoolingArg>,
     part: ExportPart,
 ) -> anyhow::Result<Outcome> {
     let misuse = |what: String| Err(Misuse(what).into());
-    let ending = match output.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("onnx") => Some(ExportFormat::Onnx),
-        Some("safetensors") => Some(ExportFormat::Safetensors),
-        _ => None,
+    let ending = match output {
+        output if has_ending(output, "onnx") => ExportFormat::Onnx,
+        output if has_ending(output, "safetensors") => ExportFormat::Safetensors,
+        // A name that says something else is somebody's file, or will be taken for one.
+        _ => return misuse(format!("end the name in .onnx or .safetensors: {}", output.display())),
     };
-    let format = match (format, ending) {
-        (Some(format), Some(ending)) if format != ending => {
-            return misuse(format!("the file's name says another format than --format: {}", output.display()));
-        }
-        (Some(format), _) | (None, Some(format)) => format,
-        (None, None) => return misuse("end the name in .onnx or .safetensors, or give --format".into()),
-    };
+    if format.is_some_and(|format| format != ending) {
+        return misuse(format!("the file's name says another format than --format: {}", output.display()));
+    }
+    let format = ending;
     if pooling.is_some() && (format != ExportFormat::Onnx || part != ExportPart::Upscaler) {
         return misuse("--pooling is for the upscaler as ONNX only".into());
     }
+    let mut targets = Targets::new(overwrite);
+    if Path::new(name).exists() {
+        targets.protect(Path::new(name));
+    }
+    targets.take(output, || false)?;
     let model = library().load(name)?;
+    prepare_folder_of(output)?;
     let (bytes, what) = match (format, part) {
         (ExportFormat::Safetensors, ExportPart::WayBack) => {
             return misuse("a model file holds all networks of the model; leave out --part".into());
@@ -127,19 +135,20 @@ fn export(
             (onnx(&model, Part::Primal(pooling))?, "the network from low to high resolution")
         }
     };
-    anyhow::ensure!(!same_file(output, Path::new(name)), "the output would replace the model: {}", output.display());
     write_atomically(output, &bytes)?;
     report::line(&format!("{} written: {what}, {} bytes", output.display(), bytes.len()));
     Ok(Outcome::Done)
 }
 
 fn calibrate(
-    file: &Path,
+    name: &str,
     sources: &[PathBuf],
     degradation: Option<Degradation>,
     device: &str,
 ) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
+    let file = &library().own_file(name)?;
+    prepare_folder_of(file)?;
     let device = device::choose(device)?;
     let mut model = Model::read(file, &Device::flex())?;
     anyhow::ensure!(
@@ -150,14 +159,26 @@ fn calibrate(
     let bar = progress_bar(0, "{spinner} picture {pos}", false);
     let upscaler = Upscaler::new(&model, &device)?;
     let measuring = Measuring { degradation, ..Measuring::default() };
-    let calibration = dualres_training::calibrate(&upscaler, sources, measuring, &mut || {
-        bar.inc(1);
+    let mut left_out = 0;
+    let calibration = dualres_training::calibrate(&upscaler, sources, measuring, &mut |unmeasured| {
+        match unmeasured {
+            Some(Unmeasured { path, reason }) => {
+                left_out += 1;
+                bar.suspend(|| report::say(&format!("error: left out ({reason}): {}", path.display())));
+            }
+            None => bar.inc(1),
+        }
         interrupt::flow()
     });
     bar.finish_and_clear();
-    model.description.error_calibration = calibration?;
+    model.description.error_calibration =
+        calibration.with_context(|| format!("the model stays as it was: {}", file.display()))?;
     write_atomically(file, &model.to_bytes())?;
     report::line(&format!("{}: {}", file.display(), expectation(&model.description)));
+    if left_out > 0 {
+        report::say(&format!("{left_out} pictures could not be used"));
+        return Ok(Outcome::Failed);
+    }
     Ok(Outcome::Done)
 }
 
@@ -175,11 +196,14 @@ fn expectation(description: &Description) -> String {
 fn list(json: bool) -> anyhow::Result<Outcome> {
     let (entries, complaints) = library().entries()?;
     for complaint in complaints {
-        eprintln!("warning: {complaint}");
+        report::say(&format!("warning: {complaint}"));
     }
     for Entry { name, description, .. } in entries {
         if json {
-            report::line(&facts(&description).to_string());
+            let mut facts = facts(&description);
+            // What commands take it by.
+            facts["name"] = json!(name);
+            report::line(&facts.to_string());
         } else {
             report::line(&format!("{name:8} {}\n         {}", description.purpose, summary(&description)));
         }

@@ -17,6 +17,7 @@ use crate::{
     report,
     report::{Misuse, Outcome},
     samples,
+    targets::prepare_folder,
 };
 
 /// The model that a run was begun with.
@@ -26,6 +27,7 @@ const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
+    prepare_folder(&args.output)?;
     let config = config(args)?;
     let device = device::choose(&args.device)?;
     let bar = progress_bar(config.steps as u64, BAR, args.json);
@@ -57,7 +59,7 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
             }
             (Some(path), Some(model))
         }
-        None => (args.init.clone(), None),
+        None => (args.init.as_deref().map(|name| library().file(name)).transpose()?, None),
     };
     let misuse = |error: NetworkError| anyhow::Error::from(Misuse(error.to_string()));
     let architecture = match (&init, args.network) {
@@ -160,7 +162,7 @@ impl Display {
                     self.bar.println(format!("{pictures} pictures, {parameters} parameters{resumed}"));
                 }
             }
-            TrainEvent::Warning(text) => self.bar.suspend(|| eprintln!("warning: {text}")),
+            TrainEvent::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
             TrainEvent::Step(progress) => {
                 self.bar.set_message(self.message(progress));
                 self.bar.set_position(progress.step as u64);

@@ -96,7 +96,7 @@ fn one_bad_file_does_not_stop_the_rest() {
     assert!(dualres(&["upscale", text(&good), "-o", text(&out), "--device", "cpu"]).status.success());
     assert!(out.join("good_x2-2.png").exists());
     let again = dualres(&["upscale", text(&good), "-o", text(&first), "--device", "cpu"]);
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--overwrite"));
     assert_eq!(std::fs::metadata(&first).unwrap().modified().unwrap(), before);
     assert!(dualres(&["upscale", text(&good), "-o", text(&first), "--device", "cpu", "--overwrite"]).status.success());
@@ -132,8 +132,8 @@ fn misuse_exits_with_2_and_says_why() {
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("CPU"));
     let same = dualres(&["upscale", text(&input), "-o", text(&input)]);
-    assert_eq!(same.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&same.stderr).contains("replace the input"));
+    assert_eq!(same.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&same.stderr).contains("replace what the command reads"));
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn models_are_listed_shown_and_imported() {
     let run = dualres(&["upscale", text(&input), "-o", text(&result), "--model", text(&out), "--device", "cpu"]);
     assert!(run.status.success() && result.exists(), "{run:?}");
 
-    let wrong = dualres(&["models", "import", text(&input), "-o", text(&out)]);
+    let wrong = dualres(&["models", "import", text(&input), "-o", text(&out), "--overwrite"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("neither a checkpoint"));
 }
@@ -272,7 +272,7 @@ fn models_are_exported() {
     let contradiction = ["models", "export", "x2", "--format", "onnx", "-o", text(&file)];
     assert_eq!(dualres(&contradiction).status.code(), Some(2));
     let itself = ["models", "export", text(&file), "-o", text(&file)];
-    assert!(String::from_utf8_lossy(&dualres(&itself).stderr).contains("replace the model"));
+    assert!(String::from_utf8_lossy(&dualres(&itself).stderr).contains("replace what the command reads"));
     let read_back = dualres(&["models", "show", text(&onnx)]);
     assert!(String::from_utf8_lossy(&read_back.stderr).contains("ONNX"), "{read_back:?}");
     #[cfg(unix)]
@@ -280,17 +280,17 @@ fn models_are_exported() {
         // A link stays one, and what is no ordinary file is left alone.
         let link = folder.path().join("link.safetensors");
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(dualres(&["models", "export", "x4", "-o", text(&link)]).status.success());
+        assert!(dualres(&["models", "export", "x4", "-o", text(&link), "--overwrite"]).status.success());
         assert!(link.symlink_metadata().unwrap().is_symlink() && weights(text(&file)) == weights("x4"));
         let pipe = folder.path().join("pipe.onnx");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let run = dualres(&["models", "export", "x2", "-o", text(&pipe)]);
         assert!(String::from_utf8_lossy(&run.stderr).contains("no ordinary file"), "{run:?}");
     }
-    let nowhere = folder.path().join("missing").join("x2.onnx");
+    let nowhere = file.join("x2.onnx");
     let run = dualres(&["models", "export", "x2", "--format", "onnx", "-o", text(&nowhere)]);
-    assert_eq!(run.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&run.stderr).contains("x2.onnx"), "{run:?}");
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("x2.safetensors"), "{run:?}");
 }
 
 #[test]

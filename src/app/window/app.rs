@@ -21,7 +21,7 @@ use super::{
     queue::{ItemId, Queue, Remembered},
     runs::Run,
     settings::{self, Settings},
-    theme,
+    stored, theme,
     toasts::Toasts,
     views::{self, table::Sorting},
     worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
@@ -106,7 +106,7 @@ pub struct Window {
     /// Whether the field for a path has just come up.
     pub(super) typing_began: bool,
     /// Held for as long as this window is the one that remembers.
-    lock: Option<std::fs::File>,
+    lock: Option<dualres_imaging::lock::Lock>,
     /// Pictures whose thumbnails were asked for.
     pub(super) thumbnails_asked: std::collections::HashSet<ItemId>,
     /// Thumbnails in memory, the oldest first.
@@ -145,20 +145,6 @@ fn queue_file(paths: &Paths) -> PathBuf {
     paths.config.join("queue.json")
 }
 
-/// The right to remember, which one window has at a time; `None` if another has it.
-fn lock(paths: &Paths) -> Option<std::fs::File> {
-    std::fs::create_dir_all(&paths.config).ok()?;
-    let file = std::fs::File::create(paths.config.join("lock")).ok()?;
-    // A program that was killed takes a moment to let go.
-    for _ in 0..20 {
-        if file.try_lock().is_ok() {
-            return Some(file);
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    None
-}
-
 impl Window {
     /// Makes the window's state, with what was remembered, and starts its threads.
     ///
@@ -166,13 +152,15 @@ impl Window {
     /// If the system gives no threads or the models inside the program are damaged.
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> anyhow::Result<Self> {
         let Setup { paths, files, start_worker } = setup;
-        let (settings, complaint): (Settings, _) = settings::read(&settings_file(&paths));
+        let (settings, complaint): (Settings, _) = stored::read(&settings_file(&paths));
         let mut toasts = Toasts::default();
         complaint.into_iter().for_each(|text| toasts.warning(text));
         theme::install(&cc.egui_ctx, settings.theme);
         let ctx = cc.egui_ctx.clone();
         let wake: Wake = Arc::new(move || ctx.request_repaint());
         let link = start_worker(wake.clone())?;
+        let (lock, told) = stored::lock(&paths);
+        told.into_iter().for_each(|text| toasts.warning(text));
         let library = Library::new(paths.models());
         let (entries, complaints) = library.entries()?;
         complaints.into_iter().for_each(|text| toasts.warning(text));
@@ -210,7 +198,7 @@ impl Window {
             run: Run::default(),
             replacing: None,
             typing_began: false,
-            lock: lock(&paths),
+            lock,
             thumbnails_asked: Default::default(),
             thumbnails: Default::default(),
             scroll_to: None,
@@ -237,18 +225,16 @@ impl Window {
             window.settings.choices.model = settings::Choices::default().model;
         }
         if window.lock.is_some() {
-            let (remembered, complaint): (Remembered, _) = settings::read(&queue_file(&window.paths));
+            let (remembered, complaint): (Remembered, _) = stored::read(&queue_file(&window.paths));
             complaint.into_iter().for_each(|text| window.toasts.warning(text));
             let recalled = window.queue.recall(remembered);
             if let Some(&first) = recalled.first() {
                 window.select(first);
             }
             let (remembered, complaint): (compress::remember::Remembered, _) =
-                settings::read(&compress::remember::file(&window.paths));
+                stored::read(&compress::remember::file(&window.paths));
             complaint.into_iter().for_each(|text| window.toasts.warning(text));
             window.recall_all_runs(remembered);
-        } else {
-            window.toasts.warning("Another window is open: this one begins anew and remembers nothing.");
         }
         if !files.is_empty() {
             window.loader.scan(files);
@@ -396,12 +382,12 @@ impl Window {
         }
         let paths = self.paths.clone();
         Some(move || {
-            let settings = settings.and_then(|s| settings::write(&settings_file(&paths), &s).err());
-            let queue = queue.and_then(|q| settings::write(&queue_file(&paths), &q).err());
+            let settings = settings.and_then(|s| stored::write(&settings_file(&paths), &s).err());
+            let queue = queue.and_then(|q| stored::write(&queue_file(&paths), &q).err());
             let tell = |what: &str, error: Option<anyhow::Error>| {
                 error.map(|error| format!("the {what} could not be remembered: {error}"))
             };
-            let runs = runs.and_then(|r| settings::write(&compress::remember::file(&paths), &r).err());
+            let runs = runs.and_then(|r| stored::write(&compress::remember::file(&paths), &r).err());
             let all = [tell("settings", settings), tell("queue", queue), tell("list of runs", runs)];
             all.into_iter().flatten().collect()
         })

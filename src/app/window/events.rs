@@ -21,7 +21,7 @@ use super::{
     queue::{ItemId, State},
     worker::Command,
 };
-use crate::batch::outcome::write_table;
+use crate::batch::{outcome::write_table, place::Place};
 
 /// Longest time that reports are taken in for in one frame.
 const LONGEST: Duration = Duration::from_millis(4);
@@ -228,11 +228,20 @@ impl Window {
         for event in pasted {
             match event {
                 egui::Event::Paste(text) if !typing => {
-                    let paths = text.lines().filter_map(path_of).filter(|path| path.is_absolute() && path.exists());
-                    let paths: Vec<_> = paths.collect();
-                    if paths.is_empty() {
-                        self.toasts.warning("The clipboard holds text, but neither a picture nor a path of one.");
-                    } else {
+                    let named = text.lines().filter_map(path_of).filter(|path| path.is_absolute());
+                    let (paths, gone): (Vec<_>, Vec<_>) = named.partition(|path| path.exists());
+                    match (gone.first(), paths.is_empty()) {
+                        (None, true) => {
+                            self.toasts.warning("The clipboard holds text, but neither a picture nor a path of one.");
+                        }
+                        (Some(first), _) => {
+                            let count = gone.len();
+                            let first = first.display();
+                            self.toasts.warning(format!("{count} pasted files are not there, such as {first}"));
+                        }
+                        (None, false) => {}
+                    }
+                    if !paths.is_empty() {
                         self.actions.push(Action::AddPaths(paths));
                     }
                 }
@@ -321,9 +330,13 @@ fn with_extension(path: PathBuf, extension: &str) -> PathBuf {
 /// The path that a person or another program wrote: as it is, in quotes, as an address, or from the home folder on.
 fn path_of(text: &str) -> Option<PathBuf> {
     let text = text.trim().trim_matches(['"', '\'']);
-    let decoded =
-        text.strip_prefix("file://").map(|address| percent_encoding::percent_decode_str(address).decode_utf8_lossy());
-    let text = decoded.as_deref().unwrap_or(text);
+    if let Some(address) = text.strip_prefix("file:") {
+        // file:/a, file:///a and file://localhost/a are the same place; names need not be text.
+        let address = address.strip_prefix("//").unwrap_or(address);
+        let address = address.strip_prefix("localhost/").map_or(address, |_| &address["localhost".len()..]);
+        let bytes: Vec<u8> = percent_encoding::percent_decode_str(address).collect();
+        return (!bytes.is_empty()).then(|| Place::of_bytes(bytes).path());
+    }
     match (text.strip_prefix("~/"), dirs::home_dir()) {
         (Some(rest), Some(home)) => Some(home.join(rest)),
         _ => (!text.is_empty()).then(|| PathBuf::from(text)),

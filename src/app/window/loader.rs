@@ -225,6 +225,13 @@ fn scan(paths: &[PathBuf]) -> Loaded {
                     }
                     pictures.extend(found.pictures.into_iter().map(brought));
                     complaints.extend(found.problems);
+                    if found.results > 0 {
+                        complaints.push(format!("Left out: {} results of earlier runs.", found.results));
+                    }
+                    if let Some(hidden) = found.left_out.first() {
+                        let (count, hidden) = (found.left_out.len(), hidden.display());
+                        complaints.push(format!("Left out: {count} hidden folders, such as {hidden}"));
+                    }
                 }
                 Err(reason) => complaints.push(reason),
             }

@@ -18,6 +18,7 @@ mod perform;
 pub mod queue;
 mod runs;
 pub mod settings;
+mod stored;
 mod theme;
 mod toasts;
 mod views;

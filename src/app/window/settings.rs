@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dualres_imaging::{Depth, EncodeOptions, Format, Subsampling, file::write_atomically};
+use dualres_imaging::{Depth, EncodeOptions, Format, Subsampling};
 use serde::{Deserialize, Serialize};
 
 use super::{compress::choices::CompressChoices, queue::Item};
@@ -279,37 +279,12 @@ impl ViewMode {
     }
 }
 
-/// Reads a JSON file that the program wrote; the default if there is none, and a complaint if it is damaged.
-pub(crate) fn read<T: Default + for<'de> Deserialize<'de>>(path: &Path) -> (T, Option<String>) {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (T::default(), None),
-        Err(error) => return (T::default(), Some(format!("cannot read {} ({error})", path.display()))),
-    };
-    match serde_json::from_str(&text) {
-        Ok(value) => (value, None),
-        Err(error) => {
-            let kept = path.with_extension("damaged.json");
-            let _ = std::fs::rename(path, &kept);
-            let complaint = format!("what was remembered is damaged ({error}) and was set aside as {}", kept.display());
-            (T::default(), Some(complaint))
-        }
-    }
-}
-
-/// Writes a JSON file whole or not at all.
-pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
-    }
-    Ok(write_atomically(path, serde_json::to_string_pretty(value)?.as_bytes())?)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+
+    use crate::window::stored::{read, write};
 
     #[test]
     fn settings_survive_and_damage_is_told_and_kept() {
@@ -326,6 +301,15 @@ mod tests {
         std::fs::write(&path, "{\"choices\": {\"fidelity\": 0.5}}").unwrap();
         let older = read::<Settings>(&path).0;
         assert!((older.choices.fidelity - 0.5).abs() < f32::EPSILON && older.choices.model == "x2");
+
+        // What a newer version wrote.
+        let newer =
+            r#"{"choices": {"fidelity": 0.5, "format": "jpeg-2100", "aura": 3}, "theme": "sepia", "view": "split"}"#;
+        std::fs::write(&path, newer).unwrap();
+        let (kept, complaint) = read::<Settings>(&path);
+        assert!((kept.choices.fidelity - 0.5).abs() < f32::EPSILON && kept.view == ViewMode::Split);
+        assert_eq!((kept.theme, kept.choices.format), (Settings::default().theme, Settings::default().choices.format));
+        assert!(complaint.unwrap().contains("theme"));
 
         std::fs::write(&path, "{").unwrap();
         let (settings, complaint) = read::<Settings>(&path);

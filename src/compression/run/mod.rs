@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, TrainingError, calibrate, evaluate};
+use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unmeasured, calibrate, evaluate};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -24,8 +24,8 @@ use crate::{
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{
-        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE,
-        RESULT_FILE, WIDTHS_FILE, load_json, save_json, take, unusable,
+        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, Held, ORIGINAL_FILE, PROFILE_FILE,
+        REPORT_FILE, RESULT_FILE, WIDTHS_FILE, load_json, save_json,
     },
     finetune,
     layers::Layers,
@@ -83,10 +83,19 @@ pub fn compress(
     observe: Observer,
 ) -> Result<Option<(Model, Report)>> {
     check(config, original)?;
-    std::fs::create_dir_all(folder).map_err(|error| unusable(folder, error))?;
-    let _held = take(folder)?;
+    let held = Held::take(folder)?;
+    if let Some(doubt) = held.doubt()
+        && observe(&Event::Warning(format!("{doubt}: {}", folder.display()))).is_break()
+    {
+        return Ok(None);
+    }
     let original = &as_worked_on(config, original, Some(folder))?;
-    let (data, data_hash) = begin(config, original, folder)?;
+    let begun = begin(config, original, folder);
+    if begun.is_err() && !folder.join(CONFIG_FILE).exists() {
+        // What did not begin leaves nothing.
+        held.forget();
+    }
+    let (data, data_hash) = begun?;
     for (path, reason) in &data.skipped {
         if observe(&Event::Warning(format!("not used: {} ({reason})", path.display()))).is_break() {
             return Ok(None);
@@ -105,7 +114,7 @@ pub fn compress(
 pub fn resume(folder: &Path, device: &ComputeDevice, observe: Observer) -> Result<Option<(Model, Report)>> {
     let path = folder.join(CONFIG_FILE);
     let Some(begun) = load_json::<Begun>(&path)? else {
-        return Err(unusable(&path, "there is no compression in this folder"));
+        return Err(CompressionError::NoRun { path: folder.to_owned() });
     };
     let original = Model::read(&folder.join(ORIGINAL_FILE), &Device::flex())?;
     compress(&begun.config, &original, device, folder, observe)
@@ -348,10 +357,20 @@ impl Run<'_> {
         self.data.forget();
         let shares = Kept::of(&self.layers).shares(&decision.widths);
         let (data, compute) = (&self.data, self.compute);
-        if !finetune::finetune(config, &small, shares, data, compute, self.folder, observe)? {
-            return Ok(None);
+        match finetune::finetune(config, &small, shares, data, compute, self.folder, observe) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            // The network that was cut is there, and perhaps a better one from before.
+            Err(CompressionError::Training(error @ TrainingError::BlewUp { .. })) => {
+                let text = format!("fine-tuning went wrong: {error}; the best network so far is delivered");
+                if observe(&Event::Warning(text)).is_break() {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error),
         }
-        let mut tuned = Model::read(&finetune::tuned(self.folder), &self.device)?;
+        let Some(path) = finetune::tuned(self.folder) else { return Ok(Some((small, cut.cut, false))) };
+        let mut tuned = Model::read(&path, &self.device)?;
         if tuned.duals.is_empty() {
             // Without dual loss they were not trained; those of the original still close the loop.
             tuned.duals.clone_from(&small.duals);
@@ -372,9 +391,14 @@ impl Run<'_> {
         let upscaler = Upscaler::new(model, self.compute)?;
         let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
         // An observer is asked between pictures by telling it nothing new.
-        let mut ask = |_: &_| observe(&Event::Tick);
+        let mut ask = |_: Told<'_>| observe(&Event::Tick);
         match evaluate(&upscaler, &self.data.validation, measuring, &mut ask) {
-            Ok(evaluation) => Ok(Some(evaluation)),
+            Ok(Evaluation { stopped: true, .. }) => Ok(None),
+            // Networks are compared on the same pictures; those that cannot be decoded were left out before.
+            Ok(mut evaluation) => match evaluation.left_out.pop() {
+                Some(Unmeasured { path, reason }) => Err(TrainingError::Picture { path, reason }.into()),
+                None => Ok(Some(evaluation)),
+            },
             Err(TrainingError::Cancelled) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -387,7 +411,7 @@ impl Run<'_> {
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
         let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
-        match calibrate(&upscaler, &self.data.validation, measuring, &mut || observe(&Event::Tick)) {
+        match calibrate(&upscaler, &self.data.validation, measuring, &mut |_| observe(&Event::Tick)) {
             Ok(calibration) => model.description.error_calibration = calibration,
             Err(TrainingError::Cancelled) => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -116,7 +116,7 @@ impl Scanned {
         } else if let Some([number, _, part @ ..]) = of(ICC) {
             profile.push((*number, part.to_vec()));
         } else if of(GAIN_MAP).is_some() && metadata.left_out.is_empty() {
-            metadata.left_out.push("the gain map that brightens the picture on HDR screens is left out");
+            metadata.left_out.push("the gain map that brightens the picture on HDR screens is left out".into());
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
             b"eXIf" => metadata.exif = Some(content),
             b"acTL" => {
                 let frames = content.first_chunk().map_or(1, |count| u32::from_be_bytes(*count));
-                metadata.left_out.extend((frames > 1).then_some(animation::LEFT_OUT));
+                metadata.left_out.extend((frames > 1).then(|| animation::LEFT_OUT.into()));
             }
             b"gAMA" | b"cHRM" | b"cICP" | b"sRGB" => description.note(kind, &content),
             _ => note_text(kind, &content, &mut metadata),

@@ -4,6 +4,8 @@ mod exif;
 mod iptc;
 mod xmp;
 
+use std::borrow::Cow;
+
 use image::metadata::Orientation;
 
 use crate::Format;
@@ -31,7 +33,7 @@ pub struct Metadata {
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
     /// What else the file holds that no result will have, in words.
-    pub left_out: Vec<&'static str>,
+    pub left_out: Vec<Cow<'static, str>>,
     /// Whether the file holds notes (author, copyright) in a form of its own that results have no place for.
     pub has_notes: bool,
 }

@@ -150,7 +150,9 @@ fn range(values: impl Iterator<Item = f64>) -> Range<f64> {
     if least > most {
         return 0.0..1.0;
     }
-    let room = if most > least { (most - least) * 0.06 } else { least.abs().max(1.0) * 0.01 };
+    // Axes need steps that numbers of this size can tell apart.
+    let finest = least.abs().max(most.abs()).max(1e-12) * 1e-9;
+    let room = if most > least { (most - least) * 0.06 } else { least.abs().max(1.0) * 0.01 }.max(finest);
     least - room..most + room
 }
 
@@ -193,6 +195,9 @@ mod tests {
     fn equal_values_and_single_ones_can_be_drawn() {
         for values in [vec![3.0], vec![3.0, 3.0], vec![0.0]] {
             assert!(svg(&Data::Dots(vec![("only".to_owned(), values)]), "", ["", ""]).unwrap().contains("only"));
+        }
+        for values in [vec![1e30, -1e30], vec![1e30, 1e30], vec![1e16, 1e16 + 2.0], vec![1e-300, 2e-300]] {
+            assert!(svg(&Data::Dots(vec![("wide".to_owned(), values)]), "", ["", ""]).unwrap().contains("wide"));
         }
         assert_eq!(digits(&(0.0..1000.0)), 0);
         assert_eq!(digits(&(37.0..37.2)), 2);

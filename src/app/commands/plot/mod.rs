@@ -8,6 +8,7 @@ use dualres_imaging::file::write_atomically;
 use crate::{
     cli::PlotArgs,
     report::{self, Misuse, Outcome},
+    targets::{Targets, prepare_folder_of},
 };
 
 pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
@@ -15,10 +16,10 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     if !args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
         return Err(Misuse(format!("plots are written as SVG; end the name in .svg: {shown}")).into());
     }
-    let is_plot = || std::fs::read(&args.output).is_ok_and(|there| there.trim_ascii_start().starts_with(b"<svg"));
-    if args.output.exists() && !is_plot() {
-        return Err(Misuse(format!("what is there is no plot and is not replaced: {shown}")).into());
-    }
+    let mut targets = Targets::new(args.overwrite);
+    args.tables.iter().for_each(|table| targets.protect(table));
+    targets.take(&args.output, || false)?;
+    prepare_folder_of(&args.output)?;
     let columns = table::Columns { x: args.x.as_deref(), y: &args.y, by: args.by.as_deref(), names: args.names };
     let (data, over) = table::read(&args.tables, &columns)?;
     let labels = [args.x_label.as_deref().unwrap_or(&over), args.y_label.as_deref().unwrap_or(&args.y)];

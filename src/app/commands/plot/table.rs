@@ -6,6 +6,9 @@ use anyhow::Context;
 
 use crate::report::Misuse;
 
+/// Numbers that axes can be labelled with.
+const MOST: f64 = 1e30;
+
 /// What is drawn over what.
 #[derive(Debug, PartialEq)]
 pub(super) enum Data {
@@ -83,7 +86,11 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
     };
     let x = match columns.x {
         Some(x) => need(x)?,
-        None => find("step").map_or_else(|| need("setting"), Ok)?,
+        None => find("step").or_else(|| find("setting")).ok_or_else(|| {
+            let there = header.iter().collect::<Vec<_>>().join(", ");
+            let text = "no column \"step\" or \"setting\" to draw over in";
+            Misuse(format!("{text} {shown}; name one with --x: {there}"))
+        })?,
     };
     let y = need(columns.y)?;
     let by = match columns.by {
@@ -104,6 +111,11 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
         if !value.is_finite() {
             // As a value that is missing.
             continue;
+        }
+        if value.abs() > MOST || cell(x).parse().is_ok_and(|x: f64| x.abs() > MOST) {
+            return Err(
+                Misuse(format!("line {line} of {shown} holds a number beyond {MOST:e}, which no axis shows")).into()
+            );
         }
         let named = by.map_or(String::new(), |by| cell(by).to_owned());
         let series = match (name_files, named.is_empty()) {
@@ -199,6 +211,12 @@ mod tests {
         };
         assert!(said(None, "Set14").contains("no column \"Set14\""), "{}", said(None, "Set14"));
         assert!(said(None, "Set14").contains("setting, seed, Set5"));
+        assert!(said(Some("x"), "Set5").contains("no column \"x\""));
+        let (_other, beside) = table("time,psnr\n1,1e308\n");
+        let columns = |x| Columns { x, y: "psnr", by: None, names: false };
+        let refused = |x| read(std::slice::from_ref(&beside), &columns(x)).unwrap_err().to_string();
+        assert!(refused(None).contains("--x: time, psnr"), "{}", refused(None));
+        assert!(refused(Some("time")).contains("line 2"), "{}", refused(Some("time")));
         assert!(said(None, "Set5").contains("\"much\" in line 2"), "{}", said(None, "Set5"));
         assert!(read(&["nowhere.csv".into()], &Columns { x: None, y: "a", by: None, names: false }).is_err());
     }

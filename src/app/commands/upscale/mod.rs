@@ -17,15 +17,18 @@ use dualres_imaging::{Depth, file::remove_leftovers};
 use crate::{
     batch::{
         inputs::{Input, Inputs},
-        journal::Journal,
-        outcome::{check_table, write_table},
+        journal::{self, Journal},
+        outcome::{Row, table},
         result::Keep,
         sizes::{FinalSize, parse_paper},
     },
     cli::{DepthArg, FormatArg, PoolingArg, UpscaleArgs},
     interrupt,
-    report::{Misuse, Outcome},
+    report::{self, Misuse, Outcome},
 };
+
+/// Hidden folders that are named at most.
+const MOST_NAMED: usize = 4;
 
 pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
@@ -36,32 +39,31 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
-    if let Some(table) = &args.table {
-        check_table(table).map_err(Misuse)?;
-        if args.output == *table {
-            return Err(Misuse("the table and the result would go to one file; give each its own name".into()).into());
-        }
-    }
-    if let Some(folder) = args.table.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty()) {
-        // Told now, not after hours.
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Misuse(format!("cannot make the folder of the table ({error}): {}", folder.display())))?;
-    }
     let is_batch = outputs::are_several(args, &found.pictures);
-    let mut outputs = outputs::Outputs::new(args, &found.pictures)?;
+    let outputs = outputs::Outputs::new(args, &found.pictures)?;
     let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
+    if let Some(doubt) = journal.as_ref().and_then(Journal::doubt) {
+        report::say(&format!("warning: {doubt}: {}", args.output.display()));
+    }
     if let Some(journal) = &journal {
-        let left_out = leave_out_results(&mut found, args, journal);
+        let left_out = leave_out_results(&mut found, args, journal) + found.results;
         if left_out > 0 && found.pictures.is_empty() {
             let reason = format!("all {left_out} pictures lie where results go; name another folder for --output");
             return Err(Misuse(reason).into());
         }
-        // Results that are left out may be replaced, by others of the same pictures.
-        outputs.set_originals(&found.pictures);
         if left_out > 0 {
-            eprintln!("{left_out} pictures are results of earlier runs and are left out");
+            report::say(&format!("{left_out} pictures are results of earlier runs and are left out"));
         }
         remove_halves(&args.output, &found.pictures);
+    }
+    if !found.left_out.is_empty() {
+        let names: Vec<_> = found.left_out.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
+        let more = if found.left_out.len() > MOST_NAMED { ", …" } else { "" };
+        report::say(&format!(
+            "{} hidden folders are left out, and count if they are named: {}{more}",
+            found.left_out.len(),
+            names.join(", ")
+        ));
     }
     let say = say::Say::new(args.json, is_batch, found.pictures.len());
     for problem in &found.problems {
@@ -80,12 +82,28 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         say,
     };
     let rows = pipeline::run(&work, found.pictures)?;
-    let table = args.table.as_ref().map(|path| write_table(path, &rows));
+    let table = args.table.as_ref().map(|path| write_table(&work, path, &rows));
     let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
     work.say.summary(&rows, &found.foreign, &found.problems);
     table.transpose()?;
     let stopped = interrupt::flow().is_break();
     Ok(if failed || stopped { Outcome::Failed } else { Outcome::Done })
+}
+
+/// Writes the table of all results.
+fn write_table(work: &pipeline::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+    let bytes = table(rows)?;
+    let mut is_own = false;
+    if let Some(journal) = &work.journal {
+        is_own = journal::wrote_table(&work.args.output, path);
+        pipeline::Work::locked(journal).table(path, &bytes)?;
+    }
+    let written = work.outputs().write(path, &bytes, is_own)?;
+    if written != path {
+        let (name, written) = (path.display(), written.display());
+        report::say(&format!("warning: the name {name} was taken meanwhile; the table is {written}"));
+    }
+    Ok(())
 }
 
 fn open_journal(folder: &Path) -> anyhow::Result<Journal> {

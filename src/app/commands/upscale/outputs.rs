@@ -1,23 +1,24 @@
 //! Where results go.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use dualres_imaging::{
+    Format,
+    file::{write_atomically, write_new},
 };
 
-use anyhow::{anyhow, ensure};
-use dualres_imaging::Format;
-
 use crate::{
-    batch::{inputs::Input, result::format_like},
+    batch::{inputs::Input, journal, result::format_like},
     cli::UpscaleArgs,
     naming::{self, Facts},
     report::Misuse,
+    targets::{Targets, ends_as_folder, prepare_folder, prepare_folder_of},
 };
 
 /// Files to write for one input.
 #[derive(Clone, Debug)]
-pub(super) struct Targets {
+pub(super) struct Files {
     pub(super) picture: PathBuf,
     /// Those of [`UpscaleArgs::proofs`].
     pub(super) proofs: [Option<PathBuf>; 3],
@@ -27,55 +28,59 @@ pub(super) struct Targets {
 pub(super) struct Outputs<'a> {
     args: &'a UpscaleArgs,
     into_folder: bool,
-    taken: BTreeSet<PathBuf>,
-    /// The pictures themselves, which no result may replace.
-    originals: HashSet<PathBuf>,
+    targets: Targets,
 }
 
 impl<'a> Outputs<'a> {
-    /// Outputs for `inputs`; folders are made.
-    pub(super) fn new(args: &'a UpscaleArgs, inputs: &[Input]) -> anyhow::Result<Self> {
-        let named_folder = args.output.is_dir() || args.output.as_os_str().to_string_lossy().ends_with(['/', '\\']);
+    /// Outputs for `inputs`. All that can be found out about them before the work is found out here.
+    ///
+    /// # Errors
+    /// If a name makes no sense or would cost a file, or a folder cannot be written to.
+    pub(super) fn new(args: &'a UpscaleArgs, inputs: &[Input]) -> Result<Self, Misuse> {
+        let named_folder = args.output.is_dir() || ends_as_folder(&args.output);
         let into_folder = are_several(args, inputs) || named_folder;
-        if into_folder && !args.output.is_dir() && !named_folder && Format::from_path(&args.output).is_ok() {
+        if into_folder && !named_folder && Format::from_path(&args.output).is_ok() {
+            let shown = args.output.display();
             return Err(Misuse(format!(
-                "several pictures need an output folder, and this is a picture's name: {}",
-                args.output.display()
-            ))
-            .into());
-        }
-        let mut named: Vec<_> = every(args).collect();
-        named.sort();
-        if !into_folder && named.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(Misuse("two results would go to one file; give each its own name".into()).into());
+                "several pictures need an output folder, and this is a picture's name: {shown}"
+            )));
         }
         if !into_folder && args.format.is_some() {
-            return Err(Misuse("--format is for output folders; a file's name says its format".into()).into());
+            return Err(Misuse("--format is for output folders; a file's name says its format".into()));
         }
         let example = Facts { name: "name".into(), model: "model".into(), ..Facts::default() };
         naming::file_name(&args.name, &example).map_err(|reason| Misuse(format!("--name: {reason}")))?;
+        let mut outputs = Self { args, into_folder, targets: Targets::new(args.overwrite) };
+        if let Some(model) = args.model.as_deref().map(Path::new).filter(|model| model.exists()) {
+            outputs.targets.protect(model);
+        }
+        outputs.protect(inputs);
         for path in every(args) {
-            if into_folder {
-                if path.exists() && !path.is_dir() {
-                    return Err(Misuse(format!(
-                        "several pictures need an output folder, not a file: {}",
-                        path.display()
-                    ))
-                    .into());
-                }
-                make_folder(path)?;
-            } else {
+            if !into_folder {
+                outputs.targets.take(path, || false)?;
                 Format::from_path(path).map_err(|error| Misuse(error.to_string()))?;
+            } else if path.exists() && !path.is_dir() {
+                let shown = path.display();
+                return Err(Misuse(format!("several pictures need an output folder, not a file: {shown}")));
             }
         }
-        let mut outputs = Self { args, into_folder, taken: BTreeSet::new(), originals: HashSet::new() };
-        outputs.set_originals(inputs);
+        if into_folder {
+            outputs.targets.protect(&args.output.join(journal::FILE));
+        }
+        if let Some(table) = &args.table {
+            let is_own = || into_folder && journal::wrote_table(&args.output, table);
+            outputs.targets.take(table, is_own)?;
+            prepare_folder_of(table)?;
+        }
+        for path in every(args) {
+            if into_folder { prepare_folder(path)? } else { prepare_folder_of(path)? }
+        }
         Ok(outputs)
     }
 
-    /// The pictures that no result may replace.
-    pub(super) fn set_originals(&mut self, inputs: &[Input]) {
-        self.originals = inputs.iter().filter_map(|input| input.path.canonicalize().ok()).collect();
+    /// No result may replace one of these pictures.
+    pub(super) fn protect(&mut self, inputs: &[Input]) {
+        inputs.iter().for_each(|input| self.targets.protect(&input.path));
     }
 
     /// The format of the result of an input.
@@ -87,19 +92,20 @@ impl<'a> Outputs<'a> {
     }
 
     /// Files for one input; `begun` is the name that its result was to have in a run that was cut off.
-    pub(super) fn of(&mut self, input: &Input, facts: &Facts, begun: Option<PathBuf>) -> anyhow::Result<Targets> {
+    pub(super) fn of(&mut self, input: &Input, facts: &Facts, begun: Option<PathBuf>) -> anyhow::Result<Files> {
         if !self.into_folder {
-            return self.named(&input.path);
+            let proofs = self.args.proofs().map(|(_, path)| path.cloned());
+            return Ok(Files { picture: self.args.output.clone(), proofs });
         }
         let folder = self.args.output.join(&input.below);
         make_folder(&folder)?;
-        let begun = begun.filter(|begun| !self.is_original(begun) && self.taken.insert(begun.clone()));
+        let begun = begun.filter(|begun| self.targets.reserve(begun));
         let picture = match begun {
             Some(begun) => begun,
             None => {
                 let name = naming::file_name(&self.args.name, facts).map_err(|reason| anyhow!("--name: {reason}"))?;
                 let extension = self.format(&input.path)?.extension();
-                self.free(folder.join(format!("{name}.{extension}")))
+                self.targets.free(&folder.join(format!("{name}.{extension}")), |_| false)
             }
         };
         let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -108,45 +114,35 @@ impl<'a> Outputs<'a> {
         for (proof, (what, folder)) in proofs.iter_mut().zip(self.args.proofs()) {
             let Some(folder) = folder.map(|folder| folder.join(&input.below)) else { continue };
             make_folder(&folder)?;
-            // Results of one name and two formats have two proofs.
-            let short = folder.join(format!("{stem}_{what}.png"));
-            let path = if self.taken.contains(&short) { folder.join(format!("{name}_{what}.png")) } else { short };
-            ensure!(!self.is_original(&path), "a proof would replace a picture: {}", path.display());
-            self.taken.insert(path.clone());
+            // Results of one name and two formats have two proofs. What is there is looked at when there is something to write.
+            let [short, long] = [&stem, &name].map(|name| folder.join(format!("{name}_{what}.png")));
+            let path = if self.targets.reserve(&short) { short } else { self.targets.free(&long, |_| true) };
             *proof = Some(path);
         }
-        Ok(Targets { picture, proofs })
+        Ok(Files { picture, proofs })
     }
 
-    fn is_original(&self, path: &Path) -> bool {
-        path.canonicalize().is_ok_and(|path| self.originals.contains(&path))
-    }
-
-    fn named(&self, input: &Path) -> anyhow::Result<Targets> {
-        for path in every(self.args) {
-            ensure!(!is_same(path, input), "the output would replace the input: {}", input.display());
-            ensure!(
-                self.args.overwrite || !path.exists(),
-                "the output exists (--overwrite replaces it): {}",
-                path.display()
-            );
+    /// Writes a file of this command under its name. If another program has taken that since it was chosen, nothing that was made
+    /// is thrown away: it gets the next number. `replaces` says that what is there may be replaced. Returns where it is.
+    pub(super) fn write(&mut self, path: &Path, bytes: &[u8], replaces: bool) -> anyhow::Result<PathBuf> {
+        if self.args.overwrite || replaces {
+            write_atomically(path, bytes)?;
+            return Ok(path.to_owned());
         }
-        Ok(Targets { picture: self.args.output.clone(), proofs: self.args.proofs().map(|(_, path)| path.cloned()) })
+        let mut path = path.to_owned();
+        while !write_new(&dualres_imaging::file::resolve(&path), bytes)? {
+            // Made before, and cut off before it was noted.
+            if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+                break;
+            }
+            path = self.targets.free(&path, |_| false);
+        }
+        Ok(path)
     }
 
-    /// The path, numbered if another input of this command has it already, or if a file has it that is not to be replaced.
-    pub(super) fn free(&mut self, wanted: PathBuf) -> PathBuf {
-        let (stem, extension) = (
-            wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            wanted.extension().unwrap_or_default().to_string_lossy().into_owned(),
-        );
-        let mut path = wanted.clone();
-        let mut number = 2;
-        while (!self.args.overwrite && path.exists()) || self.is_original(&path) || !self.taken.insert(path.clone()) {
-            path = wanted.with_file_name(format!("{stem}-{number}.{extension}"));
-            number += 1;
-        }
-        path
+    /// Another name than `path`, which is taken.
+    pub(super) fn next(&mut self, path: &Path) -> PathBuf {
+        self.targets.free(path, |_| false)
     }
 }
 
@@ -161,10 +157,6 @@ pub(super) fn are_several(args: &UpscaleArgs, inputs: &[Input]) -> bool {
 /// All files or folders that are to be written.
 fn every(args: &UpscaleArgs) -> impl Iterator<Item = &PathBuf> {
     std::iter::once(&args.output).chain(args.proofs().into_iter().filter_map(|(_, path)| path))
-}
-
-fn is_same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

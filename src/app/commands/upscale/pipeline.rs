@@ -2,6 +2,7 @@
 //! device works. At most one picture waits on either side, so that memory does not grow with the batch.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
@@ -15,12 +16,12 @@ use anyhow::Context;
 use dualres_engine::{Event, Options, Upscaled, has_room_for, heat_map};
 use dualres_imaging::{
     EncodeOptions, Format, ImagingError, Picture,
-    file::{write_atomically, write_new},
+    file::{resolve, write_atomically, write_new},
 };
 
 use super::{
     models::Models,
-    outputs::{Outputs, Targets},
+    outputs::{Files, Outputs},
     prepare::{Prepared, Step, prepare},
     say::{Line, Say},
 };
@@ -29,7 +30,7 @@ use crate::{
         inputs::Input,
         journal::{Done, Journal, Key, Proof},
         outcome::Row,
-        result::{Keep, finish},
+        result::{Keep, finish, lost_depth},
         sizes::FinalSize,
     },
     cli::UpscaleArgs,
@@ -214,7 +215,7 @@ fn write_all(
             Ok(row) => Work::locked(rows).push(row),
             Err(error) => {
                 if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
-                    eprintln!("error: the disk is full; make room and give the same command again");
+                    report::say("error: the disk is full; make room and give the same command again");
                 }
                 fail(work, rows, &path, &error);
             }
@@ -234,7 +235,8 @@ fn proof(path: &Option<PathBuf>, was_made: bool) -> Proof {
     match path {
         None => Proof::No,
         Some(_) if !was_made => Proof::Impossible,
-        Some(path) => Proof::At(path.clone()),
+        // Other runs may begin in other folders.
+        Some(path) => Proof::At(resolve(path)),
     }
 }
 
@@ -242,7 +244,7 @@ fn proof(path: &Option<PathBuf>, was_made: bool) -> Proof {
 fn write_result(
     work: &Work<'_>,
     key: Option<&Key>,
-    targets: &mut Targets,
+    targets: &mut Files,
     picture: &Picture,
     encoding: EncodeOptions,
 ) -> anyhow::Result<()> {
@@ -257,13 +259,8 @@ fn write_result(
     if work.args.overwrite || is_own {
         return Ok(write_atomically(&targets.picture, &bytes)?);
     }
-    while !write_new(&targets.picture, &bytes)? {
-        anyhow::ensure!(
-            record.is_some(),
-            "the output exists by now (--overwrite replaces it): {}",
-            targets.picture.display()
-        );
-        targets.picture = work.outputs().free(targets.picture.clone());
+    while !write_new(&resolve(&targets.picture), &bytes)? {
+        targets.picture = work.outputs().next(&targets.picture);
         if let Some((journal, key)) = record {
             let mut journal = Work::locked(journal);
             journal.begin(key, &targets.picture)?;
@@ -281,23 +278,26 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let mut lost = picture.metadata.left_out.clone();
     let format = Format::from_path(&targets.picture)?;
     if picture.alpha.is_some() && format == Format::Jpeg {
-        lost.push("JPEG has no transparency: the picture is laid over white");
+        lost.push("JPEG has no transparency: the picture is laid over white".into());
     }
+    lost.extend(lost_depth(format, work.keep.depth.unwrap_or(depth)).map(Cow::from));
     if !work.keep.strip {
-        lost.extend(picture.metadata.lost_in(format));
+        lost.extend(picture.metadata.lost_in(format).into_iter().map(Cow::from));
     }
     drop(picture);
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
     let encoding = work.encoding();
     lost.iter().for_each(|what| work.say.warn(&input.path, what));
     write_result(work, key.as_ref(), &mut targets, &upscaled.picture, encoding)?;
-    let [dual, consistency, expected_error] = &targets.proofs;
-    if let (Some(path), Some(reconstruction)) = (dual, upscaled.reconstructions.last_mut()) {
+    let [dual, consistency, expected_error] = &mut targets.proofs;
+    if let (Some(path), Some(reconstruction)) = (dual.as_mut(), upscaled.reconstructions.last_mut()) {
         // In the colours of the original, as the original is.
         (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
-        dualres_imaging::write(path, reconstruction, encoding)?;
+        let bytes = dualres_imaging::encode(reconstruction, Format::from_path(path)?, encoding)?;
+        *path = work.outputs().write(path, &bytes, false)?;
     }
-    if upscaled.reconstructions.is_empty() && targets.proofs.iter().any(Option::is_some) {
+    let asks = work.args.proofs().iter().any(|(_, path)| path.is_some());
+    if upscaled.reconstructions.is_empty() && asks {
         work.say.warn(
             &input.path,
             "the size took no pass of a network: there is nothing to prove, and no proof is written",
@@ -306,9 +306,11 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         let reason = "the error is known for one pass of the model only, not at this final size: there is no map of it";
         work.say.warn(&input.path, reason);
     }
-    for (path, map) in [(consistency, &upscaled.consistency), (expected_error, &upscaled.expected_error)] {
+    let maps = [(&mut *consistency, &upscaled.consistency), (&mut *expected_error, &upscaled.expected_error)];
+    for (path, map) in maps {
         if let (Some(path), Some(map)) = (path, map) {
-            dualres_imaging::write(path, &heat_map(map), encoding)?;
+            let bytes = dualres_imaging::encode(&heat_map(map), Format::from_path(path)?, encoding)?;
+            *path = work.outputs().write(path, &bytes, false)?;
         }
     }
     let seconds = Instant::now().duration_since(started).as_secs_f64();

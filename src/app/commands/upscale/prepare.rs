@@ -7,7 +7,7 @@ use dualres_imaging::{Format, Picture};
 
 use super::{
     models::{Models, Ready},
-    outputs::Targets,
+    outputs::Files,
     pipeline::Work,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     },
     cli::UpscaleArgs,
     naming::{self, Facts},
-    report::guarded,
+    report::{self, guarded},
 };
 
 /// A picture that is ready to run.
@@ -31,7 +31,7 @@ pub(super) struct Prepared {
     /// What it is called in the record of the batch.
     pub(super) key: Option<Key>,
     pub(super) picture: Picture,
-    pub(super) targets: Targets,
+    pub(super) targets: Files,
     pub(super) model: Arc<Ready>,
     /// Final size in pixels.
     pub(super) size: [usize; 2],
@@ -173,12 +173,12 @@ pub(super) fn warn_of_disk(
         needed += most_bytes(size.of(from, models.scale_for(from)), 3, depth, format);
     }
     if needed > available {
-        eprintln!(
+        report::say(&format!(
             "warning: the results may take up to {} and {} are free in {}",
             bytes(needed),
             bytes(available),
             args.output.display()
-        );
+        ));
     }
     Ok(())
 }

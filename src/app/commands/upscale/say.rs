@@ -63,7 +63,7 @@ impl Say {
         if self.json {
             report::line(&json!({ "error": problem }).to_string());
         } else {
-            eprintln!("error: {problem}");
+            report::say(&format!("error: {problem}"));
         }
     }
 
@@ -71,7 +71,7 @@ impl Say {
         if self.json {
             report::line(&json!({ "input": input.to_string_lossy(), "error": error }).to_string());
         } else {
-            eprintln!("error: {error}");
+            report::say(&format!("error: {error}"));
         }
     }
 
@@ -80,7 +80,7 @@ impl Say {
         if self.json {
             report::line(&json!({ "input": input.to_string_lossy(), "warning": warning }).to_string());
         } else {
-            eprintln!("warning: {warning}: {}", input.display());
+            report::say(&format!("warning: {warning}: {}", input.display()));
         }
     }
 
@@ -105,10 +105,10 @@ impl Say {
             |name: &str, psnr: Option<f64>| psnr.map_or(String::new(), |psnr| format!(", {name} PSNR {psnr:.1} dB"));
         let proof = decibels("loop", line.loop_psnr) + &decibels("expected", line.expected_psnr);
         let ([from_width, from_height], [width, height]) = (line.input_size, line.output_size);
-        report::line(&format!(
+        report::line(&report::one_line(&format!(
             "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{proof}",
             line.input, line.output, line.seconds, line.device,
-        ));
+        )));
         Ok(())
     }
 
@@ -150,16 +150,16 @@ impl Say {
             }
         }
         report::line(&format!("{text} in {seconds:.1} s"));
-        problems.iter().for_each(|problem| eprintln!("not looked into: {problem}"));
+        problems.iter().for_each(|problem| report::say(&format!("not looked into: {problem}")));
         if failed > 0 {
-            eprintln!("{failed} of {} pictures failed:", self.count);
-            rows.iter().filter(|row| row.state == "failed").for_each(|row| eprintln!("  {}", row.error));
+            report::say(&format!("{failed} of {} pictures failed:", self.count));
+            rows.iter().filter(|row| row.state == "failed").for_each(|row| report::say(&format!("  {}", row.error)));
         }
         for (path, advice) in foreign.iter().take(MOST_FOREIGN) {
-            eprintln!("not read: {}: {advice}", path.display());
+            report::say(&format!("not read: {}: {advice}", path.display()));
         }
         if let Some(more) = foreign.len().checked_sub(MOST_FOREIGN).filter(|&more| more > 0) {
-            eprintln!("not read: {more} more; --json names them all");
+            report::say(&format!("not read: {more} more; --json names them all"));
         }
         let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
         if proven.len() > NAMED {
@@ -170,7 +170,8 @@ impl Say {
                 Doubt::LoopPsnr => "Look at these first; they keep least to their originals (loop PSNR):",
             });
             for row in &proven[..NAMED] {
-                report::line(&format!("  {:5.1} dB  {}", doubt.decibels(row).unwrap_or_default(), row.output));
+                let decibels = doubt.decibels(row).unwrap_or_default();
+                report::line(&format!("  {decibels:5.1} dB  {}", report::one_line(&row.output)));
             }
         }
     }

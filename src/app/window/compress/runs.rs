@@ -186,7 +186,7 @@ pub(crate) fn recall(folder: &Path) -> anyhow::Result<Option<Recalled>> {
 
 /// Keeps what was measured with the run.
 pub(crate) fn keep_latency(folder: &Path, latency: &Latency) -> anyhow::Result<()> {
-    crate::window::settings::write(&folder.join(LATENCY_FILE), latency)
+    crate::window::stored::write(&folder.join(LATENCY_FILE), latency)
 }
 
 /// Deletes what [`keep_latency`] wrote.

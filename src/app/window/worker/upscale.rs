@@ -138,7 +138,7 @@ impl Engine {
             says = proven(further);
         }
 
-        let mut warnings: Vec<String> = picture.metadata.left_out.iter().map(|what| (*what).to_owned()).collect();
+        let mut warnings: Vec<String> = picture.metadata.left_out.iter().map(|what| what.to_string()).collect();
         if picture.alpha.is_some() && format == Format::Jpeg {
             warnings.push("JPEG has no transparency: the picture is laid over white".into());
         }

@@ -58,7 +58,7 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
             let (levels, _, _) = component(&alpha, PlanarImageComponent::Y);
             picture.alpha = Some(Plane::new(width, height, levels.into_iter().map(|level| level * 255.0).collect()));
         } else {
-            picture.metadata.left_out.push("its transparency is of another size and is left out");
+            picture.metadata.left_out.push("its transparency is of another size and is left out".into());
         }
         if let Some(alpha) = picture.alpha.as_ref().filter(|_| context.premultiplied_alpha) {
             for plane in &mut picture.planes {

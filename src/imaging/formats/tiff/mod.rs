@@ -92,7 +92,7 @@ fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Pictur
     let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
     let mut left_out = std::mem::take(&mut picture.metadata.left_out);
     if decoder.more_images() {
-        left_out.push("the file holds more pictures; the first was read");
+        left_out.push("the file holds more pictures; the first was read".into());
     }
     picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, ..metadata };
     Ok((picture, orientation))
@@ -122,6 +122,7 @@ fn pixels<R: BufRead + Seek>(
     let layout = decoder.read_image_to_buffer(&mut result)?;
     let wide = if is_indexed { 1.0 } else { 255.0 };
     let is_float = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?.is_some_and(|kinds| kinds.contains(&FLOAT));
+    let mut odd = 0;
     let (samples, depth): (Vec<f32>, Depth) = match result {
         DecodingResult::U8(bytes) if bits < 8 => {
             let most = ((1_u32 << bits) - 1) as f32;
@@ -146,9 +147,11 @@ fn pixels<R: BufRead + Seek>(
             values.into_iter().map(|value| (f64::from(value) * 255.0 / f64::from(u32::MAX)) as f32).collect(),
             Depth::Sixteen,
         ),
-        DecodingResult::F16(values) => (floats(values.into_iter().map(f32::from)), SCENE),
-        DecodingResult::F32(values) if is_float => (floats(values.into_iter()), SCENE),
-        DecodingResult::F64(values) if is_float => (floats(values.into_iter().map(|value| value as f32)), SCENE),
+        DecodingResult::F16(values) => (floats(values.into_iter().map(f32::from), &mut odd), SCENE),
+        DecodingResult::F32(values) if is_float => (floats(values.into_iter(), &mut odd), SCENE),
+        DecodingResult::F64(values) if is_float => {
+            (floats(values.into_iter().map(|value| value as f32), &mut odd), SCENE)
+        }
         _ => return Err(unsupported()),
     };
     let count = width * height;
@@ -197,8 +200,15 @@ fn pixels<R: BufRead + Seek>(
     let mut picture = Picture::from_planes(planes.into_iter().map(plane).collect());
     picture.alpha = alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| coverage.min(255.0)).collect()));
     picture.depth = depth;
+    if odd > 0 {
+        let told = format!("{odd} samples are no numbers or endless light; they are taken for black or white");
+        picture.metadata.left_out.push(told.into());
+    }
     if other_channels > 0 {
-        picture.metadata.left_out.push("channels beside colour and transparency (masks, spot colours) are left out");
+        picture
+            .metadata
+            .left_out
+            .push("channels beside colour and transparency (masks, spot colours) are left out".into());
     }
     Ok(picture)
 }
@@ -206,14 +216,19 @@ fn pixels<R: BufRead + Seek>(
 /// Floats as files have them, before it is known how bright the brightest colour is.
 const SCENE: Depth = Depth::Float { white: 1.0 };
 
+/// Light, white being 1, that no scene has: the sun over a candle's white is a thousand times less.
+const ENDLESS: f32 = 1e12;
+
 /// Floats around [0, 1] as samples around [0, 255]. Light beyond white is kept; endless light is white, what is no number
-/// black.
-fn floats(values: impl Iterator<Item = f32>) -> Vec<f32> {
+/// black, and both are counted.
+fn floats(values: impl Iterator<Item = f32>, odd: &mut usize) -> Vec<f32> {
     values
         .map(|value| match value {
-            f32::INFINITY => 255.0,
-            value if value.is_finite() => value.max(0.0) * 255.0,
-            _ => 0.0,
+            value if value.abs() < ENDLESS => value.max(0.0) * 255.0,
+            value => {
+                *odd += 1;
+                if value > 0.0 { 255.0 } else { 0.0 }
+            }
         })
         .collect()
 }

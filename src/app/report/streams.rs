@@ -1,0 +1,125 @@
+//! Standard output and standard error. What cannot be said must not cost any work: nothing here panics, and a stream that
+//! fails is told of once, on the other one.
+
+use std::{
+    borrow::Cow,
+    io::{ErrorKind, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::interrupt;
+
+/// Whether what is said on standard output is JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+static OUTPUT: Stream = Stream { name: "standard output", gone: AtomicBool::new(false) };
+static ERRORS: Stream = Stream { name: "standard error", gone: AtomicBool::new(false) };
+
+struct Stream {
+    name: &'static str,
+    /// Nothing is written any more: it has failed, or its reader has gone.
+    gone: AtomicBool,
+}
+
+/// What came of a line.
+enum Said {
+    Yes,
+    /// Nobody reads the stream any more.
+    NoReader,
+    /// It failed, now for the first time; with the reason in words.
+    Failed(String),
+    /// It has failed before.
+    Gone,
+}
+
+impl Stream {
+    fn write(&self, mut to: impl Write, text: &str) -> Said {
+        if self.gone.load(Ordering::Relaxed) {
+            return Said::Gone;
+        }
+        match writeln!(to, "{text}").and_then(|()| to.flush()) {
+            Ok(()) => Said::Yes,
+            Err(error) => {
+                if self.gone.swap(true, Ordering::Relaxed) {
+                    Said::Gone
+                } else if error.kind() == ErrorKind::BrokenPipe {
+                    Said::NoReader
+                } else {
+                    Said::Failed(format!("{} cannot be written ({error}); the work goes on", self.name))
+                }
+            }
+        }
+    }
+}
+
+/// Standard output speaks JSON from now on.
+pub(crate) fn speaks_json(json: bool) {
+    JSON.store(json, Ordering::Relaxed);
+}
+
+/// Whether standard output failed for another reason than that its reader has gone: the command has not said what it was to say.
+pub(crate) fn has_failed() -> bool {
+    OUTPUT.gone.load(Ordering::Relaxed) && !interrupt::flow().is_break()
+}
+
+/// Prints to standard output. A reader that has gone wants no more: the work ends as with Ctrl-C, and nothing is said.
+pub(crate) fn line(text: &str) {
+    match OUTPUT.write(std::io::stdout().lock(), &printable(text, true)) {
+        Said::Yes | Said::Gone => {}
+        Said::NoReader => interrupt::stop(),
+        Said::Failed(reason) => drop(ERRORS.write(std::io::stderr().lock(), &format!("error: {reason}"))),
+    }
+}
+
+/// Prints one line to standard error: warnings, errors, how far it is.
+pub(crate) fn say(text: &str) {
+    match ERRORS.write(std::io::stderr().lock(), &one_line(text)) {
+        Said::Yes | Said::Gone | Said::NoReader => {}
+        Said::Failed(reason) => {
+            let told = match JSON.load(Ordering::Relaxed) {
+                true => serde_json::json!({ "warning": reason }).to_string(),
+                false => format!("warning: {reason}"),
+            };
+            let _ = OUTPUT.write(std::io::stdout().lock(), &told);
+        }
+    }
+}
+
+/// The text in one line, without what terminals obey: names of files may hold anything.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    printable(text, false)
+}
+
+fn printable(text: &str, lines: bool) -> Cow<'_, str> {
+    // Also what turns the direction of writing, which makes names look like others.
+    let obeyed = |c: char| {
+        (c.is_control() && !(lines && c == '\n')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut said = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' if !obeyed(c) => said.push(c),
+            // Texts of libraries come in several lines.
+            '\n' | '\r' | '\t' => said.push(' '),
+            c if obeyed(c) => said.extend(c.escape_unicode()),
+            c => said.push(c),
+        }
+    }
+    said.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_command_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[31mb\nc\r\u{7}"), "a\\u{1b}[31mb c \\u{7}");
+        assert_eq!(printable("one\ntwo", true), "one\ntwo");
+        assert_eq!(one_line("gpj.\u{202e}evil"), "gpj.\\u{202e}evil");
+        assert!(matches!(one_line("日本 ä"), Cow::Borrowed(_)));
+    }
+}

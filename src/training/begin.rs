@@ -1,0 +1,129 @@
+//! What a run begins with: a network from random weights, from those of a model, or from those of one for another scale.
+
+use std::path::Path;
+
+use dualres_network::{Architecture, Blueprint, Description, Model, Network, UNKNOWN_LICENCE};
+use serde_json::json;
+
+use crate::{
+    Distillation, Result, TrainConfig, TrainingError,
+    dataset::{last_of, names_of},
+};
+
+/// The larger network to learn from.
+pub(crate) fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Network> {
+    let teacher = Model::read(path, device)?.primal;
+    if teacher.graph().scale() != config.architecture.scale() {
+        let reason = format!("the network to learn from has another scale: {}", path.display());
+        return Err(TrainingError::Setting(reason));
+    }
+    Ok(teacher)
+}
+
+/// What the model of a run says about itself.
+pub(crate) fn describe(config: &TrainConfig) -> Result<Description> {
+    let mut description = config.architecture.describe(&config.name)?;
+    description.training_patch = config.patch;
+    description.purpose.clone_from(&config.purpose);
+    description.licence.clone_from(&config.licence);
+    let mut settings = serde_json::to_value(config).expect("settings are plain data");
+    if let serde_json::Value::Object(settings) = &mut settings {
+        // Stated by the description itself.
+        for stated in ["architecture", "name", "purpose", "licence"] {
+            settings.remove(stated);
+        }
+        // A model file is for others: the names of folders, not where they lie.
+        settings.insert("data".into(), names_of(&config.data).into());
+        settings.insert("validation".into(), names_of(&config.validation).into());
+        settings.insert("init".into(), config.init.as_deref().map(last_of).into());
+        if let Some(Distillation { teacher, weight }) = &config.distillation {
+            settings.insert("distillation".into(), json!({"teacher": last_of(teacher), "weight": weight}));
+        }
+    }
+    description.training = settings;
+    Ok(description)
+}
+
+/// A random model, or the weights of a model file.
+pub(crate) fn initial(config: &TrainConfig, description: Description, device: &burn::tensor::Device) -> Result<Model> {
+    let Some(path) = &config.init else {
+        return Ok(Model::init(description, config.seed, device)?);
+    };
+    let mut start = Model::read(path, device)?;
+    if let (Blueprint::Drn(wanted), Some(there)) =
+        (&config.architecture, Architecture::of_weights(&start.weights().under("model.")))
+    {
+        let other_blocks =
+            there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
+        if other_blocks && !wanted.is_compressed() {
+            start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
+        }
+    }
+    let wanted = &description.network;
+    let mut weights = start.weights();
+    if start.description.network != *wanted {
+        let transferred = transfer(&start, &description, config.seed, device)?;
+        weights = transferred.ok_or_else(|| {
+            TrainingError::Setting(format!(
+                "the network to start from is another one than asked for: {}",
+                path.display()
+            ))
+        })?;
+    }
+    if config.dual_only && description.duals.is_empty() {
+        let reason = format!(
+            "a network of scale {} has no dual model: nothing leads back from what is not reduced",
+            wanted.scale()
+        );
+        return Err(TrainingError::Setting(reason));
+    }
+    // Dual models that are there go on; where there are none, or others, new ones begin.
+    let kept = start.description.duals == description.duals;
+    let mut description = description;
+    let mut begun = description.clone();
+    if kept {
+        description.borrowed_duals = false;
+    } else {
+        begun.duals.clear();
+        weights.0.retain(|name, _| !name.starts_with("dual."));
+    }
+    let mut model = Model::from_weights(begun, &weights, device)?;
+    model.description = description;
+    if !kept {
+        model.init_duals(config.seed.wrapping_add(1), device);
+    }
+    let (was, description) = (&start.description, &mut model.description);
+    if was.network == description.network {
+        (description.halo, description.seam, description.import) = (was.halo, was.seam, was.import.clone());
+        description.original_widths.clone_from(&was.original_widths);
+    }
+    // What is learned on top of weights stays under their licence unless another is given.
+    if description.licence == UNKNOWN_LICENCE {
+        description.licence.clone_from(&was.licence);
+    }
+    Ok(model)
+}
+
+/// Weights of a network for another scale: all layers that are the same, others as they are at random. `None` if hardly a
+/// layer is.
+fn transfer(
+    start: &Model,
+    wanted: &Description,
+    seed: u64,
+    device: &burn::tensor::Device,
+) -> Result<Option<dualres_network::Weights>> {
+    if start.description.family != wanted.family || start.description.scale() == wanted.scale() {
+        return Ok(None);
+    }
+    let mut weights = Model::init(wanted.clone(), seed, device)?.weights();
+    let known = start.weights();
+    let (mut same, mut all) = (0, 0);
+    for (name, weight) in weights.0.iter_mut().filter(|(name, _)| name.starts_with("model.")) {
+        all += 1;
+        if let Some(there) = known.0.get(name).filter(|there| there.shape == weight.shape) {
+            *weight = there.clone();
+            same += 1;
+        }
+    }
+    Ok((2 * same > all).then_some(weights))
+}
