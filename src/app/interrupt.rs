@@ -15,7 +15,7 @@ pub(crate) fn listen() -> anyhow::Result<()> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        report::say("stopping; press Ctrl-C again to end at once");
+        report::say("stopping; press Ctrl-C again to quit immediately");
     })?;
     Ok(())
 }

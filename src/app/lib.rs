@@ -21,14 +21,12 @@ pub mod window;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Runs the program with the arguments of the process.
 ///
 /// Exit codes: 0 all is well, 1 something failed, 2 the command was misused.
 pub fn run() -> ExitCode {
     session::give_a_place();
-    let cli = cli::Cli::parse();
+    let cli = cli::parse();
     match commands::run(cli) {
         // What was to be said and could not is a failure of commands that say something.
         Ok(report::Outcome::Done) if report::has_failed() => report::Outcome::Failed.into(),

@@ -133,7 +133,7 @@ impl Library {
         }
         let inside = EMBEDDED.iter().map(|(name, _)| (*name).to_owned());
         let names: Vec<_> = inside.chain(installed.iter().map(|path| stem(path))).collect();
-        Err(Misuse(format!("no model and no file called \"{name}\"; models: {}", names.join(", "))).into())
+        Err(Misuse(format!("no such model or file: \"{name}\"; models: {}", names.join(", "))).into())
     }
 
     /// The model file of a name.
@@ -159,10 +159,18 @@ impl Library {
                     return Ok(path);
                 }
                 std::fs::create_dir_all(&folder)
-                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+                    .with_context(|| format!("cannot create the folder {}", folder.display()))?;
                 write_atomically(&path, bytes)?;
                 Ok(path)
             }
+        }
+    }
+
+    /// The file that a name stands for, if it stands for one.
+    pub fn place(&self, name: &str) -> Option<PathBuf> {
+        match self.find(name) {
+            Ok(Source::File(path)) => Some(path),
+            _ => None,
         }
     }
 
@@ -174,7 +182,7 @@ impl Library {
         match self.find(name)? {
             Source::File(path) => Ok(path),
             Source::Inside(_) => {
-                let reason = format!("{name} is part of the program and stays as it is; export it and name the file");
+                let reason = format!("{name} is built in and cannot be changed; export it first and pass the file");
                 Err(Misuse(reason).into())
             }
         }
@@ -202,9 +210,7 @@ impl Library {
                 let found = entries.iter().find(|e| e.file.is_none() && e.description.scale() == scale);
                 let names = || EMBEDDED.map(|(name, _)| name).join(", ");
                 found
-                    .ok_or_else(|| {
-                        Misuse(format!("no model for scale {scale} inside the program; there are {}", names()))
-                    })?
+                    .ok_or_else(|| Misuse(format!("no built-in model for scale {scale}; available: {}", names())))?
                     .name
                     .clone()
             }
@@ -212,9 +218,7 @@ impl Library {
         let model = self.load(&name)?;
         let found = model.description.scale();
         match scale {
-            Some(scale) if scale != found => {
-                Err(Misuse(format!("the model {name} enlarges {found} times, not {scale} times")).into())
-            }
+            Some(scale) if scale != found => Err(Misuse(format!("{name} is a {found}x model, not {scale}x")).into()),
             _ => Ok(model),
         }
     }
@@ -268,7 +272,7 @@ impl Library {
             number += 1;
         }
         std::fs::create_dir_all(&self.folder)
-            .with_context(|| format!("cannot make the folder of models {}", self.folder.display()))?;
+            .with_context(|| format!("cannot create the model folder {}", self.folder.display()))?;
         write_atomically(&self.folder.join(format!("{name}.safetensors")), &bytes)?;
         Ok((name, notes))
     }
@@ -298,7 +302,7 @@ impl Library {
     /// If the model is part of the program, or its file cannot be removed.
     pub fn remove(&self, name: &str) -> anyhow::Result<()> {
         let Some(path) = self.files().into_iter().find(|path| stem(path) == name) else {
-            bail!("the model {name} is part of the program and stays");
+            bail!("{name} is built in and cannot be removed");
         };
         std::fs::remove_file(&path).with_context(|| format!("cannot remove the model {}", path.display()))?;
         // Most models have none.

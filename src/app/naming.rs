@@ -62,10 +62,10 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
         (!PLACES.contains(&place.as_str())).then_some(place)
     });
     if let Some(place) = unknown {
-        return Err(format!("{place} is unknown; use {}", PLACES.join(" ")));
+        return Err(format!("unknown placeholder {place}; use {}", PLACES.join(" ")));
     }
     if pattern.contains(['/', '\\']) {
-        return Err("a name cannot hold / or \\; choose the folder above".into());
+        return Err("a file name cannot contain / or \\; set the folder instead".into());
     }
     // Room for a number, an ending, and what a proof adds, in what file systems take: the original's name gives way, not what
     // tells results apart.
@@ -77,7 +77,7 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     // What follows is an ending; Windows takes no dot or space before it.
     name.truncate(name.trim_end_matches(['.', ' ']).len());
     if name.trim_start_matches(['.', ' ']).is_empty() {
-        return Err("the pattern gives an empty name".into());
+        return Err("the pattern results in an empty name".into());
     }
     Ok(name)
 }
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!((times(2.666), times(10.0), times(2.5)), ("2.67".into(), "10".into(), "2.5".into()));
         assert_eq!(today().len(), 10);
         assert!(file_name("{nmae}", &facts()).unwrap_err().contains("{nmae}"));
-        assert!(file_name("{name", &facts()).unwrap_err().contains("{name is unknown"));
+        assert!(file_name("{name", &facts()).unwrap_err().contains("placeholder {name;"));
         let long = Facts { name: "ä".repeat(150), ..facts() };
         assert_eq!(file_name("{name}", &long).unwrap().len(), MOST_BYTES);
         assert!(file_name("{name}_{model}", &long).unwrap().ends_with("ä_x4"), "what tells results apart stays");

@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use dualres_training::about;
 pub(crate) use streams::{has_failed, line, one_line, say};
 
 /// How a command ended.
@@ -61,7 +62,7 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
 pub(crate) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        anyhow::bail!("the program met something that it does not understand ({})", said.unwrap_or("no reason given"))
+        anyhow::bail!("internal error ({})", said.unwrap_or("no reason given"))
     })
 }
 
@@ -75,6 +76,14 @@ pub(crate) fn for_programs(json: bool) {
     streams::speaks_json(json);
 }
 
+/// A number of things: 1 image, 2 images.
+pub(crate) fn counted(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
 /// A number of decibels for JSON, where infinity (a perfect match) does not exist.
 pub(crate) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|v| v.is_finite())
@@ -82,5 +91,5 @@ pub(crate) fn finite(value: Option<f64>) -> Option<f64> {
 
 /// That a picture was run in parts by a network whose result depends on where they lie, by `seam` gray levels.
 pub(crate) fn parted(parts: usize, seam: f32) -> String {
-    format!("run in {parts} parts, which this network does not do without a trace (up to {seam:.0} levels)")
+    format!("run in {parts} tiles, whose seams may be visible with this network (up to {seam:.0} gray levels)")
 }

@@ -41,18 +41,21 @@ impl Targets {
         let shown = path.display();
         let place = resolve(path);
         let said = if path.as_os_str().is_empty() {
-            "an output has an empty name".to_owned()
+            "an output path is empty".to_owned()
         } else if place.is_dir() || ends_as_folder(path) {
-            format!("a file is to be written and this is a folder: {shown}")
+            format!("the output is a folder, not a file: {shown}")
         } else if place.exists() && !place.is_file() {
-            format!("what is there is no ordinary file, and is not replaced: {shown}")
+            format!("refusing to overwrite, not a regular file: {shown}")
+        } else if name_length(&place) > LONGEST_NAME {
+            format!("the file name is too long ({} bytes; at most {LONGEST_NAME}): {shown}", name_length(&place))
+        } else if self.outputs.iter().any(|other| overlaps(other, &spelled(&place))) {
+            format!("two outputs have the same path, or one lies inside the other: {shown}")
         } else if self.inputs.contains(&place) {
-            format!("the output would replace what the command reads; choose another name: {shown}")
-        } else if !self.outputs.insert(spelled(&place)) {
-            format!("two outputs would go to one file; give each its own name: {shown}")
+            format!("the output would overwrite an input; choose another path: {shown}")
         } else if !self.overwrite && place.exists() && !is_own() {
-            format!("the output exists (--overwrite replaces it): {shown}")
+            format!("the output exists; use --overwrite to replace it: {shown}")
         } else {
+            self.outputs.insert(spelled(&place));
             return Ok(());
         };
         Err(Misuse(said))
@@ -78,6 +81,17 @@ impl Targets {
     }
 }
 
+/// Bytes that file systems take in a name.
+const LONGEST_NAME: usize = 255;
+
+fn name_length(place: &Path) -> usize {
+    place.file_name().map_or(0, std::ffi::OsStr::len)
+}
+
+fn overlaps(a: &Path, b: &Path) -> bool {
+    a.starts_with(b) || b.starts_with(a)
+}
+
 /// Whether a path says that it is a folder's.
 pub(crate) fn ends_as_folder(path: &Path) -> bool {
     path.as_os_str().to_string_lossy().ends_with(['/', '\\'])
@@ -99,9 +113,7 @@ pub(crate) fn prepare_folder_of(file: &Path) -> Result<(), Misuse> {
 /// # Errors
 /// If not, with the reason.
 pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Misuse> {
-    check_folder(folder).map_err(|error| {
-        Misuse(format!("nothing can be written to the folder ({error}): {}; choose another", folder.display()))
-    })
+    check_folder(folder).map_err(|error| Misuse(format!("cannot write to the folder ({error}): {}", folder.display())))
 }
 
 /// Many file systems take names for the same that differ in case only.
@@ -131,10 +143,11 @@ mod tests {
                 Ok(()) => String::new(),
                 Err(misuse) => misuse.0,
             };
-            assert!(said("./in.png").contains("reads"));
+            assert!(said("./in.png").contains("input"));
             assert!(said("sub").contains("folder") && said("new/").contains("folder"));
             assert_eq!(said("out.png"), "");
-            assert!(said("sub/../out.png").contains("two outputs"));
+            assert!(said("sub/../out.png").contains("two outputs") && said("out.png/d.png").contains("two outputs"));
+            assert!(said(&"n".repeat(256)).contains("too long"));
             assert!(said("OUT.png").contains("two outputs"));
             assert_eq!(said("there.png").contains("--overwrite"), !overwrite);
             let next = targets.free(&root.join("out.png"), |_| false);

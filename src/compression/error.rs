@@ -13,8 +13,8 @@ pub enum CompressionError {
     Setting(String),
     /// No network is small enough.
     #[error(
-        "no network keeps only {:.1} % of the multiply-accumulates: the smallest it can be cut to has {:.1} %; \
-         choose a smaller ratio, or let streams be pruned as well", wanted * 100.0, least * 100.0
+        "{:.1} % of the multiply-accumulates is out of reach: the smallest network keeps {:.1} %; \
+         choose a smaller ratio, or prune streams as well", wanted * 100.0, least * 100.0
     )]
     Budget {
         /// Share of the multiply-accumulates that was asked for.
@@ -23,7 +23,7 @@ pub enum CompressionError {
         least: f64,
     },
     /// The network did not become smaller.
-    #[error("the network did not become smaller: {what} before {before}, after {after}; choose a larger ratio")]
+    #[error("the network did not become smaller: {what} {before} before, {after} after; choose a larger ratio")]
     NotSmaller {
         /// What was compared.
         what: &'static str,
@@ -41,10 +41,10 @@ pub enum CompressionError {
         most: f64,
     },
     /// Losses or weights are no numbers.
-    #[error("{0} gives values that are not numbers; a smaller learning rate or ratio may help")]
+    #[error("{0} produced NaN or infinite values; try a smaller learning rate or ratio")]
     NotFinite(String),
     /// The run folder holds a run with other settings.
-    #[error("the run in {} was started with other settings ({difference}); choose another folder with --run or the same settings", path.display())]
+    #[error("the run in {} has different settings ({difference}); choose another run folder or the same settings", path.display())]
     OtherRun {
         /// The run folder.
         path: PathBuf,
@@ -52,29 +52,43 @@ pub enum CompressionError {
         difference: String,
     },
     /// Another process is at work on the run.
-    #[error("another program is at work on the run in {}; wait for it, or choose another folder for the run", path.display())]
+    #[error("another process is using the run in {}; wait, or choose another run folder", path.display())]
     Busy {
         /// The run folder.
         path: PathBuf,
     },
+    /// A file of the folder would be overwritten.
+    #[error("{} exists and does not belong to a run; choose another run folder, or move it away", path.display())]
+    Occupied {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder without a run.
-    #[error("there is no compression in the folder {}", path.display())]
+    #[error("no compression run in the folder {}", path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
     },
     /// The pictures are others than at the start of the run.
-    #[error("the pictures changed since the run in {} began; start anew in another folder", path.display())]
+    #[error("the images changed since the run in {} began; start over in another folder", path.display())]
     OtherData {
         /// The run folder.
         path: PathBuf,
     },
     /// A file of the run could not be read or written.
-    #[error("cannot use the run's file ({reason}): {}; if it is damaged, remove it to do its stage anew, or choose another folder with --run", path.display())]
+    #[error("cannot use the run file ({reason}): {}", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,
         /// What went wrong.
+        reason: String,
+    },
+    /// A file of the run is not what it should be.
+    #[error("damaged run file ({reason}): {}; remove it to redo its stage, or choose another run folder", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
         reason: String,
     },
     /// A width table that does not fit.

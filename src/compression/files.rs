@@ -42,6 +42,21 @@ pub const RESULT_FILE: &str = "result.safetensors";
 /// What came of it.
 pub const REPORT_FILE: &str = "report.json";
 
+/// Files of a run but for its settings.
+pub(crate) const RUN_FILES: [&str; 11] = [
+    REPORT_FILE,
+    RESULT_FILE,
+    EVENTS_FILE,
+    PROFILE_FILE,
+    SEARCH_FILE,
+    WIDTHS_FILE,
+    DECISION_FILE,
+    SELECTION_FILE,
+    CUT_FILE,
+    CUT_REPORT_FILE,
+    ORIGINAL_FILE,
+];
+
 /// Held by the process that is at work.
 const LOCK_FILE: &str = "dualres.lock";
 /// What it was called before; empty.
@@ -101,21 +116,8 @@ pub fn remove_run(folder: &Path) -> Result<()> {
     let held = Held::take(folder)?;
     let profile_table = Path::new(PROFILE_FILE).with_extension("csv");
     // The settings first: a folder without them is no run any more, whatever is left of it.
-    let files = [
-        CONFIG_FILE,
-        REPORT_FILE,
-        RESULT_FILE,
-        EVENTS_FILE,
-        PROFILE_FILE,
-        SEARCH_FILE,
-        WIDTHS_FILE,
-        DECISION_FILE,
-        SELECTION_FILE,
-        CUT_FILE,
-        CUT_REPORT_FILE,
-        ORIGINAL_FILE,
-    ];
-    let paths = files.iter().map(Path::new).chain([profile_table.as_path()]).map(|name| folder.join(name));
+    let files = std::iter::once(CONFIG_FILE).chain(RUN_FILES);
+    let paths = files.map(Path::new).chain([profile_table.as_path()]).map(|name| folder.join(name));
     for path in paths.filter(|path| path.exists()) {
         fs::remove_file(&path).map_err(|error| unusable(&path, error))?;
     }
@@ -157,8 +159,8 @@ pub(crate) fn load_state<T: DeserializeOwned>(path: &Path) -> Result<Option<(Wei
 /// Reads what [`state_bytes`] made.
 pub(crate) fn state_from_bytes<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<(Weights, T)> {
     let (weights, metadata) = tensors_from_bytes(bytes, &path.display().to_string())?;
-    let json = metadata.get(ENTRY).ok_or_else(|| unusable(path, "it is not the state of a compression"))?;
-    let state = serde_json::from_str(json).map_err(|error| unusable(path, error))?;
+    let json = metadata.get(ENTRY).ok_or_else(|| damaged(path, "it is not the state of a compression"))?;
+    let state = serde_json::from_str(json).map_err(|error| damaged(path, error))?;
     Ok((weights, state))
 }
 
@@ -175,9 +177,13 @@ pub(crate) fn load_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         return Ok(None);
     }
     let bytes = dualres_network::read_file(path)?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| unusable(path, error))
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(path, error))
 }
 
 pub(crate) fn unusable(path: &Path, reason: impl ToString) -> CompressionError {
     CompressionError::RunFile { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn damaged(path: &Path, reason: impl ToString) -> CompressionError {
+    CompressionError::Damaged { path: path.to_owned(), reason: reason.to_string() }
 }

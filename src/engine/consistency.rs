@@ -1,38 +1,45 @@
 //! How far the dual reconstruction is from the input.
 
+use std::borrow::Cow;
+
 use dualres_imaging::{
-    Picture, Plane,
+    Highlights, Picture, Plane,
     psnr::{luma, psnr_of_mse},
 };
 
 /// The rule of the loop PSNR, to be shown beside the number.
 pub const LOOP_RULE: &str = "Y (BT.601), input against dual reconstruction, not rounded, whole picture";
 
-/// Mean absolute difference of red, green and blue at each input pixel, in gray levels, and what [`excess`] found there.
-pub(crate) fn map(input: &Picture, reconstruction: &Picture, excess: Option<&Plane>) -> Plane {
+/// Mean absolute difference of red, green and blue at each input pixel, in gray levels. Beyond white it is that of the light there,
+/// in levels of what light there is.
+pub(crate) fn map(input: &Picture, reconstruction: &Picture) -> Plane {
+    let (input, light) = up_to_white(input);
+    let (reconstruction, led_back) = up_to_white(reconstruction);
     let (a, b) = (input.rgb(), reconstruction.rgb());
-    let more = |i: usize| excess.map_or(0.0, |excess| excess.data[i]);
+    let beyond = beyond_white(light.as_ref(), led_back.as_ref());
+    let more = |i: usize| beyond.as_ref().map_or(0.0, |beyond| beyond[i].abs());
     let data = (0..a[0].data.len())
         .map(|i| (0..3).map(|c| (a[c].data[i] - b[c].data[i]).abs()).sum::<f32>() / 3.0 + more(i))
         .collect();
     Plane::new(input.width(), input.height(), data)
 }
 
-/// Light of a result that has no light near it in the input to come from, where light is beyond white: the most of a pixel's
-/// samples, in gray levels of what is there. The way back sees the levels of the compressed curve, in which it is little.
-pub(crate) fn excess(input: &Picture, result: &Picture) -> Option<Plane> {
-    let planes = input.excess_light(result)?;
-    let mut most = Plane::filled(input.width(), input.height(), 0.0);
-    for plane in &planes {
-        for y in 0..plane.height {
-            let row = &mut most.data[(y * input.height() / plane.height) * input.width()..][..input.width()];
-            for (x, &more) in plane.data[y * plane.width..][..plane.width].iter().enumerate() {
-                let sample = &mut row[x * input.width() / plane.width];
-                *sample = sample.max(255.0 * more);
-            }
-        }
+fn up_to_white(picture: &Picture) -> (Cow<'_, Picture>, Option<Highlights>) {
+    match picture.without_highlights() {
+        Some((rest, light)) => (Cow::Owned(rest), Some(light)),
+        None => (Cow::Borrowed(picture), None),
     }
-    Some(most)
+}
+
+/// Difference of light beyond white at each pixel, its mean over the colours, in gray levels of the light that is there.
+fn beyond_white(light: Option<&Highlights>, led_back: Option<&Highlights>) -> Option<Vec<f32>> {
+    let planes = light?.planes();
+    let back = |c: usize, i: usize| led_back.and_then(|back| back.planes().get(c)).map_or(0.0, |plane| plane.data[i]);
+    let of = |i: usize| {
+        let difference = |c: usize| 255.0 * (planes[c].data[i] - back(c, i)) / (1.0 + planes[c].data[i]);
+        (0..planes.len()).map(difference).sum::<f32>() / planes.len() as f32
+    };
+    Some((0..planes[0].data.len()).map(of).collect())
 }
 
 /// Luma (BT.601) of the input less that of its reconstruction at each pixel, in gray levels.
@@ -40,9 +47,14 @@ pub(crate) fn excess(input: &Picture, result: &Picture) -> Option<Plane> {
 /// # Panics
 /// If the pictures differ in size.
 pub fn luma_difference(input: &Picture, reconstruction: &Picture) -> Plane {
+    let (input, light) = up_to_white(input);
+    let (reconstruction, led_back) = up_to_white(reconstruction);
     let (a, b) = (input.rgb(), reconstruction.rgb());
     let luma_at = |planes: &[&Plane; 3], i: usize| luma(planes[0].data[i], planes[1].data[i], planes[2].data[i]);
-    let data = (0..a[0].data.len()).map(|i| (luma_at(&a, i) - luma_at(&b, i)) as f32).collect();
+    let mut data: Vec<f32> = (0..a[0].data.len()).map(|i| (luma_at(&a, i) - luma_at(&b, i)) as f32).collect();
+    if let Some(beyond) = beyond_white(light.as_ref(), led_back.as_ref()) {
+        data.iter_mut().zip(beyond).for_each(|(difference, more)| *difference += more);
+    }
     Plane::new(input.width(), input.height(), data)
 }
 
@@ -53,16 +65,8 @@ pub fn psnr_of_difference(difference: impl ExactSizeIterator<Item = f32>) -> f64
 }
 
 /// PSNR in dB by [`LOOP_RULE`]; infinite for a perfect loop.
-pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture, excess: Option<&Plane>) -> f64 {
-    let mut difference = luma_difference(input, reconstruction);
-    if let Some(excess) = excess {
-        difference
-            .data
-            .iter_mut()
-            .zip(&excess.data)
-            .for_each(|(difference, more)| *difference = difference.abs() + more);
-    }
-    psnr_of_difference(difference.data.iter().copied())
+pub(crate) fn loop_psnr(input: &Picture, reconstruction: &Picture) -> f64 {
+    psnr_of_difference(luma_difference(input, reconstruction).data.iter().copied())
 }
 
 /// Difference in gray levels that is drawn in the hottest colour.

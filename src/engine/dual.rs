@@ -34,7 +34,22 @@ impl Upscaler {
     /// # Errors
     /// If the run is cancelled, the device fails, or the dual models give no numbers.
     pub fn refine(&self, input: &Picture, result: Picture, fidelity: f32, observe: Observer) -> Result<Upscaled> {
-        let mut result = result;
+        match (input.without_highlights(), result.without_highlights()) {
+            // Networks see nothing beyond white.
+            (Some((rest, _)), Some((result, light))) => {
+                Ok(self.refine_up_to_white(&rest, result, fidelity, observe)?.with_highlights(&light, input))
+            }
+            _ => self.refine_up_to_white(input, result, fidelity, observe),
+        }
+    }
+
+    fn refine_up_to_white(
+        &self,
+        input: &Picture,
+        mut result: Picture,
+        fidelity: f32,
+        observe: Observer,
+    ) -> Result<Upscaled> {
         if fidelity > 0.0 && !self.model.duals.is_empty() {
             let (width, height) = (result.width(), result.height());
             let needed = memory::needed_to_refine(width, height, result.planes.len());
@@ -60,11 +75,9 @@ impl Upscaler {
             let way = difference(&closed, &result);
             let length = best_length(input, before, &back);
             result = added(&result, &way, fidelity.min(1.0) * length);
-            input.bound_light(&mut result);
             reconstructions = self.reconstruct(&result, observe)?;
         }
         let at_input_size = reconstructions.last();
-        let excess = consistency::excess(input, &result);
         let is_seen = input.width().min(input.height()) >= LEAST_SIDE;
         let calibration = self.model.description.error_calibration.as_ref().filter(|_| is_seen);
         let expected = at_input_size.zip(calibration).and_then(|(reconstruction, calibration)| {
@@ -73,8 +86,8 @@ impl Upscaler {
         });
         let (expected_psnr, expected_error) = expected.unzip();
         Ok(Upscaled {
-            consistency: at_input_size.map(|r| consistency::map(input, r, excess.as_ref())),
-            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(input, r, excess.as_ref())),
+            consistency: at_input_size.map(|r| consistency::map(input, r)),
+            loop_psnr: at_input_size.map(|r| consistency::loop_psnr(input, r)),
             expected_error,
             expected_psnr,
             picture: result,
@@ -101,6 +114,13 @@ impl Upscaler {
     /// # Errors
     /// If the run is cancelled, the device fails, or the dual models give no numbers.
     pub fn reconstruct(&self, result: &Picture, observe: Observer) -> Result<Vec<Picture>> {
+        if let Some((rest, light)) = result.without_highlights() {
+            let led_back = |picture: Picture| {
+                let light = light.resized(picture.width(), picture.height());
+                picture.with_highlights(&light)
+            };
+            return Ok(self.reconstruct(&rest, observe)?.into_iter().map(led_back).collect());
+        }
         let mut reconstructions: Vec<Picture> = Vec::new();
         for (level, dual) in self.model.duals.iter().enumerate().rev() {
             stop(observe(Event::Reconstructing { level }))?;

@@ -10,13 +10,11 @@ pub enum EngineError {
     #[error("cancelled")]
     Cancelled,
     /// The network gave something that is no number, on the device and on the CPU alike.
-    #[error(
-        "the network gave values that are not numbers for this picture: its weights may be damaged, or its numbers too large"
-    )]
+    #[error("the network produced NaN or infinite values for this image; its weights may be damaged")]
     NotFinite,
     /// The picture and its result do not fit into memory.
     #[error(
-        "not enough memory: the result of {width}x{height} pixels needs about {needed_gb:.1} GB and {available_gb:.1} GB are free"
+        "not enough memory: a result of {width}x{height} pixels needs about {needed_gb:.1} GB, and {available_gb:.1} GB are free"
     )]
     Memory {
         /// Width of the result in pixels.
@@ -50,7 +48,7 @@ pub enum EngineError {
     #[error(transparent)]
     Network(#[from] dualres_network::NetworkError),
     /// No number of passes that makes sense reaches the size.
-    #[error("{width}x{height} is more than this model can make of the picture; at most {most} times as large")]
+    #[error("{width}x{height} is out of reach of this model; the maximum is {most} times the input size")]
     OutOfReach {
         /// Width in pixels.
         width: usize,

@@ -84,7 +84,7 @@ impl Upscaler {
             last = Some(more);
         }
         let Some(mut last) = last else {
-            return Ok(unproven(resampled_of(picture, first, size)));
+            return Ok(unproven(at_size(first, size)));
         };
         if !last.reconstructions.is_empty() {
             // The last pass has been led back to where it began; the passes before it follow.
@@ -94,14 +94,13 @@ impl Upscaler {
                 last.reconstructions.extend(self.reconstruct(&from, observe)?);
             }
             let back = last.reconstructions.last();
-            let excess = consistency::excess(picture, &last.picture);
-            last.consistency = back.map(|back| consistency::map(picture, back, excess.as_ref()));
-            last.loop_psnr = back.map(|back| consistency::loop_psnr(picture, back, excess.as_ref()));
+            last.consistency = back.map(|back| consistency::map(picture, back));
+            last.loop_psnr = back.map(|back| consistency::loop_psnr(picture, back));
             // Known for one pass only.
             (last.expected_error, last.expected_psnr) = (None, None);
         }
         if [last.picture.width(), last.picture.height()] != size {
-            last.picture = resampled_of(picture, &last.picture, size);
+            last.picture = at_size(&last.picture, size);
         }
         Ok(Upscaled { retried_tiles, ..last })
     }
@@ -136,14 +135,15 @@ impl Upscaler {
 fn resampled(picture: &Picture, size: [usize; 2]) -> Upscaled {
     let mut covered = picture.clone();
     cover_transparent(&mut covered);
-    unproven(resampled_of(picture, &covered, size))
+    unproven(at_size(&covered, size))
 }
 
-/// Brings what was made of `original` to a size; interpolation adds no light either.
-fn resampled_of(original: &Picture, from: &Picture, size: [usize; 2]) -> Picture {
-    let mut result = resize::resample(from, size[0], size[1]);
-    original.bound_light(&mut result);
-    result
+/// Brings a picture to a size; light beyond white by itself, as for a network.
+fn at_size(picture: &Picture, [width, height]: [usize; 2]) -> Picture {
+    match picture.without_highlights() {
+        Some((rest, light)) => resize::resample(&rest, width, height).with_highlights(&light.resized(width, height)),
+        None => resize::resample(picture, width, height),
+    }
 }
 
 fn unproven(picture: Picture) -> Upscaled {

@@ -8,13 +8,13 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use dualres_imaging::{
-    Picture, Plane, cover_transparent,
+    Highlights, Picture, Plane, cover_transparent,
     resize::{Samples, imresize},
 };
 use dualres_network::{Model, Pooling, device::ComputeDevice};
 
 use crate::{
-    EngineError, Result, memory,
+    EngineError, Result, consistency, memory,
     planes::{enlarged, paste, to_tensor},
     tiles::{Span, cut},
 };
@@ -119,6 +119,23 @@ pub struct Upscaled {
     pub retried_tiles: usize,
 }
 
+impl Upscaled {
+    /// The result of `input` with light beyond white, which its reconstructions are led back with.
+    pub(crate) fn with_highlights(mut self, light: &Highlights, input: &Picture) -> Self {
+        let led_back = |picture: Picture| {
+            let light = light.resized(picture.width(), picture.height());
+            picture.with_highlights(&light)
+        };
+        self.reconstructions = self.reconstructions.into_iter().map(led_back).collect();
+        self.picture = self.picture.with_highlights(light);
+        if let Some(back) = self.reconstructions.last() {
+            self.consistency = Some(consistency::map(input, back));
+            self.loop_psnr = Some(consistency::loop_psnr(input, back));
+        }
+        self
+    }
+}
+
 /// A model on a device, ready for pictures.
 #[derive(Debug)]
 pub struct Upscaler {
@@ -159,7 +176,6 @@ impl Upscaler {
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
     pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
-        let scale = self.model.description.scale();
         self.check_memory([picture.width(), picture.height()], channels(picture))?;
         let mut covered = None;
         if picture.alpha.is_some() {
@@ -169,6 +185,19 @@ impl Upscaler {
             }
         }
         let picture = covered.as_ref().unwrap_or(picture);
+        match picture.without_highlights() {
+            // Networks see nothing beyond white.
+            Some((rest, light)) => {
+                let made = self.upscale_up_to_white(&rest, options, observe)?;
+                let light = light.resized(made.picture.width(), made.picture.height());
+                Ok(made.with_highlights(&light, picture))
+            }
+            None => self.upscale_up_to_white(picture, options, observe),
+        }
+    }
+
+    fn upscale_up_to_white(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
+        let scale = self.model.description.scale();
         let mut parts = 0;
         let (mut result, retried_tiles) = self.enlarge(picture, options, &mut |event| {
             if let Event::Started { tiles } = event {
@@ -183,7 +212,6 @@ impl Upscaler {
         }
         result.depth = picture.depth;
         result.metadata = picture.metadata.clone();
-        picture.bound_light(&mut result);
         Ok(Upscaled { tiles: parts, retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
     }
 

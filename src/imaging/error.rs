@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, ImagingError>;
 #[derive(Debug, thiserror::Error)]
 pub enum ImagingError {
     /// The file could not be opened or read.
-    #[error("cannot read the picture ({source}): {}", path.display())]
+    #[error("cannot read the image ({source}): {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -17,9 +17,7 @@ pub enum ImagingError {
         source: std::io::Error,
     },
     /// The content is no picture of a known format.
-    #[error(
-        "not a picture this program can read (it reads PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, QOI and PNM): {name}"
-    )]
+    #[error("unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, QOI, PNM): {name}")]
     UnknownFormat {
         /// File name or description of the source.
         name: String,
@@ -33,7 +31,7 @@ pub enum ImagingError {
         advice: &'static str,
     },
     /// The content is damaged or uses a variant that the decoder does not know.
-    #[error("the picture is damaged or of an unsupported kind ({reason}): {name}")]
+    #[error("damaged or unsupported image ({reason}): {name}")]
     Decode {
         /// File name or description of the source.
         name: String,
@@ -41,15 +39,13 @@ pub enum ImagingError {
         reason: String,
     },
     /// The file ends before the picture does.
-    #[error(
-        "the file is cut short, its last part is missing; copy it again, or save what is there with a picture editor: {name}"
-    )]
+    #[error("the file is truncated; copy it again, or re-save it with an image editor: {name}")]
     Truncated {
         /// File name or description of the source.
         name: String,
     },
     /// The picture claims more pixels than the program accepts.
-    #[error("the picture is too large ({width}x{height}; at most {max_megapixels} megapixels): {name}")]
+    #[error("the image is too large ({width}x{height}; at most {max_megapixels} megapixels): {name}")]
     TooLarge {
         /// File name or description of the source.
         name: String,
@@ -61,13 +57,15 @@ pub enum ImagingError {
         max_megapixels: u64,
     },
     /// The output name has no extension, or one that no encoder is for.
-    #[error("cannot tell the output format: end the name in .png, .jpg, .webp, .tif, .avif or .bmp: {}", path.display())]
+    #[error("unknown output format; use .png, .jpg, .webp, .tif, .avif or .bmp: {}", path.display())]
     UnknownOutputFormat {
         /// The file.
         path: PathBuf,
     },
     /// The format cannot hold the picture.
-    #[error("{format} holds at most {max_side} pixels a side and the picture has {width}x{height}; choose PNG or TIFF")]
+    #[error(
+        "{format} supports at most {max_side} pixels per side, and the image has {width}x{height}; use PNG or TIFF"
+    )]
     FormatLimit {
         /// Name of the format.
         format: &'static str,
@@ -79,7 +77,7 @@ pub enum ImagingError {
         height: usize,
     },
     /// The encoder failed.
-    #[error("cannot encode the picture as {format} ({reason})")]
+    #[error("cannot encode the image as {format} ({reason})")]
     Encode {
         /// Name of the format.
         format: &'static str,
@@ -95,7 +93,7 @@ pub enum ImagingError {
         source: std::io::Error,
     },
     /// Two pictures that must have one size have not.
-    #[error("pictures to compare differ in size: {}x{} and {}x{}", left.0, left.1, right.0, right.1)]
+    #[error("images to compare differ in size: {}x{} and {}x{}", left.0, left.1, right.0, right.1)]
     SizeMismatch {
         /// Width and height of the first.
         left: (usize, usize),
@@ -103,7 +101,7 @@ pub enum ImagingError {
         right: (usize, usize),
     },
     /// A picture is too small for the measure.
-    #[error("the picture is too small to measure: {width}x{height} after shaving {shave} pixels a side")]
+    #[error("the image is too small to measure: {width}x{height} after removing {shave} pixels per side")]
     TooSmall {
         /// Width in pixels before shaving.
         width: usize,

@@ -20,9 +20,16 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let target = resolve(path);
         if std::fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
             // A device or a pipe would be gone for every other program.
-            return Err(Error::new(ErrorKind::InvalidInput, "what is there is no ordinary file"));
+            return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
-        placed(&target, bytes, &|file| file.persist(&target).map(drop))
+        let permissions = std::fs::metadata(&target).ok().map(|there| there.permissions());
+        placed(&target, bytes, &|file| {
+            if let Some(permissions) = &permissions {
+                // Who may read the file stays as it was; where that cannot be set, the file is worth more.
+                let _ = file.as_file().set_permissions(permissions.clone());
+            }
+            file.persist(&target).map(drop)
+        })
     };
     attempt().map_err(|source| ImagingError::Write { path: path.to_owned(), source })
 }
@@ -142,7 +149,7 @@ fn written(folder: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFi
     let mut file = temporary(folder)?;
     // Where there are no locks, age tells what is left over.
     let _ = file.as_file().try_lock();
-    file.write_all(bytes)?;
+    file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
 }
@@ -156,7 +163,11 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder)
+    // The name of a file that nobody has heard of says nothing.
+    builder.tempfile_in(folder).map_err(|error| match error.get_ref().and_then(|inner| inner.source()) {
+        Some(source) => Error::new(error.kind(), source.to_string()),
+        None => error,
+    })
 }
 
 #[cfg(test)]

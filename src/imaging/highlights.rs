@@ -4,20 +4,23 @@
 //! single reflection is hundreds of times as bright as white. So only what is above a knee is compressed, by a logarithm
 //! that joins the straight line below without a bend.
 
-use crate::{Depth, Picture, Plane};
+use crate::{
+    Depth, Picture, Plane,
+    resize::{Samples, imresize_to},
+};
 
 /// Where compression begins, white being 1.
 const KNEE: f64 = 0.75;
 
 /// The curve for a picture whose brightest light is `white` times as bright as what integers can hold.
-pub(crate) struct Highlights {
+pub(crate) struct Curve {
     /// How far above the knee the logarithm has bent by one.
     reach: f64,
     /// Its value at the brightest light.
     full: f64,
 }
 
-impl Highlights {
+impl Curve {
     /// `None` where nothing is brighter than white.
     pub(crate) fn new(white: f32) -> Option<Self> {
         let above = f64::from(white) - KNEE;
@@ -49,74 +52,129 @@ impl Highlights {
     }
 }
 
-/// Pixels of the original on each side of one that its result may take its light from.
-const REACH: usize = 2;
+/// Light beyond white of a picture, apart from the rest of it.
+///
+/// On the curve a gray level near its end is many times as much light: a network that is off by half a level there, or adds a few
+/// to an edge near white, would make light where there is none. So networks see what is up to white, and the light beyond is
+/// enlarged by interpolation beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Highlights {
+    /// What the brightest light of the picture's file is, white being 1.
+    white: f32,
+    /// Light above white, white being 1; one plane a colour.
+    planes: Vec<Plane>,
+}
 
 impl Picture {
-    /// By how much each sample of an enlarged `result` of this picture is brighter than all light near it in this picture and than
-    /// white, in units of that light; one plane a colour, at the result's size. `None` for pictures without light beyond white.
-    ///
-    /// Between the knee and the brightest light the curve is steep: what a network adds to an edge near white, a few levels, is
-    /// many times as much light as there is.
-    pub fn excess_light(&self, result: &Self) -> Option<Vec<Plane>> {
+    /// The picture up to white, as integers could hold it, and its light beyond; `None` if there is none.
+    pub fn without_highlights(&self) -> Option<(Self, Highlights)> {
         let Depth::Float { white } = self.depth else { return None };
-        let highlights = Highlights::new(white)?;
-        let limits = self.light_limits(&highlights);
-        let excess = limits.iter().zip(&result.planes).map(|(limit, plane)| {
-            map_with(plane, limit, |level, limit| {
-                let [light, most] = [level, limit].map(|level| highlights.expand(level / 255.0));
-                (light / most - 1.0).max(0.0)
-            })
-        });
-        Some(excess.collect())
+        let curve = Curve::new(white)?;
+        let light = |level: f32| curve.expand(level / 255.0);
+        let planes = |of: &dyn Fn(f32) -> f32| -> Vec<Plane> {
+            let plane =
+                |p: &Plane| Plane::new(p.width, p.height, p.data.iter().map(|&level| of(light(level))).collect());
+            self.planes.iter().map(plane).collect()
+        };
+        let mut rest = Self::from_planes(planes(&|light| 255.0 * light.min(1.0)));
+        rest.alpha.clone_from(&self.alpha);
+        rest.metadata = self.metadata.clone();
+        rest.depth = Depth::Float { white: 1.0 };
+        Some((rest, Highlights { white, planes: planes(&|light| (light - 1.0).max(0.0)) }))
     }
 
-    /// Bounds the light of an enlarged `result` of this picture: nothing is brighter than white that is not near light as bright in
-    /// this picture.
-    pub fn bound_light(&self, result: &mut Self) {
-        let Depth::Float { white } = self.depth else { return };
-        let Some(highlights) = Highlights::new(white) else { return };
-        for (limit, plane) in self.light_limits(&highlights).iter().zip(&mut result.planes) {
-            *plane = map_with(plane, limit, f32::min);
+    /// The picture with light beyond white.
+    ///
+    /// # Panics
+    /// If the sizes or colours differ.
+    pub fn with_highlights(mut self, highlights: &Highlights) -> Self {
+        assert_eq!(self.planes.len(), highlights.planes.len(), "light of the same colours");
+        let Some(curve) = Curve::new(highlights.white) else { return self };
+        for (plane, beyond) in self.planes.iter_mut().zip(&highlights.planes) {
+            assert_eq!(plane.data.len(), beyond.data.len(), "light of the same size");
+            for (sample, beyond) in plane.data.iter_mut().zip(&beyond.data) {
+                *sample = 255.0 * curve.compress(sample.clamp(0.0, 255.0) / 255.0 + beyond);
+            }
         }
-    }
-
-    /// The highest level near each pixel, and that of white at least.
-    fn light_limits(&self, highlights: &Highlights) -> Vec<Plane> {
-        let white = 255.0 * highlights.compress(1.0);
-        self.planes.iter().map(|plane| highest_near(plane, white)).collect()
+        self.depth = Depth::Float { white: highlights.white };
+        self
     }
 }
 
-/// The highest sample within [`REACH`] of each, and `least` at least.
-fn highest_near(plane: &Plane, least: f32) -> Plane {
+/// Pixels on each side of one that its light may come from.
+const REACH: usize = 2;
+/// Steps in which enlarged light is brought to give the same light again if it is reduced.
+const STEPS: usize = 3;
+
+impl Highlights {
+    /// Light above white, white being 1; one plane a colour.
+    pub fn planes(&self) -> &[Plane] {
+        &self.planes
+    }
+
+    /// At another size. Nothing is brighter or darker than what is near it, and reduced again it is what it was, as far as that
+    /// allows.
+    pub fn resized(&self, width: usize, height: usize) -> Self {
+        Self { white: self.white, planes: self.planes.iter().map(|plane| resized(plane, width, height)).collect() }
+    }
+}
+
+fn resized(plane: &Plane, width: usize, height: usize) -> Plane {
+    let to = |plane: &Plane, width: usize, height: usize| {
+        let scale = (width as f64 / plane.width as f64 + height as f64 / plane.height as f64) / 2.0;
+        imresize_to(plane, width, height, scale, Samples::Float)
+    };
+    if plane.data.iter().all(|&light| light == 0.0) {
+        return Plane::filled(width, height, 0.0);
+    }
+    let mut large = to(plane, width, height);
+    let [least, most] = [f32::min, f32::max].map(|of| extreme_near(plane, of));
+    let bound = |large: &mut Plane| {
+        over(large, &least, f32::max);
+        over(large, &most, f32::min);
+    };
+    bound(&mut large);
+    if width >= plane.width && height >= plane.height {
+        for _ in 0..STEPS {
+            let back = to(&large, plane.width, plane.height);
+            let missed = plane.data.iter().zip(&back.data).map(|(wanted, there)| wanted - there).collect();
+            let missed = to(&Plane::new(plane.width, plane.height, missed), width, height);
+            large.data.iter_mut().zip(&missed.data).for_each(|(light, missed)| *light += missed);
+            bound(&mut large);
+        }
+    }
+    large
+}
+
+/// The least or most sample within [`REACH`] of each.
+fn extreme_near(plane: &Plane, of: fn(f32, f32) -> f32) -> Plane {
     let (width, height) = (plane.width, plane.height);
     let mut rows = Vec::with_capacity(plane.data.len());
     for row in plane.data.chunks_exact(width) {
         rows.extend((0..width).map(|x| {
             let near = &row[x.saturating_sub(REACH)..(x + REACH + 1).min(width)];
-            near.iter().copied().fold(least, f32::max)
+            near.iter().copied().fold(row[x], of)
         }));
     }
     let mut data = rows.clone();
     for y in 0..height {
         for near in y.saturating_sub(REACH)..(y + REACH + 1).min(height) {
             let (target, from) = (&mut data[y * width..][..width], &rows[near * width..][..width]);
-            target.iter_mut().zip(from).for_each(|(sample, &other)| *sample = sample.max(other));
+            target.iter_mut().zip(from).for_each(|(sample, &other)| *sample = of(*sample, other));
         }
     }
     Plane::new(width, height, data)
 }
 
-/// Each sample of a larger plane with that of the smaller one it lies over.
-fn map_with(large: &Plane, small: &Plane, of: impl Fn(f32, f32) -> f32) -> Plane {
-    let mut data = Vec::with_capacity(large.data.len());
-    for y in 0..large.height {
-        let row = &small.data[(y * small.height / large.height) * small.width..][..small.width];
-        let samples = &large.data[y * large.width..][..large.width];
-        data.extend(samples.iter().enumerate().map(|(x, &sample)| of(sample, row[x * small.width / large.width])));
+/// Changes each sample of a plane by that of another one of any size which it lies over.
+fn over(plane: &mut Plane, other: &Plane, of: fn(f32, f32) -> f32) {
+    let (width, height) = (plane.width, plane.height);
+    for y in 0..height {
+        let row = &other.data[(y * other.height / height) * other.width..][..other.width];
+        for (x, sample) in plane.data[y * width..][..width].iter_mut().enumerate() {
+            *sample = of(*sample, row[x * other.width / width]);
+        }
     }
-    Plane::new(large.width, large.height, data)
 }
 
 #[cfg(test)]
@@ -127,7 +185,7 @@ mod tests {
     #[test]
     fn the_curve_goes_there_and_back_and_leaves_ordinary_light_alone() {
         for white in [1.001, 1.5, 4.0, 500.0, 60_000.0] {
-            let curve = Highlights::new(white).unwrap();
+            let curve = Curve::new(white).unwrap();
             assert!((curve.compress(white) - 1.0).abs() < 1e-5, "{white}");
             assert_eq!(curve.compress(0.5), 0.5);
             let mut before = 0.0;
@@ -144,36 +202,42 @@ mod tests {
             let slope = (curve.compress(KNEE as f32 + step) - curve.compress(KNEE as f32)) / step;
             assert!((0.9..=1.01).contains(&slope) || white > 100.0, "{slope} for {white}");
         }
-        assert!(Highlights::new(1.0).is_none() && Highlights::new(f32::NAN).is_none());
+        assert!(Curve::new(1.0).is_none() && Curve::new(f32::NAN).is_none());
     }
 
     #[test]
-    fn light_comes_from_light_that_is_near() {
+    fn light_is_enlarged_beside_the_rest_and_stays_where_it_is() {
         let white = 10_000.0;
-        let curve = Highlights::new(white).unwrap();
+        let curve = Curve::new(white).unwrap();
         let level = |light: f32| 255.0 * curve.compress(light);
-        let mut plane = Plane::filled(12, 9, level(0.9));
-        plane.data[4 * 12 + 2] = level(white);
-        let mut picture = Picture::from_planes(vec![plane]);
+        let mut picture = Picture::from_planes(vec![Plane::filled(12, 9, level(0.9))]);
         picture.depth = Depth::Float { white };
-        // What a network adds to an edge: a few levels, and 40 times the light.
-        let mut result = Picture::from_planes(vec![Plane::filled(24, 18, level(40.0))]);
-        let excess = picture.excess_light(&result).unwrap();
-        let at = |plane: &Plane, x: usize, y: usize| plane.data[y * plane.width + x];
-        assert!((at(&excess[0], 20, 8) - 39.0).abs() < 0.1, "{}", at(&excess[0], 20, 8));
-        assert_eq!(at(&excess[0], 4, 8), 0.0, "near the light it may be bright");
-        picture.bound_light(&mut result);
-        assert!((curve.expand(at(&result.planes[0], 20, 8) / 255.0) - 1.0).abs() < 1e-3);
-        assert!((curve.expand(at(&result.planes[0], 5, 9) / 255.0) - 40.0).abs() < 0.1);
-        assert!(picture.excess_light(&result).unwrap()[0].data.iter().all(|&more| more < 1e-3));
-        picture.depth = Depth::Eight;
-        assert!(picture.excess_light(&result).is_none());
+        assert_eq!(picture.without_highlights().unwrap().1.resized(24, 18).planes[0].data, [0.0; 24 * 18]);
+        picture.planes[0].data[4 * 12 + 2] = level(white);
+        let (rest, highlights) = picture.without_highlights().unwrap();
+        assert!(rest.planes[0].data.iter().all(|&sample| (0.0..=255.0).contains(&sample)));
+        assert!((rest.planes[0].data[0] - 0.9 * 255.0).abs() < 1e-2);
+        let together = rest.with_highlights(&highlights);
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-2;
+        assert!(together.planes[0].data.iter().zip(&picture.planes[0].data).all(close));
+        let large = highlights.resized(24, 18);
+        let at = |x: usize, y: usize| large.planes[0].data[y * 24 + x];
+        assert_eq!((at(20, 8), at(0, 0), at(10, 8)), (0.0, 0.0, 0.0), "far from light there is none");
+        assert!(at(4, 8) > 0.9 * white && at(4, 8) <= white, "{}", at(4, 8));
+        // A constant stays one, to the border.
+        let mut bright = Picture::from_planes(vec![Plane::filled(6, 5, level(1000.0))]);
+        bright.depth = Depth::Float { white };
+        let (_, highlights) = bright.without_highlights().unwrap();
+        let planes = highlights.resized(17, 14).planes;
+        assert!(planes[0].data.iter().all(|light| (light - 999.0).abs() < 0.1), "{:?}", &planes[0].data[..3]);
+        bright.depth = Depth::Eight;
+        assert!(bright.without_highlights().is_none());
     }
 
     /// One reflection hundreds of times as bright as white does not darken the rest.
     #[test]
     fn a_hot_pixel_leaves_the_picture() {
-        let curve = Highlights::new(500.0).unwrap();
+        let curve = Curve::new(500.0).unwrap();
         assert_eq!(curve.compress(0.7), 0.7);
         assert!(curve.compress(1.0) > 0.75 && curve.compress(2.0) > curve.compress(1.0));
     }

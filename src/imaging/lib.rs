@@ -32,5 +32,6 @@ pub use decode::{MAX_PIXELS, decode, dimensions, format_of_file, read, upright_d
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};
 pub use error::{ImagingError, Result};
 pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order};
+pub use highlights::Highlights;
 pub use metadata::Metadata;
 pub use picture::{Depth, Picture, Plane};

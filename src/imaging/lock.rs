@@ -16,7 +16,7 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds it.
-    #[error("another process is at work there")]
+    #[error("another process holds the lock")]
     Held,
     /// The file cannot be made.
     #[error(transparent)]
@@ -30,6 +30,10 @@ impl Lock {
     /// # Errors
     /// If another process holds it, or the file cannot be made.
     pub fn take(path: &Path) -> Result<Self, LockError> {
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            // A pipe would be waited at for ever.
+            return Err(LockError::File(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
+        }
         let file = File::options().append(true).create(true).open(path).map_err(LockError::File)?;
         Self::of(file)
     }
@@ -50,7 +54,7 @@ impl Lock {
     /// Why it is not certain that no other process holds it as well.
     pub fn doubt(&self) -> Option<String> {
         self.doubt.as_ref().map(|error| {
-            format!("the file system knows no locks ({error}): take care that no other program writes there meanwhile")
+            format!("this file system does not support locks ({error}); make sure that no other process writes there")
         })
     }
 }

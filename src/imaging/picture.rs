@@ -1,6 +1,6 @@
 //! The picture in memory: planes of samples and what is needed to write them back.
 
-use crate::{Metadata, highlights::Highlights};
+use crate::{Metadata, highlights::Curve};
 
 /// One channel of a picture, row by row; samples in `[0, 255]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,9 +148,9 @@ impl Picture {
         match (self.depth, depth) {
             (Depth::Float { .. }, Depth::Float { .. }) => return,
             (Depth::Float { white }, _) => {
-                if let Some(highlights) = Highlights::new(white) {
+                if let Some(curve) = Curve::new(white) {
                     for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
-                        *sample = (255.0 * highlights.expand(*sample / 255.0)).min(255.0);
+                        *sample = (255.0 * curve.expand(*sample / 255.0)).min(255.0);
                     }
                 }
             }

@@ -13,7 +13,7 @@ use dualres_imaging::{
     resize::{Samples, imresize},
 };
 
-use crate::{Result, TrainingError};
+use crate::{Result, TrainingError, evaluate::guarded};
 
 /// Decoded pictures that are kept in memory, in bytes; what is beyond is decoded anew each time it is drawn.
 const CACHE_BYTES: u64 = 3 << 30;
@@ -95,8 +95,19 @@ struct Store {
     /// Area of each picture in pixels.
     areas: Vec<u64>,
     scales: Vec<usize>,
-    cache: Vec<Mutex<Option<Arc<Pyramid>>>>,
+    cache: Vec<Mutex<Slot>>,
+    /// Pictures that turned out broken and have not been told of.
+    broken: Mutex<Vec<(PathBuf, String)>>,
     cached_bytes: AtomicU64,
+}
+
+/// What is kept of a picture.
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Nothing,
+    Decoded(Arc<Pyramid>),
+    Broken,
 }
 
 impl PictureSet {
@@ -121,9 +132,16 @@ impl PictureSet {
         if paths.is_empty() {
             return Err(TrainingError::NoPictures { side, folders: listed(sources) });
         }
-        let cache = paths.iter().map(|_| Mutex::new(None)).collect();
+        let cache = paths.iter().map(|_| Mutex::default()).collect();
         let members = (0..paths.len()).collect();
-        let store = Arc::new(Store { paths, areas, scales: scales.to_vec(), cache, cached_bytes: AtomicU64::new(0) });
+        let store = Arc::new(Store {
+            paths,
+            areas,
+            scales: scales.to_vec(),
+            cache,
+            broken: Mutex::default(),
+            cached_bytes: AtomicU64::new(0),
+        });
         Ok(Self { skipped, ..Self::of(store, members) })
     }
 
@@ -160,7 +178,7 @@ impl PictureSet {
     /// Drops what was decoded, here and in all parts; it is decoded again when it is needed.
     pub fn forget(&self) {
         for slot in &self.store.cache {
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Nothing;
         }
         self.store.cached_bytes.store(0, Ordering::Relaxed);
     }
@@ -177,21 +195,51 @@ impl PictureSet {
         self.areas.partition_point(|&area| area <= position).min(self.members.len() - 1)
     }
 
-    pub(crate) fn get(&self, index: usize) -> Result<Arc<Pyramid>> {
-        self.store.get(self.members[index])
+    /// The picture, or the next one that can be decoded: what is drawn depends on the files alone, so that a run that is resumed
+    /// draws the same.
+    pub(crate) fn get_or_next(&self, index: usize) -> Result<Arc<Pyramid>> {
+        let mut failure = None;
+        for step in 0..self.members.len() {
+            let at = (index + step) % self.members.len();
+            match self.store.get(self.members[at]) {
+                Ok(pyramid) => return Ok(pyramid),
+                Err(reason) => failure = failure.or(Some(self.unreadable(at, reason))),
+            }
+        }
+        Err(failure.unwrap_or_else(|| TrainingError::Setting("the set has no pictures".into())))
+    }
+
+    fn unreadable(&self, index: usize, reason: String) -> TrainingError {
+        TrainingError::Picture { path: self.store.paths[self.members[index]].clone(), reason }
+    }
+
+    /// Pictures that could not be decoded, told once each.
+    pub(crate) fn broken(&self) -> Vec<(PathBuf, String)> {
+        std::mem::take(&mut *self.store.broken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Store {
-    fn get(&self, index: usize) -> Result<Arc<Pyramid>> {
+    /// The picture, or why it cannot be decoded.
+    fn get(&self, index: usize) -> std::result::Result<Arc<Pyramid>, String> {
         let mut slot = self.cache[index].lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pyramid) = &*slot {
-            return Ok(pyramid.clone());
+        match &*slot {
+            Slot::Decoded(pyramid) => return Ok(pyramid.clone()),
+            Slot::Broken => return Err("it cannot be decoded".to_owned()),
+            Slot::Nothing => {}
         }
-        let pyramid = Arc::new(self.load(&self.paths[index])?);
+        let pyramid = match guarded(|| self.load(&self.paths[index])) {
+            Ok(pyramid) => Arc::new(pyramid),
+            Err(reason) => {
+                *slot = Slot::Broken;
+                let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+                broken.push((self.paths[index].clone(), reason.clone()));
+                return Err(reason);
+            }
+        };
         let bytes = pyramid.levels.iter().map(|level| level.data.len() as u64).sum();
         if self.cached_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= CACHE_BYTES {
-            *slot = Some(pyramid.clone());
+            *slot = Slot::Decoded(pyramid.clone());
         } else {
             self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }

@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, TrainingError>;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     /// No usable picture in the folders.
-    #[error("no usable picture, which needs at least {side}x{side} pixels, in {folders}")]
+    #[error("no usable image (at least {side}x{side} pixels) in {folders}")]
     NoPictures {
         /// Smallest usable side.
         side: usize,
@@ -20,7 +20,7 @@ pub enum TrainingError {
     #[error("{0}")]
     Setting(String),
     /// The run folder holds a run with other settings.
-    #[error("the run in {} was started with other settings ({difference}); choose another folder or the same settings", path.display())]
+    #[error("the run in {} has different settings ({difference}); choose another folder or the same settings", path.display())]
     OtherRun {
         /// The run folder.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum TrainingError {
         difference: String,
     },
     /// A file of the run could not be read or written.
-    #[error("cannot use the run's file ({reason}): {}", path.display())]
+    #[error("cannot use the run file ({reason}): {}", path.display())]
     RunFile {
         /// The file.
         path: PathBuf,
@@ -36,9 +36,7 @@ pub enum TrainingError {
         reason: String,
     },
     /// The loss is not a number again and again.
-    #[error(
-        "training blew up at step {step}: {skipped} steps in a row had to be skipped; begin again in another folder with a lower learning rate"
-    )]
+    #[error("training diverged at step {step} ({skipped} steps in a row skipped); try a lower learning rate")]
     BlewUp {
         /// Where.
         step: usize,
@@ -46,19 +44,19 @@ pub enum TrainingError {
         skipped: usize,
     },
     /// Another process is at work on the run.
-    #[error("another program is at work on the run in {}; wait for it, or choose another folder", path.display())]
+    #[error("another process is using the run in {}; wait, or choose another folder", path.display())]
     Busy {
         /// The run folder.
         path: PathBuf,
     },
     /// A folder holds what a run came to, and not the run itself.
-    #[error("{} lies there without the state of its run, and training would begin anew over it; choose another folder, or move it away", path.display())]
+    #[error("{} exists without the state of its run, and a new run would overwrite it; choose another folder, or move it", path.display())]
     NoState {
         /// What would be lost.
         path: PathBuf,
     },
     /// A picture that cannot be measured.
-    #[error("cannot measure the picture ({reason}): {}", path.display())]
+    #[error("cannot use the image: {}", crate::about(path, reason))]
     Picture {
         /// The file.
         path: PathBuf,

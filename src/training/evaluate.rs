@@ -159,13 +159,19 @@ pub fn evaluate(
     Ok(Evaluation { mean, images, loop_psnr_correlation, expected_psnr_correlation, left_out, stopped, rule })
 }
 
+/// A file and what is wrong with it; reasons mostly name it already.
+pub fn about(path: &Path, reason: &str) -> String {
+    let shown = path.display().to_string();
+    if reason.contains(&shown) { reason.to_owned() } else { format!("{reason}: {shown}") }
+}
+
 /// Runs work on one picture; the reason of a failure is what it says, or what a decoder's panic over a hostile file says.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(done) => done.map_err(|error| error.to_string()),
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(format!("the program met something that it does not understand: {}", said.unwrap_or("no reason given")))
+            Err(format!("internal error: {}", said.unwrap_or("no reason given")))
         }
     }
 }

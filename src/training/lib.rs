@@ -27,7 +27,9 @@ pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
 pub use degradation::Degradation;
 pub use error::{Result, TrainingError};
-pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, Unmeasured, evaluate, rule, smallest_measurable};
+pub use evaluate::{
+    Evaluation, ImageScore, Measuring, Scores, Told, Unmeasured, about, evaluate, rule, smallest_measurable,
+};
 pub use run::{Progress, TrainEvent, Validation, train};
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

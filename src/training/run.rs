@@ -16,8 +16,8 @@ use crate::{
     adam::Optimizers,
     begin::{describe, initial, teacher},
     calibrate::calibrate,
-    dataset::names_of,
-    evaluate::{Measuring, Told, Unmeasured, evaluate, rule},
+    dataset::{listed, names_of, pictures_of},
+    evaluate::{Case, Measuring, Told, Unmeasured, about, evaluate, guarded, rule, smallest_measurable},
     log::{Log, Row},
     sampler::{Lesson, Prefetcher},
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position, STATE_FILE},
@@ -103,8 +103,10 @@ pub fn train(
     observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
 ) -> Result<Option<Validation>> {
     config.validate()?;
-    let unusable =
-        |error: &dyn std::fmt::Display| TrainingError::RunFile { path: folder.to_owned(), reason: error.to_string() };
+    let unusable = |path: &Path, error: &std::io::Error| TrainingError::RunFile {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
     let graph = config.architecture.graph()?;
     let least = graph.least_side();
     if config.patch < least {
@@ -113,18 +115,23 @@ pub fn train(
         );
         return Err(TrainingError::Setting(reason));
     }
+    if !config.validation.is_empty() {
+        check_validation(config)?;
+    }
     let set = Arc::new(PictureSet::scan(&config.data, &graph.pyramid(), config.patch)?);
-    fs::create_dir_all(folder).map_err(|error| unusable(&error))?;
-    let lock = Lock::take(&folder.join(LOCK_FILE)).map_err(|error| match error {
+    fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    let lock_file = folder.join(LOCK_FILE);
+    let lock = Lock::take(&lock_file).map_err(|error| match error {
         LockError::Held => TrainingError::Busy { path: folder.to_owned() },
-        LockError::File(error) => unusable(&error),
+        LockError::File(error) => unusable(&lock_file, &error),
     })?;
     remove_leftovers(folder);
     let session = Session::open(config, device, folder);
     if session.is_err() && !folder.join(STATE_FILE).exists() {
         // What did not begin leaves nothing; what cannot be removed does no harm.
         drop(lock);
-        let _ = fs::remove_file(folder.join(LOCK_FILE));
+        let _ = fs::remove_file(&lock_file);
+        let _ = fs::remove_dir(folder);
         return session.and(Ok(None));
     }
     let mut session = session?;
@@ -135,9 +142,17 @@ pub fn train(
         flow = flow_and(flow, observe(&TrainEvent::Warning(format!("{doubt}: {}", folder.display()))));
     }
     for (path, reason) in set.skipped() {
-        flow = flow_and(flow, observe(&TrainEvent::Warning(format!("not used: {} ({reason})", path.display()))));
+        flow = flow_and(flow, observe(&TrainEvent::Warning(format!("skipped: {}", about(path, reason)))));
     }
 
+    if session.position.step > 0 && !folder.join(LAST_FILE).exists() {
+        session.save()?;
+    }
+    if session.position.best.is_some() && !folder.join(BEST_FILE).exists() {
+        // Somebody took it: what is best is found out again from here on.
+        session.position.best = None;
+        session.position.validated = 0;
+    }
     if flow.is_continue() && session.owes_validation() {
         let validation = session.validate(observe)?;
         session.log.validated(session.position.step, validation.map(|(validation, _)| validation));
@@ -147,25 +162,33 @@ pub fn train(
         session.save()?;
     }
 
+    if session.has_failed() {
+        return Err(session.failure());
+    }
     let first = session.position.step;
+    let pictures = set.clone();
     let batches =
         Prefetcher::start(set, config.seed, first..config.steps, config.batch, config.patch, config.degradation)?;
     let clock = Instant::now();
     let seconds_before = session.position.seconds;
-    let mut skipped_in_a_row = 0;
     while flow.is_continue() && session.position.step < config.steps {
         let mut progress = session.step(batches.next()?.lesson(&session.autodiff))?;
         session.position.seconds = seconds_before + clock.elapsed().as_secs_f64();
         let done = session.position.step - first;
         progress.images_per_second = (done * config.batch) as f64 / clock.elapsed().as_secs_f64();
-        skipped_in_a_row = if progress.skipped { skipped_in_a_row + 1 } else { 0 };
-        if skipped_in_a_row > MAX_SKIPPED {
-            return Err(TrainingError::BlewUp { step: session.position.step, skipped: skipped_in_a_row });
-        }
-        if session.position.step == config.steps && skipped_in_a_row >= MAX_SKIPPED_LAST.min(config.steps) {
-            return Err(TrainingError::BlewUp { step: session.position.step, skipped: skipped_in_a_row });
+        session.position.skipped = if progress.skipped { session.position.skipped + 1 } else { 0 };
+        session.position.diverged = !progress.loss.is_finite();
+        let blew_up = session.position.skipped > MAX_SKIPPED || session.has_failed();
+        if blew_up {
+            // So that the next session knows.
+            session.save()?;
+            return Err(session.failure());
         }
         flow = observe(&TrainEvent::Step(progress));
+        for (path, reason) in pictures.broken() {
+            let text = format!("skipped: {}", about(&path, &reason));
+            flow = flow_and(flow, observe(&TrainEvent::Warning(text)));
+        }
         session.means.add(&progress);
         let step = session.position.step;
         let validate = step.is_multiple_of(config.validate_every) || step == config.steps;
@@ -188,6 +211,25 @@ pub fn train(
         session.calibrate_best(observe)?;
     }
     Ok(session.position.best)
+}
+
+/// Whether a picture can be measured: told before hours of training that nothing would choose the best weights of.
+fn check_validation(config: &TrainConfig) -> Result<()> {
+    let scale = config.architecture.scale();
+    let measuring = Measuring { crop: config.validation_crop, ..Measuring::default() };
+    let mut last = None;
+    for path in pictures_of(&config.validation)? {
+        let least = smallest_measurable(scale);
+        match guarded(|| Case::read(&path, scale, measuring, 0)) {
+            Ok(case) if case.truth.width().min(case.truth.height()) >= least => return Ok(()),
+            Ok(_) => last = Some((path, format!("it has fewer than {least} pixels a side"))),
+            Err(reason) => last = Some((path, reason)),
+        }
+    }
+    Err(match last {
+        Some((path, reason)) => TrainingError::Picture { path, reason },
+        None => TrainingError::NoPictures { side: smallest_measurable(scale), folders: listed(&config.validation) },
+    })
 }
 
 fn flow_and(a: ControlFlow<()>, b: ControlFlow<()>) -> ControlFlow<()> {
@@ -240,7 +282,10 @@ impl<'a> Session<'a> {
             Some(state) => state,
             None => {
                 // What a run came to is never begun over.
-                let there = [BEST_FILE, LAST_FILE].map(|name| folder.join(name)).into_iter().find(|path| path.exists());
+                let there = [BEST_FILE, LAST_FILE, LOG_FILE]
+                    .map(|name| folder.join(name))
+                    .into_iter()
+                    .find(|path| path.exists());
                 if let Some(path) = there {
                     return Err(TrainingError::NoState { path });
                 }
@@ -252,6 +297,8 @@ impl<'a> Session<'a> {
                     optimizer_steps: 0,
                     mean_loss: None,
                     validated: 0,
+                    skipped: 0,
+                    diverged: false,
                     best: None,
                     seconds: 0.0,
                 };
@@ -285,6 +332,16 @@ impl<'a> Session<'a> {
     fn owes_validation(&self) -> bool {
         let Position { step, validated, .. } = self.position;
         step > validated && (step.is_multiple_of(self.config.validate_every) || step == self.config.steps)
+    }
+
+    /// Whether the run has come to its last step without a network that is worth anything.
+    fn has_failed(&self) -> bool {
+        let Position { step, skipped, diverged, .. } = self.position;
+        step == self.config.steps && (diverged || skipped >= MAX_SKIPPED_LAST)
+    }
+
+    fn failure(&self) -> TrainingError {
+        TrainingError::BlewUp { step: self.position.step, skipped: self.position.skipped }
     }
 
     /// Forward, backward and update for one batch. A degraded input is to be enlarged to the clean picture, and the way back
@@ -365,7 +422,7 @@ impl<'a> Session<'a> {
             }
             // As for validation: the weights are there.
             Err(error) => {
-                let _ = observe(&TrainEvent::Warning(format!("errors cannot be expected: {error}")));
+                let _ = observe(&TrainEvent::Warning(format!("predicted error not calibrated: {error}")));
             }
         }
         Ok(())
@@ -398,7 +455,7 @@ impl<'a> Session<'a> {
         let first = self.left_out.is_none();
         let go_on = &mut |told: Told<'_>| {
             if let (Told::LeftOut(Unmeasured { path, reason }), true) = (told, first) {
-                let text = format!("left out of the validation ({reason}): {}", path.display());
+                let text = format!("skipped in validation: {}", about(path, reason));
                 // Whether to stop is asked again after the step.
                 let _ = observe(&TrainEvent::Warning(text));
             }
@@ -414,7 +471,7 @@ impl<'a> Session<'a> {
         };
         if *self.left_out.get_or_insert_with(|| evaluation.left_out.clone()) != evaluation.left_out {
             // Means over other pictures choose no best weights.
-            let text = "not validated: other pictures could be measured than before";
+            let text = "not validated: other images were measurable than before";
             let _ = observe(&TrainEvent::Warning(text.into()));
             return Ok(None);
         }
@@ -459,7 +516,10 @@ impl<'a> Session<'a> {
 
     fn save(&self) -> Result<()> {
         self.log.write()?;
-        write_atomically(&self.folder.join(LAST_FILE), &self.averaged()?.to_bytes())?;
+        // A network that gives nothing is not delivered.
+        if !self.position.diverged {
+            write_atomically(&self.folder.join(LAST_FILE), &self.averaged()?.to_bytes())?;
+        }
         state::save(self.folder, &self.position, &self.model, &self.optimizers)
     }
 }

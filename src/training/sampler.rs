@@ -74,7 +74,7 @@ pub(crate) fn batch(
         .map(|item| {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             random.set_stream((step * size + item) as u64);
-            let pyramid = set.get(set.pick(random.random()))?;
+            let pyramid = set.get_or_next(set.pick(random.random()))?;
             let place = Place::random(&pyramid, &mut random, patch);
             let levels: Vec<_> = (0..pyramid.levels.len()).map(|level| place.cut(&pyramid, level, 0)).collect();
             let degraded = degradation.map(|how| place.degraded(&pyramid, how, &mut random)).transpose()?;

@@ -33,6 +33,12 @@ pub(crate) struct Position {
     /// Step of the last validation.
     #[serde(default)]
     pub(crate) validated: usize,
+    /// Steps skipped in a row up to here.
+    #[serde(default)]
+    pub(crate) skipped: usize,
+    /// Whether the last loss was no number: the weights are worth nothing then.
+    #[serde(default)]
+    pub(crate) diverged: bool,
     pub(crate) best: Option<Validation>,
     pub(crate) seconds: f64,
 }
@@ -60,7 +66,9 @@ pub(crate) fn load(
     }
     let unreadable = |reason: String| TrainingError::RunFile { path: path.clone(), reason };
     let bytes = std::fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
-    let (weights, metadata) = tensors_from_bytes(&bytes, &path.display().to_string())?;
+    // What it came to is beside it, and a run can begin with that.
+    let (weights, metadata) = tensors_from_bytes(&bytes, &path.display().to_string())
+        .map_err(|error| unreadable(format!("{error}; start another run from {BEST_FILE} or {LAST_FILE}")))?;
     let json = metadata.get(ENTRY).ok_or_else(|| unreadable("it is not the state of a training run".into()))?;
     let position: Position = serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
     if let Some(difference) = config.difference(&position.config) {

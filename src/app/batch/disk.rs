@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use dualres_imaging::{Depth, Format, Picture};
 
 /// Most bytes that a picture of `size` takes in a file of `format`.
@@ -15,23 +14,27 @@ pub fn most_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Forma
     }
 }
 
-/// Fails if the disk has no room for the result.
-pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow::Result<()> {
+/// A warning if the disk may have no room for the result: files are mostly smaller than what they may take, and one that does not
+/// fit fails cleanly.
+///
+/// # Errors
+/// If the target has no format.
+pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow::Result<Option<String>> {
     let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
     let format = Format::from_path(target)?;
     let needed = most_bytes(size, channels, picture.depth, format);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A system that does not tell is no reason not to try: writing fails cleanly.
-    let Ok(available) = fs4::available_space(folder) else { return Ok(()) };
+    let Ok(available) = fs4::available_space(folder) else { return Ok(None) };
     if needed > available {
-        bail!(
-            "not enough room on the disk: the result may take {} and {} are free in {}",
+        return Ok(Some(format!(
+            "the disk may be too full: the result may take {}, and {} are free in {}",
             bytes(needed),
             bytes(available),
             folder.display()
-        );
+        )));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Bytes, as one says them.
@@ -49,12 +52,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_larger_than_any_disk_is_refused_before_the_run() {
+    fn a_result_larger_than_any_disk_is_warned_of_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
         let picture = Picture::from_planes(vec![dualres_imaging::Plane::filled(1, 1, 0.0)]);
         let path = folder.path().join("a.png");
-        check_disk(&path, &picture, [10, 10]).unwrap();
-        let error = check_disk(&path, &picture, [1 << 31, 1 << 31]).unwrap_err();
-        assert!(error.to_string().contains("room on the disk"), "{error}");
+        assert_eq!(check_disk(&path, &picture, [10, 10]).unwrap(), None);
+        let warning = check_disk(&path, &picture, [1 << 31, 1 << 31]).unwrap().unwrap();
+        assert!(warning.contains("too full"), "{warning}");
     }
 }

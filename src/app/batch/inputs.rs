@@ -85,15 +85,13 @@ impl Inputs {
         if pictures.is_empty() && problems.is_empty() {
             if let Some(hidden) = left_out.first().filter(|_| foreign.is_empty()) {
                 let (folder, hidden) = (folder.display(), hidden.display());
-                return Err(format!(
-                    "no picture in the folder {folder}; hidden folders count if they are named: {hidden}"
-                ));
+                return Err(format!("no images in {folder}; name hidden folders to include them: {hidden}"));
             }
             let others = foreign.first().map_or(String::new(), |(path, advice)| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                format!(", only {} of kinds that are not read; of {name}: {advice}", foreign.len())
+                format!(", only {} files in unsupported formats; {name}: {advice}", foreign.len())
             });
-            return Err(format!("no picture in the folder {}{others}", folder.display()));
+            return Err(format!("no images in {}{others}", folder.display()));
         }
         for path in pictures.into_iter().filter(|path| !results.contains(path)) {
             let below = path.parent().and_then(|parent| parent.strip_prefix(folder).ok()).unwrap_or(Path::new(""));
@@ -108,7 +106,7 @@ impl Inputs {
 
     fn pattern(&mut self, pattern: &Path) -> Result<(), String> {
         let text = pattern.to_string_lossy();
-        let wanted = glob::Pattern::new(&text).map_err(|error| format!("\"{text}\" is no pattern ({error})"))?;
+        let wanted = glob::Pattern::new(&text).map_err(|error| format!("invalid pattern \"{text}\" ({error})"))?;
         // What lies below the part that has no signs keeps its folders.
         let fixed: PathBuf = pattern.components().take_while(|part| !is_pattern(Path::new(part))).collect();
         let beyond = pattern.components().count() - fixed.components().count();
@@ -124,7 +122,7 @@ impl Inputs {
             self.add(path, below.unwrap_or_default());
         }
         if self.pictures.len() + self.problems.len() == before && results.is_empty() {
-            return Err(format!("no file fits \"{text}\""));
+            return Err(format!("no file matches \"{text}\""));
         }
         Ok(())
     }
@@ -140,9 +138,8 @@ impl Inputs {
             let path = shown.join(entry.file_name());
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             // A pattern that names a hidden folder means it.
-            let is_hidden = is_folder
-                && is_hidden_folder(&path)
-                && !wanted.as_str().contains(&*entry.file_name().to_string_lossy());
+            let is_hidden =
+                is_folder && is_hidden_folder(&path) && !pattern_names(wanted, &entry.file_name().to_string_lossy());
             if is_hidden && depth > 1 {
                 self.left_out.push(path);
             } else if is_folder && depth > 1 {
@@ -196,6 +193,11 @@ impl Inputs {
             *before += 1;
         }
     }
+}
+
+/// Whether a part of a pattern is a folder's name, or says that hidden ones are meant.
+fn pattern_names(pattern: &glob::Pattern, name: &str) -> bool {
+    pattern.as_str().split(['/', '\\']).any(|part| part == name || (part.starts_with('.') && part.len() > 2))
 }
 
 /// Whether a name may stand for many.

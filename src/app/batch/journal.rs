@@ -53,6 +53,13 @@ enum Record {
         #[serde(flatten)]
         done: Done,
     },
+    /// A proof is about to appear.
+    Proof {
+        /// Where it lies.
+        path: Place,
+        /// SHA-256 of the file.
+        sum: String,
+    },
     /// A table of results was written.
     Table {
         /// Where it lies.
@@ -136,12 +143,16 @@ struct Known {
     done: HashMap<Key, Done>,
     /// Sums of tables.
     tables: HashMap<PathBuf, String>,
+    /// Sums of proofs.
+    proofs: HashMap<PathBuf, String>,
+    /// Whether any line is one of ours, or there is none.
+    is_record: bool,
 }
 
 impl Known {
     /// Reads all lines. Returns also whether the last one is whole.
     fn read(file: &File) -> std::io::Result<(Self, bool)> {
-        let mut known = Self::default();
+        let mut known = Self { is_record: file.metadata()?.len() == 0, ..Self::default() };
         let mut whole = true;
         let mut reader = BufReader::new(file);
         let mut line = Vec::new();
@@ -150,6 +161,7 @@ impl Known {
             // What a newer version says more is not known here; what a kill cut off is as good as not there.
             if let Ok(record) = serde_json::from_slice(&line) {
                 known.take(record);
+                known.is_record = true;
             }
             line.clear();
         }
@@ -165,6 +177,7 @@ impl Known {
             }
             Record::Written { of, sum } => drop(self.written.insert(of, sum)),
             Record::Table { path, sum } => drop(self.tables.insert(path.path(), sum)),
+            Record::Proof { path, sum } => drop(self.proofs.insert(path.path(), sum)),
             Record::Run { .. } => {}
         }
     }
@@ -174,15 +187,18 @@ impl Known {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// It cannot be read or written.
-    #[error("cannot keep the record of the batch ({source}): {}", path.display())]
+    #[error("cannot write the batch record ({source}): {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file is something else.
+    #[error("not a batch record of Dualres; move it away, or choose another folder: {}", .0.display())]
+    NoRecord(PathBuf),
     /// Another run holds it.
-    #[error("another run is writing to this folder; wait for it, or choose another folder: {}", .0.display())]
+    #[error("another process is writing to this folder; wait, or choose another folder: {}", .0.display())]
     Held(PathBuf),
 }
 
@@ -201,6 +217,9 @@ impl Journal {
         })?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let (known, whole) = Known::read(&file).map_err(failed)?;
+        if !known.is_record {
+            return Err(JournalError::NoRecord(path));
+        }
         // What a kill cut off must not spoil the line after it.
         if !whole {
             file.write_all(b"\n").map_err(failed)?;
@@ -280,6 +299,15 @@ impl Journal {
         Ok(())
     }
 
+    /// Notes a proof that is about to appear.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn proof(&mut self, path: &Path, file: &[u8]) -> Result<(), JournalError> {
+        let sum = hexadecimal(&Sha256::digest(file));
+        self.append(&Record::Proof { path: resolve(path).as_path().into(), sum })
+    }
+
     /// Notes a table of results that is about to be written, so that a later run knows it for its own.
     ///
     /// # Errors
@@ -305,13 +333,15 @@ fn known_of(folder: &Path) -> Option<Known> {
 /// The results and proofs that the record of a folder names, if it has one, and which are there as they were written.
 pub fn results_in(folder: &Path) -> Vec<PathBuf> {
     let Some(known) = known_of(folder) else { return Vec::new() };
-    let mut results = Vec::new();
+    let is_whole = |path: &Path, sum: &str| content_of(path).is_ok_and(|there| there == sum);
+    let proofs = known.proofs.iter().filter(|(path, sum)| is_whole(path, sum));
+    let mut results: Vec<PathBuf> = proofs.map(|(path, _)| path.clone()).collect();
     for (of, output) in &known.begun.of {
         let path = folder.join(output);
         let done = known.done.get(of);
         let is_result = match done {
             Some(done) => std::fs::metadata(&path).is_ok_and(|there| there.len() == done.bytes),
-            None => known.written.get(of).is_some_and(|sum| content_of(&path).is_ok_and(|there| there == *sum)),
+            None => known.written.get(of).is_some_and(|sum| is_whole(&path, sum)),
         };
         if is_result {
             results.push(path);

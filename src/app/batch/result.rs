@@ -32,15 +32,28 @@ pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: Fin
     }
 }
 
+/// What the user should know of what a result in this format does not take along of its original.
+pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
+    let mut lost: Vec<String> = original.metadata.left_out.iter().map(ToString::to_string).collect();
+    if original.alpha.is_some() && format == Format::Jpeg {
+        lost.push("JPEG has no transparency: composited over white".to_owned());
+    }
+    lost.extend(lost_depth(format, keep.depth.unwrap_or(original.depth)));
+    if !keep.strip {
+        lost.extend(original.metadata.lost_in(format).into_iter().map(str::to_owned));
+    }
+    lost
+}
+
 /// What a format does not hold of the bits that a result is to have.
-pub fn lost_depth(format: Format, depth: Depth) -> Option<String> {
+fn lost_depth(format: Format, depth: Depth) -> Option<String> {
     let held = 8 * format.bytes_per_sample(depth);
     let wanted = match depth {
         Depth::Eight => 8,
         Depth::Sixteen => 16,
         Depth::Float { .. } => 32,
     };
-    (held < wanted).then(|| format!("{} holds {held} bits a channel here, not {wanted}", format.name()))
+    (held < wanted).then(|| format!("{} is written with {held} bits per channel, not {wanted}", format.name()))
 }
 
 /// The format of a result that is to be what its original is: by the content of the original, for a PNG picture called

@@ -71,15 +71,16 @@ impl FinalSize {
             _ => self.times(from, scale),
         };
         if !(times.is_finite() && times > 0.0) {
-            return Err("the final size must be more than nothing, and not endless".to_owned());
+            return Err("the final size must be a positive, finite number".to_owned());
         }
         if times > MOST_TIMES && matches!(self, Self::Factor(_)) {
-            return Err(format!("{times} times as large is too much; {MOST_TIMES:.0} times is the most"));
+            let shown = if times < 1e6 { crate::naming::times(times) } else { format!("{times:.0e}") };
+            return Err(format!("scale {shown} is too large; the maximum is {MOST_TIMES:.0} times"));
         }
         if times > MOST_TIMES {
             let [width, height] = self.of(from, scale);
             return Err(format!(
-                "{width} x {height} pixels are {times:.2} times the picture's side; {MOST_TIMES:.0} times is the most"
+                "{width} x {height} pixels are {times:.2} times the input size; the maximum is {MOST_TIMES:.0} times"
             ));
         }
         Ok(())
@@ -95,7 +96,7 @@ fn rounded(length: f64) -> usize {
 /// # Errors
 /// A sentence on how to write one.
 pub fn parse_paper(text: &str) -> Result<[f64; 2], String> {
-    let wrong = || format!("\"{text}\" is no paper size; write 30x20cm, 297x210mm or 8x10in");
+    let wrong = || format!("invalid paper size \"{text}\"; use a form such as 30x20cm, 297x210mm or 8x10in");
     let text = text.trim().to_ascii_lowercase();
     let (numbers, per_inch) = [("cm", 2.54), ("mm", 25.4), ("in", 1.0)]
         .into_iter()

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::{DegradationArg, PoolingArg};
 
-/// Measure a model on a folder of high-resolution pictures
+/// Measure a model on a folder of high-resolution images
 ///
-/// Inputs are made from the pictures by MATLAB-compatible bicubic reduction.
+/// Inputs are made by MATLAB-compatible bicubic downsampling.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres evaluate --model x4 --hr Set5/HR
@@ -17,94 +17,94 @@ pub(crate) struct EvaluateArgs {
     /// Model by name or file
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) model: String,
-    /// Folder of high-resolution pictures
+    /// Folder of high-resolution images
     #[arg(long, value_name = "DIR")]
     pub(crate) hr: PathBuf,
-    /// Scale that the model must have
+    /// Required scale of the model
     #[arg(long, value_name = "N")]
     pub(crate) scale: Option<usize>,
-    /// Device: auto, cpu, gpu, or a part of its name
+    /// Device: auto, cpu, gpu, or part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// What channel attention averages over
     #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
     pub(crate) pooling: PoolingArg,
-    /// What is done to the inputs on top of bicubic reduction
+    /// Degradation of the inputs in addition to bicubic downsampling
     #[arg(long, value_enum, default_value_t = DegradationArg::None)]
     pub(crate) degradation: DegradationArg,
-    /// Report as JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Draw curves and comparisons from CSV files, as SVG
+/// Plot CSV files as SVG
 ///
-/// Over a column of numbers (step) rows become curves, one for each value of --by (setting): the mean of rows of the same
-/// number, with a band from the smallest to the largest. Over a column of names they become dots, with a line at their mean.
+/// Over a numeric column (step), rows become curves, one per value of --by (setting): the mean of rows with the same x, with
+/// a band from minimum to maximum. Over a column of names, rows become dots, with a line at their mean.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres plot run/metrics.csv --y validation_psnr_y -o psnr.svg
   dualres plot models/results/lambda.csv --y validation --names --y-label 'PSNR-Y in dB' -o lambda.svg")]
 pub(crate) struct PlotArgs {
-    /// CSV files with a line of column names
+    /// CSV files with a header line
     #[arg(required = true, value_name = "FILE")]
     pub(crate) tables: Vec<PathBuf>,
-    /// Column of the values
+    /// Column of y values
     #[arg(long, value_name = "COLUMN")]
     pub(crate) y: String,
-    /// Column they are drawn over; step or setting if not given
+    /// Column of x values [default: step or setting]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) x: Option<String>,
-    /// Column that names the curves; setting if there is one
+    /// Column that groups rows into curves [default: setting, if present]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) by: Option<String>,
-    /// Take numbers in that column for names, each with dots of its own
+    /// Treat numbers of the x column as names
     #[arg(long)]
     pub(crate) names: bool,
-    /// What to write above
+    /// Title
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
-    /// What to write below instead of the column's name
+    /// Label of the x axis [default: name of the column]
     #[arg(long, value_name = "TEXT")]
     pub(crate) x_label: Option<String>,
-    /// What to write beside the values instead of the column's name
+    /// Label of the y axis [default: name of the column]
     #[arg(long, value_name = "TEXT")]
     pub(crate) y_label: Option<String>,
-    /// File to write (.svg)
+    /// Output file (.svg)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Replace it if it exists
+    /// Overwrite an existing file
     #[arg(long)]
     pub(crate) overwrite: bool,
 }
 
-/// Compare models in time and memory
+/// Compare time and memory of models
 ///
-/// Models run in turns on the same picture, after a first run of each. Memory is that of a process of its own.
+/// Models alternate on the same image, after a warm-up run each. Memory is measured in a separate process.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres benchmark --model x2
   dualres benchmark --model x2 --model x2-50.safetensors --size 1024x768 --runs 10 --json")]
 pub(crate) struct BenchmarkArgs {
-    /// Model by name or file; may be given several times, the first is compared with
+    /// Model by name or file; repeat to compare with the first
     #[arg(long, required = true, value_name = "NAME|FILE")]
     pub(crate) model: Vec<String>,
-    /// Device: auto, cpu, gpu, or a part of its name
+    /// Device: auto, cpu, gpu, or part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
-    /// Size of the picture that is enlarged
+    /// Size of the input
     #[arg(long, value_name = "WxH", default_value = "512x512", value_parser = crate::commands::size)]
     pub(crate) size: (usize, usize),
-    /// Runs of each model that are measured
+    /// Measured runs per model
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10000))]
     pub(crate) runs: u32,
-    /// Take the way back through the dual models as well
+    /// Include the dual reconstruction
     #[arg(long)]
     pub(crate) proof: bool,
-    /// Measure memory alone, in this process
+    /// Measure memory only, in this process
     #[arg(long, hide = true)]
     pub(crate) memory_only: bool,
-    /// Report as JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

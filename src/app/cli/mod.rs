@@ -8,7 +8,7 @@ mod upscale;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
@@ -32,9 +32,21 @@ pub(crate) use upscale::{DepthArg, FormatArg, SubsamplingArg, UpscaleArgs};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Pictures, folders of pictures and models to open in the window
+    /// Images, folders and models to open in the window
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// The arguments of the process. What looks like a negative number is a value: the option says what is wrong with it.
+pub(crate) fn parse() -> Cli {
+    let takes_values = |arg: Arg| match arg.get_action().takes_values() && arg.get_long().is_some() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    let command = Cli::command()
+        .mut_subcommands(|sub| sub.mut_args(takes_values).mut_subcommands(|below| below.mut_args(takes_values)));
+    let mut matches = command.get_matches();
+    Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,26 +82,26 @@ impl Command {
 /// What channel attention averages over.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PoolingArg {
-    /// A window of the size of the training patch; pictures run in tiles
+    /// A window of the size of the training patch; images run in tiles
     Local,
-    /// The whole picture, run in one piece, as the published networks do
+    /// The whole image, without tiles, as the published networks do
     Global,
 }
 
-/// What is done to inputs on top of bicubic reduction.
+/// Degradation of inputs in addition to bicubic downsampling.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum DegradationArg {
-    /// Nothing: clean pictures
+    /// None: clean images
     None,
-    /// Blur, noise and JPEG of random strength, as cameras and phones leave them
+    /// Blur, noise and JPEG artefacts of random strength, as from cameras and phones
     Photo,
 }
 
-/// List what networks can run on
+/// List compute devices
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  dualres devices --json")]
 pub(crate) struct DevicesArgs {
-    /// Report as JSON
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -9,7 +9,7 @@ use super::DegradationArg;
 /// Sizes of networks.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PresetArg {
-    /// Small: trained on a CPU, run on a laptop
+    /// Small: can be trained on a CPU
     T,
     /// DRN-S
     S,
@@ -22,23 +22,23 @@ pub(crate) enum PresetArg {
 pub(crate) enum NetworkArg {
     /// DRN of the papers
     Drn,
-    /// Backbone of residual blocks, as EDSR
+    /// Residual blocks, as in EDSR
     Residual,
-    /// The same with channel attention, as RCAN
+    /// Residual blocks with channel attention, as in RCAN
     Attention,
-    /// Plain row of convolutions
+    /// Plain stack of convolutions
     Plain,
-    /// Residual blocks with pixel attention, as PAN
+    /// Residual blocks with pixel attention, as in PAN
     Pixel,
-    /// Residual local feature blocks, as RLFN
+    /// Residual local feature blocks, as in RLFN
     Local,
-    /// Gated blocks, as SPAN
+    /// Gated blocks, as in SPAN
     Gate,
 }
 
 /// Train a network by dual regression
 ///
-/// Goes on with the run in the folder if it holds one with the same settings. Ctrl-C saves and stops.
+/// Resumes the run in the output folder if its settings are the same. Ctrl-C saves and stops.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres train --data photos/ --validation val/ --scale 2 -o run/
@@ -47,93 +47,92 @@ pub(crate) enum NetworkArg {
   dualres train --dual-only --model realesrgan-x4plus.safetensors -o dual-run/
   dualres train --data photos/ --validation val/ --scale 2 --lambda 0 -o without-dual/")]
 pub(crate) struct TrainArgs {
-    /// Folders of high-resolution pictures; with --dual-only the four inside the program if none is given
+    /// Folders of high-resolution images [default with --dual-only: the built-in samples]
     #[arg(long, required_unless_present = "dual_only", num_args = 1.., value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,
-    /// Folder of high-resolution pictures that choose the best weights
+    /// Folder of high-resolution images that select the best weights
     #[arg(long, value_name = "DIR")]
     pub(crate) validation: Option<PathBuf>,
-    /// Folder of the run: state, curves (metrics.csv), best.safetensors, last.safetensors
+    /// Run folder: state, curves (metrics.csv), best.safetensors, last.safetensors
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// Name of the model; the scale if not given
+    /// Name of the model [default: the scale, such as x2]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// One sentence on what the model is for
+    /// Description of the model, one sentence
     #[arg(long, default_value = "")]
     pub(crate) purpose: String,
     /// Licence of the weights
     #[arg(long, default_value = "unknown")]
     pub(crate) licence: String,
-    /// Scale of the network: 2, 3, 4 or 8; DRN has no 3
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    pub(crate) scale: usize,
-    /// Kind of network: DRN, or a backbone that works at the input's resolution, by its blocks
+    /// Scale: 2, 3, 4 or 8, but for DRN no 3 [default: 2, or that of the model to start from]
+    #[arg(long, value_name = "N")]
+    pub(crate) scale: Option<usize>,
+    /// Architecture: DRN, or a backbone at the input's resolution, by its blocks
     #[arg(long, value_enum, default_value_t = NetworkArg::Drn)]
     pub(crate) network: NetworkArg,
     /// Size of a DRN
     #[arg(long, value_enum, default_value_t = PresetArg::T)]
     pub(crate) preset: PresetArg,
-    /// Features of the network in place of the preset's; 48 for backbones
+    /// Features, overriding the preset; 48 for backbones
     #[arg(long, value_name = "N")]
     pub(crate) n_feats: Option<usize>,
-    /// Blocks a level in place of the preset's, or of each level, that of the input resolution first: 16,2
+    /// Blocks per level, overriding the preset, or for each level from the input's resolution on: 16,2
     #[arg(long, value_name = "N[,N...]", value_delimiter = ',')]
     pub(crate) n_blocks: Vec<usize>,
-    /// Model, by name or file, to train on: its network is taken, whatever its architecture, imported ones too
+    /// Model to continue training, by name or file: any architecture, including imported ones
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "init")]
     pub(crate) model: Option<String>,
-    /// Train the dual models alone, for a model (--model) whose network stays as it is
+    /// Train only the dual models of --model; its network stays unchanged
     #[arg(long, requires = "model")]
     pub(crate) dual_only: bool,
-    /// Model to start from, by name or file; its network is taken unless --network is given, whose layers then begin with its weights where
-    /// they are the same (another scale). With --n-blocks it is given so many blocks: new ones change nothing
-    /// before they are trained
+    /// Model to start from, by name or file. Its architecture is used unless --network is given, in which case layers of the same
+    /// shape are initialised from it (for another scale). With --n-blocks, blocks are added that initially change nothing
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) init: Option<String>,
-    /// What is done to inputs on top of bicubic reduction, in training and validation
+    /// Degradation of inputs in addition to bicubic downsampling, in training and validation
     #[arg(long, value_enum, default_value_t = DegradationArg::None)]
     pub(crate) degradation: DegradationArg,
-    /// Side of patches in low-resolution pixels
+    /// Low-resolution patch size
     #[arg(long, default_value_t = 48, value_name = "N")]
     pub(crate) patch: usize,
-    /// Patches a step
+    /// Batch size
     #[arg(long, default_value_t = 16, value_name = "N")]
     pub(crate) batch: usize,
-    /// Steps in all
+    /// Total steps
     #[arg(long, default_value_t = 100_000, default_value_if("dual_only", "true", "2000"), value_name = "N")]
     pub(crate) steps: usize,
-    /// Highest learning rate
+    /// Peak learning rate
     #[arg(long, default_value_t = 5e-4, default_value_if("dual_only", "true", "2e-3"))]
     pub(crate) lr: f64,
-    /// Learning rate at the end
+    /// Final learning rate
     #[arg(long, default_value_t = 1e-7)]
     pub(crate) lr_min: f64,
-    /// Steps of linear warm-up
+    /// Warm-up steps
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) warmup: usize,
-    /// Weight of the dual regression loss; 0 trains without it
+    /// Weight of the dual regression loss; 0 disables it
     #[arg(long, default_value_t = 0.1)]
     pub(crate) lambda: f64,
-    /// Largest norm of each network's gradient
+    /// Gradient clipping norm, per network
     #[arg(long, default_value_t = 50.0)]
     pub(crate) clip: f64,
-    /// Skip steps whose loss exceeds this multiple of the recent mean
+    /// Skip steps whose loss exceeds this multiple of its running mean
     #[arg(long, default_value_t = 10.0)]
     pub(crate) skip_threshold: f64,
     /// Decay of the moving average of the weights
     #[arg(long, default_value_t = 0.999)]
     pub(crate) ema: f64,
-    /// Seed of weights and patches
+    /// Random seed of weights and patches
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Steps between validations and saves
     #[arg(long, default_value_t = 500, value_name = "N")]
     pub(crate) validate_every: usize,
-    /// Device: auto, cpu, gpu, or a part of its name
+    /// Device: auto, cpu, gpu, or part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
-    /// Report validations as JSON, one object a line
+    /// Print one JSON object per validation
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use dualres_engine::{Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
-use dualres_network::device;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ struct Measured {
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
     let (width, height) = args.size;
-    let device = device::choose(&args.device)?;
+    let device = super::device(&args.device)?;
     let picture = test_picture(width, height);
     let mut upscalers = Vec::new();
     for name in &args.model {
@@ -121,7 +121,9 @@ fn memory_of(name: &str, args: &BenchmarkArgs) -> anyhow::Result<Option<u64>> {
     }
     let program = std::env::current_exe().context("cannot find the program's own file")?;
     let mut command = Command::new(program);
-    command.args(["benchmark", "--memory-only", "--model", name, "--device", &args.device]);
+    // Names and devices may begin as options do.
+    let (model, device) = (format!("--model={name}"), format!("--device={}", args.device));
+    command.args(["benchmark", "--memory-only", &model, &device]);
     command.args(["--size", &format!("{}x{}", args.size.0, args.size.1)]);
     if args.proof {
         command.arg("--proof");

@@ -12,8 +12,8 @@ use dualres_compression::{
     CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
     compress, parse_widths, resume,
 };
-use dualres_imaging::file::write_atomically;
-use dualres_network::{Model, device};
+use dualres_imaging::file::{resolve, write_atomically};
+use dualres_network::Model;
 use dualres_training::Distillation;
 use serde_json::json;
 
@@ -36,12 +36,12 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     }
     let run = run_folder(args);
     if let Some(folder) = args.resume.as_ref().filter(|folder| !folder.is_dir()) {
-        return Err(Misuse(format!("there is no folder of a run to go on with: {}", folder.display())).into());
+        return Err(Misuse(format!("no run folder to resume: {}", folder.display())).into());
     }
     if let Some(output) = &args.output {
         check_output(output, args, run.as_deref())?;
     }
-    let device = device::choose(&args.device)?;
+    let device = super::device(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
     let mut display = Display { bar: bar.clone(), psnr: None, json: args.json };
     let (folder, finished) = match &args.resume {
@@ -65,13 +65,13 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         if args.json {
             report::line(&json!({"stopped": true, "run": folder, "resume": again}).to_string());
         } else {
-            report::line(&format!("stopped and saved; go on with: {again}"));
+            report::line(&format!("stopped and saved; resume with: {again}"));
         }
         return Ok(Outcome::Failed);
     };
     if let Some(out) = &args.output {
         write_atomically(out, &result.to_bytes())
-            .with_context(|| format!("the network is kept in {}", stored.display()))?;
+            .with_context(|| format!("the compressed model is still in {}", stored.display()))?;
     }
     tell(&facts, args.output.as_deref(), &folder, args.json)?;
     Ok(Outcome::Done)
@@ -86,9 +86,10 @@ fn run_folder(args: &CompressArgs) -> Option<PathBuf> {
 /// Finds out before hours of work whether the result can be written.
 fn check_output(output: &Path, args: &CompressArgs, run: Option<&Path>) -> Result<(), Misuse> {
     let mut targets = Targets::new(args.overwrite);
-    let models = [args.model.as_deref(), args.teacher.as_deref()].into_iter().flatten().map(Path::new);
-    let files = [args.widths.as_deref(), args.profile.as_deref()].into_iter().flatten();
-    models.filter(|model| model.exists()).chain(files).for_each(|path| targets.protect(path));
+    let library = library();
+    let models = [args.model.as_deref(), args.teacher.as_deref()].into_iter().flatten();
+    models.filter_map(|model| library.place(model)).for_each(|path| targets.protect(&path));
+    [args.widths.as_deref(), args.profile.as_deref()].into_iter().flatten().for_each(|path| targets.protect(path));
     if let Some(run) = run {
         [ORIGINAL_FILE, RESULT_FILE, CUT_FILE].iter().for_each(|name| targets.protect(&run.join(name)));
     }
@@ -98,12 +99,16 @@ fn check_output(output: &Path, args: &CompressArgs, run: Option<&Path>) -> Resul
         run.and_then(|run| read(&run.join(RESULT_FILE))).is_some_and(|result| read(output) == Some(result))
     };
     targets.take(output, is_own)?;
+    if run.is_some_and(|run| resolve(run).starts_with(resolve(output))) {
+        return Err(Misuse(format!("the output has the path of the run folder: {}", output.display())));
+    }
+    args.profile.as_deref().map_or(Ok(()), prepare_folder_of)?;
     prepare_folder_of(output)
 }
 
 /// Settings, network and folder of a run from the command line.
 fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBuf)> {
-    let needed = |what: &str| Misuse(format!("{what} is needed, or --resume RUN"));
+    let needed = |what: &str| Misuse(format!("{what} or --resume RUN is required"));
     let name = args.model.as_deref().ok_or_else(|| needed("--model"))?;
     if args.ratio.is_none() && args.widths.is_none() {
         return Err(needed("--ratio").into());
@@ -128,7 +133,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         MethodArg::Profile => Method::Profile,
     };
     if matches!((args.mode, args.method), (ModeArg::Paper, MethodArg::Profile)) {
-        let why = "--method profile shares a budget of the whole network; it has no --mode paper";
+        let why = "--method profile allocates a budget of the whole network; it does not support --mode paper";
         return Err(Misuse(why.into()).into());
     }
     let mode = match (args.mode, args.method) {
@@ -141,7 +146,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     let widths = match &args.widths {
         Some(path) => {
             let text = String::from_utf8(dualres_network::read_file(path)?)
-                .with_context(|| format!("it is no text: {}", path.display()))?;
+                .with_context(|| format!("not a text file: {}", path.display()))?;
             Some(parse_widths(&text, &layers).with_context(|| path.display().to_string())?)
         }
         None => None,
@@ -153,7 +158,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
             // A short number: it is compared with itself after a way through JSON.
             (1e4 * (1.0 - count(widths) / count(&layers.widths))).round() / 1e4
         }
-        (None, None) => return Err(Misuse("--ratio or --widths is needed".into()).into()),
+        (None, None) => return Err(Misuse("--ratio or --widths is required".into()).into()),
     };
     config.ratio = ratio;
     if let Some(name) = &args.name {
@@ -164,7 +169,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
     }
     // Absolute: a run is gone on with from other folders than it was begun in.
     let absolute = |path: &PathBuf| {
-        std::path::absolute(path).with_context(|| format!("cannot tell where {} lies", path.display()))
+        std::path::absolute(path).with_context(|| format!("cannot resolve the path {}", path.display()))
     };
     config.data = args.data.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     config.validation = args.validation.iter().map(absolute).collect::<anyhow::Result<_>>()?;
@@ -174,9 +179,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
             return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
         }
         if config.mode == Mode::Paper || !matches!(config.method, Method::Drc | Method::Profile) {
-            return Err(
-                Misuse("--profile is for --method profile, and for --method drc in --mode budget".into()).into()
-            );
+            return Err(Misuse("--profile requires --method profile, or --method drc with --mode budget".into()).into());
         }
         config.profile_file = Some(absolute(path)?);
     }
@@ -217,7 +220,7 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
         report::line(&object.to_string());
         return Ok(());
     }
-    report::line(&format!("{:22} {:>9} {:>9}", "unit", "channels", "of"));
+    report::line(&format!("{:22} {:>9} {:>9}", "layer", "channels", "of"));
     for row in &facts.width_table {
         report::line(&format!("{:22} {:>9} {:>9}", row.unit, row.width, row.full));
     }
@@ -232,23 +235,23 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     change("", "kept".into(), kept(facts.kept_params_ratio));
     let decibels = |psnr: f64| format!("{psnr:.2} dB");
     let crop = facts.validation_crop.map_or(String::new(), |side| format!(", cut to {side}"));
-    report::line(&format!("on {} validation pictures{crop}:", facts.validation_pictures));
+    report::line(&format!("on {} validation images{crop}:", facts.validation_pictures));
     change("PSNR-Y", decibels(facts.psnr_before), decibels(facts.psnr_after));
     if facts.finetuned {
         change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
     } else if facts.finetune_steps > 0 {
-        report::line("  as it was cut: fine-tuning did not make it better");
+        report::line("  not fine-tuned: fine-tuning did not improve it");
     } else {
         report::line("  not fine-tuned");
     }
     if let (Some(before), Some(after)) = (facts.loop_psnr_before, facts.loop_psnr_after) {
-        change("loop PSNR", decibels(before), decibels(after));
+        change("consistency PSNR", decibels(before), decibels(after));
     }
     if let Some(entropy) = facts.alpha_entropy.filter(|entropy| *entropy > 0.9) {
-        report::line(&format!("the search was undecided (entropy {entropy:.2} of 1): more --search-steps may help"));
+        report::line(&format!("the search did not converge (entropy {entropy:.2} of 1); try more --search-steps"));
     }
     if let Some(teacher) = &facts.distilled_from {
-        report::line(&format!("learned from {teacher} as well"));
+        report::line(&format!("distilled from {teacher}"));
     }
     if !facts.macs_within_ratio && !facts.widths_given {
         report::line(&format!(

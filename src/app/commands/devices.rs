@@ -22,7 +22,8 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
             let buffer =
                 device.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
             let default = if is_default { " [auto]" } else { "" };
-            report::line(&format!("{}{default}\n    {}, {}{buffer}", device.name, device.class, device.detail));
+            report::line(&format!("{}{default}", device.name));
+            report::line(&format!("    {}, {}{buffer}", device.class, device.detail));
         }
     }
     Ok(Outcome::Done)

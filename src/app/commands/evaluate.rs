@@ -1,7 +1,7 @@
 //! `dualres evaluate`
 
 use dualres_engine::Upscaler;
-use dualres_network::device;
+
 use dualres_training::{ImageScore, Measuring, Scores, Told, Unmeasured, correlation::WINDOW, evaluate};
 
 use super::library;
@@ -11,17 +11,22 @@ use crate::{cli::EvaluateArgs, interrupt, report, report::Outcome};
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
     let model = library().choose(Some(&args.model), args.scale)?;
-    let device = device::choose(&args.device)?;
+    let device = super::device(&args.device)?;
     let upscaler = Upscaler::new(&model, &device)?;
-    let count = dualres_imaging::find_pictures(&args.hr)?.len() as u64;
+    let count = match args.hr.is_file() {
+        true => 1,
+        false => dualres_imaging::find_pictures(&args.hr)?.len() as u64,
+    };
     let bar = progress_bar(count, "{pos}/{len} {bar:30} {msg}", args.json);
     let measuring =
         Measuring { pooling: args.pooling.into(), degradation: args.degradation.into(), ..Measuring::default() };
     let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |told| {
         match told {
-            Told::Measured(image) => bar.set_message(format!("{} {:.2} dB", image.name, image.scores.psnr_y)),
+            Told::Measured(image) => {
+                bar.set_message(report::one_line(&format!("{} {:.2} dB", image.name, image.scores.psnr_y)).into_owned())
+            }
             Told::LeftOut(Unmeasured { path, reason }) => {
-                bar.suspend(|| report::say(&format!("error: left out ({reason}): {}", path.display())));
+                bar.suspend(|| report::say(&format!("error: skipped: {}", report::about(path, reason))));
             }
         }
         bar.inc(1);
@@ -34,33 +39,39 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         report::line(&serde_json::to_string(&evaluation)?);
         return Ok(outcome);
     }
-    let heads = ["PSNR-Y", "SSIM", "loop", "bicubic", "expected", "map", "exp. map"].map(|head| format!(" {head:>8}"));
-    report::line(&format!("{:24}{}", "picture", heads.concat()));
+    let heads =
+        ["PSNR-Y", "SSIM", "consist.", "bicubic", "predict.", "map", "pred.map"].map(|head| format!(" {head:>8}"));
+    report::line(&format!("{:24}{}", "image", heads.concat()));
     for ImageScore { name, scores } in &evaluation.images {
-        report::line(&report::one_line(&row(name, scores)));
+        report::line(&row(name, scores));
     }
     report::line(&row("mean", &evaluation.mean));
     report::line(&evaluation.rule);
     report::line(&format!(
-        "map, exp. map: Spearman's correlation of consistency map and expected error with the true error, windows of \
+        "consist.: consistency PSNR; predict.: predicted PSNR; map, pred.map: Spearman correlation of consistency map and predicted \
+         error with the true error in windows of \
          {WINDOW}x{WINDOW} input pixels"
     ));
-    for (what, correlation) in
-        [("loop PSNR", evaluation.loop_psnr_correlation), ("expected PSNR", evaluation.expected_psnr_correlation)]
-    {
+    for (what, correlation) in [
+        ("consistency PSNR", evaluation.loop_psnr_correlation),
+        ("predicted PSNR", evaluation.expected_psnr_correlation),
+    ] {
         if let Some(correlation) = correlation {
-            report::line(&format!("{what} and PSNR over the pictures: {correlation:.3}"));
+            report::line(&format!("correlation of {what} and PSNR across images: {correlation:.3}"));
         }
     }
     if evaluation.stopped {
         report::say(&format!(
-            "stopped after {} of {count} pictures",
+            "stopped after {} of {count} images",
             evaluation.images.len() + evaluation.left_out.len()
         ));
     }
     if !evaluation.left_out.is_empty() {
-        report::say(&format!("{} of {count} pictures could not be measured:", evaluation.left_out.len()));
-        evaluation.left_out.iter().for_each(|left| report::say(&format!("  {}: {}", left.path.display(), left.reason)));
+        report::say(&format!("{} of {count} images could not be measured:", evaluation.left_out.len()));
+        evaluation
+            .left_out
+            .iter()
+            .for_each(|left| report::say(&format!("  {}", report::about(&left.path, &left.reason))));
     }
     Ok(outcome)
 }

@@ -11,6 +11,10 @@ mod upscale;
 
 use dualres_engine::PoolingChoice;
 use dualres_imaging::Subsampling;
+use dualres_network::{
+    NetworkError,
+    device::{self, ComputeDevice},
+};
 use dualres_training::Degradation;
 
 use crate::{
@@ -30,7 +34,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         let missing = cli.files.first().filter(|_| !cli.files.iter().any(|path| path.exists()));
         if let Some(missing) = missing {
             let missing = missing.display();
-            return Err(Misuse(format!("no command and no file called \"{missing}\"; see `dualres --help`")).into());
+            return Err(Misuse(format!("no such command or file: \"{missing}\"; see `dualres --help`")).into());
         }
         window::open(Paths::of_user(), cli.files)?;
         return Ok(Outcome::Done);
@@ -46,6 +50,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
     }
+}
+
+/// The device of a name.
+fn device(name: &str) -> anyhow::Result<ComputeDevice> {
+    device::choose(name).map_err(|error| match error {
+        NetworkError::UnknownDevice { .. } | NetworkError::NoGpu => Misuse(error.to_string()).into(),
+        error => error.into(),
+    })
 }
 
 /// The library of this user.

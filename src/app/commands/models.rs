@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Architecture, Description, LayerWidth, Model, Pooling, device,
+    Architecture, Description, LayerWidth, Model, Pooling,
     export::{Part, onnx},
     families::label,
     import::ImportOptions,
@@ -57,20 +57,20 @@ fn licence_of(given: String) -> anyhow::Result<String> {
     let path = Path::new(&given);
     if path.is_file() {
         let bytes = dualres_network::read_file(path)?;
-        return String::from_utf8(bytes).with_context(|| format!("the licence is no text: {given}"));
+        return String::from_utf8(bytes).with_context(|| format!("the licence is not a text file: {given}"));
     }
     // A file that is not there must not become the licence.
     let named =
         given.contains(['/', '\\']) || ["txt", "md"].iter().any(|end| path.extension().is_some_and(|e| e == *end));
     if path.exists() || (named && !given.contains(' ') && !given.contains("://")) {
-        return Err(Misuse(format!("--licence names no file that can be read: {given}")).into());
+        return Err(Misuse(format!("--licence: no such file: {given}")).into());
     }
     Ok(given)
 }
 
 fn import(file: &Path, (output, overwrite): (&Path, bool), options: &ImportOptions) -> anyhow::Result<Outcome> {
     if !has_ending(output, "safetensors") {
-        return Err(Misuse(format!("model files end in .safetensors: {}", output.display())).into());
+        return Err(Misuse(format!("the output must end in .safetensors: {}", output.display())).into());
     }
     let mut targets = Targets::new(overwrite);
     targets.protect(file);
@@ -84,7 +84,8 @@ fn import(file: &Path, (output, overwrite): (&Path, bool), options: &ImportOptio
         model.description.name = stem.to_string_lossy().into_owned();
     }
     write_atomically(output, &model.to_bytes())?;
-    report::line(&format!("{} written\n{}", output.display(), summary(&model.description)));
+    report::line(&format!("{} written", output.display()));
+    report::line(&summary(&model.description));
     notes.iter().for_each(|note| report::line(&format!("  {note}")));
     Ok(Outcome::Done)
 }
@@ -105,34 +106,34 @@ fn export(
         output if has_ending(output, "onnx") => ExportFormat::Onnx,
         output if has_ending(output, "safetensors") => ExportFormat::Safetensors,
         // A name that says something else is somebody's file, or will be taken for one.
-        _ => return misuse(format!("end the name in .onnx or .safetensors: {}", output.display())),
+        _ => return misuse(format!("the output must end in .onnx or .safetensors: {}", output.display())),
     };
     if format.is_some_and(|format| format != ending) {
-        return misuse(format!("the file's name says another format than --format: {}", output.display()));
+        return misuse(format!("--format and the file extension differ: {}", output.display()));
     }
     let format = ending;
     if pooling.is_some() && (format != ExportFormat::Onnx || part != ExportPart::Upscaler) {
-        return misuse("--pooling is for the upscaler as ONNX only".into());
+        return misuse("--pooling applies only to ONNX export of the upscaler".into());
     }
     let mut targets = Targets::new(overwrite);
-    if Path::new(name).exists() {
-        targets.protect(Path::new(name));
+    if let Some(place) = library().place(name) {
+        targets.protect(&place);
     }
     targets.take(output, || false)?;
     let model = library().load(name)?;
     prepare_folder_of(output)?;
     let (bytes, what) = match (format, part) {
         (ExportFormat::Safetensors, ExportPart::WayBack) => {
-            return misuse("a model file holds all networks of the model; leave out --part".into());
+            return misuse("a model file contains all networks; omit --part".into());
         }
-        (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks of the model"),
-        (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the way back"),
+        (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks"),
+        (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the dual models"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {
                 None | Some(PoolingArg::Local) => model.description.local_pooling(),
                 Some(PoolingArg::Global) => Pooling::Global,
             };
-            (onnx(&model, Part::Primal(pooling))?, "the network from low to high resolution")
+            (onnx(&model, Part::Primal(pooling))?, "the upscaler")
         }
     };
     write_atomically(output, &bytes)?;
@@ -149,11 +150,11 @@ fn calibrate(
     interrupt::listen()?;
     let file = &library().own_file(name)?;
     prepare_folder_of(file)?;
-    let device = device::choose(device)?;
+    let device = super::device(device)?;
     let mut model = Model::read(file, &Device::flex())?;
     anyhow::ensure!(
         !model.duals.is_empty(),
-        "the model has no dual network, and errors are told with its help: {}",
+        "the model has no dual network, which the predicted error requires: {}",
         file.display()
     );
     let bar = progress_bar(0, "{spinner} picture {pos}", false);
@@ -164,7 +165,7 @@ fn calibrate(
         match unmeasured {
             Some(Unmeasured { path, reason }) => {
                 left_out += 1;
-                bar.suspend(|| report::say(&format!("error: left out ({reason}): {}", path.display())));
+                bar.suspend(|| report::say(&format!("error: skipped: {}", report::about(path, reason))));
             }
             None => bar.inc(1),
         }
@@ -172,11 +173,11 @@ fn calibrate(
     });
     bar.finish_and_clear();
     model.description.error_calibration =
-        calibration.with_context(|| format!("the model stays as it was: {}", file.display()))?;
+        calibration.with_context(|| format!("the model was not changed: {}", file.display()))?;
     write_atomically(file, &model.to_bytes())?;
     report::line(&format!("{}: {}", file.display(), expectation(&model.description)));
     if left_out > 0 {
-        report::say(&format!("{left_out} pictures could not be used"));
+        report::say(&format!("{} could not be used", report::counted(left_out, "image")));
         return Ok(Outcome::Failed);
     }
     Ok(Outcome::Done)
@@ -186,10 +187,10 @@ fn calibrate(
 fn expectation(description: &Description) -> String {
     match &description.error_calibration {
         Some(known) => format!(
-            "expected and true error correlate by {:.2} on {} (Spearman, windows of {WINDOW}x{WINDOW})",
+            "predicted error: correlation with the true error {:.2} on {} (Spearman, {WINDOW}x{WINDOW} windows)",
             known.correlation, known.set
         ),
-        None => "errors not measured (`dualres models calibrate` does)".to_owned(),
+        None => "predicted error: not calibrated (run `dualres models calibrate`)".to_owned(),
     }
 }
 
@@ -205,7 +206,8 @@ fn list(json: bool) -> anyhow::Result<Outcome> {
             facts["name"] = json!(name);
             report::line(&facts.to_string());
         } else {
-            report::line(&format!("{name:8} {}\n         {}", description.purpose, summary(&description)));
+            report::line(&format!("{name:8} {}", description.purpose));
+            report::line(&format!("         {}", summary(&description)));
         }
     }
     Ok(Outcome::Done)
@@ -261,17 +263,18 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
         report::line(&facts.to_string());
         return Ok(Outcome::Done);
     }
-    report::line(&format!("{}: {}\n{}", description.name, description.purpose, summary(description)));
+    report::line(&format!("{}: {}", description.name, description.purpose));
+    report::line(&summary(description));
     let run = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
     if run != cost {
         let giga = run.macs() as f64 / 1e9;
         report::line(&format!(
-            "as it is run, pairs of linear layers as one: {} parameters, {giga:.2} G MACs",
+            "as executed, with fused linear layers: {} parameters, {giga:.2} G MACs",
             run.parameters()
         ));
     }
     report::line(&format!("licence: {}", description.licence));
-    let borrowed = if description.borrowed_duals { ", learned with another network" } else { "" };
+    let borrowed = if description.borrowed_duals { ", trained with another network" } else { "" };
     report::line(&match model.duals.len() {
         0 => "dual models: none".to_owned(),
         count => format!("dual models: {count}, {} parameters{borrowed}", description.dual_parameters()),
@@ -280,29 +283,34 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     let operators: Vec<String> = operators.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     report::line(&format!("operators: {}", operators.join(", ")));
     let reach = description.network.reach();
-    let global = if reach.global { ", and statistics of the whole picture" } else { "" };
-    report::line(&format!("sees {} pixels around each{global}", reach.pixels));
+    let global = if reach.global { ", and statistics of the whole image" } else { "" };
+    report::line(&format!("receptive field: {} pixels on each side{global}", reach.pixels));
     description.import.iter().for_each(|note| report::line(&format!("imported: {note}")));
     for metric in &description.metrics {
-        report::line(&format!("{} on {}: {:.3}\n    {}", metric.name, metric.set, metric.value, metric.rule));
+        report::line(&format!("{} on {}: {:.3}", metric.name, metric.set, metric.value));
+        report::line(&format!("    {}", metric.rule));
     }
     report::line(&expectation(description));
-    report::line("\nprunable layers");
+    report::line("");
+    report::line("prunable layers");
     for LayerWidth { name, now, before } in description.layer_widths() {
         report::line(&format!("  {:22} {now:4} of {before}", label(&name)));
     }
     let groups = description.network.groups();
     let kept: Vec<_> = groups.iter().filter_map(|group| Some((label(&group.name), group.reason()?))).collect();
     if !kept.is_empty() {
-        report::line("\nlayers that are not pruned");
+        report::line("");
+        report::line("layers that cannot be pruned");
         kept.iter().for_each(|(name, reason)| report::line(&format!("  {name:22} {reason}")));
     }
-    report::line(&format!("\n{:40} {:>12} {:>14}", "layer", "parameters", format!("MACs at {MAC_INPUT}x{MAC_INPUT}")));
+    report::line("");
+    report::line(&format!("{:40} {:>12} {:>14}", "layer", "parameters", format!("MACs at {MAC_INPUT}x{MAC_INPUT}")));
     for layer in &cost.layers {
         report::line(&format!("{:40} {:>12} {:>14}", layer.name, layer.parameters, layer.macs));
     }
     if !description.training.is_null() {
-        report::line(&format!("\ntraining: {}", serde_json::to_string_pretty(&description.training)?));
+        report::line("");
+        format!("training: {}", serde_json::to_string_pretty(&description.training)?).lines().for_each(report::line);
     }
     Ok(Outcome::Done)
 }

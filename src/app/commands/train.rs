@@ -2,10 +2,8 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use anyhow::Context;
 use burn::tensor::Device;
-use dualres_imaging::file::write_atomically;
-use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Model, NetworkError, Preset, device};
+use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Model, NetworkError, Preset};
 use dualres_training::{Progress, TrainConfig, TrainEvent, Validation, train};
 use serde_json::json;
 
@@ -20,16 +18,18 @@ use crate::{
     targets::prepare_folder,
 };
 
-/// The model that a run was begun with.
+/// Scale of networks if none is given.
+const DEFAULT_SCALE: usize = 2;
+/// The model that a run of an earlier version was begun with.
 const START_FILE: &str = "start.safetensors";
 
 const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
-    prepare_folder(&args.output)?;
     let config = config(args)?;
-    let device = device::choose(&args.device)?;
+    prepare_folder(&args.output)?;
+    let device = super::device(&args.device)?;
     let bar = progress_bar(config.steps as u64, BAR, args.json);
     let mut display = Display { bar: bar.clone(), psnr: None, started: Instant::now(), first: 0, json: args.json };
     let best = train(&config, &device, &args.output, &mut |event| display.show(event));
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let best = best?;
     let stopped = interrupt::flow().is_break();
     if !args.json {
-        let state = if stopped { "stopped; run the same command to go on" } else { "done" };
+        let state = if stopped { "stopped; run the same command to resume" } else { "done" };
         let quality = best.map_or(String::new(), |b| format!(", best {:.3} dB at step {}", b.psnr_y, b.step));
         report::line(&format!("{state}{quality}: {}", args.output.display()));
     }
@@ -45,22 +45,19 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 }
 
 fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
-    // A model of the library is trained on from a copy beside the run, which then stands for itself.
     let (init, given) = match &args.model {
         Some(name) => {
             let library = library();
             let model = library.load(name)?;
-            let path = args.output.join(START_FILE);
-            if !path.exists() {
-                std::fs::create_dir_all(&args.output)
-                    .with_context(|| format!("cannot make the run's folder {}", args.output.display()))?;
-                write_atomically(&path, &model.to_bytes())
-                    .with_context(|| format!("cannot write into the run's folder {}", args.output.display()))?;
-            }
+            // As earlier versions began their runs.
+            let copy = args.output.join(START_FILE);
+            let is_copy = std::fs::read(&copy).is_ok_and(|there| there == model.to_bytes());
+            let path = if is_copy { copy } else { std::path::absolute(library.file(name)?)? };
             (Some(path), Some(model))
         }
         None => (args.init.as_deref().map(|name| library().file(name)).transpose()?, None),
     };
+    let scale = args.scale.unwrap_or(DEFAULT_SCALE);
     let misuse = |error: NetworkError| anyhow::Error::from(Misuse(error.to_string()));
     let architecture = match (&init, args.network) {
         (Some(path), NetworkArg::Drn) => {
@@ -84,10 +81,10 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
                 PresetArg::S => Preset::S,
                 PresetArg::L => Preset::L,
             };
-            let preset = Architecture::preset(preset, args.scale).map_err(misuse)?;
+            let preset = Architecture::preset(preset, scale).map_err(misuse)?;
             let feats = args.n_feats.unwrap_or(preset.n_feats);
             let blocks = blocks(args, &preset).unwrap_or(preset.n_blocks);
-            Blueprint::Drn(Architecture::with_blocks(args.scale, feats, blocks).map_err(misuse)?)
+            Blueprint::Drn(Architecture::with_blocks(scale, feats, blocks).map_err(misuse)?)
         }
         (_, network) => {
             let block = match network {
@@ -99,9 +96,15 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
                 NetworkArg::Gate => BlockKind::Gate,
             };
             let (features, blocks) = (args.n_feats.unwrap_or(48), args.n_blocks.first().copied().unwrap_or(6));
-            Blueprint::Backbone(Backbone { block, scale: args.scale, features, blocks })
+            Blueprint::Backbone(Backbone { block, scale, features, blocks })
         }
     };
+    if let Some(wanted) = args.scale.filter(|&wanted| wanted != architecture.scale()) {
+        let there = architecture.scale();
+        return Err(
+            Misuse(format!("the model is a {there}x model, not {wanted}x; add --network for another scale")).into()
+        );
+    }
     let data = match &args.data[..] {
         [] => vec![samples::unpack(&Paths::of_user())?],
         data => data.to_vec(),
@@ -158,8 +161,9 @@ impl Display {
                 self.first = *step;
                 self.bar.set_position(*step as u64);
                 if !self.json {
-                    let resumed = if *step > 0 { format!(", going on after step {step}") } else { String::new() };
-                    self.bar.println(format!("{pictures} pictures, {parameters} parameters{resumed}"));
+                    let resumed = if *step > 0 { format!(", resuming after step {step}") } else { String::new() };
+                    self.bar
+                        .println(format!("{}, {parameters} parameters{resumed}", report::counted(*pictures, "image")));
                 }
             }
             TrainEvent::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),

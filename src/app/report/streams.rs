@@ -44,7 +44,7 @@ impl Stream {
                 } else if error.kind() == ErrorKind::BrokenPipe {
                     Said::NoReader
                 } else {
-                    Said::Failed(format!("{} cannot be written ({error}); the work goes on", self.name))
+                    Said::Failed(format!("cannot write to {} ({error}); continuing", self.name))
                 }
             }
         }
@@ -61,9 +61,9 @@ pub(crate) fn has_failed() -> bool {
     OUTPUT.gone.load(Ordering::Relaxed) && !interrupt::flow().is_break()
 }
 
-/// Prints to standard output. A reader that has gone wants no more: the work ends as with Ctrl-C, and nothing is said.
+/// Prints a line to standard output, without what terminals obey. A reader that has gone wants no more: the work ends as with Ctrl-C, and nothing is said.
 pub(crate) fn line(text: &str) {
-    match OUTPUT.write(std::io::stdout().lock(), &printable(text, true)) {
+    match OUTPUT.write(std::io::stdout().lock(), &one_line(text)) {
         Said::Yes | Said::Gone => {}
         Said::NoReader => interrupt::stop(),
         Said::Failed(reason) => drop(ERRORS.write(std::io::stderr().lock(), &format!("error: {reason}"))),
@@ -86,21 +86,14 @@ pub(crate) fn say(text: &str) {
 
 /// The text in one line, without what terminals obey: names of files may hold anything.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    printable(text, false)
-}
-
-fn printable(text: &str, lines: bool) -> Cow<'_, str> {
     // Also what turns the direction of writing, which makes names look like others.
-    let obeyed = |c: char| {
-        (c.is_control() && !(lines && c == '\n')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(obeyed) {
         return text.into();
     }
     let mut said = String::new();
     for c in text.chars() {
         match c {
-            '\n' | '\t' if !obeyed(c) => said.push(c),
             // Texts of libraries come in several lines.
             '\n' | '\r' | '\t' => said.push(' '),
             c if obeyed(c) => said.extend(c.escape_unicode()),
@@ -118,7 +111,6 @@ mod tests {
     #[test]
     fn names_cannot_command_the_terminal() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\r\u{7}"), "a\\u{1b}[31mb c \\u{7}");
-        assert_eq!(printable("one\ntwo", true), "one\ntwo");
         assert_eq!(one_line("gpj.\u{202e}evil"), "gpj.\\u{202e}evil");
         assert!(matches!(one_line("日本 ä"), Cow::Borrowed(_)));
     }

@@ -237,7 +237,7 @@ fn results_may_go_above_the_pictures() {
     write(&only.join("results/x.png"), &picture(3, 20, 12));
     let run = dualres(&["upscale", text(&only), "-o", text(&only.join("results")), "--device", "cpu"]);
     assert_eq!(run.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&run.stderr).contains("another folder"));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("choose another --output"));
 }
 
 /// What somebody else put under a result's name while the run was away is not replaced.

@@ -229,13 +229,17 @@ fn commands_that_make_no_sense_are_refused() {
         (vec!["--model", model, "--data", data, "--out", text(&out)], 2, "--ratio"),
         (vec!["--model", model, "--ratio", "0.5", "--data", data], 2, "--out"),
         (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&nowhere)], 2, ".safetensors"),
-        (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&astray)], 2, "nothing can be written"),
-        (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", model], 2, "what the command reads"),
+        (
+            vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&astray)],
+            2,
+            "cannot write to the folder",
+        ),
+        (vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", model], 2, "overwrite an input"),
         (vec!["--model", model, "--ratio", "1.5", "--data", data, "--out", text(&out)], 2, "between 0 and 1"),
         (vec!["--model", model, "--ratio", "0.5", "--out", text(&out)], 2, "folder of pictures"),
         (vec!["--model", model, "--ratio", "0.5", "--data", text(&nowhere), "--out", text(&out)], 1, "nowhere"),
-        (vec!["--resume", text(&nowhere)], 2, "no folder of a run"),
-        (vec!["--resume", data], 1, "no compression in the folder"),
+        (vec!["--resume", text(&nowhere)], 2, "no run folder"),
+        (vec!["--resume", data], 1, "no compression run in the folder"),
     ] {
         let run = dualres(&[&["compress"], &arguments[..], &["--device", "cpu"]].concat());
         let said = String::from_utf8_lossy(&run.stderr);

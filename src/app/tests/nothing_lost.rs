@@ -174,7 +174,7 @@ fn full_and_closed_streams_end_nothing() {
     let quiet = ["upscale", "in", "-o", "errors", "--format", "JPG", "--depth", "16", "--device", "cpu"];
     let run = command(folder, &quiet).stderr(full()).output().unwrap();
     assert_eq!((code(&run), results("errors")), (0, 4));
-    assert!(String::from_utf8_lossy(&run.stdout).contains("standard error cannot be written"));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("cannot write to standard error"));
     let json = ["upscale", "in", "-o", "json", "--json", "--depth", "32", "--device", "cpu"];
     let run = command(folder, &json).stderr(full()).output().unwrap();
     for line in String::from_utf8_lossy(&run.stdout).lines() {
@@ -184,7 +184,7 @@ fn full_and_closed_streams_end_nothing() {
     // Results that cannot be told of are there all the same, and the exit code says that something was not done.
     let run = command(folder, &["upscale", "in", "-o", "lines", "--device", "cpu"]).stdout(full()).output().unwrap();
     assert_eq!((code(&run), results("lines")), (1, 4));
-    assert!(said(&run).contains("standard output cannot be written"), "{}", said(&run));
+    assert!(said(&run).contains("cannot write to standard output"), "{}", said(&run));
     // Errors that nobody can read are errors still; both streams gone are no panic either.
     let run = command(folder, &["upscale", "gone.png", "-o", "x.png"]).stderr(full()).output().unwrap();
     assert_eq!(code(&run), 1);
@@ -232,7 +232,7 @@ fn one_bad_picture_does_not_spoil_a_measurement_or_a_training() {
     let train = [&train[..], &small].concat();
     let run = dualres(folder, &train);
     assert_eq!(code(&run), 0, "{}", said(&run));
-    assert!(said(&run).contains("left out of the validation"), "{}", said(&run));
+    assert!(said(&run).contains("skipped in validation"), "{}", said(&run));
     assert!(folder.join("run/best.safetensors").exists());
 
     // What it came to is not begun over.
@@ -257,7 +257,7 @@ fn a_training_that_blows_up_is_no_success() {
     let free = ["--clip", "1e30", "--skip-threshold", "1e30", "--device", "cpu"];
     let run = dualres(folder, &[&train[..], &small, &free].concat());
     assert_eq!(code(&run), 1, "{}", said(&run));
-    assert!(said(&run).contains("blew up"), "{}", said(&run));
+    assert!(said(&run).contains("diverged"), "{}", said(&run));
     assert!(!String::from_utf8_lossy(&run.stdout).contains("done"));
 }
 
@@ -272,7 +272,7 @@ fn two_programs_do_not_train_in_one_folder() {
         ["train", "--data", "data", "-o", "run", "--steps", "1", "--patch", "16", "--batch", "1", "--n-feats", "8"];
     let run = dualres(folder, &train);
     assert_eq!(code(&run), 1);
-    assert!(said(&run).contains("another program"), "{}", said(&run));
+    assert!(said(&run).contains("another process"), "{}", said(&run));
     drop(held);
     assert_eq!(code(&dualres(folder, &[&train[..], &["--device", "cpu"]].concat())), 0);
 }
@@ -288,7 +288,7 @@ fn hidden_folders_and_results_of_other_batches_are_nobodys_wish() {
     assert_eq!(code(&dualres(folder, &["upscale", "in/trip", "-o", "in/trip/large", "--device", "cpu"])), 0);
     let run = dualres(folder, &["upscale", "in", "-o", "out", "--device", "cpu"]);
     assert_eq!(code(&run), 0, "{}", said(&run));
-    assert!(said(&run).contains("2 hidden folders") && said(&run).contains("1 pictures are results"), "{}", said(&run));
+    assert!(said(&run).contains("2 hidden") && said(&run).contains("1 result of"), "{}", said(&run));
     let names = |folder: &Path| {
         let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
@@ -329,7 +329,7 @@ fn every_command_takes_the_names_that_are_listed() {
         assert_eq!(code(&dualres(folder, &["models", "show", facts["name"].as_str().unwrap()])), 0, "{line}");
     }
     let run = dualres(folder, &["models", "calibrate", "x2", "--hr", "data"]);
-    assert!(code(&run) == 2 && said(&run).contains("part of the program"), "{}", said(&run));
+    assert!(code(&run) == 2 && said(&run).contains("built in"), "{}", said(&run));
     let train =
         ["train", "--data", "data", "-o", "run", "--init", "x2", "--steps", "1", "--patch", "16", "--batch", "1"];
     assert_eq!(code(&dualres(folder, &[&train[..], &["--device", "cpu"]].concat())), 0);
@@ -350,7 +350,7 @@ fn messages_are_one_line_and_command_no_terminal() {
     assert!(message.contains("\\u{1b}[2J"), "{message:?}");
     assert_eq!(message.matches("c.png").count(), 1, "{message:?}");
     let run = dualres(folder, &["compress", "--resume", "nowhere"]);
-    assert!(said(&run).contains("no folder of a run") && !said(&run).contains("damaged"), "{}", said(&run));
+    assert!(said(&run).contains("no run folder") && !said(&run).contains("damaged"), "{}", said(&run));
 }
 
 /// Light at a place, where it is another than the photo's.
@@ -408,10 +408,9 @@ fn a_hot_pixel_a_lamp_and_a_gradient_leave_the_rest_alone() {
                 }
             }
         }
-        // The curve leaves less room for what is near white; without a bound it was up to the brightest light.
-        assert!(far > 0 && worst < 0.3, "{name}: {worst}");
-        // The light itself stays; how bright a single pixel ends is up to the network.
-        assert!(most > 1.5 && most <= 1.001 * brightest, "{name}: {most} of {brightest}");
+        // Rounding alone: the network sees the same.
+        assert!(far > 0 && worst < 1e-3, "{name}: {worst}");
+        assert!(most > 0.5 * brightest && most <= 1.001 * brightest, "{name}: {most} of {brightest}");
     }
 }
 
@@ -439,7 +438,7 @@ fn odd_samples_are_told() {
     std::fs::write(folder.join("odd.tif"), float_tiff(24, 24, &samples)).unwrap();
     let run = dualres(folder, &["upscale", "odd.tif", "-o", "out.tif", "--device", "cpu"]);
     assert_eq!(code(&run), 0, "{}", said(&run));
-    assert!(said(&run).contains("3 samples are no numbers"), "{}", said(&run));
+    assert!(said(&run).contains("black or white: 3"), "{}", said(&run));
     assert!(light_of(&folder.join("out.tif")).iter().flatten().all(|light| light.is_finite()));
 }
 
@@ -454,4 +453,19 @@ fn nothing_is_expected_of_a_picture_of_one_pixel() {
     let run = dualres(folder, &["upscale", "one.png", "-o", "out.png", "--device", "cpu", "--json"]);
     let line: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert!(line["expected_psnr"].is_null(), "{line}");
+}
+
+/// Light as bright everywhere stays as bright, to the border, and so does the shadow beside a sun.
+#[test]
+fn bright_areas_stay_as_bright_as_they_are() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    for brightness in [2.0, 10.0, 1000.0] {
+        std::fs::write(folder.join("even.tif"), float_tiff(32, 32, &[brightness; 3 * 32 * 32])).unwrap();
+        let run = dualres(folder, &["upscale", "even.tif", "-o", "out.tif", "--device", "cpu", "--overwrite"]);
+        assert_eq!(code(&run), 0, "{}", said(&run));
+        for light in light_of(&folder.join("out.tif")).iter().flatten() {
+            assert!((light / brightness - 1.0).abs() < 0.01, "{light} of {brightness}");
+        }
+    }
 }

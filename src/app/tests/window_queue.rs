@@ -35,7 +35,7 @@ fn two_pictures_and_a_broken_file_are_dropped() {
     std::fs::write(&broken, "no picture").unwrap();
     let mut harness = window(&paths);
     harness.drop_files(&[&a, &broken, &b]);
-    harness.await_sight("broken.png: not a picture this program can read");
+    harness.await_sight("broken.png: unsupported file");
     harness.press("Upscale 2 pictures");
     harness.await_that("the end of the queue", |h| {
         h.state().queue().items().iter().all(|item| matches!(item.state, State::Done(_) | State::Failed(_)))
@@ -397,7 +397,7 @@ fn every_control_has_a_name() {
     let mut harness = window(&paths);
     harness.check_accessibility();
     harness.drop_files(&[&path, &broken]);
-    harness.await_sight("broken.png: not a picture");
+    harness.await_sight("broken.png: unsupported file");
     harness.key(COMMAND, Key::Enter);
     harness.await_that("the result", |h| matches!(h.state().queue().items()[0].state, State::Done(_)));
     for key in [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::F1, Key::Escape] {

@@ -69,10 +69,16 @@ pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
     )
     .map_err(|error| {
         anyhow!(
-            "cannot open the window ({error}); it needs a desktop and a Vulkan, Metal or DirectX driver (Mesa's will \
-             do); `dualres upscale` works without"
+            "cannot open the window ({}); it needs a desktop and a Vulkan, Metal or DirectX driver such as Mesa's; \
+             `dualres upscale` works without one",
+            without_places(&error.to_string())
         )
     })
+}
+
+/// A message of a library without the place in its source that it begins with.
+fn without_places(message: &str) -> &str {
+    message.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(message, |(_, reason)| reason)
 }
 
 fn icon() -> Option<IconData> {

@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unmeasured, calibrate, evaluate};
+use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unmeasured, about, calibrate, evaluate};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -25,7 +25,7 @@ use crate::{
     events::{EventLog, Meter},
     files::{
         CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, Held, ORIGINAL_FILE, PROFILE_FILE,
-        REPORT_FILE, RESULT_FILE, WIDTHS_FILE, load_json, save_json,
+        REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json,
     },
     finetune,
     layers::Layers,
@@ -97,7 +97,7 @@ pub fn compress(
     }
     let (data, data_hash) = begun?;
     for (path, reason) in &data.skipped {
-        if observe(&Event::Warning(format!("not used: {} ({reason})", path.display()))).is_break() {
+        if observe(&Event::Warning(format!("skipped: {}", about(path, reason)))).is_break() {
             return Ok(None);
         }
     }
@@ -177,10 +177,23 @@ fn begin(config: &CompressConfig, original: &Model, folder: &Path) -> Result<(Da
     let broken = Data::open(config, &scales, &[])?.broken();
     let data = Data::open(config, &scales, &broken)?;
     let data_hash = data.hash()?;
+    check_unused(folder, &original.to_bytes())?;
     write_atomically(&folder.join(ORIGINAL_FILE), &original.to_bytes())?;
     // Last: a folder with settings has everything that they speak of.
     save_json(&folder.join(CONFIG_FILE), &Begun { config: config.clone(), data_hash: data_hash.clone(), broken })?;
     Ok((data, data_hash))
+}
+
+/// A new run writes over nothing that is in its folder, unless it began the same way before.
+fn check_unused(folder: &Path, original: &[u8]) -> Result<()> {
+    let is_foreign = |name: &str| {
+        let path = folder.join(name);
+        path.exists() && !(name == ORIGINAL_FILE && std::fs::read(path).is_ok_and(|there| there == original))
+    };
+    match RUN_FILES.into_iter().find(|name| is_foreign(name)) {
+        Some(name) => Err(CompressionError::Occupied { path: folder.join(name) }),
+        None => Ok(()),
+    }
 }
 
 struct Run<'a> {
@@ -362,7 +375,7 @@ impl Run<'_> {
             Ok(false) => return Ok(None),
             // The network that was cut is there, and perhaps a better one from before.
             Err(CompressionError::Training(error @ TrainingError::BlewUp { .. })) => {
-                let text = format!("fine-tuning went wrong: {error}; the best network so far is delivered");
+                let text = format!("fine-tuning failed: {error}; keeping the best network so far");
                 if observe(&Event::Warning(text)).is_break() {
                     return Ok(None);
                 }
@@ -380,7 +393,7 @@ impl Run<'_> {
         let Some(after) = self.evaluate(&tuned, observe)? else { return Ok(None) };
         if after.mean.psnr_y < cut.cut.psnr_y {
             let (after, before) = (after.mean.psnr_y, cut.cut.psnr_y);
-            let text = format!("fine-tuning made it worse ({before:.2} to {after:.2} dB); the network stays as cut");
+            let text = format!("fine-tuning reduced PSNR ({before:.2} to {after:.2} dB); keeping the network as cut");
             return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut, false)));
         }
         Ok(Some((tuned, after.mean, true)))

@@ -1,6 +1,6 @@
 //! Planes as the interleaved samples that files hold.
 
-use crate::{Picture, Plane, highlights::Highlights, picture::quantized};
+use crate::{Picture, Plane, highlights::Curve, picture::quantized};
 
 /// Gray or colour planes, then alpha; gray is tripled if the format has none.
 pub(crate) fn planes(picture: &Picture, has_gray: bool) -> Vec<&Plane> {
@@ -34,9 +34,9 @@ pub(crate) fn float(picture: &Picture, white: f32) -> Vec<f32> {
     let planes = planes(picture, true);
     let mut samples = interleaved(&planes, |sample| sample / 255.0);
     let colours = planes.len() - usize::from(picture.alpha.is_some());
-    if let Some(highlights) = Highlights::new(white) {
+    if let Some(curve) = Curve::new(white) {
         for pixel in samples.chunks_exact_mut(planes.len()) {
-            pixel[..colours].iter_mut().for_each(|sample| *sample = highlights.expand(*sample));
+            pixel[..colours].iter_mut().for_each(|sample| *sample = curve.expand(*sample));
         }
     }
     samples

@@ -63,7 +63,7 @@ pub(super) fn read(files: &[PathBuf], columns: &Columns) -> anyhow::Result<(Data
         over = rows_of(file, columns, files.len() > 1, &mut rows)?;
     }
     if rows.is_empty() {
-        return Err(Misuse(format!("the column \"{}\" holds no values", columns.y)).into());
+        return Err(Misuse(format!("no values in column \"{}\"", columns.y)).into());
     }
     let numbers = rows.iter().map(|row| row.x.parse().ok()).collect::<Option<Vec<f64>>>().filter(|_| !columns.names);
     let data = match numbers {
@@ -88,8 +88,8 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
         Some(x) => need(x)?,
         None => find("step").or_else(|| find("setting")).ok_or_else(|| {
             let there = header.iter().collect::<Vec<_>>().join(", ");
-            let text = "no column \"step\" or \"setting\" to draw over in";
-            Misuse(format!("{text} {shown}; name one with --x: {there}"))
+            let text = "no column \"step\" or \"setting\" in";
+            Misuse(format!("{text} {shown}; choose one with --x: {there}"))
         })?,
     };
     let y = need(columns.y)?;
@@ -106,16 +106,14 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
         }
         let line = record.position().map_or(0, csv::Position::line);
         let value: f64 = cell(y).parse().map_err(|_| {
-            Misuse(format!("\"{}\" in line {line} of {shown} is no number (column \"{}\")", cell(y), columns.y))
+            Misuse(format!("\"{}\" in line {line} of {shown} is not a number (column \"{}\")", cell(y), columns.y))
         })?;
         if !value.is_finite() {
             // As a value that is missing.
             continue;
         }
         if value.abs() > MOST || cell(x).parse().is_ok_and(|x: f64| x.abs() > MOST) {
-            return Err(
-                Misuse(format!("line {line} of {shown} holds a number beyond {MOST:e}, which no axis shows")).into()
-            );
+            return Err(Misuse(format!("a number in line {line} of {shown} exceeds {MOST:e}")).into());
         }
         let named = by.map_or(String::new(), |by| cell(by).to_owned());
         let series = match (name_files, named.is_empty()) {

@@ -33,7 +33,7 @@ const MOST_NAMED: usize = 4;
 pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
     if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
-        return Err(Misuse("--pooling global runs pictures in one piece, without --tile".into()).into());
+        return Err(Misuse("--pooling global does not support --tile".into()).into());
     }
     let size = final_size(args)?;
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
@@ -41,6 +41,10 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
     let is_batch = outputs::are_several(args, &found.pictures);
     let outputs = outputs::Outputs::new(args, &found.pictures)?;
+    if !is_batch {
+        // Folders of a batch are cleared once it is held.
+        outputs.folders().iter().for_each(|folder| remove_leftovers(folder));
+    }
     let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
     if let Some(doubt) = journal.as_ref().and_then(Journal::doubt) {
         report::say(&format!("warning: {doubt}: {}", args.output.display()));
@@ -48,11 +52,14 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     if let Some(journal) = &journal {
         let left_out = leave_out_results(&mut found, args, journal) + found.results;
         if left_out > 0 && found.pictures.is_empty() {
-            let reason = format!("all {left_out} pictures lie where results go; name another folder for --output");
+            let reason = match found.results {
+                0 => format!("all {left_out} images are in the output folder; choose another --output"),
+                _ => format!("all {left_out} images are results of earlier runs; name the files to include them"),
+            };
             return Err(Misuse(reason).into());
         }
         if left_out > 0 {
-            report::say(&format!("{left_out} pictures are results of earlier runs and are left out"));
+            report::say(&format!("skipping {} of earlier runs", report::counted(left_out, "result")));
         }
         remove_halves(&args.output, &found.pictures);
     }
@@ -60,8 +67,8 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         let names: Vec<_> = found.left_out.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
         let more = if found.left_out.len() > MOST_NAMED { ", …" } else { "" };
         report::say(&format!(
-            "{} hidden folders are left out, and count if they are named: {}{more}",
-            found.left_out.len(),
+            "skipping {}; name them to include them: {}{more}",
+            report::counted(found.left_out.len(), "hidden or system folder"),
             names.join(", ")
         ));
     }
@@ -101,7 +108,7 @@ fn write_table(work: &pipeline::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::
     let written = work.outputs().write(path, &bytes, is_own)?;
     if written != path {
         let (name, written) = (path.display(), written.display());
-        report::say(&format!("warning: the name {name} was taken meanwhile; the table is {written}"));
+        report::say(&format!("warning: {name} appeared meanwhile; the table was written to {written}"));
     }
     Ok(())
 }
@@ -120,16 +127,11 @@ fn leave_out_results(found: &mut Inputs, args: &UpscaleArgs, journal: &Journal) 
         .filter_map(|folder| folder.canonicalize().ok())
         .collect();
     let results: HashSet<PathBuf> = journal.outputs().filter_map(|path| path.canonicalize().ok()).collect();
-    let proof_of = |path: &Path| {
-        let stem = path.file_stem()?.to_str()?;
-        let stem = args.proofs().iter().find_map(|(what, _)| stem.strip_suffix(what)?.strip_suffix('_'))?;
-        Some(results.iter().any(|result| result.file_stem().is_some_and(|of| of == stem)))
-    };
     found.without(|input| {
         let (Ok(path), Some(root)) = (input.path.canonicalize(), input.root()) else { return false };
         let lies_in = |folder: &PathBuf| path.starts_with(folder) && folder.starts_with(&root) && *folder != root;
         let is_named = named.contains(&path);
-        !is_named && (folders.iter().any(lies_in) || results.contains(&path) || proof_of(&path).unwrap_or(false))
+        !is_named && (folders.iter().any(lies_in) || results.contains(&path))
     })
 }
 
@@ -143,7 +145,7 @@ fn remove_halves(folder: &Path, inputs: &[Input]) {
 
 fn final_size(args: &UpscaleArgs) -> anyhow::Result<FinalSize> {
     if !(args.dpi.is_finite() && args.dpi >= 1.0) {
-        return Err(Misuse(format!("--dpi {} makes no print", args.dpi)).into());
+        return Err(Misuse(format!("--dpi must be at least 1, not {}", args.dpi)).into());
     }
     let size = match (args.scale, args.width, args.height, args.long_side, &args.print) {
         (Some(factor), ..) => FinalSize::Factor(factor),

@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualres_engine::Upscaler;
-use dualres_network::{
-    Model,
-    device::{self, ComputeDevice},
-};
+use dualres_network::{Model, device::ComputeDevice};
 
 use crate::{
     batch::{journal, sizes::FinalSize},
@@ -50,17 +47,20 @@ impl Models {
         }
         let without_duals = loaded.values().any(|model| model.duals.is_empty());
         if without_duals && args.proofs().iter().any(|(_, path)| path.is_some()) {
-            return Err(Misuse("this model has no dual network, so there is nothing to reconstruct".into()).into());
+            return Err(Misuse(
+                "this model has no dual network: --dual, --consistency and --expected-error are not available".into(),
+            )
+            .into());
         }
         let is_calibrated = |model: &Model| model.description.error_calibration.is_some();
         if args.expected_error.is_some() && !loaded.values().all(is_calibrated) {
-            let reason = "nobody has measured the errors of this model; `dualres models calibrate` does";
+            let reason = "no error calibration for this model; run `dualres models calibrate`";
             return Err(Misuse(reason.into()).into());
         }
         if without_duals && args.fidelity > 0 {
-            return Err(Misuse("this model has no dual network, so there is no residual for --fidelity".into()).into());
+            return Err(Misuse("this model has no dual network: --fidelity is not available".into()).into());
         }
-        let device = device::choose(&args.device)?;
+        let device = crate::commands::device(&args.device)?;
         Ok(Self { size, loaded, ready: BTreeMap::new(), device })
     }
 

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use dualres_imaging::{
     Format,
-    file::{write_atomically, write_new},
+    file::{resolve, write_atomically, write_new},
 };
 
 use crate::{
     batch::{inputs::Input, journal, result::format_like},
     cli::UpscaleArgs,
+    commands::library,
     naming::{self, Facts},
     report::Misuse,
     targets::{Targets, ends_as_folder, prepare_folder, prepare_folder_of},
@@ -39,29 +40,23 @@ impl<'a> Outputs<'a> {
     pub(super) fn new(args: &'a UpscaleArgs, inputs: &[Input]) -> Result<Self, Misuse> {
         let named_folder = args.output.is_dir() || ends_as_folder(&args.output);
         let into_folder = are_several(args, inputs) || named_folder;
-        if into_folder && !named_folder && Format::from_path(&args.output).is_ok() {
-            let shown = args.output.display();
-            return Err(Misuse(format!(
-                "several pictures need an output folder, and this is a picture's name: {shown}"
-            )));
-        }
         if !into_folder && args.format.is_some() {
-            return Err(Misuse("--format is for output folders; a file's name says its format".into()));
+            return Err(Misuse("--format requires an output folder; for a file, use its extension".into()));
         }
         let example = Facts { name: "name".into(), model: "model".into(), ..Facts::default() };
         naming::file_name(&args.name, &example).map_err(|reason| Misuse(format!("--name: {reason}")))?;
         let mut outputs = Self { args, into_folder, targets: Targets::new(args.overwrite) };
-        if let Some(model) = args.model.as_deref().map(Path::new).filter(|model| model.exists()) {
-            outputs.targets.protect(model);
+        if let Some(model) = args.model.as_deref().and_then(|model| library().place(model)) {
+            outputs.targets.protect(&model);
         }
         outputs.protect(inputs);
         for path in every(args) {
             if !into_folder {
                 outputs.targets.take(path, || false)?;
                 Format::from_path(path).map_err(|error| Misuse(error.to_string()))?;
-            } else if path.exists() && !path.is_dir() {
+            } else if (path.exists() && !path.is_dir()) || (!path.is_dir() && looks_like_file(path)) {
                 let shown = path.display();
-                return Err(Misuse(format!("several pictures need an output folder, not a file: {shown}")));
+                return Err(Misuse(format!("several inputs need an output folder, not a file: {shown}")));
             }
         }
         if into_folder {
@@ -69,6 +64,11 @@ impl<'a> Outputs<'a> {
         }
         if let Some(table) = &args.table {
             let is_own = || into_folder && journal::wrote_table(&args.output, table);
+            let below = inputs.iter().map(|input| args.output.join(&input.below));
+            let mut folders = below.chain(every(args).cloned()).filter(|_| into_folder);
+            if folders.any(|folder| resolve(&folder).starts_with(resolve(table))) {
+                return Err(Misuse(format!("the table has the path of an output folder: {}", table.display())));
+            }
             outputs.targets.take(table, is_own)?;
             prepare_folder_of(table)?;
         }
@@ -81,6 +81,33 @@ impl<'a> Outputs<'a> {
     /// No result may replace one of these pictures.
     pub(super) fn protect(&mut self, inputs: &[Input]) {
         inputs.iter().for_each(|input| self.targets.protect(&input.path));
+    }
+
+    /// Folders that named files are written to.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let folder = |path: &PathBuf| match self.into_folder {
+            true => Some(path.clone()),
+            false => resolve(path).parent().map(Path::to_owned),
+        };
+        every(self.args).filter_map(folder).collect()
+    }
+
+    /// What of an input of `size` pixels a named proof's format does not hold.
+    pub(super) fn check_proofs(&self, size: [usize; 2]) -> anyhow::Result<()> {
+        let proofs = self.args.proofs().into_iter().filter_map(|(_, path)| path).filter(|_| !self.into_folder);
+        for path in proofs {
+            let format = Format::from_path(path)?;
+            ensure!(
+                size[0].max(size[1]) <= format.max_side(),
+                "{} supports at most {} pixels per side, and the proof has {}x{}; use PNG or TIFF: {}",
+                format.name(),
+                format.max_side(),
+                size[0],
+                size[1],
+                path.display()
+            );
+        }
+        Ok(())
     }
 
     /// The format of the result of an input.
@@ -130,7 +157,7 @@ impl<'a> Outputs<'a> {
             return Ok(path.to_owned());
         }
         let mut path = path.to_owned();
-        while !write_new(&dualres_imaging::file::resolve(&path), bytes)? {
+        while !write_new(&resolve(&path), bytes)? {
             // Made before, and cut off before it was noted.
             if std::fs::read(&path).is_ok_and(|there| there == bytes) {
                 break;
@@ -154,11 +181,15 @@ pub(super) fn are_several(args: &UpscaleArgs, inputs: &[Input]) -> bool {
     inputs.len() > 1 || args.inputs.iter().any(may_be_several)
 }
 
+fn looks_like_file(path: &Path) -> bool {
+    !ends_as_folder(path) && Format::from_path(path).is_ok()
+}
+
 /// All files or folders that are to be written.
 fn every(args: &UpscaleArgs) -> impl Iterator<Item = &PathBuf> {
     std::iter::once(&args.output).chain(args.proofs().into_iter().filter_map(|(_, path)| path))
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| anyhow!("cannot make the folder ({error}): {}", path.display()))
+    std::fs::create_dir_all(path).map_err(|error| anyhow!("cannot create the folder ({error}): {}", path.display()))
 }

@@ -2,7 +2,6 @@
 //! device works. At most one picture waits on either side, so that memory does not grow with the batch.
 
 use std::{
-    borrow::Cow,
     path::{Path, PathBuf},
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
@@ -30,7 +29,7 @@ use crate::{
         inputs::Input,
         journal::{Done, Journal, Key, Proof},
         outcome::Row,
-        result::{Keep, finish, lost_depth},
+        result::{Keep, finish, losses},
         sizes::FinalSize,
     },
     cli::UpscaleArgs,
@@ -179,7 +178,7 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let path = &prepared.input.path;
     let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", work.say.is_json());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    bar.set_prefix(format!("[{}/{}] {name}", prepared.index + 1, work.say.count()));
+    bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.count())).into_owned());
     let upscaler = &prepared.model.upscaler;
     let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
         match event {
@@ -193,10 +192,10 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let result = result.with_context(|| path.display().to_string())?;
     if result.retried_tiles > 0 {
         let device = work.models().device.name.clone();
-        work.say.warn(path, &format!("{device} failed {} tiles, which were run on the CPU", result.retried_tiles));
+        work.say.warn(path, &format!("{} tiles failed on {device} and were run on the CPU", result.retried_tiles));
     }
     if let Some(seam) = prepared.model.upscaler.model().description.seam.filter(|_| result.tiles > 1) {
-        let advice = "a larger --tile, or none, leaves less of it";
+        let advice = "try a larger --tile, or none";
         work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
     }
     Ok(result)
@@ -215,7 +214,7 @@ fn write_all(
             Ok(row) => Work::locked(rows).push(row),
             Err(error) => {
                 if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
-                    report::say("error: the disk is full; make room and give the same command again");
+                    report::say("error: the disk is full; free some space and run the same command to resume");
                 }
                 fail(work, rows, &path, &error);
             }
@@ -243,6 +242,7 @@ fn proof(path: &Option<PathBuf>, was_made: bool) -> Proof {
 /// Writes the result under its name, or, if another program has taken that since it was chosen, under the next free one.
 fn write_result(
     work: &Work<'_>,
+    input: &Path,
     key: Option<&Key>,
     targets: &mut Files,
     picture: &Picture,
@@ -260,7 +260,10 @@ fn write_result(
         return Ok(write_atomically(&targets.picture, &bytes)?);
     }
     while !write_new(&resolve(&targets.picture), &bytes)? {
-        targets.picture = work.outputs().next(&targets.picture);
+        let taken = targets.picture.clone();
+        targets.picture = work.outputs().next(&taken);
+        let (taken, next) = (taken.display(), targets.picture.display());
+        work.say.warn(input, &format!("{taken} appeared meanwhile; writing to {next}"));
         if let Some((journal, key)) = record {
             let mut journal = Work::locked(journal);
             journal.begin(key, &targets.picture)?;
@@ -270,47 +273,52 @@ fn write_result(
     Ok(())
 }
 
+/// Writes a proof under its name, or under the next free one.
+fn write_proof(work: &Work<'_>, input: &Path, path: &mut PathBuf, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(journal) = &work.journal {
+        Work::locked(journal).proof(path, bytes)?;
+    }
+    let written = work.outputs().write(path, bytes, false)?;
+    if written != *path {
+        work.say.warn(input, &format!("{} exists; the proof was written to {}", path.display(), written.display()));
+        if let Some(journal) = &work.journal {
+            Work::locked(journal).proof(&written, bytes)?;
+        }
+        *path = written;
+    }
+    Ok(())
+}
+
 fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let Made { prepared, mut upscaled } = made;
     let Prepared { input, key, picture, mut targets, model, started, .. } = *prepared;
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
-    let mut lost = picture.metadata.left_out.clone();
-    let format = Format::from_path(&targets.picture)?;
-    if picture.alpha.is_some() && format == Format::Jpeg {
-        lost.push("JPEG has no transparency: the picture is laid over white".into());
-    }
-    lost.extend(lost_depth(format, work.keep.depth.unwrap_or(depth)).map(Cow::from));
-    if !work.keep.strip {
-        lost.extend(picture.metadata.lost_in(format).into_iter().map(Cow::from));
-    }
+    let lost = losses(&picture, Format::from_path(&targets.picture)?, work.keep);
     drop(picture);
     finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
     let encoding = work.encoding();
     lost.iter().for_each(|what| work.say.warn(&input.path, what));
-    write_result(work, key.as_ref(), &mut targets, &upscaled.picture, encoding)?;
+    write_result(work, &input.path, key.as_ref(), &mut targets, &upscaled.picture, encoding)?;
     let [dual, consistency, expected_error] = &mut targets.proofs;
     if let (Some(path), Some(reconstruction)) = (dual.as_mut(), upscaled.reconstructions.last_mut()) {
         // In the colours of the original, as the original is.
         (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
         let bytes = dualres_imaging::encode(reconstruction, Format::from_path(path)?, encoding)?;
-        *path = work.outputs().write(path, &bytes, false)?;
+        write_proof(work, &input.path, path, &bytes)?;
     }
     let asks = work.args.proofs().iter().any(|(_, path)| path.is_some());
     if upscaled.reconstructions.is_empty() && asks {
-        work.say.warn(
-            &input.path,
-            "the size took no pass of a network: there is nothing to prove, and no proof is written",
-        );
+        work.say.warn(&input.path, "no network was needed for this size: no proof written");
     } else if expected_error.is_some() && upscaled.expected_error.is_none() {
-        let reason = "the error is known for one pass of the model only, not at this final size: there is no map of it";
+        let reason = "the predicted error covers a single pass of the model, not this size: no map written";
         work.say.warn(&input.path, reason);
     }
     let maps = [(&mut *consistency, &upscaled.consistency), (&mut *expected_error, &upscaled.expected_error)];
     for (path, map) in maps {
         if let (Some(path), Some(map)) = (path, map) {
             let bytes = dualres_imaging::encode(&heat_map(map), Format::from_path(path)?, encoding)?;
-            *path = work.outputs().write(path, &bytes, false)?;
+            write_proof(work, &input.path, path, &bytes)?;
         }
     }
     let seconds = Instant::now().duration_since(started).as_secs_f64();

@@ -125,7 +125,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
     let size = work.size.of(from, model.scale);
     if size[0].max(size[1]) > format.max_side() {
         bail!(
-            "{} holds at most {} pixels a side and the result has {}x{}; choose PNG or TIFF: {}",
+            "{} supports at most {} pixels per side, and the result has {}x{}; use PNG or TIFF: {}",
             format.name(),
             format.max_side(),
             size[0],
@@ -133,6 +133,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             input.path.display()
         );
     }
+    work.outputs().check_proofs(from)?;
     let facts = Facts {
         name: input.path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         scale: naming::times(work.size.times(from, model.scale)),
@@ -147,7 +148,9 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         .and_then(|key| work.journal.as_ref().and_then(|journal| Work::locked(journal).begun(key)))
         .or(again);
     let targets = work.outputs().of(input, &facts, begun)?;
-    check_disk(&targets.picture, &picture, size).with_context(|| input.path.display().to_string())?;
+    if let Some(warning) = check_disk(&targets.picture, &picture, size)? {
+        work.say.warn(&input.path, &warning);
+    }
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
         Work::locked(journal).begin(key, &targets.picture)?;
     }
@@ -174,7 +177,7 @@ pub(super) fn warn_of_disk(
     }
     if needed > available {
         report::say(&format!(
-            "warning: the results may take up to {} and {} are free in {}",
+            "warning: the results may take up to {}, and {} are free in {}",
             bytes(needed),
             bytes(available),
             args.output.display()

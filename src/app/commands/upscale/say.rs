@@ -103,12 +103,12 @@ impl Say {
         }
         let decibels =
             |name: &str, psnr: Option<f64>| psnr.map_or(String::new(), |psnr| format!(", {name} PSNR {psnr:.1} dB"));
-        let proof = decibels("loop", line.loop_psnr) + &decibels("expected", line.expected_psnr);
+        let proof = decibels("consistency", line.loop_psnr) + &decibels("predicted", line.expected_psnr);
         let ([from_width, from_height], [width, height]) = (line.input_size, line.output_size);
-        report::line(&report::one_line(&format!(
+        report::line(&format!(
             "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{proof}",
             line.input, line.output, line.seconds, line.device,
-        )));
+        ));
         Ok(())
     }
 
@@ -140,38 +140,38 @@ impl Say {
         }
         let mut text = format!("{done} done");
         for (count, what) in [
-            (skipped, "done before"),
+            (skipped, "already done"),
             (failed, "failed"),
-            (left, "left; the same command goes on"),
-            (foreign.len(), "of kinds that are not read"),
+            (left, "remaining; run the same command to resume"),
+            (foreign.len(), "in unsupported formats"),
         ] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
         report::line(&format!("{text} in {seconds:.1} s"));
-        problems.iter().for_each(|problem| report::say(&format!("not looked into: {problem}")));
+        problems.iter().for_each(|problem| report::say(&format!("skipped: {problem}")));
         if failed > 0 {
-            report::say(&format!("{failed} of {} pictures failed:", self.count));
+            report::say(&format!("{failed} of {} images failed:", self.count));
             rows.iter().filter(|row| row.state == "failed").for_each(|row| report::say(&format!("  {}", row.error)));
         }
         for (path, advice) in foreign.iter().take(MOST_FOREIGN) {
-            report::say(&format!("not read: {}: {advice}", path.display()));
+            report::say(&format!("not supported: {}: {advice}", path.display()));
         }
         if let Some(more) = foreign.len().checked_sub(MOST_FOREIGN).filter(|&more| more > 0) {
-            report::say(&format!("not read: {more} more; --json names them all"));
+            report::say(&format!("not supported: {more} more; --json lists them all"));
         }
         let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
         if proven.len() > NAMED {
             most_doubtful_first(&mut proven);
             let doubt = Doubt::of(&proven);
             report::line(match doubt {
-                Doubt::ExpectedPsnr => "Look at these first; the largest errors are expected in them (expected PSNR):",
-                Doubt::LoopPsnr => "Look at these first; they keep least to their originals (loop PSNR):",
+                Doubt::ExpectedPsnr => "Check these first (lowest predicted PSNR):",
+                Doubt::LoopPsnr => "Check these first (lowest consistency PSNR):",
             });
             for row in &proven[..NAMED] {
                 let decibels = doubt.decibels(row).unwrap_or_default();
-                report::line(&format!("  {decibels:5.1} dB  {}", report::one_line(&row.output)));
+                report::line(&format!("  {decibels:5.1} dB  {}", row.output));
             }
         }
     }

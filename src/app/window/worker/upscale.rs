@@ -21,7 +21,7 @@ use crate::{
         disk::check_disk,
         journal::{self, JournalError, Key},
         made_with::MadeWith,
-        result::format_like,
+        result::{format_like, losses},
     },
     window::{
         queue::{Finished, Proven},
@@ -92,7 +92,7 @@ impl Engine {
         let final_size = wanted.of(original, scale);
         let named = job::target(job, format, wanted.times(original, scale), final_size, &self.paths)?;
         let target = begun.unwrap_or(named);
-        check_disk(&target, &picture, final_size)?;
+        let too_full = check_disk(&target, &picture, final_size)?;
         upscaler.check_final(&picture, final_size)?;
         let record = folder.zip(key).filter(|_| unrecorded.is_none());
         if let Some((folder, key)) = &record {
@@ -138,13 +138,8 @@ impl Engine {
             says = proven(further);
         }
 
-        let mut warnings: Vec<String> = picture.metadata.left_out.iter().map(|what| what.to_string()).collect();
-        if picture.alpha.is_some() && format == Format::Jpeg {
-            warnings.push("JPEG has no transparency: the picture is laid over white".into());
-        }
-        if !choices.strip {
-            warnings.extend(picture.metadata.lost_in(format).into_iter().map(str::to_owned));
-        }
+        let mut warnings = losses(&picture, format, choices.keep());
+        warnings.extend(too_full);
         if let Some(name) = job.input.file_name().filter(|_| !warnings.is_empty()) {
             warnings[0].insert_str(0, &format!("{}: ", name.to_string_lossy()));
         }

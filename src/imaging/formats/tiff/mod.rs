@@ -19,7 +19,7 @@ pub(crate) use write::encode;
 use crate::{
     Depth, Metadata, Picture, Plane, colour,
     decode::{MAX_PIXELS, from_u16},
-    highlights::Highlights,
+    highlights::Curve,
 };
 
 /// Extra samples that the colours have been multiplied by.
@@ -92,7 +92,7 @@ fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Pictur
     let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
     let mut left_out = std::mem::take(&mut picture.metadata.left_out);
     if decoder.more_images() {
-        left_out.push("the file holds more pictures; the first was read".into());
+        left_out.push("multi-page file: only the first page was read".into());
     }
     picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, ..metadata };
     Ok((picture, orientation))
@@ -191,8 +191,8 @@ fn pixels<R: BufRead + Seek>(
     let mut depth = depth;
     if depth == SCENE {
         let white = planes.iter().flatten().copied().fold(255.0, f32::max) / 255.0;
-        if let Some(highlights) = Highlights::new(white) {
-            planes.iter_mut().flatten().for_each(|sample| *sample = 255.0 * highlights.compress(*sample / 255.0));
+        if let Some(curve) = Curve::new(white) {
+            planes.iter_mut().flatten().for_each(|sample| *sample = 255.0 * curve.compress(*sample / 255.0));
         }
         depth = Depth::Float { white };
     }
@@ -201,14 +201,11 @@ fn pixels<R: BufRead + Seek>(
     picture.alpha = alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| coverage.min(255.0)).collect()));
     picture.depth = depth;
     if odd > 0 {
-        let told = format!("{odd} samples are no numbers or endless light; they are taken for black or white");
+        let told = format!("NaN, infinite or out-of-range samples, now black or white: {odd}");
         picture.metadata.left_out.push(told.into());
     }
     if other_channels > 0 {
-        picture
-            .metadata
-            .left_out
-            .push("channels beside colour and transparency (masks, spot colours) are left out".into());
+        picture.metadata.left_out.push("extra channels (masks, spot colours) are dropped".into());
     }
     Ok(picture)
 }
