@@ -395,23 +395,15 @@ impl<'a> Writer<'a> {
     }
 
     /// ONNX's own operator puts the channels in another order.
+    /// One convolution that picks pixels: ONNX's own operator has another order of channels.
     fn unshuffled(&mut self, x: &str, by: usize, channels: usize) -> Value {
-        let far = self.graph.integers("far", &[i64::MAX; 2]);
-        let axes = self.graph.integers("height_and_width", &[2, 3]);
-        let steps = self.graph.integers(&format!("steps.{by}"), &[by as i64; 2]);
-        let parts: Vec<Value> = (0..by * by)
-            .map(|part| {
-                let start = [(part / by) as i64, (part % by) as i64];
-                let starts = self.graph.integers(&listed("from", &start), &start);
-                self.graph.node("Slice", &[x, &starts, &far, &axes, &steps], Vec::new())
-            })
+        let places = by * by;
+        let picks: Vec<f32> = (0..channels * places * places)
+            .map(|i| if i / places % places == i % places { 1.0 } else { 0.0 })
             .collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let joined = self.graph.node("Concat", &parts, vec![int("axis", 1)]);
-        let order: Vec<i64> =
-            (0..channels * by * by).map(|to| (to % (by * by) * channels + to / (by * by)) as i64).collect();
-        let order = self.graph.integers(&format!("unshuffled.{by}.{channels}"), &order);
-        self.graph.node("Gather", &[&joined, &order], vec![int("axis", 1)])
+        let picks = self.graph.floats(&format!("unshuffled.{by}.{channels}"), &[channels * places, 1, by, by], &picks);
+        let attributes = vec![ints("kernel_shape", &[by, by]), ints("strides", &[by, by]), int("group", channels)];
+        self.graph.node("Conv", &[x, &picks], attributes)
     }
 
     fn resized(&mut self, x: &str, like: Option<&str>, resize: &ResizeOp) -> Value {

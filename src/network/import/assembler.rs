@@ -14,8 +14,10 @@ pub(super) enum Value {
     Node(NodeId),
     /// Numbers that are part of the network.
     Constant(Weight),
-    /// Sides of a node's value, or something computed from them.
+    /// Sides of a node's value.
     Sides(NodeId),
+    /// Numbers computed from sides: how much is to be padded or cropped.
+    FromSides,
 }
 
 /// A graph under construction with its weights.

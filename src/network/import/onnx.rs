@@ -131,6 +131,10 @@ fn source(net: &Assembler, argument: &Argument) -> Option<NodeId> {
     }
 }
 
+fn is_from_sides(net: &Assembler, argument: &Argument) -> bool {
+    matches!(net.value(&argument.name), Ok(Value::Sides(_) | Value::FromSides))
+}
+
 fn add(net: &mut Assembler, node: &Node) -> Result<()> {
     let inputs = node.inputs();
     let output = node.outputs().first().map(|output| output.name.clone()).unwrap_or_default();
@@ -140,10 +144,13 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
     };
     // What is computed from sides is only ever used as sides.
     let on_sides = !matches!(node, Node::Resize(_) | Node::Upsample(_) | Node::Reshape(_) | Node::Expand(_))
-        && inputs.iter().any(|argument| matches!(net.value(&argument.name), Ok(Value::Sides(_))));
-    if let (Node::Slice(_), Some(Ok(Value::Sides(of)))) = (node, inputs.first().map(|first| net.value(&first.name))) {
-        let of = *of;
-        net.set(&output, Value::Sides(of));
+        && inputs.iter().any(|argument| is_from_sides(net, argument));
+    // A part of numbers about sides, in whatever shape, is about the same sides.
+    let about = inputs.first().and_then(|first| net.value(&first.name).ok()).cloned();
+    if let (Node::Slice(_) | Node::Reshape(_) | Node::Expand(_), Some(same @ (Value::Sides(_) | Value::FromSides))) =
+        (node, about)
+    {
+        net.set(&output, same);
         return Ok(());
     }
     if on_sides && !matches!(node, Node::Slice(_) | Node::Pad(_)) || matches!(node, Node::Shape(_)) {
@@ -159,9 +166,17 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
                 | Node::Squeeze(_)
                 | Node::Identity(_)
         );
-        if let Some(of) = inputs.iter().rev().find_map(|argument| source(net, argument)).filter(|_| keeps) {
-            net.set(&output, Value::Sides(of));
+        let computed = inputs.iter().any(|argument| matches!(net.value(&argument.name), Ok(Value::FromSides)));
+        match inputs.iter().rev().find_map(|argument| source(net, argument)).filter(|_| keeps && !computed) {
+            Some(of) => net.set(&output, Value::Sides(of)),
+            None => net.set(&output, Value::FromSides),
         }
+        return Ok(());
+    }
+    // Padding to multiples, and cropping what came of it, is what is done with pictures here anyway: by what the operators need.
+    if matches!(node, Node::Pad(_) | Node::Slice(_)) && inputs.iter().skip(1).any(|input| is_from_sides(net, input)) {
+        let same = net.node(&inputs[0].name)?;
+        net.set(&output, Value::Node(same));
         return Ok(());
     }
     let id = match node {
