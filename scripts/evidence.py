@@ -240,7 +240,7 @@ def draw(options, experiment, has_curves):
 
 def markdown(rows):
     """Means over seeds, and over the differences from the first setting with the same seed, which chance touches less."""
-    yield "| setting | seeds | validation | from the first | " + " | ".join(SETS) + " | loop (Set5) | cut, not fine-tuned |"
+    yield "| setting | seeds | validation | from the first | " + " | ".join(SETS) + " | consistency (Set5) | cut, not fine-tuned |"
     yield "| --- | --- | --- | --- | " + " | ".join("---" for _ in SETS) + " | --- | --- |"
     settings = dict.fromkeys(setting for setting, _, _ in rows)
     first = {seed: result["validation"] for setting, seed, result in rows if setting == next(iter(settings))}

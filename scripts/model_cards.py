@@ -145,11 +145,11 @@ def card(name, model, measures, failed):
     yield "## Quality"
     yield ""
     yield "Means; PSNR and SSIM on Y (BT.601) of 8-bit pictures, " \
-          f"{scale} pixels shaved a side; loop PSNR between input and way back; expected: what the program " \
+          f"{scale} pixels shaved a side; consistency PSNR between input and dual reconstruction; expected: what the program " \
           "expects of its own results without seeing the truth, with the rank correlation of its map with the true error " \
           "(that of the consistency map in brackets)."
     yield ""
-    yield "| set, degradation | PSNR-Y | SSIM | bicubic | loop PSNR | expected PSNR | map and truth |"
+    yield "| set, degradation | PSNR-Y | SSIM | bicubic | consistency PSNR | predicted PSNR | map and truth |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for key, mean in measures.items():
         number = lambda value, digits: "" if value is None else f"{value:.{digits}f}"

@@ -117,12 +117,17 @@ fn sample() -> anyhow::Result<dualres_imaging::Picture> {
     Ok(picture.crop((picture.width() - width) / 2, (picture.height() - height) / 3, width, height))
 }
 
+/// Licences that lie beside a file; the first is its own.
+pub(crate) fn licences_beside(path: &Path) -> Vec<PathBuf> {
+    let Some(folder) = path.parent() else { return Vec::new() };
+    let names = [format!("{}.LICENSE", stem(path)), "LICENSE".into(), "LICENSE.txt".into(), "LICENSE.md".into()];
+    names.into_iter().map(|name| folder.join(name)).filter(|file| file.is_file()).collect()
+}
+
 /// The text of a licence that lies beside a file.
 fn licence_beside(path: &Path) -> Option<String> {
     const MOST: u64 = 64 << 10;
-    let folder = path.parent()?;
-    let names = [format!("{}.LICENSE", stem(path)), "LICENSE".into(), "LICENSE.txt".into(), "LICENSE.md".into()];
-    let file: PathBuf = names.into_iter().map(|name| folder.join(name)).find(|file| file.is_file())?;
+    let file = licences_beside(path).into_iter().next()?;
     (std::fs::metadata(&file).ok()?.len() <= MOST).then(|| std::fs::read_to_string(&file).ok()).flatten()
 }
 

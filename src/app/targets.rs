@@ -16,8 +16,9 @@ use crate::{naming, report::Misuse};
 #[derive(Debug, Default)]
 pub(crate) struct Targets {
     overwrite: bool,
+    /// By [`spelled`], as outputs are.
     inputs: HashSet<PathBuf>,
-    /// By [`Self::spelled`].
+    /// By [`spelled`].
     outputs: HashSet<PathBuf>,
 }
 
@@ -29,7 +30,7 @@ impl Targets {
 
     /// No output may be `path`, which the command reads.
     pub(crate) fn protect(&mut self, path: &Path) {
-        self.inputs.insert(resolve(path));
+        self.inputs.insert(spelled(&resolve(path)));
     }
 
     /// Takes a name that was given for an output. `is_own` says whether what is there was made by the same work before, and may
@@ -50,7 +51,7 @@ impl Targets {
             format!("the file name is too long ({} bytes; at most {LONGEST_NAME}): {shown}", name_length(&place))
         } else if self.outputs.iter().any(|other| overlaps(other, &spelled(&place))) {
             format!("two outputs have the same path, or one lies inside the other: {shown}")
-        } else if self.inputs.contains(&place) {
+        } else if self.inputs.contains(&spelled(&place)) {
             format!("the output would overwrite an input; choose another path: {shown}")
         } else if !self.overwrite && place.exists() && !is_own() {
             format!("the output exists; use --overwrite to replace it: {shown}")
@@ -68,7 +69,7 @@ impl Targets {
         let path = naming::numbered(wanted, &|path| {
             let place = resolve(path);
             let is_there = place.exists() && !(place.is_file() && (overwrite || is_own(path)));
-            is_there || self.inputs.contains(&place) || self.outputs.contains(&spelled(&place))
+            is_there || self.inputs.contains(&spelled(&place)) || self.outputs.contains(&spelled(&place))
         });
         self.outputs.insert(spelled(&resolve(&path)));
         path
@@ -77,7 +78,7 @@ impl Targets {
     /// Takes a path if the command has no other use for it, whatever is there.
     pub(crate) fn reserve(&mut self, path: &Path) -> bool {
         let place = resolve(path);
-        !self.inputs.contains(&place) && self.outputs.insert(spelled(&place))
+        !self.inputs.contains(&spelled(&place)) && self.outputs.insert(spelled(&place))
     }
 }
 

@@ -23,6 +23,8 @@ pub const ORIGINAL_FILE: &str = "original.safetensors";
 pub const EVENTS_FILE: &str = "events.csv";
 /// The sensitivity profile.
 pub const PROFILE_FILE: &str = "profile.safetensors";
+/// The same as a table.
+const PROFILE_TABLE_FILE: &str = "profile.csv";
 /// State of the channel-number search.
 pub const SEARCH_FILE: &str = "search.safetensors";
 /// The widths that were decided.
@@ -43,11 +45,12 @@ pub const RESULT_FILE: &str = "result.safetensors";
 pub const REPORT_FILE: &str = "report.json";
 
 /// Files of a run but for its settings.
-pub(crate) const RUN_FILES: [&str; 11] = [
+pub(crate) const RUN_FILES: [&str; 12] = [
     REPORT_FILE,
     RESULT_FILE,
     EVENTS_FILE,
     PROFILE_FILE,
+    PROFILE_TABLE_FILE,
     SEARCH_FILE,
     WIDTHS_FILE,
     DECISION_FILE,
@@ -114,10 +117,9 @@ pub fn remove_run(folder: &Path) -> Result<()> {
         return Err(CompressionError::NoRun { path: folder.to_owned() });
     }
     let held = Held::take(folder)?;
-    let profile_table = Path::new(PROFILE_FILE).with_extension("csv");
     // The settings first: a folder without them is no run any more, whatever is left of it.
     let files = std::iter::once(CONFIG_FILE).chain(RUN_FILES);
-    let paths = files.map(Path::new).chain([profile_table.as_path()]).map(|name| folder.join(name));
+    let paths = files.map(|name| folder.join(name));
     for path in paths.filter(|path| path.exists()) {
         fs::remove_file(&path).map_err(|error| unusable(&path, error))?;
     }
@@ -184,6 +186,12 @@ pub(crate) fn unusable(path: &Path, reason: impl ToString) -> CompressionError {
     CompressionError::RunFile { path: path.to_owned(), reason: reason.to_string() }
 }
 
+/// A file of a stage can be made anew; others are the user's, or what the run begins with.
 fn damaged(path: &Path, reason: impl ToString) -> CompressionError {
-    CompressionError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+    let stages = [PROFILE_FILE, SEARCH_FILE, DECISION_FILE, SELECTION_FILE, CUT_REPORT_FILE, REPORT_FILE];
+    let is_of_stage = stages.iter().any(|name| path.file_name().is_some_and(|there| there == *name));
+    match is_of_stage && path.with_file_name(CONFIG_FILE).exists() {
+        true => CompressionError::Damaged { path: path.to_owned(), reason: reason.to_string() },
+        false => unusable(path, reason),
+    }
 }

@@ -36,7 +36,10 @@ fn beyond_white(light: Option<&Highlights>, led_back: Option<&Highlights>) -> Op
     let planes = light?.planes();
     let back = |c: usize, i: usize| led_back.and_then(|back| back.planes().get(c)).map_or(0.0, |plane| plane.data[i]);
     let of = |i: usize| {
-        let difference = |c: usize| 255.0 * (planes[c].data[i] - back(c, i)) / (1.0 + planes[c].data[i]);
+        let difference = |c: usize| {
+            let (light, back) = (planes[c].data[i], back(c, i));
+            255.0 * (light - back) / (1.0 + light.max(back))
+        };
         (0..planes.len()).map(difference).sum::<f32>() / planes.len() as f32
     };
     Some((0..planes[0].data.len()).map(of).collect())

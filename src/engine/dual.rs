@@ -39,7 +39,9 @@ impl Upscaler {
             (Some((rest, _)), Some((result, light))) => {
                 Ok(self.refine_up_to_white(&rest, result, fidelity, observe)?.with_highlights(&light, input))
             }
-            _ => self.refine_up_to_white(input, result, fidelity, observe),
+            // A result that was saved without its light.
+            (Some((rest, _)), None) => self.refine_up_to_white(&rest, result, fidelity, observe),
+            (None, _) => self.refine_up_to_white(input, result, fidelity, observe),
         }
     }
 

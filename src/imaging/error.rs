@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, ImagingError>;
 #[derive(Debug, thiserror::Error)]
 pub enum ImagingError {
     /// The file could not be opened or read.
-    #[error("cannot read the image ({source}): {}", path.display())]
+    #[error("cannot read ({source}): {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,

@@ -99,7 +99,8 @@ fn search(folder: &Path, found: &mut Found) {
     }
 }
 
-/// Picture files in a folder and its sub-folders by their extensions, in the order of their paths.
+/// Picture files in a folder and its sub-folders but hidden ones, in the order of their bytes: runs that draw from them are resumed
+/// by later versions.
 ///
 /// # Errors
 /// If a folder cannot be read.
@@ -107,7 +108,10 @@ pub fn find_pictures(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = find_pictures_below(folder);
     match found.problems.pop() {
         Some(problem) => Err(problem),
-        None => Ok(found.pictures),
+        None => {
+            found.pictures.sort();
+            Ok(found.pictures)
+        }
     }
 }
 

@@ -4,10 +4,7 @@
 //! single reflection is hundreds of times as bright as white. So only what is above a knee is compressed, by a logarithm
 //! that joins the straight line below without a bend.
 
-use crate::{
-    Depth, Picture, Plane,
-    resize::{Samples, imresize_to},
-};
+use crate::{Depth, Picture, Plane};
 
 /// Where compression begins, white being 1.
 const KNEE: f64 = 0.75;
@@ -101,80 +98,104 @@ impl Picture {
     }
 }
 
-/// Pixels on each side of one that its light may come from.
-const REACH: usize = 2;
-/// Steps in which enlarged light is brought to give the same light again if it is reduced.
-const STEPS: usize = 3;
-
 impl Highlights {
     /// Light above white, white being 1; one plane a colour.
     pub fn planes(&self) -> &[Plane] {
         &self.planes
     }
 
-    /// At another size. Nothing is brighter or darker than what is near it, and reduced again it is what it was, as far as that
-    /// allows.
+    /// At another size: interpolated so that each pixel keeps its light. The mean over the pixels that lie in it is what it was, as far
+    /// as none becomes brighter than what is near it, and where there was no light there is none.
     pub fn resized(&self, width: usize, height: usize) -> Self {
         Self { white: self.white, planes: self.planes.iter().map(|plane| resized(plane, width, height)).collect() }
     }
 }
 
 fn resized(plane: &Plane, width: usize, height: usize) -> Plane {
-    let to = |plane: &Plane, width: usize, height: usize| {
-        let scale = (width as f64 / plane.width as f64 + height as f64 / plane.height as f64) / 2.0;
-        imresize_to(plane, width, height, scale, Samples::Float)
-    };
     if plane.data.iter().all(|&light| light == 0.0) {
         return Plane::filled(width, height, 0.0);
     }
-    let mut large = to(plane, width, height);
-    let [least, most] = [f32::min, f32::max].map(|of| extreme_near(plane, of));
-    let bound = |large: &mut Plane| {
-        over(large, &least, f32::max);
-        over(large, &most, f32::min);
-    };
-    bound(&mut large);
-    if width >= plane.width && height >= plane.height {
-        for _ in 0..STEPS {
-            let back = to(&large, plane.width, plane.height);
-            let missed = plane.data.iter().zip(&back.data).map(|(wanted, there)| wanted - there).collect();
-            let missed = to(&Plane::new(plane.width, plane.height, missed), width, height);
-            large.data.iter_mut().zip(&missed.data).for_each(|(light, missed)| *light += missed);
-            bound(&mut large);
+    if width < plane.width || height < plane.height {
+        return averaged(plane, width, height);
+    }
+    let mut large = interpolated(plane, width, height);
+    let brightest = brightest_near(plane);
+    for _ in 0..STEPS {
+        let (mut sums, mut counts) = (vec![0.0_f64; plane.data.len()], vec![0_u32; plane.data.len()]);
+        for (index, &light) in large.data.iter().enumerate() {
+            let over = pixel_below(plane, [width, height], index);
+            sums[over] += f64::from(light);
+            counts[over] += 1;
+        }
+        for (index, light) in large.data.iter_mut().enumerate() {
+            let over = pixel_below(plane, [width, height], index);
+            let wanted = f64::from(plane.data[over]) * f64::from(counts[over]);
+            let scaled =
+                if sums[over] > 0.0 { (f64::from(*light) * wanted / sums[over]) as f32 } else { plane.data[over] };
+            *light = scaled.min(brightest[over]);
         }
     }
     large
 }
 
-/// The least or most sample within [`REACH`] of each.
-fn extreme_near(plane: &Plane, of: fn(f32, f32) -> f32) -> Plane {
-    let (width, height) = (plane.width, plane.height);
-    let mut rows = Vec::with_capacity(plane.data.len());
-    for row in plane.data.chunks_exact(width) {
-        rows.extend((0..width).map(|x| {
-            let near = &row[x.saturating_sub(REACH)..(x + REACH + 1).min(width)];
-            near.iter().copied().fold(row[x], of)
-        }));
-    }
-    let mut data = rows.clone();
+/// Steps in which each pixel gets back its light without becoming brighter than what is near it.
+const STEPS: usize = 4;
+
+/// The brightest light among each pixel and its neighbours.
+fn brightest_near(plane: &Plane) -> Vec<f32> {
+    let near = |at: usize, length: usize| at.saturating_sub(1)..(at + 2).min(length);
+    let of = |index: usize| {
+        let (x, y) = (index % plane.width, index / plane.width);
+        let rows = near(y, plane.height).map(|y| &plane.data[y * plane.width..][near(x, plane.width)]);
+        rows.flatten().copied().fold(0.0, f32::max)
+    };
+    (0..plane.data.len()).map(of).collect()
+}
+
+/// Index of the pixel of `small` that a pixel of a larger plane lies in.
+fn pixel_below(small: &Plane, [width, height]: [usize; 2], index: usize) -> usize {
+    let (x, y) = (index % width, index / width);
+    (y * small.height / height) * small.width + x * small.width / width
+}
+
+/// Bilinear interpolation, corners not aligned.
+fn interpolated(plane: &Plane, width: usize, height: usize) -> Plane {
+    // The two samples between which a place lies, and how near it is to the second.
+    let between = |at: usize, to: usize, from: usize| {
+        let place = ((at as f32 + 0.5) * from as f32 / to as f32 - 0.5).clamp(0.0, (from - 1) as f32);
+        let first = place as usize;
+        (first, (first + 1).min(from - 1), place - first as f32)
+    };
+    let mix = |a: f32, b: f32, nearness: f32| a + (b - a) * nearness;
+    let mut data = Vec::with_capacity(width * height);
     for y in 0..height {
-        for near in y.saturating_sub(REACH)..(y + REACH + 1).min(height) {
-            let (target, from) = (&mut data[y * width..][..width], &rows[near * width..][..width]);
-            target.iter_mut().zip(from).for_each(|(sample, &other)| *sample = of(*sample, other));
-        }
+        let (above, below, down) = between(y, height, plane.height);
+        let [above, below] = [above, below].map(|y| &plane.data[y * plane.width..][..plane.width]);
+        data.extend((0..width).map(|x| {
+            let (left, right, across) = between(x, width, plane.width);
+            mix(mix(above[left], above[right], across), mix(below[left], below[right], across), down)
+        }));
     }
     Plane::new(width, height, data)
 }
 
-/// Changes each sample of a plane by that of another one of any size which it lies over.
-fn over(plane: &mut Plane, other: &Plane, of: fn(f32, f32) -> f32) {
-    let (width, height) = (plane.width, plane.height);
+/// The mean over the pixels that lie in each of a smaller plane; of those nearest where none does.
+fn averaged(plane: &Plane, width: usize, height: usize) -> Plane {
+    let span = |at: usize, to: usize, from: usize| {
+        let (start, end) = (at * from / to, (at + 1) * from / to);
+        start..end.max(start + 1).min(from)
+    };
+    let mut data = Vec::with_capacity(width * height);
     for y in 0..height {
-        let row = &other.data[(y * other.height / height) * other.width..][..other.width];
-        for (x, sample) in plane.data[y * width..][..width].iter_mut().enumerate() {
-            *sample = of(*sample, row[x * other.width / width]);
+        for x in 0..width {
+            let (rows, columns) = (span(y, height, plane.height), span(x, width, plane.width));
+            let count = (rows.len() * columns.len()) as f64;
+            let light =
+                |y: usize| plane.data[y * plane.width..][columns.clone()].iter().copied().map(f64::from).sum::<f64>();
+            data.push((rows.map(light).sum::<f64>() / count) as f32);
         }
     }
+    Plane::new(width, height, data)
 }
 
 #[cfg(test)]
@@ -222,8 +243,14 @@ mod tests {
         assert!(together.planes[0].data.iter().zip(&picture.planes[0].data).all(close));
         let large = highlights.resized(24, 18);
         let at = |x: usize, y: usize| large.planes[0].data[y * 24 + x];
-        assert_eq!((at(20, 8), at(0, 0), at(10, 8)), (0.0, 0.0, 0.0), "far from light there is none");
-        assert!(at(4, 8) > 0.9 * white && at(4, 8) <= white, "{}", at(4, 8));
+        let lit: Vec<usize> =
+            (0..24 * 18).filter(|&i| large.planes[0].data[i] > 0.0).map(|i| i % 24 + i / 24 * 100).collect();
+        assert_eq!(lit, [804, 805, 904, 905], "where there was no light there is none");
+        assert!((at(4, 8) / (white - 1.0) - 1.0).abs() < 1e-3, "{}", at(4, 8));
+        let back = large.resized(12, 9);
+        assert!(
+            back.planes[0].data.iter().zip(&highlights.planes[0].data).all(|(a, b)| (a - b).abs() <= 1e-3 * b.max(1.0))
+        );
         // A constant stays one, to the border.
         let mut bright = Picture::from_planes(vec![Plane::filled(6, 5, level(1000.0))]);
         bright.depth = Depth::Float { white };

@@ -34,7 +34,8 @@ impl Lock {
             // A pipe would be waited at for ever.
             return Err(LockError::File(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
         }
-        let file = File::options().append(true).create(true).open(path).map_err(LockError::File)?;
+        // Read as well: some systems lock no file that is only appended to.
+        let file = File::options().read(true).append(true).create(true).open(path).map_err(LockError::File)?;
         Self::of(file)
     }
 

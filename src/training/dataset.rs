@@ -230,6 +230,8 @@ impl Store {
         }
         let pyramid = match guarded(|| self.load(&self.paths[index])) {
             Ok(pyramid) => Arc::new(pyramid),
+            // A disk that fails for a moment says nothing about the picture.
+            Err(reason) if std::fs::File::open(&self.paths[index]).is_err() => return Err(reason),
             Err(reason) => {
                 *slot = Slot::Broken;
                 let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);

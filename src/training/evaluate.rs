@@ -57,9 +57,15 @@ pub struct ImageScore {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Unmeasured {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Why not, in one sentence.
     pub reason: String,
+}
+
+/// Names that are no text must not cost a report.
+fn as_text<S: serde::Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// What is told of a picture as soon as it is known.

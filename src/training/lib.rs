@@ -16,6 +16,7 @@ mod dataset;
 mod degradation;
 mod error;
 mod evaluate;
+mod events;
 mod log;
 mod run;
 mod sampler;
@@ -30,6 +31,7 @@ pub use error::{Result, TrainingError};
 pub use evaluate::{
     Evaluation, ImageScore, Measuring, Scores, Told, Unmeasured, about, evaluate, rule, smallest_measurable,
 };
-pub use run::{Progress, TrainEvent, Validation, train};
+pub use events::{Progress, TrainEvent, Validation};
+pub use run::train;
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError, run::Validation};
+use crate::{Result, TrainingError, Validation};
 
 /// One row: means since the row before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

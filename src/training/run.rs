@@ -1,6 +1,12 @@
 //! The training loop.
 
-use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use burn::tensor::Tensor;
 use dualres_engine::Upscaler;
@@ -9,10 +15,9 @@ use dualres_imaging::{
     lock::{Lock, LockError},
 };
 use dualres_network::{Metric, Model, Network, Pooling, device::ComputeDevice, dual_regression_loss};
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    Distillation, PictureSet, Result, TrainConfig, TrainingError,
+    Distillation, PictureSet, Progress, Result, TrainConfig, TrainEvent, TrainingError, Validation,
     adam::Optimizers,
     begin::{describe, initial, teacher},
     calibrate::calibrate,
@@ -29,65 +34,10 @@ const LOG_EVERY: usize = 50;
 const MAX_SKIPPED: usize = 100;
 /// Skipped steps at the end of a run from which it has not come to its end but blown up.
 const MAX_SKIPPED_LAST: usize = 10;
+/// Weights that no network has which has not diverged.
+const MOST_WEIGHT: f32 = 1e9;
 /// Held by the process that is at work.
 const LOCK_FILE: &str = "dualres.lock";
-
-/// A validation of the averaged weights.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Validation {
-    /// Steps done.
-    pub step: usize,
-    /// Y-PSNR in dB.
-    pub psnr_y: f64,
-    /// Loop PSNR in dB; absent for dual models that are not trained.
-    pub loop_psnr: Option<f64>,
-}
-
-/// A step that was done.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Steps done, of all sessions of the run.
-    pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// Total loss in gray levels.
-    pub loss: f64,
-    /// Sum of the primal terms.
-    pub primal: f64,
-    /// Sum of the dual terms before weighting; 0 without dual loss.
-    pub dual: f64,
-    /// Whether the step was skipped because its loss blew up.
-    pub skipped: bool,
-    /// Patches a second, since the session began.
-    pub images_per_second: f64,
-    /// Learning rate of the step.
-    pub lr: f64,
-}
-
-/// What a run reports.
-#[derive(Clone, Debug)]
-pub enum TrainEvent {
-    /// The run begins, or goes on after `step` steps.
-    Started {
-        /// Steps done before.
-        step: usize,
-        /// Pictures in use.
-        pictures: usize,
-        /// Parameters of the primal network.
-        parameters: u64,
-    },
-    /// Something the user should know.
-    Warning(String),
-    /// A step was done.
-    Step(Progress),
-    /// The averaged weights were validated and the run saved.
-    Validated {
-        /// The measures.
-        validation: Validation,
-        /// Whether they are the best so far.
-        best: bool,
-    },
-}
 
 /// Trains until the last step, or until `observe` says stop; in both cases everything is saved. A folder that holds
 /// a run with the same settings is gone on with. Returns the best validation.
@@ -119,6 +69,7 @@ pub fn train(
         check_validation(config)?;
     }
     let set = Arc::new(PictureSet::scan(&config.data, &graph.pyramid(), config.patch)?);
+    let is_new = !folder.exists();
     fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
     let lock_file = folder.join(LOCK_FILE);
     let lock = Lock::take(&lock_file).map_err(|error| match error {
@@ -127,10 +78,10 @@ pub fn train(
     })?;
     remove_leftovers(folder);
     let session = Session::open(config, device, folder);
-    if session.is_err() && !folder.join(STATE_FILE).exists() {
-        // What did not begin leaves nothing; what cannot be removed does no harm.
-        drop(lock);
+    if session.is_err() && is_new && !folder.join(STATE_FILE).exists() {
+        // What did not begin leaves nothing. Removed while it is held; what cannot be removed does no harm.
         let _ = fs::remove_file(&lock_file);
+        drop(lock);
         let _ = fs::remove_dir(folder);
         return session.and(Ok(None));
     }
@@ -177,7 +128,6 @@ pub fn train(
         let done = session.position.step - first;
         progress.images_per_second = (done * config.batch) as f64 / clock.elapsed().as_secs_f64();
         session.position.skipped = if progress.skipped { session.position.skipped + 1 } else { 0 };
-        session.position.diverged = !progress.loss.is_finite();
         let blew_up = session.position.skipped > MAX_SKIPPED || session.has_failed();
         if blew_up {
             // So that the next session knows.
@@ -270,7 +220,7 @@ struct Session<'a> {
     log: Log,
     means: Means,
     /// Pictures that the first validation could not measure.
-    left_out: Option<Vec<Unmeasured>>,
+    left_out: Option<Vec<PathBuf>>,
 }
 
 impl<'a> Session<'a> {
@@ -298,7 +248,6 @@ impl<'a> Session<'a> {
                     mean_loss: None,
                     validated: 0,
                     skipped: 0,
-                    diverged: false,
                     best: None,
                     seconds: 0.0,
                 };
@@ -336,8 +285,13 @@ impl<'a> Session<'a> {
 
     /// Whether the run has come to its last step without a network that is worth anything.
     fn has_failed(&self) -> bool {
-        let Position { step, skipped, diverged, .. } = self.position;
-        step == self.config.steps && (diverged || skipped >= MAX_SKIPPED_LAST)
+        let Position { step, skipped, .. } = self.position;
+        step == self.config.steps && (skipped >= MAX_SKIPPED_LAST || !self.is_sound())
+    }
+
+    /// Whether the averaged weights are those of a network, not what is left of one that diverged.
+    fn is_sound(&self) -> bool {
+        self.optimizers.averages().0.values().all(|weight| weight.values.iter().all(|value| value.abs() < MOST_WEIGHT))
     }
 
     fn failure(&self) -> TrainingError {
@@ -469,7 +423,8 @@ impl<'a> Session<'a> {
                 return Ok(None);
             }
         };
-        if *self.left_out.get_or_insert_with(|| evaluation.left_out.clone()) != evaluation.left_out {
+        let left_out: Vec<PathBuf> = evaluation.left_out.iter().map(|left| left.path.clone()).collect();
+        if *self.left_out.get_or_insert_with(|| left_out.clone()) != left_out {
             // Means over other pictures choose no best weights.
             let text = "not validated: other images were measurable than before";
             let _ = observe(&TrainEvent::Warning(text.into()));
@@ -499,7 +454,8 @@ impl<'a> Session<'a> {
 
     fn log(&mut self, progress: &Progress, validation: Option<(Validation, bool)>) {
         let means = std::mem::take(&mut self.means);
-        let count = means.count.max(1) as f64;
+        // No number where every step was skipped.
+        let count = if means.count == 0 { f64::NAN } else { means.count as f64 };
         self.log.push(Row {
             step: progress.step,
             lr: progress.lr,
@@ -517,7 +473,7 @@ impl<'a> Session<'a> {
     fn save(&self) -> Result<()> {
         self.log.write()?;
         // A network that gives nothing is not delivered.
-        if !self.position.diverged {
+        if self.is_sound() {
             write_atomically(&self.folder.join(LAST_FILE), &self.averaged()?.to_bytes())?;
         }
         state::save(self.folder, &self.position, &self.model, &self.optimizers)

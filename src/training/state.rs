@@ -7,7 +7,7 @@ use dualres_imaging::file::write_atomically;
 use dualres_network::{Description, Model, Weights, tensors_from_bytes, tensors_to_bytes};
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainConfig, TrainingError, adam::Optimizers, run::Validation};
+use crate::{Result, TrainConfig, TrainingError, Validation, adam::Optimizers};
 
 /// Weights, optimizers and position of a run.
 pub const STATE_FILE: &str = "state.safetensors";
@@ -36,9 +36,6 @@ pub(crate) struct Position {
     /// Steps skipped in a row up to here.
     #[serde(default)]
     pub(crate) skipped: usize,
-    /// Whether the last loss was no number: the weights are worth nothing then.
-    #[serde(default)]
-    pub(crate) diverged: bool,
     pub(crate) best: Option<Validation>,
     pub(crate) seconds: f64,
 }

@@ -116,7 +116,7 @@ impl Inputs {
         let mut fitting = Vec::new();
         self.fitting(root, &fixed, &wanted, depth, &mut fitting);
         fitting.sort_by(|a, b| natural_order(a, b));
-        let results = self.results_among(&fitting, root);
+        let results = self.results_among(&fitting, &fixed);
         for path in fitting.into_iter().filter(|path| !results.contains(path)) {
             let below = path.parent().and_then(|parent| parent.strip_prefix(&fixed).ok()).map(Path::to_owned);
             self.add(path, below.unwrap_or_default());

@@ -5,7 +5,7 @@
 //! done again, under the name it had been given.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -152,12 +152,13 @@ struct Known {
 impl Known {
     /// Reads all lines. Returns also whether the last one is whole.
     fn read(file: &File) -> std::io::Result<(Self, bool)> {
-        let mut known = Self { is_record: file.metadata()?.len() == 0, ..Self::default() };
-        let mut whole = true;
+        let mut known = Self::default();
+        let (mut whole, mut lines) = (true, 0);
         let mut reader = BufReader::new(file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
             whole = line.ends_with(b"\n");
+            lines += usize::from(whole);
             // What a newer version says more is not known here; what a kill cut off is as good as not there.
             if let Ok(record) = serde_json::from_slice(&line) {
                 known.take(record);
@@ -165,7 +166,13 @@ impl Known {
             }
             line.clear();
         }
+        // A first line that a kill cut off is the beginning of a record too.
+        known.is_record |= lines == 0;
         Ok((known, whole))
+    }
+
+    fn wrote_table(&self, table: &Path) -> bool {
+        self.tables.get(&resolve(table)).is_some_and(|sum| content_of(table).is_ok_and(|there| there == *sum))
     }
 
     fn take(&mut self, record: Record) {
@@ -313,8 +320,15 @@ impl Journal {
     /// # Errors
     /// If the record cannot be written.
     pub fn table(&mut self, path: &Path, file: &[u8]) -> Result<(), JournalError> {
-        let sum = hexadecimal(&Sha256::digest(file));
-        self.append(&Record::Table { path: resolve(path).as_path().into(), sum })
+        let (path, sum) = (resolve(path), hexadecimal(&Sha256::digest(file)));
+        self.append(&Record::Table { path: path.as_path().into(), sum: sum.clone() })?;
+        self.known.tables.insert(path, sum);
+        Ok(())
+    }
+
+    /// Whether a file is a table that a run of this batch wrote, and nobody has changed since.
+    pub fn wrote_table(&self, table: &Path) -> bool {
+        self.known.wrote_table(table)
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
@@ -334,8 +348,8 @@ fn known_of(folder: &Path) -> Option<Known> {
 pub fn results_in(folder: &Path) -> Vec<PathBuf> {
     let Some(known) = known_of(folder) else { return Vec::new() };
     let is_whole = |path: &Path, sum: &str| content_of(path).is_ok_and(|there| there == sum);
-    let proofs = known.proofs.iter().filter(|(path, sum)| is_whole(path, sum));
-    let mut results: Vec<PathBuf> = proofs.map(|(path, _)| path.clone()).collect();
+    let mut results = Vec::new();
+    let mut noted: HashSet<&PathBuf> = HashSet::new();
     for (of, output) in &known.begun.of {
         let path = folder.join(output);
         let done = known.done.get(of);
@@ -347,19 +361,21 @@ pub fn results_in(folder: &Path) -> Vec<PathBuf> {
             results.push(path);
         }
         let proofs = done.map_or(&[][..], |done| &done.proofs);
-        results.extend(proofs.iter().filter_map(|proof| match proof {
-            Proof::At(path) => Some(path.clone()),
+        noted.extend(proofs.iter().filter_map(|proof| match proof {
+            Proof::At(path) => Some(path),
             Proof::No | Proof::Impossible => None,
         }));
     }
+    // Proofs whose picture was not done before the run was cut off are known by their content.
+    let cut_off = known.proofs.iter().filter(|(path, sum)| !noted.contains(path) && is_whole(path, sum));
+    results.extend(cut_off.map(|(path, _)| path.clone()));
+    results.extend(noted.into_iter().cloned());
     results
 }
 
 /// Whether a file is a table that a run of the batch in `folder` wrote, and nobody has changed since.
 pub fn wrote_table(folder: &Path, table: &Path) -> bool {
-    known_of(folder).is_some_and(|known| {
-        known.tables.get(&resolve(table)).is_some_and(|sum| content_of(table).is_ok_and(|there| there == *sum))
-    })
+    known_of(folder).is_some_and(|known| known.wrote_table(table))
 }
 
 /// Which picture has which name.

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use dualres_compression::{
     CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
     compress, parse_widths, resume,
 };
-use dualres_imaging::file::{resolve, write_atomically};
+use dualres_imaging::file::{resolve, write_atomically, write_new};
 use dualres_network::Model;
 use dualres_training::Distillation;
 use serde_json::json;
@@ -70,8 +70,15 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Failed);
     };
     if let Some(out) = &args.output {
-        write_atomically(out, &result.to_bytes())
-            .with_context(|| format!("the compressed model is still in {}", stored.display()))?;
+        let kept = || format!("the compressed model is still in {}", stored.display());
+        let bytes = result.to_bytes();
+        let is_there = || std::fs::read(out).is_ok_and(|there| there == bytes);
+        if args.overwrite {
+            write_atomically(out, &bytes).with_context(kept)?;
+        } else if !write_new(&resolve(out), &bytes).with_context(kept)? && !is_there() {
+            // Hours have passed since it was looked at.
+            bail!("the output exists by now; use --overwrite to replace it: {} ({})", out.display(), kept());
+        }
     }
     tell(&facts, args.output.as_deref(), &folder, args.json)?;
     Ok(Outcome::Done)

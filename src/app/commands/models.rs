@@ -39,6 +39,7 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             calibrate(&file, &hr, degradation.into(), &device)
         }
         ModelsCommand::Import { file, output, overwrite, licence, dual, range, order, scale } => {
+            let given = licence.clone();
             let licence = licence.map(licence_of).transpose()?;
             let range = match range[..] {
                 [] => None,
@@ -47,7 +48,7 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
             };
             let order = foreign::order(order == Some(OrderArg::Bgr));
             let options = ImportOptions { scale, range, order, beside: dual, licence };
-            import(&file, (&output, overwrite), &options)
+            import(&file, (&output, overwrite), &options, given.as_deref().map(Path::new))
         }
     }
 }
@@ -68,7 +69,13 @@ fn licence_of(given: String) -> anyhow::Result<String> {
     Ok(given)
 }
 
-fn import(file: &Path, (output, overwrite): (&Path, bool), options: &ImportOptions) -> anyhow::Result<Outcome> {
+/// `given` is what stood for the licence, which may be a file.
+fn import(
+    file: &Path,
+    (output, overwrite): (&Path, bool),
+    options: &ImportOptions,
+    given: Option<&Path>,
+) -> anyhow::Result<Outcome> {
     if !has_ending(output, "safetensors") {
         return Err(Misuse(format!("the output must end in .safetensors: {}", output.display())).into());
     }
@@ -77,6 +84,8 @@ fn import(file: &Path, (output, overwrite): (&Path, bool), options: &ImportOptio
     // The file with the weights of ncnn lies beside the one that is named.
     targets.protect(&file.with_extension("bin"));
     options.beside.iter().for_each(|beside| targets.protect(beside));
+    foreign::licences_beside(file).iter().for_each(|licence| targets.protect(licence));
+    given.filter(|licence| licence.is_file()).into_iter().for_each(|licence| targets.protect(licence));
     targets.take(output, || false)?;
     prepare_folder_of(output)?;
     let (mut model, notes) = foreign::read(&library(), file, options)?;

@@ -63,7 +63,8 @@ pub(crate) fn has_failed() -> bool {
 
 /// Prints a line to standard output, without what terminals obey. A reader that has gone wants no more: the work ends as with Ctrl-C, and nothing is said.
 pub(crate) fn line(text: &str) {
-    match OUTPUT.write(std::io::stdout().lock(), &one_line(text)) {
+    let text = if JSON.load(Ordering::Relaxed) { escaped(text) } else { one_line(text) };
+    match OUTPUT.write(std::io::stdout().lock(), &text) {
         Said::Yes | Said::Gone => {}
         Said::NoReader => interrupt::stop(),
         Said::Failed(reason) => drop(ERRORS.write(std::io::stderr().lock(), &format!("error: {reason}"))),
@@ -84,11 +85,23 @@ pub(crate) fn say(text: &str) {
     }
 }
 
+/// JSON without what terminals obey; what is left of that lies within strings, where it can be escaped.
+fn escaped(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_obeyed) {
+        return json.into();
+    }
+    let escape = |c: char| if is_obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escape).collect::<String>().into()
+}
+
+/// Whether terminals do something at a character; also what turns the direction of writing, which makes names look like others.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The text in one line, without what terminals obey: names of files may hold anything.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    // Also what turns the direction of writing, which makes names look like others.
-    let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(obeyed) {
+    if !text.contains(is_obeyed) {
         return text.into();
     }
     let mut said = String::new();
@@ -96,7 +109,7 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
         match c {
             // Texts of libraries come in several lines.
             '\n' | '\r' | '\t' => said.push(' '),
-            c if obeyed(c) => said.extend(c.escape_unicode()),
+            c if is_obeyed(c) => said.extend(c.escape_unicode()),
             c => said.push(c),
         }
     }
@@ -112,6 +125,9 @@ mod tests {
     fn names_cannot_command_the_terminal() {
         assert_eq!(one_line("a\u{1b}[31mb\nc\r\u{7}"), "a\\u{1b}[31mb c \\u{7}");
         assert_eq!(one_line("gpj.\u{202e}evil"), "gpj.\\u{202e}evil");
+        let json = escaped("{\"input\":\"gpj.\u{202e}evil\u{7f}\"}").into_owned();
+        let back: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert!(json.is_ascii() && back["input"] == "gpj.\u{202e}evil\u{7f}");
         assert!(matches!(one_line("日本 ä"), Cow::Borrowed(_)));
     }
 }

@@ -161,7 +161,7 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     assert!(history.widths.is_some() && history.alpha.is_some());
 
     // It goes on past the stage that it was to stop after, is paused, and the window is closed on it.
-    harness.press("Go on");
+    harness.press("Resume");
     harness.await_that("the run", |h| h.state().compress().runs().running().is_some());
     harness.run_steps(2);
     harness.press("Pause");
@@ -214,7 +214,7 @@ fn a_run_folder_from_elsewhere_is_opened_and_gone_on_with() {
     harness.await_sight("from-elsewhere");
     assert_eq!(state(&harness, "from-elsewhere"), Some(RunState::Stopped));
     harness.run_steps(3);
-    harness.press("Go on");
+    harness.press("Resume");
     await_state(&mut harness, "from-elsewhere", &RunState::Done);
     let mut on = |_: &dualres_compression::Event<'_>| ControlFlow::Continue(());
     assert!(resume(&folder, &ComputeDevice::cpu(), &mut on).unwrap().is_some(), "finished for everybody");

@@ -56,7 +56,7 @@ fn two_pictures_and_a_broken_file_are_dropped() {
         assert!(saved == bytes.unwrap(), "{}", input.display());
     }
     harness.await_sight("Visible dual loss");
-    assert!(harness.sees("Loop PSNR"), "the proof is shown in numbers");
+    assert!(harness.sees("Consistency PSNR"), "the proof is shown in numbers");
 
     // Again, and the first result is not overwritten.
     harness.press("Upscale again");
@@ -172,9 +172,9 @@ fn a_preview_shows_a_part_at_once_and_saves_nothing() {
     let mut harness = window(&paths);
     harness.drop_files(&[&path]);
     harness.await_sight("large.png: waiting");
-    harness.await_sight("Way back");
+    harness.await_sight("Reconstruction");
     harness.key(NO_KEYS, Key::P);
-    harness.await_sight("Visible loop PSNR");
+    harness.await_sight("Visible consistency PSNR");
     let files: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(!files.iter().any(|name| name.to_string_lossy().contains("_tiny")), "{files:?}");
     assert!(harness.sees("large.png: waiting"));
@@ -197,7 +197,7 @@ fn a_restart_remembers_queue_and_choices() {
     drop(app);
 
     let mut harness = window(&paths);
-    harness.await_that("the proof of the saved result", |h| h.sees("Visible loop PSNR"));
+    harness.await_that("the proof of the saved result", |h| h.sees("Visible consistency PSNR"));
     assert!(matches!(harness.state().queue().items()[0].state, State::Done(_)));
     assert!(harness.query_by_label("Original and result").is_some(), "the split view was chosen before");
 }
@@ -278,7 +278,7 @@ fn models_are_imported_used_and_removed() {
     harness.await_sight("Imported the model tiny-2");
     assert!(paths.models().join("tiny-2.safetensors").exists());
     harness.press("Use in Upscale");
-    harness.await_sight("tiny-2: 2 times as large");
+    harness.await_sight("tiny-2 (2×)");
     harness.key(COMMAND, Key::Num3);
     harness.press("Remove");
     harness.await_sight("Removed the model tiny-2.");
@@ -303,7 +303,7 @@ fn an_ncnn_network_is_dropped_and_used() {
     harness.await_sight("Imported the model repeats");
     assert_eq!(std::fs::read_dir(paths.models()).unwrap().count(), 2, "one model beside the tiny one");
     harness.press("Use in Upscale");
-    harness.await_sight("repeats: 2 times as large");
+    harness.await_sight("repeats (2×)");
     harness.drop_files(&[&input]);
     harness.await_that("the picture", |h| !h.state().queue().items().is_empty());
     harness.key(COMMAND, Key::Enter);
@@ -320,18 +320,18 @@ fn keys_are_listed_and_letters_in_a_field_are_not_keys() {
     let home = tempfile::tempdir().unwrap();
     let mut harness = window(&home_with_tiny_model(home.path()));
     harness.key(NO_KEYS, Key::F1);
-    for label in ["Preview what is visible", "Begin: all that wait, or this one again", "Hold to see the original"] {
+    for label in ["Preview what is visible", "Start queue, or rerun selected", "Hold to see the original"] {
         assert!(harness.sees(label), "{label}");
     }
     harness.key(NO_KEYS, Key::Escape);
-    assert!(!harness.sees("Begin: all that wait, or this one again"));
+    assert!(!harness.sees("Start queue, or rerun selected"));
     harness.get_by_label("Name").focus();
     harness.run_steps(2);
     harness.event(Event::Text("1".into()));
     harness.key(NO_KEYS, Key::Questionmark);
-    assert!(!harness.sees("Begin: all that wait, or this one again"), "a question mark in a name is no call for help");
+    assert!(!harness.sees("Start queue, or rerun selected"), "a question mark in a name is no call for help");
     harness.key(Modifiers::NONE, Key::F1);
-    assert!(harness.sees("Begin: all that wait, or this one again"), "F1 is, everywhere");
+    assert!(harness.sees("Start queue, or rerun selected"), "F1 is, everywhere");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn a_split_picture_while_its_tiles_arrive() {
     let path = home.path().join("photo.png");
     common::write_picture(&path, 120, 90);
     harness.drop_files(&[&path]);
-    harness.await_that("the picture", |h| h.sees("photo.png: waiting") && h.sees("Way back"));
+    harness.await_that("the picture", |h| h.sees("photo.png: waiting") && h.sees("Reconstruction"));
     harness.key(NO_KEYS, Key::Num2);
     harness.press("Upscale 1 picture");
     let job =

@@ -275,7 +275,7 @@ impl Window {
                     self.note_queue_change();
                 }
                 None => {
-                    self.toasts.warning("Nothing waits. Drop pictures on the window.");
+                    self.toasts.warning("Queue is empty. Drop photos here");
                     return;
                 }
             }
@@ -316,7 +316,7 @@ impl Window {
             return;
         }
         if self.queue.get(id).is_some_and(Item::is_being_saved) {
-            self.toasts.warning("Its result is being saved: a moment.");
+            self.toasts.warning("Still saving");
             return;
         }
         let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);

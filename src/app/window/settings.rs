@@ -262,19 +262,19 @@ impl ViewMode {
             Self::Result => "Result",
             Self::Difference => "Difference",
             Self::Overlay => "Overlay",
-            Self::Doubt => "Doubt",
+            Self::Doubt => "Predicted error",
         }
     }
 
     /// What it is for.
     pub fn explanation(self) -> &'static str {
         match self {
-            Self::Panes => "Original, result, and the result taken back to the original's size",
+            Self::Panes => "Original, result, and its reconstruction at the original's size",
             Self::Split => "Original and result with a line between them to drag",
             Self::Result => "The result alone; hold Space to see the original",
-            Self::Difference => "How far the way back is from the original, black where it agrees",
-            Self::Overlay => "The result, marked where it disagrees with the original",
-            Self::Doubt => "How far the result is likely to be from the truth, by what is known of the model's errors",
+            Self::Difference => "Difference between reconstruction and original; black where they agree",
+            Self::Overlay => "The result, marked where its reconstruction disagrees with the original",
+            Self::Doubt => "Predicted error of the result against the true image",
         }
     }
 }

@@ -21,13 +21,16 @@ pub(crate) fn read<T: Default + Serialize + for<'de> Deserialize<'de>>(path: &Pa
     };
     let set_aside = || {
         let kept = path.with_extension("damaged.json");
-        let _ = std::fs::rename(path, &kept);
-        format!("set aside as {}", kept.display())
+        // A copy: another window may be at work with the file.
+        match std::fs::copy(path, &kept) {
+            Ok(_) => format!("a copy is {}", kept.display()),
+            Err(error) => format!("no copy could be made ({error})"),
+        }
     };
     let stored: Value = match serde_json::from_str(&text) {
         Ok(stored) => stored,
         Err(error) => {
-            let complaint = format!("what was remembered is damaged ({error}) and was {}", set_aside());
+            let complaint = format!("the settings file is damaged ({error}); {}", set_aside());
             return (T::default(), Some(complaint));
         }
     };
@@ -36,11 +39,7 @@ pub(crate) fn read<T: Default + Serialize + for<'de> Deserialize<'de>>(path: &Pa
     }
     let mut known = Known { value: serde_json::to_value(T::default()).unwrap_or_default(), unknown: Vec::new() };
     known.take::<T>("", &stored);
-    let complaint = format!(
-        "another version remembered what this one does not know ({}); the rest is kept, and the file was {}",
-        known.unknown.join(", "),
-        set_aside()
-    );
+    let complaint = format!("settings of another version were ignored ({}); {}", known.unknown.join(", "), set_aside());
     (T::deserialize(known.value).unwrap_or_default(), Some(complaint))
 }
 
@@ -57,9 +56,7 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> 
 pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
     let folder = paths.config.display();
     let unwritable = |error: &std::io::Error| {
-        let text = format!(
-            "Nothing is remembered of this session: the folder of settings cannot be written ({error}): {folder}"
-        );
+        let text = format!("Settings won't be saved: cannot write to the settings folder ({error}): {folder}");
         (None, Some(text))
     };
     if let Err(error) = check_folder(&paths.config) {
@@ -76,7 +73,7 @@ pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
             Err(LockError::Held) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
-    (None, Some("Another window is open: this one begins anew and remembers nothing.".into()))
+    (None, Some("Another window is open; settings won't be saved here".into()))
 }
 
 /// What is taken over of a file.

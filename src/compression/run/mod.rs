@@ -210,8 +210,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn run(&self, observe: Observer) -> Result<Option<(Model, Report)>> {
         let (report, result) = (self.folder.join(REPORT_FILE), self.folder.join(RESULT_FILE));
-        if let Some(report) = load_json::<Report>(&report)? {
-            return Ok(Some((Model::read(&result, &self.device)?, report)));
+        // A result that somebody took is made again from what the stages left.
+        if let (Some(report), Ok(model)) = (load_json::<Report>(&report)?, Model::read(&result, &self.device)) {
+            return Ok(Some((model, report)));
         }
         let begun = Instant::now();
         let Some(profile) = self.profile(observe)? else { return Ok(None) };
@@ -390,7 +391,15 @@ impl Run<'_> {
             tuned.description.duals.clone_from(&small.description.duals);
         }
         tuned.description.original_widths.clone_from(&small.description.original_widths);
-        let Some(after) = self.evaluate(&tuned, observe)? else { return Ok(None) };
+        let after = match self.evaluate(&tuned, observe) {
+            Ok(Some(after)) => after,
+            Ok(None) => return Ok(None),
+            // Pictures that the cut network was measured on: it is the tuned one that gives nothing.
+            Err(error) => {
+                let text = format!("the fine-tuned network cannot be measured ({error}); keeping the network as cut");
+                return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut, false)));
+            }
+        };
         if after.mean.psnr_y < cut.cut.psnr_y {
             let (after, before) = (after.mean.psnr_y, cut.cut.psnr_y);
             let text = format!("fine-tuning reduced PSNR ({before:.2} to {after:.2} dB); keeping the network as cut");

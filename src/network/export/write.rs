@@ -394,7 +394,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// ONNX's own operator puts the channels in another order.
     /// One convolution that picks pixels: ONNX's own operator has another order of channels.
     fn unshuffled(&mut self, x: &str, by: usize, channels: usize) -> Value {
         let places = by * by;

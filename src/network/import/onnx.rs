@@ -175,6 +175,9 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
     }
     // Padding to multiples, and cropping what came of it, is what is done with pictures here anyway: by what the operators need.
     if matches!(node, Node::Pad(_) | Node::Slice(_)) && inputs.iter().skip(1).any(|input| is_from_sides(net, input)) {
+        if let Node::Slice(slice) = node {
+            cuts_the_end(&slice.config)?;
+        }
         let same = net.node(&inputs[0].name)?;
         net.set(&output, Value::Node(same));
         return Ok(());
@@ -462,6 +465,18 @@ fn slice_of(net: &mut Assembler, x: NodeId, config: &onnx_ir::slice::SliceConfig
         }
     }
     Ok(node)
+}
+
+/// Refuses slices to computed ends that do more than take away rows and columns at the end.
+fn cuts_the_end(config: &onnx_ir::slice::SliceConfig) -> Result<()> {
+    let is = |input: Option<&SliceInput>, fits: &dyn Fn(i64) -> bool| {
+        input.is_none_or(|input| matches!(input, SliceInput::Static(values) if values.iter().all(|&value| fits(value))))
+    };
+    let axes = config.axes.is_some() && is(config.axes.as_ref(), &|axis| matches!(axis.rem_euclid(4), 2 | 3));
+    if axes && is(Some(&config.starts), &|start| start == 0) && is(config.steps.as_ref(), &|step| step == 1) {
+        return Ok(());
+    }
+    Err(refuse("a slice between computed positions"))
 }
 
 fn split_of(net: &mut Assembler, node: &Node, x: NodeId, config: &onnx_ir::split::SplitConfig) -> Result<()> {

@@ -17,7 +17,7 @@ use dualres_imaging::{Depth, file::remove_leftovers};
 use crate::{
     batch::{
         inputs::{Input, Inputs},
-        journal::{self, Journal},
+        journal::Journal,
         outcome::{Row, table},
         result::Keep,
         sizes::{FinalSize, parse_paper},
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         if left_out > 0 {
             report::say(&format!("skipping {} of earlier runs", report::counted(left_out, "result")));
         }
-        remove_halves(&args.output, &found.pictures);
+        outputs.folders().iter().for_each(|folder| remove_halves(folder, &found.pictures));
     }
     if !found.left_out.is_empty() {
         let names: Vec<_> = found.left_out.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
@@ -102,8 +102,9 @@ fn write_table(work: &pipeline::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::
     let bytes = table(rows)?;
     let mut is_own = false;
     if let Some(journal) = &work.journal {
-        is_own = journal::wrote_table(&work.args.output, path);
-        pipeline::Work::locked(journal).table(path, &bytes)?;
+        let mut journal = pipeline::Work::locked(journal);
+        is_own = journal.wrote_table(path);
+        journal.table(path, &bytes)?;
     }
     let written = work.outputs().write(path, &bytes, is_own)?;
     if written != path {
@@ -156,7 +157,7 @@ fn final_size(args: &UpscaleArgs) -> anyhow::Result<FinalSize> {
         _ => FinalSize::Model,
     };
     if let FinalSize::Factor(_) = size {
-        size.check([1000, 1000], 2).map_err(Misuse)?;
+        size.check([1000, 1000], 2).map_err(|reason| Misuse(format!("--scale: {reason}")))?;
     }
     Ok(size)
 }

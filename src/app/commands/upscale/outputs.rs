@@ -60,7 +60,15 @@ impl<'a> Outputs<'a> {
             }
         }
         if into_folder {
-            outputs.targets.protect(&args.output.join(journal::FILE));
+            let record = args.output.join(journal::FILE);
+            let is_record = |path: &Path| resolve(path).starts_with(resolve(&record));
+            if let Some(path) = every(args).chain(&args.table).find(|path| is_record(path)) {
+                return Err(Misuse(format!(
+                    "that is where the batch record goes; choose another path: {}",
+                    path.display()
+                )));
+            }
+            outputs.targets.protect(&record);
         }
         if let Some(table) = &args.table {
             let is_own = || into_folder && journal::wrote_table(&args.output, table);

@@ -169,8 +169,8 @@ impl Say {
                 Doubt::ExpectedPsnr => "Check these first (lowest predicted PSNR):",
                 Doubt::LoopPsnr => "Check these first (lowest consistency PSNR):",
             });
-            for row in &proven[..NAMED] {
-                let decibels = doubt.decibels(row).unwrap_or_default();
+            let known = proven.iter().filter_map(|row| Some((doubt.decibels(row)?, row)));
+            for (decibels, row) in known.take(NAMED) {
                 report::line(&format!("  {decibels:5.1} dB  {}", row.output));
             }
         }

@@ -274,7 +274,7 @@ impl Column {
         (Self::Parameters, "Params", "Parameters that are left"),
         (Self::Psnr, "PSNR", "Y-PSNR on the validation pictures, in dB"),
         (Self::Change, "Change", "PSNR minus that of the original on the same pictures, in dB"),
-        (Self::Loop, "Loop", "Loop PSNR on the validation pictures, in dB"),
+        (Self::Loop, "Consistency", "Consistency PSNR on the validation images, in dB"),
         (
             Self::Milliseconds,
             "Time",

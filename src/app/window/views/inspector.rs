@@ -34,7 +34,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
     let mut picked = None;
     let width = ui.available_width();
     let title = |window: &Window, name: &str| match window.entries.iter().find(|entry| entry.name == name) {
-        Some(entry) => format!("{name}: {} times as large", entry.description.scale()),
+        Some(entry) => format!("{name} ({}×)", entry.description.scale()),
         None => name.to_owned(),
     };
     let combo = ComboBox::from_id_salt("model").width(width).selected_text(title(window, &chosen)).show_ui(ui, |ui| {
@@ -114,7 +114,7 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
     let slider = ui.add(Slider::new(&mut percent, 0.0..=100.0).fixed_decimals(0).suffix(" %"));
     named(&slider, "Fidelity");
     let slider = slider.on_hover_text(
-        "Feeds what the way back misses of the original into the result. Loop PSNR rises; the result keeps closer to \
+        "Feeds the residual of the reconstruction back into the result. The consistency PSNR rises; the result stays closer to \
          the original, its noise included.",
     );
     if slider.changed() {
@@ -137,7 +137,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         let open = window.documents.get(item.id);
         let proven = open.and_then(|open| open.refined).unwrap_or(finished.proven);
         if let Some(psnr) = proven.loop_psnr {
-            rows.push(("Loop PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
+            rows.push(("Consistency PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
         }
         if let Some(psnr) = proven.expected_psnr {
             let hint = "Against the truth, as far as it can be told from what is known of the model's errors";
@@ -147,7 +147,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
             rows.push((
                 "Dual loss",
                 format!("{loss:.2} levels"),
-                "Mean absolute difference of the way back, of 255 gray levels",
+                "Mean absolute difference between original and reconstruction, in gray levels of 255",
             ));
         }
         let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
@@ -165,7 +165,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
             rows.push(("  speed", format!("{:.2} times as fast", large / small), hint));
             if beside.loop_psnr.iter().all(|psnr| !psnr.is_nan()) {
                 let [large, small] = beside.loop_psnr.map(decibels);
-                rows.push(("  its loop PSNR", format!("{small}, was {large}"), hint));
+                rows.push(("  its consistency PSNR", format!("{small}, was {large}"), hint));
             }
         }
     }
@@ -174,7 +174,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
     {
         let area = reduced(window.view.visible(document.result_size(), window.pane), document.scale);
         if let Some((loss, psnr)) = proof.of(area) {
-            rows.push(("Visible loop PSNR", decibels(psnr), "Of the part that is on screen"));
+            rows.push(("Visible consistency PSNR", decibels(psnr), "Of the part that is on screen"));
             rows.push(("Visible dual loss", format!("{loss:.2} levels"), "Of the part that is on screen"));
         }
     }
@@ -203,7 +203,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
     let waiting = window.queue.waiting();
     if running {
         let paused = window.link.control.is_paused();
-        if primary_button(ui, if paused { "Go on" } else { "Pause" }, width).clicked() {
+        if primary_button(ui, if paused { "Resume" } else { "Pause" }, width).clicked() {
             window.actions.push(Action::PauseOrGoOn);
         }
     } else {

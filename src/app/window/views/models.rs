@@ -152,7 +152,7 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     for metric in &description.metrics {
         let name = match metric.name.as_str() {
             "psnr_y" => "PSNR (Y)",
-            "loop_psnr" => "Loop PSNR",
+            "loop_psnr" => "Consistency PSNR",
             other => other,
         };
         let value = format!("{name} on {}: {:.2} dB", metric.set, metric.value);

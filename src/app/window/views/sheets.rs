@@ -208,7 +208,7 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
                 if ui.button("Type a path instead").clicked() {
                     window.type_path(purpose.clone());
                 }
-                if ui.button("Give it up").clicked() {
+                if ui.button("Dismiss").clicked() {
                     window.dialogs.abandon();
                 }
             });
@@ -234,7 +234,7 @@ fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
             if ui.button("Restart engine").clicked() {
                 window.actions.push(Action::RestartEngine);
             }
-            if window.device() != "CPU" && ui.button("Go on with the CPU").clicked() {
+            if window.device() != "CPU" && ui.button("Continue on the CPU").clicked() {
                 window.settings.choices.device = "CPU".into();
                 window.actions.push(Action::RestartEngine);
             }

@@ -50,7 +50,7 @@ fn header(window: &mut Window, ui: &mut Ui) {
         let running = window.queue.running().is_some();
         if running {
             let paused = window.link.control.is_paused();
-            let label = if paused { "Go on" } else { "Pause" };
+            let label = if paused { "Resume" } else { "Pause" };
             if ui.button(label).on_hover_text("Takes effect within a tile (Ctrl+P)").clicked() {
                 window.actions.push(Action::PauseOrGoOn);
             }
@@ -67,7 +67,7 @@ fn header(window: &mut Window, ui: &mut Ui) {
             window.actions.push(Action::RemoveEnded);
         }
         if window.queue.items().len() > 1
-            && ui.button("Table").on_hover_text("All results, the doubtful ones first (T)").clicked()
+            && ui.button("Table").on_hover_text("All results, the least certain first (T)").clicked()
         {
             window.actions.push(Action::ToggleTable);
         }

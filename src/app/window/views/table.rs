@@ -26,13 +26,17 @@ pub(crate) enum Sorting {
 
 const COLUMNS: [(Sorting, &str, &str); 6] = [
     (Sorting::Name, "Picture", "In the order of names"),
-    (Sorting::LoopPsnr, "Loop PSNR", "How well the result leads back to the original; doubtful ones first"),
+    (
+        Sorting::LoopPsnr,
+        "Consistency PSNR",
+        "PSNR between the original and the reconstruction of the result; lowest first",
+    ),
     (
         Sorting::ExpectedPsnr,
         "Expected",
-        "PSNR that is expected against the truth, by what is known of the model's errors; doubtful ones first",
+        "Predicted PSNR against the true image, from the model's error calibration; lowest first",
     ),
-    (Sorting::DualLoss, "Dual loss", "Mean difference of the way back, in gray levels"),
+    (Sorting::DualLoss, "Dual loss", "Mean difference between original and reconstruction, in gray levels"),
     (Sorting::Size, "Result", "Size in pixels"),
     (Sorting::Time, "Time", "From file to file"),
 ];
@@ -48,7 +52,7 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         ui.add_space(8.0);
         let close = ui
             .horizontal(|ui| {
-                let hint = "As the command line's --table: all results and failures, doubtful ones first";
+                let hint = "All results and failures, as with --table on the command line; the least certain first";
                 if ui.button("Save as CSV…").on_hover_text(hint).clicked() {
                     window.actions.push(Action::ExportTable);
                     // Where there is no dialog, a path is typed, below this sheet.

@@ -112,7 +112,7 @@ fn doubt(document: &Document, flips: bool, with_duals: bool) -> Part {
     let caption = match (&document.expected, &document.dual) {
         (Some(_), _) => name,
         (None, None) if with_duals => "What to expect comes with the result",
-        (None, _) => "Nobody has measured the errors of this model",
+        (None, _) => "No error calibration for this model",
     };
     Part { name: name.into(), legend: document.expected.is_some(), ..Part::new(Mode::Difference, caption) }
 }
@@ -124,7 +124,7 @@ fn part(document: &Document, mode: Mode, flips: bool) -> Part {
         Mode::Input => ("Original", format!("Original  {w} × {h}")),
         Mode::Dual => {
             let known = made(document.dual.is_some(), ": comes with the result");
-            ("Way back", format!("Way back  {w} × {h}{known}"))
+            ("Reconstruction", format!("Reconstruction  {w} × {h}{known}"))
         }
         Mode::Result => {
             let [w, h] = document.result_size();
@@ -134,7 +134,7 @@ fn part(document: &Document, mode: Mode, flips: bool) -> Part {
         Mode::Split => ("Original and result", "Original".to_owned()),
         Mode::Difference | Mode::Overlay => {
             let name = if mode == Mode::Difference {
-                "Difference of the way back from the original"
+                "Difference between reconstruction and original"
             } else {
                 "Where the result disagrees with the original"
             };
@@ -189,7 +189,7 @@ fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             text += &format!("   result {v}");
         }
         if let Some(v) = document.dual.as_ref().and_then(|p| value(p, lx, ly)) {
-            text += &format!("   way back {v}");
+            text += &format!("   reconstruction {v}");
         }
         if let Some(d) = document.proof.as_ref().and_then(|proof| proof.absolute.at(lx, ly)) {
             text += &format!("   off by {d:.1}");

@@ -59,7 +59,7 @@ impl Engine {
             let done = match known {
                 Ok(done) => done,
                 Err(error @ JournalError::Held(_)) => return Err(error.into()),
-                // Some network disks have no locks: results are worth more than their record.
+                // Results are worth more than their record.
                 Err(error) => {
                     unrecorded = Some(error.to_string());
                     None
@@ -99,10 +99,12 @@ impl Engine {
             self.records.of(folder, |journal| journal.begin(key, &target))??;
         }
 
+        // Tiles are what the network gives, without transparency and without light beyond white.
+        let differs = picture.alpha.is_some() || picture.without_highlights().is_some();
         let network = Instant::now();
         let mut halted = Duration::ZERO;
         let upscaled = upscaler.upscale(&picture, &Options::default(), &mut |event| {
-            self.watch(item, scale, &event, picture.alpha.is_none(), &mut halted)
+            self.watch(item, scale, &event, !differs, &mut halted)
         })?;
         let seconds = (network.elapsed() - halted).as_secs_f64();
         // As the network saw it, so that the proof speaks of the same picture.
@@ -128,7 +130,7 @@ impl Engine {
         } else {
             upscaled
         };
-        if refines || picture.alpha.is_some() {
+        if refines || differs {
             self.show(item, scale, &result.picture);
         }
         let mut says = self.show_proof(item, &picture, &result);

@@ -91,7 +91,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 fn sides(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
         let side = window.compress.side;
-        let instant = ui.selectable_label(side == Side::Instant, "As set, untrained");
+        let instant = ui.selectable_label(side == Side::Instant, "Preview (not fine-tuned)");
         if instant.on_hover_text("The network of the widths on the right, at once and without training").clicked() {
             window.deed(Deed::Look(Side::Instant));
         }
@@ -106,7 +106,7 @@ fn sides(window: &mut Window, ui: &mut Ui) {
         let scale = window.compress.shown.scale.max(1) as f64;
         for (back, text, hint) in [
             (false, "Results", "What the networks make of the picture"),
-            (true, "Ways back", "The results taken back to the original's size by each network's dual model (B)"),
+            (true, "Reconstructions", "The results reduced to the original's size by each network's dual model (B)"),
         ] {
             if ui.selectable_label(window.compress.ways_back == back, text).on_hover_text(hint).clicked()
                 && window.compress.ways_back != back
@@ -131,7 +131,7 @@ fn picture_menu(window: &mut Window, ui: &mut Ui) {
     }
     let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
     if let Some(path) = selected
-        && ui.button("That of Upscale").on_hover_text(path.display().to_string()).clicked()
+        && ui.button("Use the photo from Upscale").on_hover_text(path.display().to_string()).clicked()
     {
         window.deed(Deed::Picture(path));
         ui.close();
@@ -148,7 +148,7 @@ fn picture_menu(window: &mut Window, ui: &mut Ui) {
 
 fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let name = match window.compress.side {
-        Side::Instant => "As set, untrained".to_owned(),
+        Side::Instant => "Preview (not fine-tuned)".to_owned(),
         Side::Run(id) => name_of(window, id),
     };
     let back = window.compress.ways_back;
@@ -208,7 +208,7 @@ fn name_of(window: &Window, id: RunId) -> String {
 }
 
 fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Part> {
-    let (suffix, of) = if back { (": way back", "ways back") } else { ("", "results") };
+    let (suffix, of) = if back { (": reconstruction", "reconstructions") } else { ("", "results") };
     let differs = |mode: Mode, text: String| Part { legend: true, ..Part::new(mode, text) };
     let difference = format!("Difference of the {of}");
     let known = if document.result.is_some() { "" } else { ": not made yet" };
@@ -232,7 +232,7 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
     ui.spacing_mut().item_spacing.y = 3.0;
     ui.add(Label::new(RichText::new(summary(window)).small()).truncate());
     ui.add(Label::new(RichText::new(costs(window)).small()).truncate()).on_hover_text(
-        "Milliseconds for an input of 96 × 96 without the way back, both networks in turns; multiply-accumulates are no \
+        "Milliseconds for an input of 96 × 96 without reconstruction, both networks alternating; multiply-accumulates are no \
          promise of time: narrow layers use devices less well",
     );
     let narrow = ui.available_width() < ROOM_FOR_LINE - 20.0;
@@ -314,7 +314,7 @@ fn summary(window: &Window) -> String {
         text += &format!("   PSNR {}", two(truth));
     }
     if let Some(loops) = numbers.loops {
-        text += &format!("   loop PSNR {}", two(loops));
+        text += &format!("   consistency PSNR {}", two(loops));
     }
     if let Some([large, small]) = numbers.duals {
         text += &format!("   dual loss {large:.2} → {small:.2}");

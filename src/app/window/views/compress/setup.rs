@@ -129,7 +129,7 @@ fn data(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Pictures");
     let folders = &window.settings.compress.data;
     let label = match folders.as_slice() {
-        [] => "Those inside the program".to_owned(),
+        [] => "Built-in samples".to_owned(),
         [one] => one.display().to_string(),
         many => format!("{} folders", many.len()),
     };
@@ -306,7 +306,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         ui.separator();
     }
     if let Some((seconds, known)) = window.estimated_seconds() {
-        let from = if known { "as fast as runs here were" } else { "a first guess: no such run here yet" };
+        let from = if known { "from earlier runs" } else { "rough estimate (no earlier run)" };
         weak(ui, format!("About {}, {from}", duration(Duration::from_secs_f64(seconds))));
     }
     let width = ui.available_width();

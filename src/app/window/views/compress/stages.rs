@@ -106,7 +106,7 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, label: &str, expected: f64) {
 fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
     ui.horizontal(|ui| match run.state {
         RunState::Running => {
-            if ui.button(if paused { "Go on" } else { "Pause" }).clicked() {
+            if ui.button(if paused { "Resume" } else { "Pause" }).clicked() {
                 window.deed(Deed::PauseOrGoOn);
             }
             let stopping = window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_stopping());
@@ -118,13 +118,13 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
             stop_after(window, ui);
         }
         RunState::Waiting => {
-            if ui.button("Take out").on_hover_text("It has not begun, or goes on later").clicked() {
+            if ui.button("Remove").on_hover_text("Removes it from the queue; it can be resumed later").clicked() {
                 window.deed(Deed::Withdraw(run.id));
             }
             weak(ui, "begins after the run before it");
         }
         RunState::Stopped | RunState::Failed(_) => {
-            if ui.button("Go on").on_hover_text("From the last saved state").clicked() {
+            if ui.button("Resume").on_hover_text("From the last saved state").clicked() {
                 window.deed(Deed::GoOn(run.id));
             }
             stop_after(window, ui);

@@ -97,7 +97,7 @@ fn set(window: &mut Window, ui: &mut Ui, unit: usize) {
     }
     ui.horizontal(|ui| {
         let steer = &mut window.compress.steer;
-        ui.checkbox(&mut steer.locked[unit], "locked").on_hover_text("Keeps its width when the ratio changes");
+        ui.checkbox(&mut steer.locked[unit], "locked").on_hover_text("Keep this width when the ratio changes");
         let label = ui.label("at least");
         let least = ui.add(DragValue::new(&mut steer.least[unit]).range(1..=full)).labelled_by(label.id);
         if least.on_hover_text("Fewest channels of this layer").changed() {
