@@ -141,7 +141,7 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         }
         if let Some(psnr) = proven.expected_psnr {
             let hint = "Against the truth, as far as it can be told from what is known of the model's errors";
-            rows.push(("Expected PSNR", decibels(psnr), hint));
+            rows.push(("Predicted PSNR", decibels(psnr), hint));
         }
         if let Some(loss) = proven.dual_loss {
             rows.push((

@@ -35,11 +35,12 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         slider.on_hover_text("95 is hard to tell from the original");
     }
     ui.horizontal(|ui| {
-        let label = choices.folder.as_ref().map_or("Beside the original".into(), |folder| folder.display().to_string());
+        let label =
+            choices.folder.as_ref().map_or("Next to the original".into(), |folder| folder.display().to_string());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if choices.folder.is_some() {
-                let reset = ui.button("⟲").on_hover_text("Beside the original again");
-                named(&reset, "Beside the original again");
+                let reset = ui.button("⟲").on_hover_text("Next to the original again");
+                named(&reset, "Next to the original again");
                 if reset.clicked() {
                     choices.folder = None;
                 }

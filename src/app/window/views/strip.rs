@@ -184,7 +184,7 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
             (format!("{}{left}", progress.stage), colours.accent)
         }
         State::Done(finished) => {
-            let proof = finished.proven.loop_psnr.map_or(String::new(), |psnr| format!(", loop {psnr:.1} dB"));
+            let proof = finished.proven.loop_psnr.map_or(String::new(), |psnr| format!(", consistency {psnr:.1} dB"));
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
             (format!("{time}{proof}"), colours.good)
         }

@@ -108,7 +108,7 @@ fn doubt(document: &Document, flips: bool, with_duals: bool) -> Part {
     if flips {
         return part(document, Mode::Result, flips);
     }
-    let name = "Expected error of the result";
+    let name = "Predicted error of the result";
     let caption = match (&document.expected, &document.dual) {
         (Some(_), _) => name,
         (None, None) if with_duals => "What to expect comes with the result",
@@ -195,7 +195,7 @@ fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             text += &format!("   off by {d:.1}");
         }
         if let Some(error) = document.expected_at(lx, ly) {
-            text += &format!("   expected error {error:.1}");
+            text += &format!("   predicted error {error:.1}");
         }
         ui.add(Label::new(RichText::new(text).monospace().small()).truncate());
     }
