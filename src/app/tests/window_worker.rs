@@ -71,7 +71,7 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     assert!(!far.control.is_paused());
 
     far.reports.send(done(first.item, &home.path().join("b_tiny.png"))).unwrap();
-    harness.await_sight("loop 45.2 dB");
+    harness.await_sight("consistency 45.2 dB");
     let second = next_job(&far).unwrap();
     assert_eq!(second.input, files[0]);
 
