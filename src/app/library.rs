@@ -154,7 +154,7 @@ impl Library {
             Source::File(path) => Ok(path),
             Source::Inside(bytes) => {
                 let folder = self.folder.with_file_name("inside");
-                let path = folder.join(format!("{name}-{}.safetensors", crate::batch::journal::fingerprint(bytes)));
+                let path = folder.join(format!("{name}-{}.safetensors", crate::batch::sums::fingerprint(bytes)));
                 if std::fs::read(&path).is_ok_and(|there| there == bytes) {
                     return Ok(path);
                 }

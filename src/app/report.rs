@@ -2,11 +2,10 @@
 
 mod streams;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
+use dualres_imaging::caught;
+use dualres_training::Unusable;
 pub(crate) use dualres_training::about;
 pub(crate) use streams::{has_failed, line, one_line, say};
 
@@ -60,10 +59,34 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
 /// # Errors
 /// Those of the work, or what a panic said.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        anyhow::bail!("internal error ({})", said.unwrap_or("no reason given"))
-    })
+    caught(work).unwrap_or_else(|said| anyhow::bail!("internal error ({said})"))
+}
+
+/// Pictures that a command could not use. Each is named at once, and all once more at the end.
+#[derive(Default)]
+pub(crate) struct LeftOut(Vec<Unusable>);
+
+impl LeftOut {
+    /// Says that a picture is left out, above `bar`.
+    pub(crate) fn add(&mut self, unusable: &Unusable, bar: &indicatif::ProgressBar) {
+        // One may be among the pictures to train on and those to validate with.
+        if self.0.iter().any(|known| known.path == unusable.path) {
+            return;
+        }
+        bar.suspend(|| say(&format!("error: skipped: {}", about(&unusable.path, &unusable.reason))));
+        self.0.push(unusable.clone());
+    }
+
+    /// Lists them. The command has failed if there are any, whatever else it came to.
+    pub(crate) fn end(self, outcome: Outcome) -> Outcome {
+        let Self(all) = self;
+        if all.is_empty() {
+            return outcome;
+        }
+        say(&format!("{} could not be used:", counted(all.len(), "image")));
+        all.iter().for_each(|picture| say(&format!("  {}", about(&picture.path, &picture.reason))));
+        Outcome::Failed
+    }
 }
 
 /// Tells the user of an error.

@@ -277,13 +277,27 @@ impl CompressConfig {
                  out, by --finetune-steps 0)",
             );
         }
-        let rates = [search.alpha_lr, search.lr, search.clip, selection.lr, finetune.lr];
-        if rates.iter().any(|rate| !rate.is_finite() || *rate <= 0.0) {
-            return wrong("learning rates and thresholds must be positive numbers");
+        let rates = [
+            ("learning rate of the choice of widths", search.alpha_lr),
+            ("learning rate of the search", search.lr),
+            ("gradient clipping norm of the search", search.clip),
+            ("learning rate of the selection", selection.lr),
+            ("learning rate of fine-tuning", finetune.lr),
+        ];
+        if let Some((name, value)) = rates.into_iter().find(|(_, rate)| !rate.is_finite() || *rate <= 0.0) {
+            return Err(CompressionError::Setting(format!("the {name} must be a positive number, not {value}")));
         }
-        let weights = [search.lambda, search.alpha_decay, selection.lambda, selection.gamma, finetune.lambda];
-        if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
-            return wrong("weights of losses must not be negative");
+        let weights = [
+            ("lambda of the search", search.lambda),
+            ("weight decay of the search", search.alpha_decay),
+            ("lambda of the selection", selection.lambda),
+            ("gamma of the selection", selection.gamma),
+            ("lambda of fine-tuning", finetune.lambda),
+        ];
+        if let Some((name, value)) = weights.into_iter().find(|(_, weight)| !weight.is_finite() || *weight < 0.0) {
+            return Err(CompressionError::Setting(format!(
+                "the {name} must not be negative, and a number, not {value}"
+            )));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::PathBuf};
 
 use burn::tensor::{Device, Tensor};
-use dualres_training::{PictureSet, patches};
+use dualres_training::{PictureSet, ground_truth, patches};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -119,7 +119,7 @@ impl Data {
 
     /// Pictures that cannot be decoded, with the reason: headers alone do not tell. Takes as long as reading them all.
     pub(crate) fn broken(&self) -> Vec<(PathBuf, String)> {
-        let broken = |path: &PathBuf| Some((path.clone(), dualres_imaging::read(path).err()?.to_string()));
+        let broken = |path: &PathBuf| Some((path.clone(), ground_truth(path).err()?.to_string()));
         let all: Vec<&PathBuf> = self.training.iter().chain(&self.validation).collect();
         all.into_par_iter().filter_map(broken).collect()
     }

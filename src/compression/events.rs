@@ -9,6 +9,7 @@ use std::{
 };
 
 use dualres_imaging::file::write_atomically;
+use dualres_training::Unusable;
 use serde::{Deserialize, Serialize};
 
 use crate::{Losses, Result, files::unusable};
@@ -77,6 +78,8 @@ pub enum Event<'a> {
         /// Steps in all.
         steps: usize,
     },
+    /// A picture cannot be used and is left out.
+    Unusable(Unusable),
     /// Something the user should know.
     Warning(String),
     /// Nothing new; time to say stop.

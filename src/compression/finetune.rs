@@ -57,6 +57,7 @@ pub(crate) fn finetune(
                     ControlFlow::Break(())
                 }
             },
+            TrainEvent::Unusable(unusable) => observe(&Event::Unusable(unusable.clone())),
             TrainEvent::Warning(text) => observe(&Event::Warning(text.clone())),
             TrainEvent::Step(step) => {
                 let losses = Losses { primal: step.primal, dual: step.dual, total: step.loss };

@@ -1,14 +1,10 @@
 //! From a picture to a larger one and back.
 
-use std::{
-    ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::OnceLock,
-};
+use std::{ops::ControlFlow, sync::OnceLock};
 
 use burn::tensor::{Device, Tensor};
 use dualres_imaging::{
-    Highlights, Picture, Plane, cover_transparent,
+    Highlights, Picture, Plane, caught, cover_transparent,
     resize::{Samples, imresize},
 };
 use dualres_network::{Model, Pooling, device::ComputeDevice};
@@ -336,10 +332,7 @@ pub(crate) fn to_samples(x: Tensor<4>) -> Vec<f32> {
 
 /// Runs work on a device; devices report failure by panicking.
 pub(crate) fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        EngineError::Device(message.unwrap_or("no reason given").lines().next().unwrap_or_default().to_owned())
-    })
+    caught(work).map_err(|said| EngineError::Device(said.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory

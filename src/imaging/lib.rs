@@ -9,6 +9,7 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod caught;
 mod colour;
 mod cover;
 mod decode;
@@ -27,6 +28,7 @@ pub mod psnr;
 pub mod resize;
 pub mod ssim;
 
+pub use caught::caught;
 pub use cover::cover_transparent;
 pub use decode::{MAX_PIXELS, decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};

@@ -15,7 +15,7 @@ use nalgebra::{DMatrix, DVector};
 use crate::{
     Measuring, Result, TrainingError, correlation,
     dataset::{listed, names_of, pictures_of},
-    evaluate::{Case, Unmeasured, guarded},
+    evaluate::{Case, Unusable},
 };
 
 /// Most pictures that are looked at, and the side in pixels of the input that they are cut to: a dozen numbers are learned.
@@ -43,7 +43,7 @@ pub fn calibrate(
     upscaler: &Upscaler,
     sources: &[PathBuf],
     measuring: Measuring,
-    observe: &mut dyn FnMut(Option<&Unmeasured>) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(Option<&Unusable>) -> ControlFlow<()>,
 ) -> Result<Option<ErrorCalibration>> {
     let model = upscaler.model();
     if model.duals.is_empty() {
@@ -63,7 +63,7 @@ pub fn calibrate(
     let mut left_out = None;
     for (index, path) in paths.iter().enumerate().step_by(step) {
         let options = Options { pooling: measuring.pooling, ..Options::default() };
-        let one = guarded(|| {
+        let one = Unusable::of(path, || {
             Case::read(path, scale, measuring, index).and_then(|case| {
                 let upscaled = upscaler.upscale(&case.input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
                 let reconstruction = upscaled.reconstructions.last().expect("it has dual models").clone();
@@ -78,10 +78,9 @@ pub fn calibrate(
                 seen.push(one);
                 observe(None)
             }
-            Err(reason) => {
-                let unmeasured = Unmeasured { path: path.clone(), reason };
-                let flow = observe(Some(&unmeasured));
-                left_out = Some(unmeasured);
+            Err(unusable) => {
+                let flow = observe(Some(&unusable));
+                left_out = Some(unusable);
                 flow
             }
         };
@@ -89,8 +88,10 @@ pub fn calibrate(
             return Err(TrainingError::Cancelled);
         }
     }
-    if let (Some(Unmeasured { path, reason }), true) = (left_out, seen.is_empty()) {
-        return Err(TrainingError::Picture { path, reason });
+    match left_out {
+        Some(Unusable { by_network: true, .. }) if seen.is_empty() => return Err(TrainingError::NotFinite),
+        Some(Unusable { path, reason, .. }) if seen.is_empty() => return Err(TrainingError::Picture { path, reason }),
+        _ => {}
     }
     let weights = normal.cholesky().expect("positive definite by its ridge").solve(&right);
     let weights = weights.iter().map(|&weight| weight as f32).collect();

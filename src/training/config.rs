@@ -122,12 +122,22 @@ impl TrainConfig {
         if self.patch < 8 {
             return wrong("the patch must have at least 8 pixels a side");
         }
-        if self.batch == 0 || self.steps == 0 || self.validate_every == 0 {
-            return wrong("batch, steps and the interval of validation must be at least 1");
+        let counts =
+            [("batch", self.batch), ("number of steps", self.steps), ("validation interval", self.validate_every)];
+        if let Some((name, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err(TrainingError::Setting(format!("the {name} must be at least 1")));
         }
-        let rates = [self.lr, self.lr_min, self.lambda, self.clip, self.skip_threshold, self.ema];
-        if rates.iter().any(|rate| !rate.is_finite() || *rate < 0.0) || self.lr == 0.0 || self.clip == 0.0 {
-            return wrong("rates, weights and thresholds must be positive numbers");
+        let positive = [("learning rate", self.lr), ("gradient clipping norm", self.clip)];
+        if let Some((name, value)) = positive.into_iter().find(|(_, value)| !value.is_finite() || *value <= 0.0) {
+            return Err(TrainingError::Setting(format!("the {name} must be a positive number, not {value}")));
+        }
+        let others = [
+            ("final learning rate", self.lr_min),
+            ("weight of the dual regression loss", self.lambda),
+            ("EMA decay", self.ema),
+        ];
+        if let Some((name, value)) = others.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
+            return Err(TrainingError::Setting(format!("the {name} must not be negative, and a number, not {value}")));
         }
         if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
             return wrong("the weight of the distillation must be a positive number");
@@ -141,8 +151,11 @@ impl TrainConfig {
         if self.dual_only && (self.init.is_none() || self.lambda == 0.0) {
             return wrong("dual models alone are trained for a model that is there, with a weight of their loss");
         }
-        if self.ema >= 1.0 || self.skip_threshold <= 1.0 {
-            return wrong("the decay of the average must be below 1 and the skip threshold above 1");
+        if self.ema >= 1.0 {
+            return wrong("the EMA decay must be below 1");
+        }
+        if self.skip_threshold.is_nan() || self.skip_threshold <= 1.0 {
+            return wrong("the skip threshold must be above 1");
         }
         Ok(())
     }

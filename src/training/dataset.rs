@@ -13,7 +13,7 @@ use dualres_imaging::{
     resize::{Samples, imresize},
 };
 
-use crate::{Result, TrainingError, evaluate::guarded};
+use crate::{Result, TrainingError, Unusable, evaluate::ground_truth};
 
 /// Decoded pictures that are kept in memory, in bytes; what is beyond is decoded anew each time it is drawn.
 const CACHE_BYTES: u64 = 3 << 30;
@@ -228,11 +228,11 @@ impl Store {
             Slot::Broken => return Err("it cannot be decoded".to_owned()),
             Slot::Nothing => {}
         }
-        let pyramid = match guarded(|| self.load(&self.paths[index])) {
+        let pyramid = match Unusable::of(&self.paths[index], || self.load(&self.paths[index])) {
             Ok(pyramid) => Arc::new(pyramid),
             // A disk that fails for a moment says nothing about the picture.
-            Err(reason) if std::fs::File::open(&self.paths[index]).is_err() => return Err(reason),
-            Err(reason) => {
+            Err(Unusable { reason, .. }) if std::fs::File::open(&self.paths[index]).is_err() => return Err(reason),
+            Err(Unusable { reason, .. }) => {
                 *slot = Slot::Broken;
                 let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
                 broken.push((self.paths[index].clone(), reason.clone()));
@@ -249,7 +249,7 @@ impl Store {
     }
 
     fn load(&self, path: &Path) -> Result<Pyramid> {
-        let picture = dualres_imaging::read(path)?;
+        let picture = ground_truth(path)?;
         Ok(Pyramid {
             scales: self.scales.clone(),
             levels: pyramid(&picture, &self.scales).iter().map(Rgb8::from_picture).collect(),

@@ -63,6 +63,19 @@ pub enum TrainingError {
         /// Why not.
         reason: String,
     },
+    /// A high-resolution image with samples that are no colours.
+    #[error("NaN or infinite samples ({count}): {}", path.display())]
+    OddSamples {
+        /// The file.
+        path: PathBuf,
+        /// Number of such samples.
+        count: usize,
+    },
+    /// The network gives numbers for none of the images.
+    #[error(
+        "the network gives NaN or infinite values for every image; its weights are damaged, or its training diverged"
+    )]
+    NotFinite,
     /// The observer said stop.
     #[error("cancelled")]
     Cancelled,

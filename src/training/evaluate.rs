@@ -2,13 +2,12 @@
 
 use std::{
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
-use dualres_engine::{Event, Options, PoolingChoice, Upscaler, true_error};
+use dualres_engine::{EngineError, Event, Options, PoolingChoice, Upscaler, true_error};
 use dualres_imaging::{
-    Picture, Plane,
+    Picture, Plane, caught,
     psnr::{PsnrRule, psnr},
     resize::{Samples, imresize_picture},
     ssim::ssim_y,
@@ -53,14 +52,37 @@ pub struct ImageScore {
     pub scores: Scores,
 }
 
-/// A picture that could not be measured.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Unmeasured {
+/// A picture that could not be measured or trained on, and is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusable {
     /// The file.
     #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Why not, in one sentence.
     pub reason: String,
+    /// Whether it is not the picture's fault: the network gives no numbers for it.
+    #[serde(skip)]
+    pub by_network: bool,
+}
+
+impl Unusable {
+    /// A picture that has something wrong with it.
+    pub fn new(path: PathBuf, reason: String) -> Self {
+        Self { path, reason, by_network: false }
+    }
+
+    /// What of work on one picture went wrong; also what a decoder's panic over a hostile file said.
+    pub(crate) fn of<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Self> {
+        let failed = |reason, by_network| Self { path: path.to_owned(), reason, by_network };
+        match caught(work) {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                let by_network = matches!(error, TrainingError::Engine(EngineError::NotFinite));
+                Err(failed(error.to_string(), by_network))
+            }
+            Err(said) => Err(failed(format!("internal error: {said}"), false)),
+        }
+    }
 }
 
 /// Names that are no text must not cost a report.
@@ -74,7 +96,7 @@ pub enum Told<'a> {
     /// It was measured.
     Measured(&'a ImageScore),
     /// It could not be measured, and the others go on.
-    LeftOut(&'a Unmeasured),
+    LeftOut(&'a Unusable),
 }
 
 /// Measures of a folder of pictures.
@@ -90,7 +112,7 @@ pub struct Evaluation {
     pub expected_psnr_correlation: Option<f64>,
     /// Pictures that could not be measured, which count for nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<Unmeasured>,
+    pub left_out: Vec<Unusable>,
     /// Whether the observer stopped it: not all pictures were looked at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
@@ -130,16 +152,17 @@ pub fn evaluate(
     let mut left_out = Vec::new();
     let mut flow = ControlFlow::Continue(());
     for (index, path) in paths.into_iter().enumerate() {
-        let measured =
-            guarded(|| Case::read(&path, scale, measuring, index).and_then(|case| score(upscaler, &case, measuring)));
+        let measured = Unusable::of(&path, || {
+            Case::read(&path, scale, measuring, index).and_then(|case| score(upscaler, &case, measuring))
+        });
         flow = match measured {
             Ok(scores) => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 images.push(ImageScore { name, scores });
                 observe(Told::Measured(&images[images.len() - 1]))
             }
-            Err(reason) => {
-                left_out.push(Unmeasured { path, reason });
+            Err(unusable) => {
+                left_out.push(unusable);
                 observe(Told::LeftOut(&left_out[left_out.len() - 1]))
             }
         };
@@ -149,8 +172,10 @@ pub fn evaluate(
     }
     let stopped = flow.is_break();
     if images.is_empty() {
+        let by_network = left_out.iter().any(|left| left.by_network);
         return Err(match left_out.into_iter().next() {
-            Some(Unmeasured { path, reason }) if !stopped => TrainingError::Picture { path, reason },
+            Some(_) if !stopped && by_network => TrainingError::NotFinite,
+            Some(Unusable { path, reason, .. }) if !stopped => TrainingError::Picture { path, reason },
             _ => TrainingError::Cancelled,
         });
     }
@@ -165,21 +190,22 @@ pub fn evaluate(
     Ok(Evaluation { mean, images, loop_psnr_correlation, expected_psnr_correlation, left_out, stopped, rule })
 }
 
+/// Reads a high-resolution image to train or measure with.
+///
+/// # Errors
+/// If it cannot be read, or has samples that are not numbers: what stands in their place is no truth.
+pub fn ground_truth(path: &Path) -> Result<Picture> {
+    let picture = dualres_imaging::read(path)?;
+    match picture.metadata.odd_samples {
+        0 => Ok(picture),
+        count => Err(TrainingError::OddSamples { path: path.to_owned(), count }),
+    }
+}
+
 /// A file and what is wrong with it; reasons mostly name it already.
 pub fn about(path: &Path, reason: &str) -> String {
     let shown = path.display().to_string();
     if reason.contains(&shown) { reason.to_owned() } else { format!("{reason}: {shown}") }
-}
-
-/// Runs work on one picture; the reason of a failure is what it says, or what a decoder's panic over a hostile file says.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(done) => done.map_err(|error| error.to_string()),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            Err(format!("internal error: {}", said.unwrap_or("no reason given")))
-        }
-    }
 }
 
 /// Smallest side in high-resolution pixels of a picture that can be measured: SSIM needs its window within what is left
@@ -215,7 +241,7 @@ pub(crate) struct Case {
 impl Case {
     /// `index` decides what a degradation does to the picture.
     pub(crate) fn read(path: &Path, scale: usize, measuring: Measuring, index: usize) -> Result<Self> {
-        let mut picture = dualres_imaging::read(path)?;
+        let mut picture = ground_truth(path)?;
         if let Some(side) = measuring.crop {
             let (width, height) = (picture.width().min(side), picture.height().min(side));
             picture = picture.crop((picture.width() - width) / 2, (picture.height() - height) / 2, width, height);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Unusable;
+
 /// A validation of the averaged weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
@@ -46,6 +48,8 @@ pub enum TrainEvent {
         /// Parameters of the primal network.
         parameters: u64,
     },
+    /// A picture cannot be used, for training or validation, and is left out.
+    Unusable(Unusable),
     /// Something the user should know.
     Warning(String),
     /// A step was done.

@@ -29,7 +29,7 @@ pub use dataset::PictureSet;
 pub use degradation::Degradation;
 pub use error::{Result, TrainingError};
 pub use evaluate::{
-    Evaluation, ImageScore, Measuring, Scores, Told, Unmeasured, about, evaluate, rule, smallest_measurable,
+    Evaluation, ImageScore, Measuring, Scores, Told, Unusable, about, evaluate, ground_truth, rule, smallest_measurable,
 };
 pub use events::{Progress, TrainEvent, Validation};
 pub use run::train;

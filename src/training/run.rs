@@ -22,7 +22,7 @@ use crate::{
     begin::{describe, initial, teacher},
     calibrate::calibrate,
     dataset::{listed, names_of, pictures_of},
-    evaluate::{Case, Measuring, Told, Unmeasured, about, evaluate, guarded, rule, smallest_measurable},
+    evaluate::{Case, Measuring, Told, Unusable, evaluate, rule, smallest_measurable},
     log::{Log, Row},
     sampler::{Lesson, Prefetcher},
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position, STATE_FILE},
@@ -93,7 +93,7 @@ pub fn train(
         flow = flow_and(flow, observe(&TrainEvent::Warning(format!("{doubt}: {}", folder.display()))));
     }
     for (path, reason) in set.skipped() {
-        flow = flow_and(flow, observe(&TrainEvent::Warning(format!("skipped: {}", about(path, reason)))));
+        flow = flow_and(flow, observe(&TrainEvent::Unusable(Unusable::new(path.clone(), reason.clone()))));
     }
 
     if session.position.step > 0 && !folder.join(LAST_FILE).exists() {
@@ -136,8 +136,7 @@ pub fn train(
         }
         flow = observe(&TrainEvent::Step(progress));
         for (path, reason) in pictures.broken() {
-            let text = format!("skipped: {}", about(&path, &reason));
-            flow = flow_and(flow, observe(&TrainEvent::Warning(text)));
+            flow = flow_and(flow, observe(&TrainEvent::Unusable(Unusable::new(path, reason))));
         }
         session.means.add(&progress);
         let step = session.position.step;
@@ -170,10 +169,10 @@ fn check_validation(config: &TrainConfig) -> Result<()> {
     let mut last = None;
     for path in pictures_of(&config.validation)? {
         let least = smallest_measurable(scale);
-        match guarded(|| Case::read(&path, scale, measuring, 0)) {
+        match Unusable::of(&path, || Case::read(&path, scale, measuring, 0)) {
             Ok(case) if case.truth.width().min(case.truth.height()) >= least => return Ok(()),
             Ok(_) => last = Some((path, format!("it has fewer than {least} pixels a side"))),
-            Err(reason) => last = Some((path, reason)),
+            Err(Unusable { path, reason, .. }) => last = Some((path, reason)),
         }
     }
     Err(match last {
@@ -368,7 +367,7 @@ impl<'a> Session<'a> {
         }
         let upscaler = Upscaler::new(&model, self.compute)?;
         // Validation has told of pictures that cannot be measured.
-        let go_on = &mut |_: Option<&Unmeasured>| ControlFlow::Continue(());
+        let go_on = &mut |_: Option<&Unusable>| ControlFlow::Continue(());
         match calibrate(&upscaler, &self.config.validation, self.measuring(), go_on) {
             Ok(calibration) => {
                 model.description.error_calibration = calibration;
@@ -408,10 +407,11 @@ impl<'a> Session<'a> {
         let measuring = self.measuring();
         let first = self.left_out.is_none();
         let go_on = &mut |told: Told<'_>| {
-            if let (Told::LeftOut(Unmeasured { path, reason }), true) = (told, first) {
-                let text = format!("skipped in validation: {}", about(path, reason));
+            if let Told::LeftOut(unusable @ Unusable { by_network: false, .. }) = told
+                && first
+            {
                 // Whether to stop is asked again after the step.
-                let _ = observe(&TrainEvent::Warning(text));
+                let _ = observe(&TrainEvent::Unusable(unusable.clone()));
             }
             ControlFlow::Continue(())
         };

@@ -7,7 +7,7 @@ use std::{
 
 use dualres_imaging::{Found, find_pictures_below, is_hidden_folder, natural_order};
 
-use super::journal::{fingerprint, results_in};
+use super::{record::results_in, sums::fingerprint};
 
 /// A picture and where it lies below the folder that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]

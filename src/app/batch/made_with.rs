@@ -4,12 +4,12 @@ use dualres_engine::PoolingChoice;
 use dualres_imaging::{EncodeOptions, Format};
 use serde::Serialize;
 
-use super::{journal::settings_of, result::Keep, sizes::FinalSize};
+use super::{result::Keep, sizes::FinalSize, sums::settings_of};
 
 /// All settings that a result depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct MadeWith<'a> {
-    /// What tells the weights of the model from any others ([`super::journal::fingerprint`] of its file).
+    /// What tells the weights of the model from any others ([`super::sums::fingerprint`] of its file).
     pub weights: &'a str,
     /// Final size.
     pub size: FinalSize,

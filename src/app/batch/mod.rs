@@ -6,5 +6,7 @@ pub mod journal;
 pub mod made_with;
 pub mod outcome;
 pub(crate) mod place;
+pub mod record;
 pub mod result;
 pub mod sizes;
+pub mod sums;

@@ -6,7 +6,7 @@ mod models;
 mod train;
 mod upscale;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -45,8 +45,24 @@ pub(crate) fn parse() -> Cli {
     };
     let command = Cli::command()
         .mut_subcommands(|sub| sub.mut_args(takes_values).mut_subcommands(|below| below.mut_args(takes_values)));
-    let mut matches = command.get_matches();
+    let mut matches = command.get_matches_from(joined(std::env::args_os()));
     Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+}
+
+/// `--lr -inf` as `--lr=-inf`: what is no number but looks like one is a value too, and the option says what is wrong.
+fn joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for argument in arguments {
+        let looks_like_one = ["-inf", "-infinity", "-nan"].iter().any(|word| argument.eq_ignore_ascii_case(word));
+        match joined.last_mut() {
+            Some(option) if looks_like_one && option.to_string_lossy().starts_with("--") && option.len() > 2 => {
+                option.push("=");
+                option.push(argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
 }
 
 #[derive(Debug, Subcommand)]

@@ -21,7 +21,7 @@ use super::{library, progress_bar};
 use crate::{
     cli::{CompressArgs, MethodArg, ModeArg},
     interrupt, report,
-    report::{Misuse, Outcome},
+    report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
     }
     let device = super::device(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
-    let mut display = Display { bar: bar.clone(), psnr: None, json: args.json };
+    let mut display = Display { bar: bar.clone(), psnr: None, json: args.json, left_out: LeftOut::default() };
     let (folder, finished) = match &args.resume {
         Some(folder) => (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?),
         None => {
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         } else {
             report::line(&format!("stopped and saved; resume with: {again}"));
         }
-        return Ok(Outcome::Failed);
+        return Ok(display.left_out.end(Outcome::Failed));
     };
     if let Some(out) = &args.output {
         let kept = || format!("the compressed model is still in {}", stored.display());
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
         }
     }
     tell(&facts, args.output.as_deref(), &folder, args.json)?;
-    Ok(Outcome::Done)
+    Ok(display.left_out.end(Outcome::Done))
 }
 
 /// The folder of the run that a command begins or goes on with.
@@ -278,6 +278,7 @@ struct Display {
     bar: indicatif::ProgressBar,
     psnr: Option<f64>,
     json: bool,
+    left_out: LeftOut,
 }
 
 impl Display {
@@ -294,6 +295,7 @@ impl Display {
                 self.bar.set_prefix(stage.to_string());
                 self.bar.set_message(if *stage == Stage::Cut { "measuring" } else { "" });
             }
+            Event::Unusable(picture) => self.left_out.add(picture, &self.bar),
             Event::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
             Event::Step(progress) => {
                 self.psnr = progress.psnr_y.or(self.psnr);

@@ -2,11 +2,15 @@
 
 use dualres_engine::Upscaler;
 
-use dualres_training::{ImageScore, Measuring, Scores, Told, Unmeasured, correlation::WINDOW, evaluate};
+use dualres_training::{ImageScore, Measuring, Scores, Told, correlation::WINDOW, evaluate};
 
 use super::library;
 use super::progress_bar;
-use crate::{cli::EvaluateArgs, interrupt, report, report::Outcome};
+use crate::{
+    cli::EvaluateArgs,
+    interrupt, report,
+    report::{LeftOut, Outcome},
+};
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     interrupt::listen()?;
@@ -20,24 +24,23 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let bar = progress_bar(count, "{pos}/{len} {bar:30} {msg}", args.json);
     let measuring =
         Measuring { pooling: args.pooling.into(), degradation: args.degradation.into(), ..Measuring::default() };
+    let mut left_out = LeftOut::default();
     let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |told| {
         match told {
             Told::Measured(image) => {
                 bar.set_message(report::one_line(&format!("{} {:.2} dB", image.name, image.scores.psnr_y)).into_owned())
             }
-            Told::LeftOut(Unmeasured { path, reason }) => {
-                bar.suspend(|| report::say(&format!("error: skipped: {}", report::about(path, reason))));
-            }
+            Told::LeftOut(unusable) => left_out.add(unusable, &bar),
         }
         bar.inc(1);
         interrupt::flow()
     });
     bar.finish_and_clear();
     let evaluation = evaluation?;
-    let outcome = if evaluation.stopped || !evaluation.left_out.is_empty() { Outcome::Failed } else { Outcome::Done };
+    let outcome = if evaluation.stopped { Outcome::Failed } else { Outcome::Done };
     if args.json {
         report::line(&serde_json::to_string(&evaluation)?);
-        return Ok(outcome);
+        return Ok(left_out.end(outcome));
     }
     let heads =
         ["PSNR-Y", "SSIM", "consist.", "bicubic", "predict.", "map", "pred.map"].map(|head| format!(" {head:>8}"));
@@ -66,14 +69,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
             evaluation.images.len() + evaluation.left_out.len()
         ));
     }
-    if !evaluation.left_out.is_empty() {
-        report::say(&format!("{} of {count} images could not be measured:", evaluation.left_out.len()));
-        evaluation
-            .left_out
-            .iter()
-            .for_each(|left| report::say(&format!("  {}", report::about(&left.path, &left.reason))));
-    }
-    Ok(outcome)
+    Ok(left_out.end(outcome))
 }
 
 fn row(name: &str, scores: &Scores) -> String {

@@ -12,7 +12,7 @@ use dualres_network::{
     families::label,
     import::ImportOptions,
 };
-use dualres_training::{Degradation, Measuring, Unmeasured, correlation::WINDOW};
+use dualres_training::{Degradation, Measuring, correlation::WINDOW};
 use serde_json::{Value, json};
 
 use super::{library, progress_bar};
@@ -21,7 +21,7 @@ use crate::{
     foreign, interrupt,
     library::Entry,
     report,
-    report::{Misuse, Outcome},
+    report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
 };
 
@@ -169,13 +169,10 @@ fn calibrate(
     let bar = progress_bar(0, "{spinner} picture {pos}", false);
     let upscaler = Upscaler::new(&model, &device)?;
     let measuring = Measuring { degradation, ..Measuring::default() };
-    let mut left_out = 0;
+    let mut left_out = LeftOut::default();
     let calibration = dualres_training::calibrate(&upscaler, sources, measuring, &mut |unmeasured| {
         match unmeasured {
-            Some(Unmeasured { path, reason }) => {
-                left_out += 1;
-                bar.suspend(|| report::say(&format!("error: skipped: {}", report::about(path, reason))));
-            }
+            Some(unusable) => left_out.add(unusable, &bar),
             None => bar.inc(1),
         }
         interrupt::flow()
@@ -185,11 +182,7 @@ fn calibrate(
         calibration.with_context(|| format!("the model was not changed: {}", file.display()))?;
     write_atomically(file, &model.to_bytes())?;
     report::line(&format!("{}: {}", file.display(), expectation(&model.description)));
-    if left_out > 0 {
-        report::say(&format!("{} could not be used", report::counted(left_out, "image")));
-        return Ok(Outcome::Failed);
-    }
-    Ok(Outcome::Done)
+    Ok(left_out.end(Outcome::Done))
 }
 
 /// How well the errors of a model can be told without the truth.

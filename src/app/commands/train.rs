@@ -13,7 +13,7 @@ use crate::{
     interrupt,
     paths::Paths,
     report,
-    report::{Misuse, Outcome},
+    report::{LeftOut, Misuse, Outcome},
     samples,
     targets::prepare_folder,
 };
@@ -31,7 +31,14 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     prepare_folder(&args.output)?;
     let device = super::device(&args.device)?;
     let bar = progress_bar(config.steps as u64, BAR, args.json);
-    let mut display = Display { bar: bar.clone(), psnr: None, started: Instant::now(), first: 0, json: args.json };
+    let mut display = Display {
+        bar: bar.clone(),
+        psnr: None,
+        started: Instant::now(),
+        first: 0,
+        json: args.json,
+        left_out: LeftOut::default(),
+    };
     let best = train(&config, &device, &args.output, &mut |event| display.show(event));
     bar.finish_and_clear();
     let best = best?;
@@ -41,7 +48,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         let quality = best.map_or(String::new(), |b| format!(", best {:.3} dB at step {}", b.psnr_y, b.step));
         report::line(&format!("{state}{quality}: {}", args.output.display()));
     }
-    Ok(if stopped { Outcome::Failed } else { Outcome::Done })
+    Ok(display.left_out.end(if stopped { Outcome::Failed } else { Outcome::Done }))
 }
 
 fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
@@ -151,6 +158,7 @@ struct Display {
     started: Instant,
     first: usize,
     json: bool,
+    left_out: LeftOut,
 }
 
 impl Display {
@@ -166,6 +174,7 @@ impl Display {
                         .println(format!("{}, {parameters} parameters{resumed}", report::counted(*pictures, "image")));
                 }
             }
+            TrainEvent::Unusable(picture) => self.left_out.add(picture, &self.bar),
             TrainEvent::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
             TrainEvent::Step(progress) => {
                 self.bar.set_message(self.message(progress));

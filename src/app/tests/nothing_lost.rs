@@ -231,8 +231,8 @@ fn one_bad_picture_does_not_spoil_a_measurement_or_a_training() {
     let train = ["train", "--data", "val", "--validation", "val", "-o", "run", "--steps", "2", "--device", "cpu"];
     let train = [&train[..], &small].concat();
     let run = dualres(folder, &train);
-    assert_eq!(code(&run), 0, "{}", said(&run));
-    assert!(said(&run).contains("skipped in validation"), "{}", said(&run));
+    assert_eq!(code(&run), 1, "{}", said(&run));
+    assert!(said(&run).contains("2 images could not be used"), "{}", said(&run));
     assert!(folder.join("run/best.safetensors").exists());
 
     // What it came to is not begun over.
@@ -257,6 +257,36 @@ fn a_training_that_blows_up_is_no_success() {
     assert_eq!(code(&run), 1, "{}", said(&run));
     assert!(said(&run).contains("diverged"), "{}", said(&run));
     assert!(!String::from_utf8_lossy(&run.stdout).contains("done"));
+}
+
+/// Pictures that give nothing are named when they are met and once more at the end, whatever else was done.
+#[test]
+fn pictures_that_a_training_cannot_use_are_listed_and_it_counts_as_a_failure() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    photo(&folder.join("data/1.png"), 64);
+    let whole = std::fs::read(folder.join("data/1.png")).unwrap();
+    std::fs::write(folder.join("data/short.png"), &whole[..whole.len() / 2]).unwrap();
+    let mut samples = vec![0.5; 3 * 64 * 64];
+    samples[100] = f32::NAN;
+    std::fs::write(folder.join("data/odd.tif"), float_tiff(64, 64, &samples)).unwrap();
+    let train = ["train", "--data", "data", "-o", "run", "--steps", "30", "--patch", "16", "--batch", "2"];
+    let small = ["--network", "plain", "--n-feats", "8", "--n-blocks", "1", "--device", "cpu", "--json"];
+    let run = dualres(folder, &[&train[..], &small].concat());
+    assert_eq!(code(&run), 1, "{}", said(&run));
+    assert!(folder.join("run/last.safetensors").exists(), "it is trained all the same");
+    let end = said(&run);
+    let end = end.split_once("2 images could not be used").unwrap().1;
+    assert!(
+        end.contains("short.png") && end.contains("odd.tif") && end.contains("NaN or infinite samples (1)"),
+        "{end}"
+    );
+
+    let run = dualres(folder, &["evaluate", "--model", "x2", "--hr", "data", "--device", "cpu"]);
+    assert_eq!(code(&run), 1);
+    let end = said(&run);
+    let end = end.split_once("2 images could not be used").unwrap().1;
+    assert!(end.contains("short.png") && end.contains("odd.tif"), "{end}");
 }
 
 #[test]

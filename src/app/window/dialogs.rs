@@ -1,7 +1,6 @@
 //! File dialogs of the desktop, which never hold the window up, and typing a path where there are none.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -162,8 +161,7 @@ impl Dialogs {
         };
         let promise = Promise::spawn_thread("dialog", move || {
             // A promise that is broken by a panic would take the window with it.
-            let answer = AssertUnwindSafe(|| pollster::block_on(answer));
-            let paths = catch_unwind(answer).unwrap_or_default();
+            let paths = dualres_imaging::caught(|| pollster::block_on(answer)).unwrap_or_default();
             let paths = paths.into_iter().map(|handle| handle.path().to_owned()).collect();
             wake();
             paths

@@ -1,9 +1,6 @@
 //! Changes to the library, which read and write files and so do not happen in a frame.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use poll_promise::Promise;
@@ -45,14 +42,14 @@ impl Window {
             let earlier = before.map(Promise::block_and_take);
             // A promise that is broken by a panic would take the window with it.
             let told = || anyhow!("a model file cannot be understood");
-            let attempt = AssertUnwindSafe(|| match change {
+            let attempt = || match change {
                 Change::Import(path) => library.import(&path).map(|(name, notes)| Done::Imported(name, notes)),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Adopt(folder) => library.adopt(&folder).map(Done::Adopted),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
-            });
-            let done = catch_unwind(attempt).unwrap_or_else(|_| Err(told()));
-            let entries = catch_unwind(AssertUnwindSafe(|| library.entries())).unwrap_or_else(|_| Err(told()));
+            };
+            let done = dualres_imaging::caught(attempt).unwrap_or_else(|_| Err(told()));
+            let entries = dualres_imaging::caught(|| library.entries()).unwrap_or_else(|_| Err(told()));
             let news = News { done, entries };
             wake();
             let mut all = earlier.unwrap_or_default();

@@ -147,7 +147,7 @@ fn serve(inbox: &(Mutex<Inbox>, Condvar), sender: &Sender<Loaded>, wake: &Wake) 
             }
         };
         // A decoder that panics on a hostile file must not cost the user the program.
-        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| answer(&request)));
+        let answer = dualres_imaging::caught(|| answer(&request));
         let answer = answer.unwrap_or_else(|_| failed(&request));
         if let Some(answer) = answer {
             if sender.send(answer).is_err() {

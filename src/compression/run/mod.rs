@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unmeasured, about, calibrate, evaluate};
+use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unusable, calibrate, evaluate};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -97,7 +97,7 @@ pub fn compress(
     }
     let (data, data_hash) = begun?;
     for (path, reason) in &data.skipped {
-        if observe(&Event::Warning(format!("skipped: {}", about(path, reason)))).is_break() {
+        if observe(&Event::Unusable(Unusable::new(path.clone(), reason.clone()))).is_break() {
             return Ok(None);
         }
     }
@@ -394,9 +394,14 @@ impl Run<'_> {
         let after = match self.evaluate(&tuned, observe) {
             Ok(Some(after)) => after,
             Ok(None) => return Ok(None),
-            // Pictures that the cut network was measured on: it is the tuned one that gives nothing.
+            // On pictures that the cut network was measured on.
             Err(error) => {
-                let text = format!("the fine-tuned network cannot be measured ({error}); keeping the network as cut");
+                let text = match error {
+                    CompressionError::Training(TrainingError::NotFinite) => {
+                        "fine-tuning diverged; keeping the network as cut; try a lower learning rate".to_owned()
+                    }
+                    error => format!("the fine-tuned network cannot be measured ({error}); keeping the network as cut"),
+                };
                 return Ok(observe(&Event::Warning(text)).is_continue().then_some((small, cut.cut, false)));
             }
         };
@@ -418,7 +423,8 @@ impl Run<'_> {
             Ok(Evaluation { stopped: true, .. }) => Ok(None),
             // Networks are compared on the same pictures; those that cannot be decoded were left out before.
             Ok(mut evaluation) => match evaluation.left_out.pop() {
-                Some(Unmeasured { path, reason }) => Err(TrainingError::Picture { path, reason }.into()),
+                Some(Unusable { by_network: true, .. }) => Err(TrainingError::NotFinite.into()),
+                Some(Unusable { path, reason, .. }) => Err(TrainingError::Picture { path, reason }.into()),
                 None => Ok(Some(evaluation)),
             },
             Err(TrainingError::Cancelled) => Ok(None),

@@ -328,6 +328,31 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
     assert!(warnings.iter().any(|text| text.contains("broken.png")), "{warnings:?}");
 }
 
+/// Fine-tuning whose numbers explode takes nothing away: the network as it was cut is the result, and stays it.
+#[test]
+fn a_fine_tuning_that_diverges_leaves_the_network_as_cut() {
+    let data = pictures(5);
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = CompressConfig { method: Method::L1, ..config(&data.path, 0.5) };
+    config.finetune.lr = 1e30;
+    for session in ["first", "second"] {
+        let mut warnings = Vec::new();
+        let finished = run(&config, &network(2), folder.path(), |event| {
+            if let Event::Warning(text) = event {
+                warnings.push(text.clone());
+            }
+            false
+        });
+        let (model, report) = finished.unwrap().unwrap();
+        assert!(!report.finetuned && report.psnr_after == report.psnr_cut, "{session}");
+        assert!(report.psnr_cut.is_finite());
+        let told = warnings.iter().filter(|text| text.contains("diverged") && text.contains("keeping")).count();
+        assert!(session == "second" || told == 1, "{warnings:?}");
+        assert!(!warnings.iter().any(|text| text.contains(".png")), "no picture is to blame: {warnings:?}");
+        assert_eq!(std::fs::read(folder.path().join(RESULT_FILE)).unwrap(), model.to_bytes());
+    }
+}
+
 /// Layers that feed one convolution together, and streams: every method chooses among them, and what is left is the network
 /// it says.
 #[test]

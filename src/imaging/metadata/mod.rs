@@ -32,6 +32,8 @@ pub struct Metadata {
     pub iptc: Option<Vec<u8>>,
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
+    /// Samples that were NaN, infinite or beyond any light, and are black or white now.
+    pub odd_samples: usize,
     /// What else the file holds that no result will have, in words.
     pub left_out: Vec<Cow<'static, str>>,
     /// Whether the file holds notes (author, copyright) in a form of its own that results have no place for.

@@ -190,19 +190,18 @@ fn unusable_pictures_are_named_and_the_rest_is_used() {
     let small = Picture::from_planes(vec![Plane::filled(10, 10, 3.0)]);
     write(&data.path.join("small.png"), &small, EncodeOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut warnings = Vec::new();
+    let mut unusable = Vec::new();
     let config = TrainConfig { validation: Vec::new(), steps: 2, ..config(&data.path) };
     train(&config, &ComputeDevice::cpu(), folder.path(), &mut |event| {
         match event {
             TrainEvent::Started { pictures, .. } => assert_eq!(*pictures, 2),
-            TrainEvent::Warning(text) => warnings.push(text.clone()),
+            TrainEvent::Unusable(picture) => unusable.push(picture.path.clone()),
             _ => {}
         }
         ControlFlow::Continue(())
     })
     .unwrap();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("broken.png") && warnings[1].contains("small.png"), "{warnings:?}");
+    assert_eq!(unusable, [data.path.join("broken.png"), data.path.join("small.png")]);
 
     let empty = tempfile::tempdir().unwrap();
     let none = TrainConfig { data: vec![empty.path().to_owned()], ..config };
@@ -267,8 +266,8 @@ fn settings_that_make_no_sense_are_refused() {
         (TrainConfig { data: vec![], ..config(&data.path) }, "folder"),
         (TrainConfig { patch: 4, ..config(&data.path) }, "patch"),
         (TrainConfig { batch: 0, ..config(&data.path) }, "batch"),
-        (TrainConfig { lr: f64::NAN, ..config(&data.path) }, "rates"),
-        (TrainConfig { ema: 1.0, ..config(&data.path) }, "average"),
+        (TrainConfig { lr: f64::NAN, ..config(&data.path) }, "learning rate"),
+        (TrainConfig { ema: 1.0, ..config(&data.path) }, "EMA"),
     ] {
         let message = wrong.validate().unwrap_err().to_string();
         assert!(message.contains(what), "{message}");

@@ -6,7 +6,7 @@ use dualres_engine::Upscaler;
 use dualres_network::{Model, device::ComputeDevice};
 
 use crate::{
-    batch::{journal, sizes::FinalSize},
+    batch::{sizes::FinalSize, sums},
     cli::UpscaleArgs,
     commands::library,
     report::Misuse,
@@ -85,7 +85,7 @@ impl Models {
         let ready = Arc::new(Ready {
             name: model.description.name.clone(),
             scale,
-            fingerprint: journal::fingerprint(&model.to_bytes()),
+            fingerprint: sums::fingerprint(&model.to_bytes()),
             upscaler: Upscaler::new(model, &self.device)?,
         });
         self.ready.insert(scale, ready.clone());

@@ -9,7 +9,7 @@ use dualres_imaging::{
 };
 
 use crate::{
-    batch::{inputs::Input, journal, result::format_like},
+    batch::{inputs::Input, record, result::format_like},
     cli::UpscaleArgs,
     commands::library,
     naming::{self, Facts},
@@ -60,7 +60,7 @@ impl<'a> Outputs<'a> {
             }
         }
         if into_folder {
-            let record = args.output.join(journal::FILE);
+            let record = args.output.join(record::FILE);
             let is_record = |path: &Path| resolve(path).starts_with(resolve(&record));
             if let Some(path) = every(args).chain(&args.table).find(|path| is_record(path)) {
                 return Err(Misuse(format!(
@@ -71,7 +71,7 @@ impl<'a> Outputs<'a> {
             outputs.targets.protect(&record);
         }
         if let Some(table) = &args.table {
-            let is_own = || into_folder && journal::wrote_table(&args.output, table);
+            let is_own = || into_folder && record::wrote_table(&args.output, table);
             let below = inputs.iter().map(|input| args.output.join(&input.below));
             let mut folders = below.chain(every(args).cloned()).filter(|_| into_folder);
             if folders.any(|folder| resolve(&folder).starts_with(resolve(table))) {

@@ -27,8 +27,9 @@ use super::{
 use crate::{
     batch::{
         inputs::Input,
-        journal::{Done, Journal, Key, Proof},
+        journal::Journal,
         outcome::Row,
+        record::{Done, Key, Proof, Stamp},
         result::{Keep, finish, losses},
         sizes::FinalSize,
     },
@@ -325,10 +326,9 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let output_size = [upscaled.picture.width(), upscaled.picture.height()];
     let [loop_psnr, expected_psnr] = [upscaled.loop_psnr, upscaled.expected_psnr].map(report::finite);
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
-        let bytes = std::fs::metadata(&targets.picture).map_or(0, |there| there.len());
         let done = Done {
             output: targets.picture.clone(),
-            bytes,
+            stamp: Stamp::of(&targets.picture),
             size: output_size,
             loop_psnr,
             expected_psnr,

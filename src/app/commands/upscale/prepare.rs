@@ -14,10 +14,11 @@ use crate::{
     batch::{
         disk::{bytes, check_disk, most_bytes},
         inputs::Input,
-        journal::{self, Done, Key},
         made_with::MadeWith,
         outcome::Row,
+        record::{Done, Key},
         sizes::FinalSize,
+        sums,
     },
     cli::UpscaleArgs,
     naming::{self, Facts},
@@ -88,7 +89,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             pooling: args.pooling.into(),
             name: &args.name,
         };
-        let content = journal::content_of(&input.path)
+        let content = sums::content_of(&input.path)
             .map_err(|source| dualres_imaging::ImagingError::Open { path: input.path.clone(), source })?;
         let found = Key { input: input.key(), content, settings: made_with.fingerprint() };
         let journal = Work::locked(journal);

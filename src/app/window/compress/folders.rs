@@ -82,8 +82,8 @@ impl Window {
         let wake = self.wake.clone();
         self.compress.recalling.push(Promise::spawn_thread("run folders", move || {
             let read = |folder: PathBuf| {
-                let attempt = std::panic::AssertUnwindSafe(|| recall(&folder).map_err(|error| report::message(&error)));
-                let read = std::panic::catch_unwind(attempt).unwrap_or_else(|_| Err("its files are damaged".into()));
+                let attempt = || recall(&folder).map_err(|error| report::message(&error));
+                let read = dualres_imaging::caught(attempt).unwrap_or_else(|_| Err("its files are damaged".into()));
                 (folder, asked, read)
             };
             let found: Found = folders.into_iter().map(read).collect();

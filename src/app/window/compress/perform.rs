@@ -216,7 +216,7 @@ impl Window {
         self.compress.shown.path.clone_from(&path);
         self.compress.shown.reading = Some(Promise::spawn_thread("picture to compare on", move || {
             // A promise that is broken by a panic would take the window with it.
-            let read = std::panic::AssertUnwindSafe(|| -> Result<(String, Subject), String> {
+            let read = || -> Result<(String, Subject), String> {
                 let (name, picture) = match path {
                     Some(path) => {
                         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -228,8 +228,8 @@ impl Window {
                     }
                 };
                 Ok((name, subject(picture, scale, shrinks)?))
-            });
-            let read = std::panic::catch_unwind(read).unwrap_or_else(|_| Err("the decoder gave up on it".into()));
+            };
+            let read = dualres_imaging::caught(read).unwrap_or_else(|_| Err("the decoder gave up on it".into()));
             wake();
             read
         }));

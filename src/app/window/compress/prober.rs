@@ -6,7 +6,6 @@
 
 use std::{
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -190,7 +189,7 @@ impl Prober {
             let told = teller.clone();
             let mut probe = Probe::new(library, paths, theirs, teller);
             // A panic loses the question, not the thread.
-            while let Err(_panic) = catch_unwind(AssertUnwindSafe(|| probe.serve(&far_questions))) {
+            while let Err(_panic) = dualres_imaging::caught(|| probe.serve(&far_questions)) {
                 probe.recover();
                 told.tell(Answer::Trouble("comparing networks failed by an error in the program".into()));
             }

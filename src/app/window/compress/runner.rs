@@ -3,7 +3,6 @@
 
 use std::{
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     sync::{
         Arc,
@@ -18,11 +17,11 @@ use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Report, Row
 use dualres_network::device;
 
 use super::runs::RunId;
-use crate::samples;
 use crate::{
     library::Library,
     paths::Paths,
-    report,
+    report::{self, about},
+    samples,
     window::worker::{Wake, wait_for},
 };
 
@@ -144,8 +143,8 @@ impl Runner {
                     let _ = far_news.send((run, news));
                     wake();
                 };
-                let attempt = AssertUnwindSafe(|| work(&job, &library, &paths, &theirs, &mut tell));
-                let ended = match catch_unwind(attempt) {
+                let attempt = || work(&job, &library, &paths, &theirs, &mut tell);
+                let ended = match dualres_imaging::caught(attempt) {
                     Ok(Ok(Some(report))) => Ended::Done(Box::new(report)),
                     Ok(Ok(None)) => Ended::Stopped,
                     Ok(Err(error)) => Ended::Failed(report::message(&error)),
@@ -216,6 +215,9 @@ fn work(
             Event::Widths(widths) => tell(News::Widths(widths.to_vec())),
             Event::Unit { unit, kept, scores } => {
                 tell(News::Unit { unit: *unit, kept: kept.to_vec(), scores: scores.to_vec() });
+            }
+            Event::Unusable(picture) => {
+                tell(News::Warning(format!("skipped: {}", about(&picture.path, &picture.reason))));
             }
             Event::Warning(text) => tell(News::Warning(text.clone())),
             Event::Tick => {}

@@ -20,10 +20,7 @@ use super::{
     records::Records, saver::Saver,
 };
 use crate::{
-    batch::{
-        journal::{self, JournalError},
-        result,
-    },
+    batch::{journal::JournalError, result, sums},
     library::Library,
     paths::Paths,
     report,
@@ -196,7 +193,7 @@ impl Engine {
             _ => {
                 let device = device::choose(wanted_device)?;
                 let loaded = self.library.load(model)?;
-                let fingerprint = journal::fingerprint(&loaded.to_bytes());
+                let fingerprint = sums::fingerprint(&loaded.to_bytes());
                 let upscaler = Arc::new(Upscaler::new(&loaded, &device)?);
                 self.ready = Some(Ready {
                     fingerprint,

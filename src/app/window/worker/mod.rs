@@ -19,7 +19,6 @@ pub use records::Records;
 
 use std::{
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -28,6 +27,8 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
+
+use dualres_imaging::caught;
 
 use super::queue::ItemId;
 use crate::{library::Library, paths::Paths};
@@ -209,10 +210,9 @@ pub fn start(library: Library, paths: Paths, records: Records, wake: Wake) -> st
                 engine.obey(command);
             }
         };
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        if let Err(reason) = caught(work) {
             // If nobody listens, nobody is left to be told.
-            let _ = reporter.tell(Report::Crashed { reason: said.unwrap_or("no reason given").to_owned() });
+            let _ = reporter.tell(Report::Crashed { reason });
         }
     })?;
     link.thread = Some(thread);

@@ -15,7 +15,10 @@ use dualres_imaging::{EncodeOptions, Format, Picture, file::write_atomically};
 
 use super::{Control, Report, Reporter, job, records::Records};
 use crate::{
-    batch::journal::{Done, JournalError, Key},
+    batch::{
+        journal::JournalError,
+        record::{Done, Key, Stamp},
+    },
     paths::Paths,
     report,
     window::queue::{Finished, ItemId},
@@ -112,7 +115,6 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
         });
         warnings.extend(problem(noted));
     }
-    let bytes = encoded.len() as u64;
     finished.output = if is_own && write_atomically(&target, &encoded).is_ok() {
         target
     } else {
@@ -125,7 +127,7 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
     if let Some(Record { folder, key }) = record.filter(|record| finished.output.starts_with(&record.folder)) {
         let done = Done {
             output: finished.output.clone(),
-            bytes,
+            stamp: Stamp::of(&finished.output),
             size: finished.size,
             loop_psnr: finished.proven.loop_psnr,
             expected_psnr: finished.proven.expected_psnr,

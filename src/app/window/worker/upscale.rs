@@ -19,9 +19,11 @@ use super::{
 use crate::{
     batch::{
         disk::check_disk,
-        journal::{self, JournalError, Key},
+        journal::JournalError,
         made_with::MadeWith,
+        record::Key,
         result::{format_like, losses},
+        sums,
     },
     window::{
         queue::{Finished, Proven},
@@ -200,7 +202,7 @@ impl Engine {
             name: &job.choices.pattern,
         };
         let input = crate::batch::inputs::Input { path: job.input.clone(), below: job.below.clone(), twin: 0 };
-        let content = journal::content_of(&job.input)
+        let content = sums::content_of(&job.input)
             .map_err(|source| dualres_imaging::ImagingError::Open { path: job.input.clone(), source })?;
         Ok(Key { input: input.key(), content, settings: made_with.fingerprint() })
     }

@@ -96,8 +96,10 @@ pub(crate) fn whole(config: &CompressConfig, model: &Model, folder: &Path) -> (M
 pub(crate) fn warnings_of(config: &CompressConfig, model: &Model, folder: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
     let finished = run(config, model, folder, |event| {
-        if let Event::Warning(text) = event {
-            warnings.push(text.clone());
+        match event {
+            Event::Warning(text) => warnings.push(text.clone()),
+            Event::Unusable(picture) => warnings.push(picture.path.display().to_string()),
+            _ => {}
         }
         false
     });

@@ -90,11 +90,12 @@ fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Pictur
     let mut picture = pixels(&mut decoder, width as usize, height as usize, is_indexed)?;
     let (metadata, orientation) = tags::metadata(&mut decoder);
     let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
+    let odd_samples = picture.metadata.odd_samples;
     let mut left_out = std::mem::take(&mut picture.metadata.left_out);
     if decoder.more_images() {
         left_out.push("multi-page file: only the first page was read".into());
     }
-    picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, ..metadata };
+    picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, odd_samples, ..metadata };
     Ok((picture, orientation))
 }
 
@@ -203,6 +204,7 @@ fn pixels<R: BufRead + Seek>(
     if odd > 0 {
         let told = format!("NaN, infinite or out-of-range samples, now black or white: {odd}");
         picture.metadata.left_out.push(told.into());
+        picture.metadata.odd_samples = odd;
     }
     if other_channels > 0 {
         picture.metadata.left_out.push("extra channels (masks, spot colours) are dropped".into());
