@@ -150,7 +150,14 @@ impl Journal {
     /// If the record cannot be written.
     pub fn proof(&mut self, path: &Path, file: &[u8]) -> Result<(), JournalError> {
         let sum = hexadecimal(&Sha256::digest(file));
-        self.append(&Record::Proof { path: resolve(path).as_path().into(), sum })
+        let path = resolve(path);
+        let record = Record::Proof { path: path.as_path().into(), sum };
+        self.append(&record)?;
+        // Where this record is not looked for, a batch over that folder would take the proof for a picture.
+        match path.parent() {
+            Some(folder) if !path.starts_with(resolve(&self.folder)) => append(folder, &record),
+            _ => Ok(()),
+        }
     }
 
     /// Notes a table of results that is about to be written, so that a later run knows it for its own.
@@ -171,10 +178,24 @@ impl Journal {
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
         let failed = |source| JournalError::File { path: self.folder.join(FILE), source };
-        let mut line = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
+        let line = line(record).map_err(failed)?;
         self.file.write_all(&line).map_err(failed)
     }
+}
+
+/// Adds a line to the record of a folder that another run may hold: whole lines do not mix.
+fn append(folder: &Path, record: &Record) -> Result<(), JournalError> {
+    let path = folder.join(FILE);
+    let noted = line(record).and_then(|line| {
+        File::options().append(true).create(true).open(&path).and_then(|mut file| file.write_all(&line))
+    });
+    noted.map_err(|source| JournalError::File { path, source })
+}
+
+fn line(record: &Record) -> std::io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 #[cfg(test)]

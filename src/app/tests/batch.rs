@@ -366,9 +366,9 @@ fn proofs_asked_for_later_are_made_under_the_same_names() {
     // Proofs that were asked for elsewhere, or that have gone, are made.
     let others = folder.path().join("others");
     assert_eq!(summary(&["--dual", text(&others)])["done"], 2);
-    assert_eq!(files_below(&others).len(), 2);
+    assert_eq!(files_below(&others).len(), 3, "two proofs and their record");
     assert_eq!(files_below(&to).len(), 3, "two results and the record: {:?}", files_below(&to));
-    assert_eq!(files_below(&maps).len(), 4, "{:?}", files_below(&maps));
+    assert_eq!(files_below(&maps).len(), 5, "four proofs and their record: {:?}", files_below(&maps));
     std::fs::remove_file(others.join("a_x2_dual.png")).unwrap();
     assert_eq!(summary(&["--dual", text(&others)])["done"], 1);
 }
