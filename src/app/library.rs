@@ -8,7 +8,7 @@ use dualres_compression::{Layers, MAC_INPUT, REPORT_FILE, RESULT_FILE};
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Description, Model, import::ImportOptions};
 
-use crate::{foreign, report::Misuse};
+use crate::{batch::choice::Kind, foreign, report::Misuse};
 
 /// Models that are part of the program, so that it works anywhere and offline.
 /// The first of a scale is the one that is taken where only the scale is asked for.
@@ -221,6 +221,19 @@ impl Library {
             Some(scale) if scale != found => Err(Misuse(format!("{name} is a {found}x model, not {scale}x")).into()),
             _ => Ok(model),
         }
+    }
+
+    /// The name of the built-in model of a kind and scale, if there is one.
+    pub fn built_in(kind: Kind, scale: usize) -> Option<&'static str> {
+        let is_it = |name: &str, bytes: &[u8]| {
+            Kind::of_model(name) == kind && Model::describe(bytes, name).is_ok_and(|found| found.scale() == scale)
+        };
+        EMBEDDED.iter().find(|(name, bytes)| is_it(name, bytes)).map(|(name, _)| *name)
+    }
+
+    /// The name of the built-in model of a kind and scale; `otherwise` where there is none.
+    pub fn fitting(kind: Kind, scale: usize, otherwise: &str) -> String {
+        Self::built_in(kind, scale).unwrap_or(otherwise).to_owned()
     }
 
     /// The first model inside the program that enlarges `scale` times and has dual models, with its name.

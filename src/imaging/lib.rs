@@ -11,6 +11,7 @@
 
 mod caught;
 mod colour;
+mod condition;
 mod cover;
 mod decode;
 mod encode;
@@ -29,6 +30,7 @@ pub mod resize;
 pub mod ssim;
 
 pub use caught::caught;
+pub use condition::Condition;
 pub use cover::cover_transparent;
 pub use decode::{MAX_PIXELS, decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{EncodeOptions, Format, Subsampling, encode, write};

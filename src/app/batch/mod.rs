@@ -1,5 +1,6 @@
 //! Many pictures, or one, to results that can be trusted: what the command line and the window do alike.
 
+pub mod choice;
 pub mod disk;
 pub mod inputs;
 pub mod journal;

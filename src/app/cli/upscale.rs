@@ -27,10 +27,10 @@ pub(crate) struct UpscaleArgs {
     /// Output image (.png .jpg .webp .tif .avif .bmp), or a folder for several inputs
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: PathBuf,
-    /// Model by name (see `dualres models list`) or file
-    #[arg(long, value_name = "NAME|FILE")]
+    /// Model by name (see `dualres models list`) or file; auto: photo model for images with noise or JPEG artefacts [default: auto]
+    #[arg(long, value_name = "NAME|FILE", hide_default_value = true)]
     pub(crate) model: Option<String>,
-    /// Scale factor, up to 16: as many passes of the model as needed, then resampling; selects the model if none is given
+    /// Scale factor, up to 16: as many passes of the model as needed, then resampling
     #[arg(long, value_name = "X", group = "final_size")]
     pub(crate) scale: Option<f64>,
     /// Final width in pixels

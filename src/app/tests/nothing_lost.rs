@@ -422,13 +422,13 @@ fn a_hot_pixel_a_lamp_and_a_gradient_leave_the_rest_alone() {
         ("gradient", 8.0, &|_, y| (y < 8).then_some(8.0 - y as f32)),
     ];
     std::fs::write(folder.join("plain.tif"), floats(&|_, _| None)).unwrap();
-    let run = dualres(folder, &["upscale", "plain.tif", "-o", "plain_out.tif", "--device", "cpu"]);
+    let run = dualres(folder, &["upscale", "plain.tif", "-o", "plain_out.tif", "--model", "x2", "--device", "cpu"]);
     assert_eq!(code(&run), 0, "{}", said(&run));
     let plain = light_of(&folder.join("plain_out.tif"));
     for (name, brightest, lights) in lights {
         let (input, output) = (format!("{name}.tif"), format!("{name}_out.tif"));
         std::fs::write(folder.join(&input), floats(lights)).unwrap();
-        let run = dualres(folder, &["upscale", &input, "-o", &output, "--device", "cpu"]);
+        let run = dualres(folder, &["upscale", &input, "-o", &output, "--model", "x2", "--device", "cpu"]);
         assert_eq!(code(&run), 0, "{}", said(&run));
         let light = light_of(&folder.join(&output));
         let (mut far, mut worst, mut most) = (0, 0.0_f32, 0.0_f32);

@@ -92,14 +92,21 @@ impl Window {
                 }
             }
             Loaded::Thumbnail { item, image, size } => self.take_thumbnail(ctx, item, image, size),
-            Loaded::Opened { item, picture, pyramid, thumbnail } => {
+            Loaded::Opened { item, picture, pyramid, thumbnail, fitting } => {
                 let scale = self.scale();
                 if self.queue.get(item).is_some() {
                     self.thumbnails_asked.insert(item);
                     self.take_thumbnail(ctx, item, thumbnail, [picture.width(), picture.height()]);
                     let document = Document::new(item, scale, *pyramid);
                     self.unreadable.remove(&item);
-                    self.documents.add(OpenDocument { document, picture, asked: false, whole: false, refined: None });
+                    self.documents.add(OpenDocument {
+                        document,
+                        picture,
+                        fitting,
+                        asked: false,
+                        whole: false,
+                        refined: None,
+                    });
                     self.documents.shrink(self.selected);
                     self.show_saved(item);
                     self.set_beside(item);

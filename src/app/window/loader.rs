@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use dualres_imaging::{Format, Picture, upright_dimensions};
+use dualres_imaging::{Condition, Format, Picture, upright_dimensions};
 use dualres_network::import::EXTENSIONS;
 use eframe::egui::ColorImage;
 
@@ -20,6 +20,7 @@ use super::{
     worker::Wake,
 };
 use crate::batch::{
+    choice::{Kind, choose},
     inputs::{Input, Inputs, is_pattern},
     result::format_like,
 };
@@ -47,7 +48,14 @@ pub(crate) enum Loaded {
     /// A small picture and the size of the large one.
     Thumbnail { item: ItemId, image: ColorImage, size: [usize; 2] },
     /// The picture for the canvas.
-    Opened { item: ItemId, picture: Arc<Picture>, pyramid: Box<Pyramid>, thumbnail: ColorImage },
+    Opened {
+        item: ItemId,
+        picture: Arc<Picture>,
+        pyramid: Box<Pyramid>,
+        thumbnail: ColorImage,
+        /// The kind of model that fits it, and why.
+        fitting: (Kind, String),
+    },
     /// A result that was saved earlier.
     Result { item: ItemId, pyramid: Box<Pyramid> },
     /// A file that is no readable picture.
@@ -185,11 +193,12 @@ fn answer(request: &Request) -> Option<Loaded> {
         }
         Request::Open(item, path) => match dualres_imaging::read(path) {
             Ok(mut picture) => {
+                let fitting = choose(&Condition::of(&picture));
                 // As the worker sees it, so that the proof speaks of the same picture.
                 dualres_imaging::cover_transparent(&mut picture);
                 let pyramid = Box::new(Pyramid::of(&picture));
                 let thumbnail = thumbnail(&pyramid);
-                Loaded::Opened { item: *item, thumbnail, pyramid, picture: Arc::new(picture) }
+                Loaded::Opened { item: *item, thumbnail, pyramid, picture: Arc::new(picture), fitting }
             }
             Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
         },

@@ -8,6 +8,7 @@ use super::{
     document::Document,
     queue::{ItemId, Proven},
 };
+use crate::batch::choice::Kind;
 
 /// Bytes that pictures for the canvas may take together; the selected one always stays.
 const BUDGET: usize = 1 << 30;
@@ -17,6 +18,8 @@ pub(crate) struct OpenDocument {
     pub(crate) document: Document,
     /// The original with all its precision, for previews.
     pub(crate) picture: Arc<Picture>,
+    /// The kind of built-in model that fits it, and why.
+    pub(crate) fitting: (Kind, String),
     /// Whether the saved result has been asked for, so that it is asked for once.
     pub(crate) asked: bool,
     /// Whether it was here when its run began, so that no tile of the result was missed.

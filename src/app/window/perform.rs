@@ -19,6 +19,7 @@ use super::{
     theme,
     worker::{Command, Preview},
 };
+use crate::{batch::choice::Kind, library::Library};
 
 /// Samples inside the program.
 const SAMPLES: [(&str, &[u8]); 2] = [
@@ -351,8 +352,21 @@ impl Window {
         }
     }
 
-    /// Makes a model the chosen one; what other models made of open pictures stays until they are run again.
+    /// Makes a model the chosen one for all pictures.
     pub(super) fn use_model(&mut self, name: &str) {
+        self.settings.choices.automatic = false;
+        self.set_model(name);
+    }
+
+    /// Leaves the choice among the built-in models of a scale to each picture.
+    pub(super) fn fit_models(&mut self, scale: usize) {
+        let Some(name) = Library::built_in(Kind::Clean, scale) else { return };
+        self.settings.choices.automatic = true;
+        self.set_model(name);
+    }
+
+    /// What other models made of open pictures stays until they are run again.
+    fn set_model(&mut self, name: &str) {
         self.settings.choices.model = name.to_owned();
         let scale = self.scale();
         for open in self.documents.iter_mut() {
@@ -395,7 +409,11 @@ impl Window {
         if area.width == 0 || area.height == 0 {
             return;
         }
-        let preview = Preview { item, input: open.picture.clone(), area, choices: self.settings.choices.clone() };
+        let mut choices = self.settings.choices.clone();
+        if choices.automatic {
+            choices.model = Library::fitting(open.fitting.0, scale, &choices.model);
+        }
+        let preview = Preview { item, input: open.picture.clone(), area, choices };
         self.link.control.preview(preview);
         self.send(Command::Preview);
         self.previewing = Some(Instant::now());

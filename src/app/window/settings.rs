@@ -86,6 +86,9 @@ pub enum ThemeChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Choices {
+    /// Whether each picture decides between the built-in models of the scale of `model`. Settings of before have chosen.
+    #[serde(default = "no")]
+    pub automatic: bool,
     /// Name of the model.
     pub model: String,
     /// Device by name; `auto` for a real GPU if there is one.
@@ -111,9 +114,14 @@ pub struct Choices {
     pub pattern: String,
 }
 
+fn no() -> bool {
+    false
+}
+
 impl Default for Choices {
     fn default() -> Self {
         Self {
+            automatic: true,
             model: "x2".into(),
             device: "auto".into(),
             fidelity: 0.0,

@@ -15,6 +15,7 @@ use crate::{
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
+const QUANTISATION: u8 = 0xDB;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
@@ -88,6 +89,7 @@ pub(crate) fn scan(source: &mut impl BufRead, extent: Extent) -> Result<Option<S
             START_OF_SCAN if is_sequential => {
                 scanned.one_by_one |= content.first().is_some_and(|&count| count < scanned.components);
             }
+            QUANTISATION => scanned.metadata.jpeg_quality = scanned.metadata.jpeg_quality.or(quality(&content)),
             APP0 if content.starts_with(JFIF) => scanned.metadata.density = density(&content),
             APP1 | APP2 | APP13 => scanned.note(&content, &mut profile),
             _ => {}
@@ -119,6 +121,21 @@ impl Scanned {
             metadata.left_out.push("the gain map that brightens the picture on HDR screens is left out".into());
         }
     }
+}
+
+/// Quality as the Independent JPEG Group counts it, by which its table for luma is scaled: how the sum of the first table, number
+/// 0, compares with that of the standard's. The sum does not depend on the order of the entries.
+fn quality(content: &[u8]) -> Option<u8> {
+    const STANDARD_SUM: f64 = 3688.0;
+    let (&kind, entries) = content.split_first()?;
+    let sum: f64 = match kind {
+        0x00 => entries.get(..64)?.iter().copied().map(f64::from).sum(),
+        0x10 => entries.get(..128)?.chunks_exact(2).map(|two| f64::from(u16::from_be_bytes([two[0], two[1]]))).sum(),
+        _ => return None,
+    };
+    let percent = 100.0 * sum / STANDARD_SUM;
+    let quality = if percent <= 100.0 { (200.0 - percent) / 2.0 } else { 5000.0 / percent };
+    Some(quality.round().clamp(1.0, 100.0) as u8)
 }
 
 /// Pixels per inch of a JFIF segment.

@@ -32,6 +32,8 @@ pub struct Metadata {
     pub iptc: Option<Vec<u8>>,
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
+    /// JPEG quality of the file, 1 to 100, by its quantisation table for luma; absent for other formats.
+    pub jpeg_quality: Option<u8>,
     /// Samples that were NaN, infinite or beyond any light, and are black or white now.
     pub odd_samples: usize,
     /// What else the file holds that no result will have, in words.

@@ -6,9 +6,14 @@ use dualres_engine::Upscaler;
 use dualres_network::{Model, device::ComputeDevice};
 
 use crate::{
-    batch::{sizes::FinalSize, sums},
+    batch::{
+        choice::{AUTOMATIC, Kind, automatic},
+        sizes::FinalSize,
+        sums,
+    },
     cli::UpscaleArgs,
     commands::library,
+    library::Library,
     report::Misuse,
 };
 
@@ -24,9 +29,10 @@ pub(super) struct Ready {
 /// The models that a command may need, brought to the device when they are needed first.
 pub(super) struct Models {
     size: FinalSize,
-    /// Models by their scale; the one that was named alone.
-    loaded: BTreeMap<usize, Model>,
-    ready: BTreeMap<usize, Arc<Ready>>,
+    /// Built-in models by what they are for and their scale; the one that was named alone, as a clean one.
+    loaded: BTreeMap<(Kind, usize), Model>,
+    ready: BTreeMap<(Kind, usize), Arc<Ready>>,
+    automatic: bool,
     pub(super) device: ComputeDevice,
 }
 
@@ -34,14 +40,19 @@ impl Models {
     pub(super) fn new(args: &UpscaleArgs, size: FinalSize) -> anyhow::Result<Self> {
         let library = library();
         let mut loaded = BTreeMap::new();
-        match &args.model {
+        let named = args.model.as_deref().filter(|name| *name != AUTOMATIC);
+        match named {
             Some(name) => {
                 let model = library.load(name)?;
-                loaded.insert(model.description.scale(), model);
+                loaded.insert((Kind::Clean, model.description.scale()), model);
             }
             None => {
                 for scale in library.scales()? {
-                    loaded.insert(scale, library.choose(None, Some(scale))?);
+                    for kind in Kind::ALL {
+                        if let Some(name) = Library::built_in(kind, scale) {
+                            loaded.insert((kind, scale), library.load(name)?);
+                        }
+                    }
                 }
             }
         }
@@ -61,34 +72,52 @@ impl Models {
             return Err(Misuse("this model has no dual network: --fidelity is not available".into()).into());
         }
         let device = crate::commands::device(&args.device)?;
-        Ok(Self { size, loaded, ready: BTreeMap::new(), device })
+        Ok(Self { size, loaded, ready: BTreeMap::new(), automatic: named.is_none(), device })
     }
 
-    /// The scale of the model for a picture of `size` pixels: the smallest that reaches the final size in one pass, else the
-    /// largest.
-    pub(super) fn scale_for(&self, size: [usize; 2]) -> usize {
-        let smallest = self.loaded.keys().next().copied().unwrap_or(1);
+    /// Whether the model is chosen by the picture.
+    pub(super) fn is_automatic(&self) -> bool {
+        self.automatic
+    }
+
+    /// The scale of the model of a kind for a picture of `size` pixels: the smallest that reaches the final size in one
+    /// pass, else the largest.
+    pub(super) fn scale_for(&self, kind: Kind, size: [usize; 2]) -> usize {
+        let scales = || self.loaded.keys().filter(|(known, _)| *known == kind).map(|(_, scale)| *scale);
+        let smallest = scales().next().unwrap_or(1);
         if self.size == FinalSize::Model {
             return smallest;
         }
         let times = self.size.times(size, smallest);
-        let largest = self.loaded.keys().next_back().copied().unwrap_or(1);
-        self.loaded.keys().copied().find(|&scale| scale as f64 >= times).unwrap_or(largest)
+        let largest = scales().next_back().unwrap_or(1);
+        scales().find(|&scale| scale as f64 >= times).unwrap_or(largest)
     }
 
-    /// The model of a scale on the device.
-    pub(super) fn ready(&mut self, scale: usize) -> anyhow::Result<Arc<Ready>> {
-        if let Some(ready) = self.ready.get(&scale) {
+    /// What tells the weights that a picture of `size` pixels may be enlarged by from any others: the picture decides which of
+    /// them it is.
+    pub(super) fn fingerprint(&mut self, size: [usize; 2]) -> anyhow::Result<String> {
+        if !self.automatic {
+            return Ok(self.ready(Kind::Clean, self.scale_for(Kind::Clean, size))?.fingerprint.clone());
+        }
+        let of = |models: &mut Self, kind| -> anyhow::Result<String> {
+            Ok(models.ready(kind, models.scale_for(kind, size))?.fingerprint.clone())
+        };
+        Ok(automatic(&of(self, Kind::Clean)?, &of(self, Kind::Photo)?))
+    }
+
+    /// The model of a kind and scale on the device.
+    pub(super) fn ready(&mut self, kind: Kind, scale: usize) -> anyhow::Result<Arc<Ready>> {
+        if let Some(ready) = self.ready.get(&(kind, scale)) {
             return Ok(ready.clone());
         }
-        let model = &self.loaded[&scale];
+        let model = &self.loaded[&(kind, scale)];
         let ready = Arc::new(Ready {
             name: model.description.name.clone(),
             scale,
             fingerprint: sums::fingerprint(&model.to_bytes()),
             upscaler: Upscaler::new(model, &self.device)?,
         });
-        self.ready.insert(scale, ready.clone());
+        self.ready.insert((kind, scale), ready.clone());
         Ok(ready)
     }
 }

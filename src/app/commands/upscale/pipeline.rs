@@ -292,7 +292,7 @@ fn write_proof(work: &Work<'_>, input: &Path, path: &mut PathBuf, bytes: &[u8]) 
 
 fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
     let Made { prepared, mut upscaled } = made;
-    let Prepared { input, key, picture, mut targets, model, started, .. } = *prepared;
+    let Prepared { input, key, picture, mut targets, model, choice, started, .. } = *prepared;
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
     let lost = losses(&picture, Format::from_path(&targets.picture)?, work.keep);
@@ -352,6 +352,7 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         megapixels_per_s: (output_size[0] * output_size[1]) as f64 / 1e6 / seconds,
         device: &device,
         model: &model.name,
+        chosen_for: choice.as_ref().map(|(_, why)| why.as_str()),
         loop_psnr,
         expected_psnr,
     })?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use anyhow::{Context, bail};
-use dualres_imaging::{Format, Picture};
+use dualres_imaging::{Condition, Format, Picture};
 
 use super::{
     models::{Models, Ready},
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     batch::{
+        choice::{Kind, choose},
         disk::{bytes, check_disk, most_bytes},
         inputs::Input,
         made_with::MadeWith,
@@ -34,6 +35,8 @@ pub(super) struct Prepared {
     pub(super) picture: Picture,
     pub(super) targets: Files,
     pub(super) model: Arc<Ready>,
+    /// Why this model, if the picture decided.
+    pub(super) choice: Option<(Kind, String)>,
     /// Final size in pixels.
     pub(super) size: [usize; 2],
     pub(super) started: Instant,
@@ -71,16 +74,12 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             [read.width(), read.height()]
         }
     };
-    let model = {
-        let mut models = work.models();
-        let scale = models.scale_for(from);
-        models.ready(scale)?
-    };
+    let weights = work.models().fingerprint(from)?;
     let format = work.outputs().format(&input.path)?;
     let (mut key, mut again) = (None, None);
     if let Some(journal) = &work.journal {
         let made_with = MadeWith {
-            weights: &model.fingerprint,
+            weights: &weights,
             size: work.size,
             format,
             encoding: work.encoding(),
@@ -122,6 +121,14 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         }
     };
     let from = [picture.width(), picture.height()];
+    let is_automatic = work.models().is_automatic();
+    let choice = is_automatic.then(|| choose(&Condition::of(&picture)));
+    let model = {
+        let mut models = work.models();
+        let kind = choice.as_ref().map_or(Kind::Clean, |(kind, _)| *kind);
+        let scale = models.scale_for(kind, from);
+        models.ready(kind, scale)?
+    };
     work.size.check(from, model.scale).map_err(|reason| anyhow::anyhow!("{reason}: {}", input.path.display()))?;
     let size = work.size.of(from, model.scale);
     if size[0].max(size[1]) > format.max_side() {
@@ -155,7 +162,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
     if let (Some(journal), Some(key)) = (&work.journal, &key) {
         Work::locked(journal).begin(key, &targets.picture)?;
     }
-    Ok(Ok(Box::new(Prepared { index, input: input.clone(), key, picture, targets, model, size, started })))
+    Ok(Ok(Box::new(Prepared { index, input: input.clone(), key, picture, targets, model, choice, size, started })))
 }
 
 /// Warns if all results together may not fit on the disk.
@@ -174,7 +181,7 @@ pub(super) fn warn_of_disk(
         let from = [width, height];
         let format = args.format.map_or_else(|| Format::from_path(&input.path).unwrap_or(Format::Png), Format::from);
         let depth = args.depth.map(Into::into).unwrap_or_default();
-        needed += most_bytes(size.of(from, models.scale_for(from)), 3, depth, format);
+        needed += most_bytes(size.of(from, models.scale_for(Kind::Clean, from)), 3, depth, format);
     }
     if needed > available {
         report::say(&format!(

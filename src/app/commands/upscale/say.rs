@@ -32,6 +32,9 @@ pub(super) struct Line<'a> {
     pub(super) megapixels_per_s: f64,
     pub(super) device: &'a str,
     pub(super) model: &'a str,
+    /// Why this model, if the picture decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) chosen_for: Option<&'a str>,
     /// Absent without dual models or for a perfect loop.
     pub(super) loop_psnr: Option<f64>,
     /// Absent for models whose errors are not known.
@@ -104,9 +107,10 @@ impl Say {
         let decibels =
             |name: &str, psnr: Option<f64>| psnr.map_or(String::new(), |psnr| format!(", {name} PSNR {psnr:.1} dB"));
         let proof = decibels("consistency", line.loop_psnr) + &decibels("predicted", line.expected_psnr);
+        let chosen = line.chosen_for.map_or(String::new(), |why| format!(", model {} for {why}", line.model));
         let ([from_width, from_height], [width, height]) = (line.input_size, line.output_size);
         report::line(&format!(
-            "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{proof}",
+            "{} -> {}: {from_width}x{from_height} -> {width}x{height} in {:.1} s on {}{chosen}{proof}",
             line.input, line.output, line.seconds, line.device,
         ));
         Ok(())

@@ -5,7 +5,11 @@ use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, Sc
 
 use super::{decibels, duration, heading, primary_button, results, size, speed, weak};
 use crate::{
-    batch::disk::{bytes, most_bytes},
+    batch::{
+        choice::Kind,
+        disk::{bytes, most_bytes},
+    },
+    library::Library,
     window::{Window, actions::Action, app::speed_key, canvas::view::reduced, queue::State, theme::palette},
 };
 
@@ -30,6 +34,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 
 fn model(window: &mut Window, ui: &mut Ui) {
     heading(ui, "Model");
+    kinds(window, ui);
     let chosen = window.settings.choices.model.clone();
     let mut picked = None;
     let width = ui.available_width();
@@ -52,11 +57,20 @@ fn model(window: &mut Window, ui: &mut Ui) {
         scales.sort_unstable();
         scales.dedup();
         for scale in scales {
-            let hint = format!("The first model that enlarges {scale} times");
-            let button = ui.selectable_label(window.scale() == scale, format!("{scale}×")).on_hover_text(hint);
+            let is_there = !matches!(kind(window), Some(Some(kind)) if Library::built_in(kind, scale).is_none());
+            let label = Button::selectable(window.scale() == scale, format!("{scale}×"));
+            let button = ui.add_enabled(is_there, label);
+            let button =
+                button.on_disabled_hover_text(format!("No built-in model of this kind enlarges {scale} times"));
             if button.clicked() && window.scale() != scale {
-                let first = window.entries.iter().find(|e| e.description.scale() == scale);
-                picked = first.map(|entry| entry.name.clone());
+                match kind(window) {
+                    Some(None) => window.fit_models(scale),
+                    Some(Some(kind)) => picked = Library::built_in(kind, scale).map(str::to_owned),
+                    None => {
+                        let first = window.entries.iter().find(|e| e.description.scale() == scale);
+                        picked = first.map(|entry| entry.name.clone());
+                    }
+                }
             }
         }
     });
@@ -76,6 +90,43 @@ fn model(window: &mut Window, ui: &mut Ui) {
             let faster = faster.map(|faster| format!(": {faster:.1} times as fast here"));
             weak(ui, format!("Compressed from {original}{}.", faster.unwrap_or_default()));
         }
+    }
+}
+
+/// What is chosen: `Some(None)` if each picture decides, a kind of built-in models, or `None` for any other model.
+fn kind(window: &Window) -> Option<Option<Kind>> {
+    let choices = &window.settings.choices;
+    if choices.automatic {
+        return Some(None);
+    }
+    Kind::ALL.into_iter().find(|&kind| Library::built_in(kind, window.scale()) == Some(&choices.model)).map(Some)
+}
+
+/// The first question: what kind of pictures these are.
+fn kinds(window: &mut Window, ui: &mut Ui) {
+    let (chosen, scale) = (kind(window), window.scale());
+    ui.horizontal(|ui| {
+        let automatic = ui.selectable_label(chosen == Some(None), "Automatic");
+        let hint = "Photo or Clean, whichever fits the picture: by its noise and JPEG compression";
+        if automatic.on_hover_text(hint).clicked() {
+            window.fit_models(scale);
+        }
+        for kind in Kind::ALL {
+            let hint = match kind {
+                Kind::Photo => "Removes noise and JPEG artefacts, of cameras and phones",
+                Kind::Clean => "Keeps all there is: for scans, graphics and clean photos",
+            };
+            let button = ui.selectable_label(chosen == Some(Some(kind)), kind.name()).on_hover_text(hint);
+            // Where a kind lacks the scale, the one that comes next.
+            let first = || [scale, 4, 2].into_iter().find_map(|scale| Library::built_in(kind, scale));
+            if let Some(name) = first().filter(|_| button.clicked()) {
+                window.use_model(name);
+            }
+        }
+    });
+    let fitting = window.selected.and_then(|id| window.documents.get(id)).map(|open| open.fitting.clone());
+    if let (true, Some((kind, why))) = (chosen == Some(None), fitting) {
+        weak(ui, format!("{}: {why}.", Library::fitting(kind, scale, &window.settings.choices.model)));
     }
 }
 

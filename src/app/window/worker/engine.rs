@@ -20,7 +20,11 @@ use super::{
     records::Records, saver::Saver,
 };
 use crate::{
-    batch::{journal::JournalError, result, sums},
+    batch::{
+        choice::{Kind, automatic},
+        journal::JournalError,
+        result, sums,
+    },
     library::Library,
     paths::Paths,
     report,
@@ -136,9 +140,18 @@ impl Engine {
         }
     }
 
-    /// What tells the weights of the model in use from any others.
-    pub(super) fn fingerprint(&self) -> String {
-        self.ready.as_ref().map_or(String::new(), |ready| ready.fingerprint.clone())
+    /// What tells the weights that a job may use from any others.
+    pub(super) fn fingerprint(&self, choices: &Choices) -> anyhow::Result<String> {
+        let of = |model: &str| match &self.ready {
+            Some(ready) if ready.model == model => anyhow::Ok(ready.fingerprint.clone()),
+            _ => Ok(sums::fingerprint(&self.library.load(model)?.to_bytes())),
+        };
+        let clean = of(&choices.model)?;
+        if !choices.automatic {
+            return Ok(clean);
+        }
+        let scale = self.library.load(&choices.model)?.description.scale();
+        Ok(automatic(&clean, &of(&Library::fitting(Kind::Photo, scale, &choices.model))?))
     }
 
     /// Goes on until the picture is cancelled.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::anyhow;
 use dualres_engine::{Options, PoolingChoice, has_room_for};
-use dualres_imaging::Format;
+use dualres_imaging::{Condition, Format};
 
 use super::{
     DONE_BEFORE, Job, Report,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     batch::{
+        choice::choose,
         disk::check_disk,
         journal::JournalError,
         made_with::MadeWith,
@@ -25,6 +26,7 @@ use crate::{
         result::{format_like, losses},
         sums,
     },
+    library::Library,
     window::{
         queue::{Finished, Proven},
         settings::OutputFormat,
@@ -44,7 +46,7 @@ impl Engine {
         let Job { item, choices, .. } = job;
         let item = *item;
         self.tell(Report::Progress { item, stage: "reading".into(), done: 0.0 });
-        let (upscaler, device) = self.ready(&choices.model, &choices.device)?;
+        let (mut upscaler, mut device) = self.ready(&choices.model, &choices.device)?;
         let format = match choices.format {
             // A name may say another format than the file has.
             OutputFormat::Same => format_like(&job.input),
@@ -86,6 +88,14 @@ impl Engine {
             self.reader.begin(next);
         }
         self.tell(Report::Progress { item, stage: "preparing".into(), done: 0.01 });
+        let mut job = job.clone();
+        if choices.automatic {
+            let scale = upscaler.model().description.scale();
+            let (kind, _) = choose(&Condition::of(&picture));
+            job.choices.model = Library::fitting(kind, scale, &choices.model);
+            (upscaler, device) = self.ready(&job.choices.model, &choices.device)?;
+        }
+        let (job, choices) = (&job, &job.choices);
         let scale = upscaler.model().description.scale();
         let size = [picture.width() * scale, picture.height() * scale];
         let original = [picture.width(), picture.height()];
@@ -190,7 +200,7 @@ impl Engine {
     fn key(&self, job: &Job, folder: &Path, format: Format) -> anyhow::Result<Key> {
         std::fs::create_dir_all(folder)
             .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
-        let weights = self.fingerprint();
+        let weights = self.fingerprint(&job.choices)?;
         let made_with = MadeWith {
             weights: &weights,
             size: job.choices.size,

@@ -1,0 +1,118 @@
+//! Which of the built-in models fits a picture, and why: one rule for the command line and the window.
+
+use dualres_imaging::Condition;
+
+/// The name that stands for a choice by the picture.
+pub const AUTOMATIC: &str = "auto";
+
+/// What tells two models between which the picture decides from any others, by what tells each of them.
+pub fn automatic(clean: &str, photo: &str) -> String {
+    format!("{clean}|{photo}")
+}
+
+/// What the built-in models are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Clean pictures: scans, graphics, photos without visible noise.
+    Clean,
+    /// Photos with noise or JPEG artefacts, which a model for clean pictures would enlarge.
+    Photo,
+}
+
+impl Kind {
+    /// Both, in the order in which they are offered.
+    pub const ALL: [Self; 2] = [Self::Photo, Self::Clean];
+
+    /// As it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "Clean",
+            Self::Photo => "Photo",
+        }
+    }
+
+    /// The kind of a built-in model.
+    pub fn of_model(name: &str) -> Self {
+        if name.starts_with("photo-") { Self::Photo } else { Self::Clean }
+    }
+}
+
+/// Noise in levels of 255 from which the photo models give higher PSNR than the clean ones on most pictures.
+const NOISY: f32 = 3.0;
+/// JPEG quality up to which they do.
+const COMPRESSED: u8 = 87;
+/// The same for pictures that were JPEG once and are stored in another format.
+const BLOCKY: f32 = 1.14;
+
+/// The kind of model that fits a picture, and why, in words that follow "because of".
+pub fn choose(condition: &Condition) -> (Kind, String) {
+    let Condition { noise, blocking, jpeg_quality } = *condition;
+    match jpeg_quality {
+        Some(quality) if quality <= COMPRESSED => (Kind::Photo, format!("JPEG compression (quality {quality})")),
+        _ if noise >= NOISY => (Kind::Photo, format!("noise ({noise:.0} of 255 levels)")),
+        _ if blocking >= BLOCKY => (Kind::Photo, "visible JPEG blocks".to_owned()),
+        _ => (Kind::Clean, "little noise and compression".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use dualres_imaging::{EncodeOptions, Format, Picture, Subsampling, decode, encode};
+
+    use super::*;
+
+    fn sample(name: &str) -> Picture {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/samples");
+        dualres_imaging::read(&folder.join(name)).unwrap()
+    }
+
+    fn kind(picture: &Picture) -> Kind {
+        choose(&Condition::of(picture)).0
+    }
+
+    /// Adds noise of `sigma` levels, the same to all channels.
+    fn noisy(picture: &Picture, sigma: f32) -> Picture {
+        let mut state = 7_u64;
+        let mut noisy = picture.clone();
+        for i in 0..picture.planes[0].data.len() {
+            let mut sum = -6.0;
+            for _ in 0..12 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                sum += (state >> 40) as f32 / (1 << 24) as f32;
+            }
+            noisy.planes.iter_mut().for_each(|plane| plane.data[i] += sigma * sum);
+        }
+        noisy.planes.iter_mut().for_each(dualres_imaging::Plane::quantize);
+        noisy
+    }
+
+    /// The built-in samples are clean; with noise or compressed hard they are not, in a JPEG file and stored as PNG after it.
+    #[test]
+    fn samples_are_clean_and_what_cameras_do_to_them_is_seen() {
+        for name in ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"] {
+            let clean = sample(name);
+            assert_eq!(kind(&clean), Kind::Clean, "{name}");
+            assert_eq!(kind(&noisy(&clean, 1.0)), Kind::Clean, "{name}, a little noise");
+            assert_eq!(kind(&noisy(&clean, 6.0)), Kind::Photo, "{name}, noise");
+            for (quality, expected) in [(95, Kind::Clean), (75, Kind::Photo), (50, Kind::Photo)] {
+                let options = EncodeOptions { quality, subsampling: Subsampling::Half };
+                let file = encode(&clean, Format::Jpeg, options).unwrap();
+                let mut compressed = decode(&file, "test").unwrap();
+                assert_eq!(kind(&compressed), expected, "{name}, JPEG {quality}");
+                compressed.metadata.jpeg_quality = None;
+                if quality == 50 {
+                    assert_eq!(kind(&compressed), Kind::Photo, "{name}, JPEG {quality} stored as PNG");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_models() {
+        assert_eq!(Kind::of_model("photo-x2"), Kind::Photo);
+        assert_eq!(crate::library::Library::built_in(Kind::Photo, 2), Some("photo-x2"));
+        assert_eq!(crate::library::Library::fitting(Kind::Photo, 3, "x3"), "x3", "there is no photo model for 3x");
+        assert_eq!(crate::library::Library::fitting(Kind::Clean, 4, ""), "x4");
+    }
+}
