@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::choice::Kind;
+
 /// What became of one picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
@@ -42,6 +44,54 @@ impl Row {
             error,
         }
     }
+}
+
+/// How far a result keeps to its original, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The loop closes: nothing of the original was changed.
+    True,
+    /// A photo model took noise and traces of compression away, which the loop shows as differences.
+    Cleaned,
+    /// Little was changed.
+    Near,
+    /// Enough was changed to look where.
+    Doubtful,
+}
+
+impl Verdict {
+    /// In a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::True => "True to the original",
+            Self::Cleaned => "Cleaned, otherwise true to the original",
+            Self::Near => "Small changes",
+            Self::Doubtful => "Look closely",
+        }
+    }
+
+    /// What that means.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::True => "Reduced again, the result matches the original.",
+            Self::Cleaned => "Noise and JPEG artefacts were removed; Difference shows where.",
+            Self::Near => "Reduced again, the result differs a little; Difference shows where.",
+            Self::Doubtful => "The result shows things that the original does not; Overlay marks them.",
+        }
+    }
+}
+
+/// The verdict on a result of `model` whose consistency PSNR is `decibels`. Above 45 dB differences are of one or two levels of
+/// 255; below 34 dB of five on average, which is seen.
+pub fn verdict(decibels: f64, model: &str) -> Option<Verdict> {
+    let cleans = Kind::of_model(model) == Kind::Photo;
+    Some(match decibels {
+        psnr if psnr.is_nan() => return None,
+        psnr if psnr >= 45.0 => Verdict::True,
+        psnr if psnr >= 34.0 && cleans => Verdict::Cleaned,
+        psnr if psnr >= 34.0 => Verdict::Near,
+        _ => Verdict::Doubtful,
+    })
 }
 
 /// What doubt in a result is told by.

@@ -16,6 +16,7 @@ use super::{
     canvas::{gpu::Gpu, view::View},
     compress::{self, Compress},
     dialogs::Dialogs,
+    live::Live,
     loader::Loader,
     open_documents::OpenDocuments,
     queue::{ItemId, Queue, Remembered},
@@ -86,6 +87,7 @@ pub struct Window {
     pub(super) automatic: String,
     pub(super) measuring: bool,
     pub(super) previewing: Option<Instant>,
+    pub(super) live: Live,
     /// Whether a refinement is under way.
     pub(super) refining: bool,
     /// The picture to refine next, and how strongly.
@@ -188,6 +190,7 @@ impl Window {
             automatic: "CPU".into(),
             measuring: false,
             previewing: None,
+            live: Live::default(),
             refining: false,
             refine_next: None,
             unmeasurable: None,
@@ -403,6 +406,7 @@ impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
         self.drain(ctx);
         self.schedule();
+        self.follow_view(ctx);
         self.drain_compress(ctx);
         self.remember(ctx);
     }

@@ -12,6 +12,7 @@ mod dialogs;
 pub mod document;
 mod events;
 mod library_tasks;
+mod live;
 mod loader;
 mod open_documents;
 mod perform;

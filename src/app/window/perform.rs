@@ -2,13 +2,12 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use dualres_engine::Area;
 use eframe::egui::{Context, ViewportCommand};
 
 use super::{
     Window,
     actions::{Action, Tab},
-    canvas::view::{View, reduced},
+    canvas::view::View,
     compress::perform::Deed,
     dialogs::Purpose,
     document::Document,
@@ -17,7 +16,7 @@ use super::{
     runs::Run,
     settings::{ThemeChoice, ViewMode},
     theme,
-    worker::{Command, Preview},
+    worker::Command,
 };
 use crate::{batch::choice::Kind, library::Library};
 
@@ -26,9 +25,6 @@ const SAMPLES: [(&str, &[u8]); 2] = [
     ("cat.png", include_bytes!("../../../assets/samples/chelsea.png")),
     ("rocket.jpg", include_bytes!("../../../assets/samples/rocket.jpg")),
 ];
-
-/// Sides of previews in pixels of the original.
-const PREVIEW_SIDES: std::ops::RangeInclusive<usize> = 64..=640;
 
 impl Window {
     /// Does what was asked for.
@@ -368,6 +364,7 @@ impl Window {
     /// What other models made of open pictures stays until they are run again.
     fn set_model(&mut self, name: &str) {
         self.settings.choices.model = name.to_owned();
+        self.restart_preview();
         let scale = self.scale();
         for open in self.documents.iter_mut() {
             // A preview of another model says nothing about this one.
@@ -384,39 +381,6 @@ impl Window {
             }
         }
         self.measure();
-    }
-
-    fn preview(&mut self) {
-        let Some(open) = self.selected.and_then(|id| self.documents.get(id)) else { return };
-        let item = open.document.item;
-        if matches!(self.queue.get(item).map(|item| &item.state), Some(State::Done(_))) {
-            self.toasts.warning("This picture is done: run it again to see other choices.");
-            return;
-        }
-        if matches!(self.queue.get(item).map(|item| &item.state), Some(State::Running(_))) {
-            self.toasts.warning("This picture is running: its tiles appear as they are done.");
-            return;
-        }
-        let scale = self.scale();
-        let seconds = 1.0;
-        // As much as takes about a second.
-        let pixels = self
-            .speed(&self.settings.choices.model)
-            .map_or(192.0 * 192.0, |speed| speed * seconds / (scale * scale) as f64 / 1.5);
-        let side = (pixels.sqrt() as usize).clamp(*PREVIEW_SIDES.start(), *PREVIEW_SIDES.end());
-        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
-        let area = centred(visible, side);
-        if area.width == 0 || area.height == 0 {
-            return;
-        }
-        let mut choices = self.settings.choices.clone();
-        if choices.automatic {
-            choices.model = Library::fitting(open.fitting.0, scale, &choices.model);
-        }
-        let preview = Preview { item, input: open.picture.clone(), area, choices };
-        self.link.control.preview(preview);
-        self.send(Command::Preview);
-        self.previewing = Some(Instant::now());
     }
 
     fn refine(&mut self, fidelity: f32) {
@@ -508,10 +472,4 @@ impl Window {
     pub(super) fn shown(&self) -> Option<&Document> {
         Some(&self.documents.get(self.selected?)?.document)
     }
-}
-
-/// The middle of an area, at most `side` a side.
-fn centred(area: Area, side: usize) -> Area {
-    let [width, height] = [area.width.min(side), area.height.min(side)];
-    Area { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }

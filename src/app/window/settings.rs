@@ -24,6 +24,8 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// The view of the canvas.
     pub view: ViewMode,
+    /// Whether what is visible of a picture is upscaled before its run.
+    pub live_preview: bool,
     /// Multiplies differences of the way back before they are coloured.
     pub gain: f32,
     /// The same for expected errors, which are several times as large.
@@ -45,7 +47,8 @@ impl Default for Settings {
         Self {
             choices: Choices::default(),
             theme: ThemeChoice::Dark,
-            view: ViewMode::Panes,
+            view: ViewMode::Split,
+            live_preview: true,
             // The shipped models miss the original by a fraction of a level: without gain all would be black.
             gain: 4.0,
             doubt_gain: 1.0,

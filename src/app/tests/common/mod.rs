@@ -54,6 +54,8 @@ pub(crate) fn home_with_tiny_model(home: &Path) -> Paths {
     std::fs::create_dir_all(&paths.config).unwrap();
     std::fs::write(paths.models().join("tiny.safetensors"), tiny().to_bytes()).unwrap();
     let mut settings = Settings::default();
+    settings.live_preview = false;
+    settings.view = dualres_app::window::settings::ViewMode::Panes;
     (settings.choices.automatic, settings.choices.model) = (false, "tiny".into());
     settings.choices.device = "CPU".into();
     settings.compress.model = "tiny".into();

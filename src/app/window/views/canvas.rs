@@ -37,6 +37,16 @@ impl Part {
         let caption = caption.into();
         Self { mode, name: caption.clone(), caption, caption_right: String::new(), legend: false }
     }
+
+    /// What is shown of the result is a preview.
+    pub(crate) fn call_preview(&mut self) {
+        self.name = self.name.replace("Result", "Preview").replace("result", "preview");
+        for caption in [&mut self.caption, &mut self.caption_right] {
+            if let Some(rest) = caption.strip_prefix("Result") {
+                *caption = format!("Preview{rest}");
+            }
+        }
+    }
 }
 
 /// What panes share.

@@ -8,6 +8,8 @@ use crate::{
     batch::{
         choice::Kind,
         disk::{bytes, most_bytes},
+        outcome::verdict,
+        sizes::FinalSize,
     },
     library::Library,
     window::{Window, actions::Action, app::speed_key, canvas::view::reduced, queue::State, theme::palette},
@@ -77,6 +79,9 @@ fn model(window: &mut Window, ui: &mut Ui) {
     if let Some(name) = picked {
         window.use_model(&name);
     }
+    if let Some(original) = window.selected.and_then(|id| window.queue.get(id)).and_then(|item| item.size) {
+        weak(ui, final_size(original, window.settings.choices.size, window.scale()));
+    }
     if let Some(entry) = window.model() {
         let parameters = entry.parameters;
         let here = match window.speed(&entry.name) {
@@ -91,6 +96,15 @@ fn model(window: &mut Window, ui: &mut Ui) {
             weak(ui, format!("Compressed from {original}{}.", faster.unwrap_or_default()));
         }
     }
+}
+
+/// How large the result of a picture will be, on screen and in print.
+fn final_size(original: [usize; 2], wanted: FinalSize, scale: usize) -> String {
+    const USUAL_DPI: f64 = 300.0;
+    let result = wanted.of(original, scale);
+    let dpi = wanted.density().map_or(USUAL_DPI, |[across, _]| across);
+    let [width, height] = result.map(|pixels| pixels as f64 / dpi * 2.54);
+    format!("Result: {} pixels, {width:.1} × {height:.1} cm at {dpi:.0} dpi", size(result))
 }
 
 /// What is chosen: `Some(None)` if each picture decides, a kind of built-in models, or `None` for any other model.
@@ -182,9 +196,10 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
     if let Some(original) = item.size {
         rows.push(("Original", size(original), "Pixels"));
     }
-    let mut note = None;
+    let (mut note, mut verdict_of) = (None, None);
     if let State::Done(finished) = &item.state {
         rows.push(("Result", size(finished.size), "Pixels"));
+        verdict_of = Some((finished.proven, finished.model.clone()));
         let open = window.documents.get(item.id);
         let proven = open.and_then(|open| open.refined).unwrap_or(finished.proven);
         if let Some(psnr) = proven.loop_psnr {
@@ -229,6 +244,12 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
             rows.push(("Visible dual loss", format!("{loss:.2} levels"), "Of the part that is on screen"));
         }
     }
+    if let Some(verdict) = verdict_of.and_then(|(proven, model)| verdict(proven.loop_psnr?, &model)) {
+        ui.label(RichText::new(verdict.words()).strong()).on_hover_text(
+            "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original",
+        );
+        weak(ui, verdict.reason());
+    }
     ui.spacing_mut().interact_size.y = 16.0;
     Grid::new("numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
         for (label, value, hint) in rows {
@@ -272,6 +293,9 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             window.actions.push(again.map_or(Action::Start, Action::Retry));
         }
     }
+    let hint = "Upscales what is visible while you look around; nothing is saved";
+    let live = ui.checkbox(&mut window.settings.live_preview, "Live preview").on_hover_text(hint);
+    named(&live, "Live preview");
     let can_preview = window.shown().is_some();
     let label = if window.previewing.is_some() { "Previewing…" } else { "Preview what is visible" };
     let preview = ui.add_enabled(

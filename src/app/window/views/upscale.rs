@@ -73,8 +73,12 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     }
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
+    let is_preview = matches!(window.queue.get(id).map(|item| &item.state), Some(State::Waiting | State::Cancelled));
     let open = window.documents.get_mut(id)?;
-    let parts = parts(&open.document, window.settings.view, flips, with_duals);
+    let mut parts = parts(&open.document, window.settings.view, flips, with_duals);
+    if is_preview && open.document.result.is_some() {
+        parts.iter_mut().for_each(Part::call_preview);
+    }
     let shared = Canvas {
         salt: "pane",
         gpu: window.gpu.as_mut(),

@@ -1,0 +1,186 @@
+//! The live preview: what is visible of a picture without a result is upscaled piece by piece, the middle first, and follows
+//! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use dualres_engine::Area;
+use eframe::egui::Context;
+
+use super::{
+    Window,
+    actions::Tab,
+    canvas::view::reduced,
+    queue::{ItemId, State},
+    worker::{Command, Preview},
+};
+use crate::library::Library;
+
+/// How long the view rests before work begins: what is on its way elsewhere needs none.
+const RESTS: Duration = Duration::from_millis(250);
+/// Time that a piece takes, at the model's measured speed.
+const SECONDS_A_PIECE: f64 = 0.5;
+/// Sides of pieces in pixels of the original.
+const SIDES: std::ops::RangeInclusive<usize> = 64..=512;
+/// Pieces that are made of one view at most; the rest of a huge picture comes with its result.
+const MAX_PIECES: usize = 40;
+
+/// What a preview depends on, but for its place.
+#[derive(Clone, Debug, PartialEq)]
+struct Scene {
+    item: ItemId,
+    model: String,
+    device: String,
+    /// In percent.
+    fidelity: u8,
+    /// Side of the grid of pieces.
+    side: usize,
+}
+
+/// What has been previewed of the selected picture.
+#[derive(Default)]
+pub(super) struct Live {
+    scene: Option<Scene>,
+    visible: Option<Area>,
+    since: Option<Instant>,
+    /// Cells of the grid that were made.
+    made: HashSet<[usize; 2]>,
+}
+
+impl Window {
+    /// Forgets what has been previewed: it is no longer shown.
+    pub(super) fn restart_preview(&mut self) {
+        self.live = Live::default();
+    }
+
+    /// Goes on with the preview of what is visible.
+    pub(super) fn follow_view(&mut self, ctx: &Context) {
+        let Some((scene, visible, size)) = self.previewable() else {
+            self.live = Live::default();
+            return;
+        };
+        if self.live.scene.as_ref() != Some(&scene) {
+            self.live = Live { scene: Some(scene.clone()), ..Live::default() };
+        }
+        if self.live.visible != Some(visible) {
+            (self.live.visible, self.live.since) = (Some(visible), Some(Instant::now()));
+        }
+        let rests = self.live.since.map_or(Duration::ZERO, |since| since.elapsed());
+        if rests < RESTS {
+            ctx.request_repaint_after(RESTS - rests);
+            return;
+        }
+        if self.previewing.is_some() || self.live.made.len() >= MAX_PIECES {
+            return;
+        }
+        let Some(cell) = next_cell(visible, scene.side, &self.live.made) else { return };
+        self.live.made.insert(cell);
+        let [x, y] = cell.map(|index| index * scene.side);
+        let area = Area { x, y, width: scene.side.min(size[0] - x), height: scene.side.min(size[1] - y) };
+        self.ask_preview(scene.item, area);
+    }
+
+    /// Asks for the middle of what is visible at once.
+    pub(super) fn preview(&mut self) {
+        let Some(item) = self.selected.filter(|id| self.documents.get(*id).is_some()) else { return };
+        match self.queue.get(item).map(|item| &item.state) {
+            Some(State::Done(_)) => {
+                self.toasts.warning("This picture is done: run it again to see other choices.");
+                return;
+            }
+            Some(State::Running(_)) => {
+                self.toasts.warning("This picture is running: its tiles appear as they are done.");
+                return;
+            }
+            _ => {}
+        }
+        let Some(open) = self.documents.get(item) else { return };
+        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
+        let area = centred(visible, self.side());
+        if area.width > 0 && area.height > 0 {
+            self.ask_preview(item, area);
+        }
+    }
+
+    fn ask_preview(&mut self, item: ItemId, area: Area) {
+        let scale = self.scale();
+        let Some(open) = self.documents.get(item) else { return };
+        let mut choices = self.settings.choices.clone();
+        if choices.automatic {
+            choices.model = Library::fitting(open.fitting.0, scale, &choices.model);
+        }
+        self.link.control.preview(Preview { item, input: open.picture.clone(), area, choices });
+        self.send(Command::Preview);
+        self.previewing = Some(Instant::now());
+    }
+
+    /// The selected picture if it can be previewed: how, which part of it is visible, and its size.
+    fn previewable(&self) -> Option<(Scene, Area, [usize; 2])> {
+        let item = self.selected.filter(|_| self.settings.live_preview && self.tab == Tab::Upscale)?;
+        let waits = matches!(self.queue.get(item)?.state, State::Waiting | State::Cancelled);
+        if !waits || self.runs || self.queue.is_busy() || self.crashed.is_some() {
+            return None;
+        }
+        let open = self.documents.get(item)?;
+        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
+        if visible.width == 0 || visible.height == 0 {
+            return None;
+        }
+        let choices = &self.settings.choices;
+        let model = match choices.automatic {
+            true => Library::fitting(open.fitting.0, self.scale(), &choices.model),
+            false => choices.model.clone(),
+        };
+        let (device, fidelity) = (choices.device.clone(), (choices.fidelity * 100.0).round() as u8);
+        let size = [open.picture.width(), open.picture.height()];
+        Some((Scene { item, model, device, fidelity, side: self.side() }, visible, size))
+    }
+
+    /// Side of a piece in pixels of the original. In coarse steps, so that a speed that is measured anew changes little.
+    fn side(&self) -> usize {
+        let scale = self.scale();
+        let speed = self.speed(&self.settings.choices.model).unwrap_or(0.0);
+        let side = (speed * SECONDS_A_PIECE / (scale * scale) as f64).sqrt() as usize;
+        1 << side.clamp(*SIDES.start(), *SIDES.end()).ilog2()
+    }
+}
+
+/// The cell of a grid of `side` that is visible, has not been made, and is nearest to the middle.
+fn next_cell(visible: Area, side: usize, made: &HashSet<[usize; 2]>) -> Option<[usize; 2]> {
+    let middle = [2 * visible.x + visible.width, 2 * visible.y + visible.height];
+    let cells = |start: usize, length: usize| start / side..(start + length).div_ceil(side);
+    let all = cells(visible.y, visible.height)
+        .flat_map(|row| cells(visible.x, visible.width).map(move |column| [column, row]));
+    let distance = |cell: &[usize; 2]| {
+        (0..2).map(|axis| ((2 * cell[axis] + 1) * side).abs_diff(middle[axis]).pow(2)).sum::<usize>()
+    };
+    all.filter(|cell| !made.contains(cell)).min_by_key(distance)
+}
+
+fn centred(area: Area, side: usize) -> Area {
+    let [width, height] = [area.width.min(side), area.height.min(side)];
+    Area { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_visible_is_covered_once_from_the_middle_on() {
+        let visible = Area { x: 100, y: 40, width: 300, height: 200 };
+        let mut made = HashSet::new();
+        let mut order = Vec::new();
+        while let Some(cell) = next_cell(visible, 64, &made) {
+            made.insert(cell);
+            order.push(cell);
+        }
+        // Columns 1 to 6, rows 0 to 3.
+        assert_eq!(order.len(), 24);
+        assert_eq!(made.len(), 24);
+        assert!([[3, 1], [3, 2], [4, 1], [4, 2]].contains(&order[0]), "{:?}", order[0]);
+        assert!([1, 6].contains(&order[23][0]), "{:?}", order[23]);
+    }
+}
