@@ -64,7 +64,7 @@ impl Verdict {
     pub fn words(self) -> &'static str {
         match self {
             Self::True => "True to the original",
-            Self::Cleaned => "Cleaned, otherwise true to the original",
+            Self::Cleaned => "Noise removed, otherwise true",
             Self::Near => "Small changes",
             Self::Doubtful => "Look closely",
         }

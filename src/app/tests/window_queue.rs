@@ -20,7 +20,7 @@ use egui_kittest::kittest::Queryable;
 fn an_empty_window_says_how_pictures_come_in() {
     let home = tempfile::tempdir().unwrap();
     let harness = window(&home_with_tiny_model(home.path()));
-    for label in ["Drop pictures here", "Open pictures…", "Open folder…", "Type a path…", "Try a sample"] {
+    for label in ["Drop photos here", "Open pictures…", "Open folder…", "Type a path…", "Try a sample"] {
         assert!(harness.sees(label), "{label}");
     }
 }

@@ -71,7 +71,7 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     assert!(!far.control.is_paused());
 
     far.reports.send(done(first.item, &home.path().join("b_tiny.png"))).unwrap();
-    harness.await_sight("consistency 45.2 dB");
+    harness.await_sight("True to the original");
     let second = next_job(&far).unwrap();
     assert_eq!(second.input, files[0]);
 
@@ -129,7 +129,7 @@ fn pictures_are_removed_and_the_selection_moves_on() {
     harness.key(NO_KEYS, Key::Delete);
     assert_eq!(names(&harness), ["c.png"]);
     harness.key(NO_KEYS, Key::Delete);
-    assert!(harness.sees("Drop pictures here"));
+    assert!(harness.sees("Drop photos here"));
     // A file that waits already is not added twice.
     harness.drop_files(&[&files[0], &files[0]]);
     harness.await_sight("a.png: waiting");

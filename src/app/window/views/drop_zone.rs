@@ -18,12 +18,9 @@ pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
         ui.vertical_centered(|ui| {
             ui.label(RichText::new("⬇").size(40.0).color(colours.accent));
             ui.add_space(4.0);
-            ui.label(RichText::new("Drop pictures here").heading());
+            ui.label(RichText::new("Drop photos here").heading());
             ui.add_space(2.0);
-            ui.label(
-                RichText::new("They become larger, and you see where the result keeps to the picture.")
-                    .color(colours.weak),
-            );
+            ui.label(RichText::new("Upscale photos and see where the result stays true to them").color(colours.weak));
             ui.add_space(14.0);
             if primary_button(ui, "Open pictures…", 220.0).clicked() {
                 window.actions.push(Action::OpenFiles);

@@ -88,8 +88,11 @@ fn model(window: &mut Window, ui: &mut Ui) {
             Some(value) => format!("{} on {}", speed(value), window.device()),
             None => "being measured here".into(),
         };
-        weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
-        weak(ui, format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes)));
+        let details = format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes));
+        if kind(window).is_none() {
+            weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
+            weak(ui, details);
+        }
         if let Some(original) = entry.compressed_from() {
             let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
             let faster = faster.map(|faster| format!(": {faster:.1} times as fast here"));
@@ -293,18 +296,18 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             window.actions.push(again.map_or(Action::Start, Action::Retry));
         }
     }
-    let hint = "Upscales what is visible while you look around; nothing is saved";
-    let live = ui.checkbox(&mut window.settings.live_preview, "Live preview").on_hover_text(hint);
-    named(&live, "Live preview");
     let can_preview = window.shown().is_some();
     let label = if window.previewing.is_some() { "Previewing…" } else { "Preview what is visible" };
-    let preview = ui.add_enabled(
-        can_preview && window.previewing.is_none(),
-        Button::new(label).min_size(eframe::egui::vec2(width, 26.0)),
-    );
-    if preview.on_hover_text("Enlarges the middle of the view at once; nothing is saved (P)").clicked() {
-        window.actions.push(Action::Preview);
-    }
+    ui.horizontal(|ui| {
+        let button = Button::new(label).min_size(eframe::egui::vec2(width - 70.0, 26.0));
+        let preview = ui.add_enabled(can_preview && window.previewing.is_none(), button);
+        if preview.on_hover_text("Upscales the middle of the view at once; nothing is saved (P)").clicked() {
+            window.actions.push(Action::Preview);
+        }
+        let hint = "Upscales what is visible while you look around; nothing is saved";
+        let live = ui.checkbox(&mut window.settings.live_preview, "Live").on_hover_text(hint);
+        named(&live, "Live preview");
+    });
     let done = window.selected.and_then(|id| window.queue.get(id)).filter(|item| matches!(item.state, State::Done(_)));
     if let Some(id) = done.map(|item| item.id) {
         // Where the eye is when a result has come, not below the numbers.

@@ -6,6 +6,7 @@ use eframe::egui::{
 };
 
 use super::{duration, size};
+use crate::batch::outcome::{Verdict, verdict};
 use crate::window::{
     Window,
     actions::Action,
@@ -184,9 +185,12 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
             (format!("{}{left}", progress.stage), colours.accent)
         }
         State::Done(finished) => {
-            let proof = finished.proven.loop_psnr.map_or(String::new(), |psnr| format!(", consistency {psnr:.1} dB"));
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
-            (format!("{time}{proof}"), colours.good)
+            match finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, &finished.model)) {
+                Some(Verdict::Doubtful) => (format!("{}, {time}", Verdict::Doubtful.words()), colours.warning),
+                Some(verdict) => (format!("{}, {time}", verdict.words()), colours.good),
+                None => (format!("Done, {time}"), colours.good),
+            }
         }
         State::Failed(reason) => (reason.clone(), colours.error),
         State::Cancelled => ("cancelled".into(), colours.warning),
