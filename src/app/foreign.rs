@@ -11,14 +11,14 @@ use dualres_network::{
     import::{self, ColourOrder, ImportOptions},
 };
 
-use crate::{library::Library, samples};
+use crate::{built_in, samples};
 
 /// Reads a model file of ours, or a network of others with the dual models of another one of its scale, and says what was
 /// found out about it. Nothing is stored.
 ///
 /// # Errors
 /// If the file holds no network that runs here, or one whose results are no enlargements of what it is given.
-pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Vec<String>)> {
+pub(crate) fn read(path: &Path, options: &ImportOptions) -> anyhow::Result<(Model, Vec<String>)> {
     let device = Device::flex();
     // Ours say so themselves; a file of tensors alone is one of others.
     let bytes = dualres_network::read_file(path)?;
@@ -48,7 +48,7 @@ pub(crate) fn read(library: &Library, path: &Path, options: &ImportOptions) -> a
     (model.description.halo, model.description.seam) = (examined.halo, examined.lasting_seam());
     let mut notes = model.description.import.clone();
     if model.duals.is_empty() {
-        notes.push(match library.dual_of(model.description.scale()) {
+        notes.push(match built_in::dual_of(model.description.scale()) {
             Some(other) => {
                 let (name, other) = other?;
                 model = model.with_duals_of(&other)?;

@@ -6,6 +6,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod batch;
+pub mod built_in;
 mod cli;
 mod commands;
 mod foreign;
@@ -16,6 +17,7 @@ pub mod paths;
 mod report;
 mod samples;
 mod session;
+mod signals;
 mod targets;
 pub mod window;
 

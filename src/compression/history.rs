@@ -6,22 +6,13 @@ use burn::tensor::Device;
 use dualres_network::{Description, Model};
 
 use crate::{
-    CompressConfig, Layers, Report, Result, Row, Stage,
+    Alpha, CompressConfig, Layers, Report, Result, Row, Stage,
     events::read_rows,
     files::{CONFIG_FILE, CUT_REPORT_FILE, EVENTS_FILE, ORIGINAL_FILE, REPORT_FILE, load_json},
     run::{Begun, decided_widths},
     search,
     selection::{self, Choice},
 };
-
-/// How likely candidate widths are.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Alpha {
-    /// Candidate widths of each unit, ascending.
-    pub candidates: Vec<Vec<usize>>,
-    /// Their probabilities, each unit's summing to one.
-    pub probabilities: Vec<Vec<f64>>,
-}
 
 /// A run as its folder tells it.
 #[derive(Clone, Debug)]

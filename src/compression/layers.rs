@@ -9,7 +9,8 @@ use dualres_network::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
-use crate::report::MAC_INPUT;
+/// Side of the low-resolution input that multiply-accumulates are counted for, as in the publications.
+pub const MAC_INPUT: usize = 96;
 
 /// The prunable layers of a network, in the order in which they run.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,6 +13,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod allocate;
+mod alpha;
 mod candidates;
 mod config;
 mod data;
@@ -33,6 +34,7 @@ mod selection;
 mod surgery;
 mod widths;
 
+pub use alpha::Alpha;
 pub use candidates::{paper_candidates, uniform_widths};
 pub use config::{CompressConfig, FinetuneConfig, Method, Mode, ProfileConfig, SearchConfig, SelectionConfig};
 pub use error::{CompressionError, Result};
@@ -41,11 +43,11 @@ pub use files::{
     CONFIG_FILE, CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE, RESULT_FILE,
     SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE, remove_run,
 };
-pub use history::{Alpha, History};
-pub use layers::{Block, Layers};
+pub use history::History;
+pub use layers::{Block, Layers, MAC_INPUT};
 pub use objective::Losses;
 pub use profile::{BlockProfile, Constraints, Estimate, Profile, UnitProfile};
-pub use report::{MAC_INPUT, Report, WidthRow};
+pub use report::{Report, WidthRow};
 pub use run::{compress, measure_profile, resume};
 pub use surgery::{cut, largest_difference, masked};
 pub use widths::{parse_widths, widths_text};

@@ -4,9 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Losses, Method, Mode, layers::Layers};
 
-/// Side of the low-resolution input that multiply-accumulates are counted for, as in the publications.
-pub const MAC_INPUT: usize = 96;
-
 /// One unit of the result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WidthRow {

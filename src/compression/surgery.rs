@@ -10,9 +10,9 @@ use dualres_network::{
 
 use crate::{
     CompressionError, Result,
+    layers::MAC_INPUT,
     layers::{Layers, weight_name},
     objective::values,
-    report::MAC_INPUT,
 };
 
 /// Largest difference between a masked and a cut network, as a share of the range of samples.

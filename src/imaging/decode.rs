@@ -20,10 +20,8 @@ use crate::{
         png, tiff,
     },
     metadata::Block,
+    picture::{MAX_PIXELS, from_u16},
 };
-
-/// Most pixels a picture may have; more is refused before any memory is taken.
-pub const MAX_PIXELS: u64 = 400_000_000;
 
 /// Bytes from the start of a file that tell what it is.
 const TELLING: usize = 512;
@@ -350,10 +348,6 @@ fn picture_from(image: &DynamicImage, metadata: Metadata) -> Picture {
     let mut planes: Vec<Plane> = planes.into_iter().map(|data| Plane::new(width, height, data)).collect();
     let alpha = if planes.len() > colours { planes.pop() } else { None };
     Picture { alpha, depth, metadata, ..Picture::from_planes(planes) }
-}
-
-pub(crate) fn from_u16(sample: u16) -> f32 {
-    f32::from(sample) / 257.0
 }
 
 fn split<T: Copy>(interleaved: &[T], channels: usize, convert: impl Fn(T) -> f32) -> Vec<Vec<f32>> {

@@ -63,6 +63,22 @@ pub struct Highlights {
 }
 
 impl Picture {
+    /// Sets the depth to write the picture with. From floats to integers, light beyond white is cut off.
+    pub fn set_depth(&mut self, depth: Depth) {
+        match (self.depth, depth) {
+            (Depth::Float { .. }, Depth::Float { .. }) => return,
+            (Depth::Float { white }, _) => {
+                if let Some(curve) = Curve::new(white) {
+                    for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
+                        *sample = (255.0 * curve.expand(*sample / 255.0)).min(255.0);
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.depth = depth;
+    }
+
     /// The picture up to white, as integers could hold it, and its light beyond; `None` if there is none.
     pub fn without_highlights(&self) -> Option<(Self, Highlights)> {
         let Depth::Float { white } = self.depth else { return None };

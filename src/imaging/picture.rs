@@ -1,6 +1,9 @@
 //! The picture in memory: planes of samples and what is needed to write them back.
 
-use crate::{Metadata, highlights::Curve};
+use crate::{Metadata, format::Depth};
+
+/// Most pixels a picture may have; more is refused before any memory is taken.
+pub const MAX_PIXELS: u64 = 400_000_000;
 
 /// One channel of a picture, row by row; samples in `[0, 255]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,20 +77,9 @@ pub(crate) fn quantized(sample: f32) -> f32 {
     (sample.clamp(0.0, 255.0) + 0.5).floor().max(0.0)
 }
 
-/// Bits a channel in the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Depth {
-    /// 8 bits.
-    #[default]
-    Eight,
-    /// 16 bits, or more in the source.
-    Sixteen,
-    /// 32-bit floats.
-    Float {
-        /// What the file has where a sample is 255: 1, or more if the picture holds light brighter than white. What is
-        /// brighter than three quarters of white is compressed by a logarithm then, so that the rest stays as it is.
-        white: f32,
-    },
+/// A sample of 16 bits.
+pub(crate) fn from_u16(sample: u16) -> f32 {
+    f32::from(sample) / 257.0
 }
 
 /// A picture: one plane (gray) or three (red, green, blue), perhaps alpha, and its metadata.
@@ -141,22 +133,6 @@ impl Picture {
     /// If the rectangle does not lie within the picture.
     pub fn crop(&self, x: usize, y: usize, width: usize, height: usize) -> Self {
         Self::from_planes(self.planes.iter().map(|p| p.crop(x, y, width, height)).collect())
-    }
-
-    /// Sets the depth to write the picture with. From floats to integers, light beyond white is cut off.
-    pub fn set_depth(&mut self, depth: Depth) {
-        match (self.depth, depth) {
-            (Depth::Float { .. }, Depth::Float { .. }) => return,
-            (Depth::Float { white }, _) => {
-                if let Some(curve) = Curve::new(white) {
-                    for sample in self.planes.iter_mut().flat_map(|plane| &mut plane.data) {
-                        *sample = (255.0 * curve.expand(*sample / 255.0)).min(255.0);
-                    }
-                }
-            }
-            _ => {}
-        }
-        self.depth = depth;
     }
 
     /// Rounds all samples as an 8-bit file would.

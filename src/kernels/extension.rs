@@ -17,7 +17,7 @@ use burn::{
     tensor::{DType, Tensor, TensorData},
 };
 
-use crate::{Activation, ConvSpec, cpu, prepared};
+use crate::{Activation, ConvSpec, cpu, prepared, spec::Wanted};
 
 /// Convolution of `x` [N, C, H, W] with `weight` [O, C, K, K] (K odd), zero padding `K / 2`, an optional bias [O] and
 /// an activation; gives [N, O, H', W'] with `H' = floor((H - 1) / stride) + 1`.
@@ -73,15 +73,6 @@ pub trait ConvGradients: Backend {
     ) -> ConvGradientTensors<Self> {
         composed_gradients::<Self>(x, weight, output, output_grad, spec, wanted)
     }
-}
-
-/// The gradients that a backward pass has to compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// With respect to the input.
-    pub input: bool,
-    /// With respect to weight and bias.
-    pub weights: bool,
 }
 
 /// Gradients of a convolution as far as they are wanted: with respect to its input, and to its weight and bias.

@@ -13,17 +13,19 @@ mod function;
 mod general;
 mod maps;
 mod prepared;
+mod samplewise;
 mod spec;
 mod training;
 
-pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, Wanted, conv2d};
-pub use function::{Function, add_scaled, apply, prelu};
+pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
+pub use function::Function;
 pub use general::{GeneralConv, concat, conv2d_general};
 pub use maps::{
     Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside,
     pixel_unshuffle, resample, sample_at,
 };
-pub use spec::{Activation, ConvSpec};
+pub use samplewise::{add_scaled, apply, prelu};
+pub use spec::{Activation, ConvSpec, Wanted};
 pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.

@@ -53,3 +53,12 @@ impl ConvSpec {
         (input + 2 * (kernel / 2) - kernel) / self.stride + 1
     }
 }
+
+/// The gradients that a backward pass has to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// With respect to the input.
+    pub input: bool,
+    /// With respect to weight and bias.
+    pub weights: bool,
+}

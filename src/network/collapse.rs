@@ -1,5 +1,7 @@
 //! Networks as they are run: pairs of convolutions that are one linear map written as one.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 
 use crate::{Model, OriginalWidths, Result};
@@ -32,7 +34,7 @@ impl Model {
             }
         }
         let mut description = self.description.clone();
-        description.network = crate::model::shared(graph.collapsed()?);
+        description.network = Arc::new(graph.collapsed()?);
         if description.original_widths.is_some() {
             let joined = |name: &str| pairs.iter().any(|pair| graph.node(pair.up).name == name);
             let mut before = self.description.layer_widths();

@@ -8,7 +8,6 @@ use crate::{
     Architecture, ErrorCalibration, Pooling, Result,
     families::{dual_chain, dual_single},
     graph::Graph,
-    model::shared,
     original::{LayerWidth, OriginalWidths, layer_widths},
 };
 
@@ -107,7 +106,7 @@ impl Description {
             purpose: String::new(),
             family: family.into(),
             training_patch: PUBLISHED_PATCH / network.scale().max(1),
-            network: shared(network),
+            network: Arc::new(network),
             duals: Vec::new(),
             borrowed_duals: false,
             original_widths: None,
@@ -139,7 +138,7 @@ impl Description {
     pub fn with_single_dual(mut self) -> Self {
         let scale = self.scale();
         self.duals = match dual_single(scale, DUAL_WIDTH) {
-            Ok(graph) => vec![DualSpec { from: scale, to: 1, network: shared(graph) }],
+            Ok(graph) => vec![DualSpec { from: scale, to: 1, network: Arc::new(graph) }],
             Err(_) => Vec::new(),
         };
         self
@@ -148,7 +147,7 @@ impl Description {
     /// The same with dual models for each step of its pyramid.
     pub(crate) fn with_duals(mut self, duals: Vec<Graph>) -> Self {
         let pyramid = self.pyramid();
-        let spec = |(step, graph): (&[usize], Graph)| DualSpec { from: step[1], to: step[0], network: shared(graph) };
+        let spec = |(step, graph): (&[usize], Graph)| DualSpec { from: step[1], to: step[0], network: Arc::new(graph) };
         self.duals = pyramid.windows(2).zip(duals).map(spec).collect();
         self
     }

@@ -6,14 +6,14 @@
 //! JSON in the metadata entry `dualres`. Nothing here knows of tensors on devices, so that broken files can be tried on this
 //! code alone (`fuzz/`).
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::Deserialize;
 
 use crate::{
     Architecture, Description, ErrorCalibration, Metric, NetworkError, Result, Weight, Weights, description::FORMAT,
-    families, model::shared,
+    families,
 };
 
 /// Largest file that is read as a model, in bytes: the largest published upscalers have a few hundred megabytes.
@@ -70,7 +70,7 @@ pub fn tensors_from_bytes(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<
             "it looks like an ONNX file; `dualres models import` makes a model file of it".into(),
         ));
     }
-    if crate::import::is_ncnn(bytes) {
+    if is_ncnn(bytes) {
         let reason = "it looks like a network of ncnn; `dualres models import` makes a model file of it";
         return Err(format_error(name, reason.into()));
     }
@@ -192,7 +192,7 @@ impl Version1 {
             )));
         };
         let mut description =
-            Description { network: shared(found.graph), ..Description::drn(self.name, &self.architecture)? };
+            Description { network: Arc::new(found.graph), ..Description::drn(self.name, &self.architecture)? };
         let (mut all, duals) = (Weights::default(), weights.under("dual."));
         all.extend_under("model.", found.weights);
         if duals.0.is_empty() {
@@ -217,4 +217,12 @@ impl Version1 {
 
 pub(crate) fn format_error(name: &str, reason: String) -> NetworkError {
     NetworkError::Format { name: name.to_owned(), reason }
+}
+
+/// How the layers of an ncnn network begin.
+pub(crate) const NCNN_MAGIC: &str = "7767517";
+
+/// Whether bytes are the layers of an ncnn network.
+pub(crate) fn is_ncnn(bytes: &[u8]) -> bool {
+    bytes.starts_with(NCNN_MAGIC.as_bytes())
 }

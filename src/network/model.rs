@@ -1,6 +1,6 @@
 //! A network with its dual models and its description: the unit that is trained, shipped and imported.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path};
 
 use burn::tensor::{Device, Tensor};
 
@@ -161,9 +161,4 @@ impl Model {
     pub fn pyramid(&self) -> Vec<usize> {
         self.description.pyramid()
     }
-}
-
-/// Shares the graph of a description with networks.
-pub(crate) fn shared(graph: crate::Graph) -> Arc<crate::Graph> {
-    Arc::new(graph)
 }

@@ -15,7 +15,8 @@ use nalgebra::{DMatrix, DVector};
 use crate::{
     Measuring, Result, TrainingError, correlation,
     dataset::{listed, names_of, pictures_of},
-    evaluate::{Case, Unusable},
+    evaluate::Case,
+    pictures::Unusable,
 };
 
 /// Most pictures that are looked at, and the side in pixels of the input that they are cut to: a dozen numbers are learned.

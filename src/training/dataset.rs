@@ -13,7 +13,10 @@ use dualres_imaging::{
     resize::{Samples, imresize},
 };
 
-use crate::{Result, TrainingError, Unusable, evaluate::ground_truth};
+use crate::{
+    Result, TrainingError,
+    pictures::{Unusable, ground_truth},
+};
 
 /// Decoded pictures that are kept in memory, in bytes; what is beyond is decoded anew each time it is drawn.
 const CACHE_BYTES: u64 = 3 << 30;

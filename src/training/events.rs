@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Unusable;
+use crate::pictures::Unusable;
 
 /// A validation of the averaged weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

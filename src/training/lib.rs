@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod events;
 mod log;
+mod pictures;
 mod run;
 mod sampler;
 mod state;
@@ -28,10 +29,9 @@ pub use config::{Distillation, TrainConfig};
 pub use dataset::PictureSet;
 pub use degradation::Degradation;
 pub use error::{Result, TrainingError};
-pub use evaluate::{
-    Evaluation, ImageScore, Measuring, Scores, Told, Unusable, about, evaluate, ground_truth, rule, smallest_measurable,
-};
+pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, evaluate, rule, smallest_measurable};
 pub use events::{Progress, TrainEvent, Validation};
+pub use pictures::{Unusable, about, ground_truth};
 pub use run::train;
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

@@ -22,8 +22,9 @@ use crate::{
     begin::{describe, initial, teacher},
     calibrate::calibrate,
     dataset::{listed, names_of, pictures_of},
-    evaluate::{Case, Measuring, Told, Unusable, evaluate, rule, smallest_measurable},
+    evaluate::{Case, Measuring, Told, evaluate, rule, smallest_measurable},
     log::{Log, Row},
+    pictures::Unusable,
     sampler::{Lesson, Prefetcher},
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position, STATE_FILE},
 };

@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn every_kind_has_its_models() {
         assert_eq!(Kind::of_model("photo-x2"), Kind::Photo);
-        assert_eq!(crate::library::Library::built_in(Kind::Photo, 2), Some("photo-x2"));
-        assert_eq!(crate::library::Library::fitting(Kind::Photo, 3, "x3"), "x3", "there is no photo model for 3x");
-        assert_eq!(crate::library::Library::fitting(Kind::Clean, 4, ""), "x4");
+        assert_eq!(crate::built_in::of(Kind::Photo, 2), Some("photo-x2"));
+        assert_eq!(crate::built_in::fitting(Kind::Photo, 3, "x3"), "x3", "there is no photo model for 3x");
+        assert_eq!(crate::built_in::fitting(Kind::Clean, 4, ""), "x4");
     }
 }

@@ -39,7 +39,7 @@ struct Measured {
 }
 
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     let (width, height) = args.size;
     let device = super::device(&args.device)?;
     let picture = test_picture(width, height);

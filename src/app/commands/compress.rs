@@ -28,7 +28,7 @@ use crate::{
 const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     if let Some(output) = &args.output
         && output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
     {

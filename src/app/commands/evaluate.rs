@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     let model = library().choose(Some(&args.model), args.scale)?;
     let device = super::device(&args.device)?;
     let upscaler = Upscaler::new(&model, &device)?;

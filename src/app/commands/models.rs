@@ -88,7 +88,7 @@ fn import(
     given.filter(|licence| licence.is_file()).into_iter().for_each(|licence| targets.protect(licence));
     targets.take(output, || false)?;
     prepare_folder_of(output)?;
-    let (mut model, notes) = foreign::read(&library(), file, options)?;
+    let (mut model, notes) = foreign::read(file, options)?;
     if let Some(stem) = output.file_stem() {
         model.description.name = stem.to_string_lossy().into_owned();
     }
@@ -156,7 +156,7 @@ fn calibrate(
     degradation: Option<Degradation>,
     device: &str,
 ) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     let file = &library().own_file(name)?;
     prepare_folder_of(file)?;
     let device = super::device(device)?;

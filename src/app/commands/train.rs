@@ -26,7 +26,7 @@ const START_FILE: &str = "start.safetensors";
 const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     let config = config(args)?;
     prepare_folder(&args.output)?;
     let device = super::device(&args.device)?;

@@ -66,7 +66,7 @@ pub(crate) fn line(text: &str) {
     let text = if JSON.load(Ordering::Relaxed) { escaped(text) } else { one_line(text) };
     match OUTPUT.write(std::io::stdout().lock(), &text) {
         Said::Yes | Said::Gone => {}
-        Said::NoReader => interrupt::stop(),
+        Said::NoReader => drop(interrupt::stop()),
         Said::Failed(reason) => drop(ERRORS.write(std::io::stderr().lock(), &format!("error: {reason}"))),
     }
 }

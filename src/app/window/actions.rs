@@ -2,7 +2,7 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::{compress::perform::Deed, queue::ItemId, settings::ViewMode};
+use super::{compress::deeds::Deed, queue::ItemId, settings::ViewMode};
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,24 +7,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
+use eframe::egui;
 use poll_promise::Promise;
 
 use super::{
-    actions::{self, Action, Tab},
-    beside::Beside,
+    actions::{Action, Tab},
     canvas::{gpu::Gpu, view::View},
     compress::{self, Compress},
+    cost::Beside,
     dialogs::Dialogs,
-    live::Live,
     loader::Loader,
+    machine::Machine,
     open_documents::OpenDocuments,
+    previewed::Live,
     queue::{ItemId, Queue, Remembered},
-    runs::Run,
     settings::{self, Settings},
-    stored, theme,
+    sorting::Sorting,
+    stored,
+    tally::Run,
+    theme,
     toasts::Toasts,
-    views::{self, table::Sorting},
     worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
 };
 use crate::{
@@ -108,7 +110,7 @@ pub struct Window {
     /// Whether the field for a path has just come up.
     pub(super) typing_began: bool,
     /// Held for as long as this window is the one that remembers.
-    lock: Option<dualres_imaging::lock::Lock>,
+    pub(super) lock: Option<dualres_imaging::lock::Lock>,
     /// Pictures whose thumbnails were asked for.
     pub(super) thumbnails_asked: std::collections::HashSet<ItemId>,
     /// Thumbnails in memory, the oldest first.
@@ -118,9 +120,9 @@ pub struct Window {
     pub(super) toasts: Toasts,
     pub(super) dialogs: Dialogs,
     /// The change to the library that is under way, with those it waits for.
-    pub(super) library_tasks: Vec<Promise<Vec<super::library_tasks::News>>>,
+    pub(super) library_tasks: Vec<Promise<Vec<super::library_news::News>>>,
     /// The writing of what is to be remembered.
-    remembering: Option<Promise<Vec<String>>>,
+    pub(super) remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
     pub(super) compress: Compress,
@@ -133,7 +135,7 @@ pub struct Window {
     pub(super) sorting: Sorting,
     pub(super) crashed: Option<String>,
     pub(super) actions: Vec<Action>,
-    pub(super) machine: views::status::Machine,
+    pub(super) machine: Machine,
     queue_changed: bool,
     remembered_at: Instant,
 }
@@ -219,7 +221,7 @@ impl Window {
             sorting: Sorting::default(),
             crashed: None,
             actions: Vec::new(),
-            machine: views::status::Machine::default(),
+            machine: Machine::default(),
             queue_changed: false,
             remembered_at: Instant::now(),
             paths,
@@ -347,7 +349,7 @@ impl Window {
     }
 
     /// Has what is to survive the program written beside the window, at most once a second.
-    fn remember(&mut self, ctx: &egui::Context) {
+    pub(super) fn remember(&mut self, ctx: &egui::Context) {
         if self.lock.is_none() {
             return;
         }
@@ -371,7 +373,7 @@ impl Window {
     }
 
     /// What writes all that has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
-    fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
+    pub(super) fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
         let settings = (self.settings != self.saved).then(|| self.settings.clone());
         let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
         let runs = compress::remember::of(&self.compress.runs, &self.paths);
@@ -400,93 +402,4 @@ impl Window {
 /// Names the speed of a model on a device in the settings.
 pub(super) fn speed_key(model: &str, device: &str) -> String {
     format!("{model} on {device}")
-}
-
-impl eframe::App for Window {
-    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
-        self.drain(ctx);
-        self.schedule();
-        self.follow_view(ctx);
-        self.drain_compress(ctx);
-        self.remember(ctx);
-    }
-
-    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
-        let ctx = ui.ctx().clone();
-        self.take_input(&ctx);
-        // Keys that are meant for a dialog that is about to come up are no commands.
-        if !self.has_modal() && !self.dialogs.is_open() {
-            self.actions.extend(actions::pressed(&ctx, self.tab));
-        } else {
-            self.actions.extend(actions::pressed(&ctx, self.tab).into_iter().filter(|action| {
-                matches!(action, Action::Escape | Action::ToggleHelp | Action::ToggleTheme | Action::Quit)
-            }));
-        }
-        let size = ctx.content_rect().size();
-        if size.x > 100.0 && size.y > 100.0 {
-            self.settings.window = [size.x.round(), size.y.round()];
-        }
-
-        Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
-        Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
-        match self.tab {
-            Tab::Upscale => {
-                let width = super::side_width(size.x);
-                Panel::right("inspector").resizable(false).exact_size(width).show(ui, |ui| {
-                    views::inspector::ui(self, ui);
-                });
-                if !self.queue.items().is_empty() {
-                    Panel::bottom("queue").resizable(false).exact_size(views::strip::HEIGHT).show(ui, |ui| {
-                        views::strip::ui(self, ui);
-                    });
-                }
-                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui));
-            }
-            Tab::Compress => {
-                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::compress::ui(self, ui));
-            }
-            Tab::Models => {
-                CentralPanel::default().show(ui, |ui| views::models::ui(self, ui));
-            }
-        }
-        views::sheets::ui(self, &ctx);
-        views::drop_zone::overlay(self, &ctx);
-        // They would be in the picture.
-        if self.compress.picturing.is_none() {
-            self.toasts.ui(&ctx);
-        }
-
-        for action in std::mem::take(&mut self.actions) {
-            self.perform(&ctx, action);
-        }
-    }
-
-    fn on_exit(&mut self) {
-        if let Some(running) = self.queue.running() {
-            self.link.control.cancel(running.id);
-        }
-        // A result that is being saved is saved, and remembered as done.
-        self.link.end();
-        self.link.wait();
-        while let Ok(report) = self.link.reports.try_recv() {
-            if matches!(&report, worker::Report::Done { .. }) {
-                self.take_report(report);
-            }
-        }
-        if let Some(threads) = &self.compress.threads {
-            threads.runner.end();
-        }
-        // What is being written is older than what is written now.
-        if let Some(writing) = self.remembering.take() {
-            writing.block_and_take();
-        }
-        if self.lock.is_some()
-            && let Some(write) = self.take_changes()
-        {
-            // Nobody is left to be told.
-            let _ = write();
-        }
-        // The window is gone, though the engine may take a moment to end: another one may remember from now on.
-        self.lock = None;
-    }
 }

@@ -8,16 +8,6 @@ use super::{
     worker::{Command, Comparison},
 };
 
-/// A compressed model beside the one it was made from, on a part of a picture.
-#[derive(Clone, Debug)]
-pub(super) struct Beside {
-    /// The model it was made from, and itself.
-    pub(super) models: [String; 2],
-    pub(super) seconds: [f64; 2],
-    /// In dB.
-    pub(super) loop_psnr: [f64; 2],
-}
-
 impl Window {
     /// Has the middle of a finished picture upscaled by the model that its own was compressed from as well.
     pub(super) fn set_beside(&mut self, item: ItemId) {

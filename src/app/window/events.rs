@@ -12,10 +12,10 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::{Action, Tab},
-    compress::{perform::Deed, state::Picturing},
+    compress::{deeds::Deed, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
-    library_tasks::Change,
+    library_news::Change,
     loader::{Brought, Loaded},
     open_documents::OpenDocument,
     queue::{ItemId, State},

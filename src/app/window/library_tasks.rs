@@ -1,36 +1,17 @@
 //! Changes to the library, which read and write files and so do not happen in a frame.
 
-use std::path::PathBuf;
-
 use anyhow::anyhow;
 use poll_promise::Promise;
 
-use super::{Window, actions::Tab, compress::prober::Question, settings::Choices, worker::Command};
-use crate::{library::Entry, report};
-
-/// Something to do with the library.
-pub(super) enum Change {
-    Import(PathBuf),
-    Remove(String),
-    Export(String, PathBuf),
-    /// The network of a finished compression run with its report.
-    Adopt(PathBuf),
-}
-
-/// What came of a change.
-pub(super) struct News {
-    done: anyhow::Result<Done>,
-    /// The models there are now, and what was wrong with files that are none.
-    entries: anyhow::Result<(Vec<Entry>, Vec<String>)>,
-}
-
-enum Done {
-    /// Name, and what was found out about it.
-    Imported(String, Vec<String>),
-    Removed(String),
-    Exported(PathBuf),
-    Adopted(String),
-}
+use super::{
+    Window,
+    actions::Tab,
+    compress::questions::Question,
+    library_news::{Change, Done, News},
+    settings::Choices,
+    worker::Command,
+};
+use crate::report;
 
 impl Window {
     /// Has the library changed beside the window.

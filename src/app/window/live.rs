@@ -1,6 +1,7 @@
 //! The live preview: what is visible of a picture without a result is upscaled piece by piece, the middle first, and follows
 //! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
 
+use crate::built_in;
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
@@ -13,10 +14,10 @@ use super::{
     Window,
     actions::Tab,
     canvas::view::reduced,
+    previewed::{Live, Scene},
     queue::{ItemId, State},
     worker::{Command, Preview},
 };
-use crate::library::Library;
 
 /// How long the view rests before work begins: what is on its way elsewhere needs none.
 const RESTS: Duration = Duration::from_millis(250);
@@ -26,28 +27,6 @@ const SECONDS_A_PIECE: f64 = 0.5;
 const SIDES: std::ops::RangeInclusive<usize> = 64..=512;
 /// Pieces that are made of one view at most; the rest of a huge picture comes with its result.
 const MAX_PIECES: usize = 40;
-
-/// What a preview depends on, but for its place.
-#[derive(Clone, Debug, PartialEq)]
-struct Scene {
-    item: ItemId,
-    model: String,
-    device: String,
-    /// In percent.
-    fidelity: u8,
-    /// Side of the grid of pieces.
-    side: usize,
-}
-
-/// What has been previewed of the selected picture.
-#[derive(Default)]
-pub(super) struct Live {
-    scene: Option<Scene>,
-    visible: Option<Area>,
-    since: Option<Instant>,
-    /// Cells of the grid that were made.
-    made: HashSet<[usize; 2]>,
-}
 
 impl Window {
     /// Forgets what has been previewed: it is no longer shown.
@@ -109,7 +88,7 @@ impl Window {
         let Some(open) = self.documents.get(item) else { return };
         let mut choices = self.settings.choices.clone();
         if choices.automatic {
-            choices.model = Library::fitting(open.fitting.0, scale, &choices.model);
+            choices.model = built_in::fitting(open.fitting.0, scale, &choices.model);
         }
         self.link.control.preview(Preview { item, input: open.picture.clone(), area, choices });
         self.send(Command::Preview);
@@ -130,7 +109,7 @@ impl Window {
         }
         let choices = &self.settings.choices;
         let model = match choices.automatic {
-            true => Library::fitting(open.fitting.0, self.scale(), &choices.model),
+            true => built_in::fitting(open.fitting.0, self.scale(), &choices.model),
             false => choices.model.clone(),
         };
         let (device, fidelity) = (choices.device.clone(), (choices.fidelity * 100.0).round() as u8);

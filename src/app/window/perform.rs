@@ -1,5 +1,6 @@
 //! What actions do.
 
+use crate::built_in;
 use std::{path::PathBuf, time::Instant};
 
 use eframe::egui::{Context, ViewportCommand};
@@ -8,17 +9,17 @@ use super::{
     Window,
     actions::{Action, Tab},
     canvas::view::View,
-    compress::perform::Deed,
+    compress::deeds::Deed,
     dialogs::Purpose,
     document::Document,
-    library_tasks::Change,
+    library_news::Change,
     queue::{Item, ItemId, State},
-    runs::Run,
     settings::{ThemeChoice, ViewMode},
+    tally::Run,
     theme,
     worker::Command,
 };
-use crate::{batch::choice::Kind, library::Library};
+use crate::batch::choice::Kind;
 
 /// Samples inside the program.
 const SAMPLES: [(&str, &[u8]); 2] = [
@@ -356,7 +357,7 @@ impl Window {
 
     /// Leaves the choice among the built-in models of a scale to each picture.
     pub(super) fn fit_models(&mut self, scale: usize) {
-        let Some(name) = Library::built_in(Kind::Clean, scale) else { return };
+        let Some(name) = built_in::of(Kind::Clean, scale) else { return };
         self.settings.choices.automatic = true;
         self.set_model(name);
     }

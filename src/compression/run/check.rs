@@ -8,7 +8,7 @@ use crate::{
     CompressConfig, CompressionError, Method, Mode, Result,
     allocate::Costs,
     candidates::{paper_candidates, uniform_widths, uniform_within},
-    report::MAC_INPUT,
+    layers::MAC_INPUT,
     widths::fits,
 };
 

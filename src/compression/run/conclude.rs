@@ -5,11 +5,7 @@ use dualres_training::{Distillation, Scores};
 use serde_json::json;
 
 use super::{Cut, Decision, Run};
-use crate::{
-    Method, Report,
-    report::{MAC_INPUT, width_table},
-    selection::Selected,
-};
+use crate::{Method, Report, layers::MAC_INPUT, report::width_table, selection::Selected};
 
 impl Run<'_> {
     pub(super) fn report(

@@ -9,8 +9,8 @@ use jpeg_encoder::{ColorType, Encoder, PixelDensity, PixelDensityUnit, SamplingF
 use super::samples;
 use crate::{
     EncodeOptions, Metadata, Picture, Plane, Subsampling, colour,
-    decode::MAX_PIXELS,
     metadata::{Block, from_image_resources, to_image_resources},
+    picture::MAX_PIXELS,
 };
 
 const START_OF_SCAN: u8 = 0xDA;

@@ -10,12 +10,9 @@ use pulp::{Simd, WithSimd};
 use super::{
     dispatch::dispatch,
     output::Output,
-    tile::{Layout, Tile},
+    tile::{Layout, MAX_LANES, Tile},
 };
 use crate::Activation;
-
-/// Lanes of the longest vector in use (AVX-512).
-pub(crate) const MAX_LANES: usize = 16;
 
 /// Most output channels computed together.
 pub(crate) const BLOCK: usize = 6;

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::micro::MAX_LANES;
+/// Lanes of the longest vector in use (AVX-512).
+pub(crate) const MAX_LANES: usize = 16;
 
 /// Floats of scratch memory a tile may take, so that it stays in the second-level cache.
 const TILE_FLOATS: usize = 72 * 1024;

@@ -12,13 +12,7 @@ mod cpu;
 #[path = "../spec.rs"]
 mod spec;
 
-pub(crate) use spec::{Activation, ConvSpec};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    input: bool,
-    weights: bool,
-}
+pub(crate) use spec::{Activation, ConvSpec, Wanted};
 
 /// Small steps of a linear congruence: the same shapes in every run.
 struct Random(u64);

@@ -4,7 +4,18 @@ use std::collections::BTreeSet;
 
 use dualres_kernels::{Activation, Function};
 
-use super::{BinaryOp, ConvOp, Graph, NodeId, Op, rewrite::LinearPair};
+use super::{BinaryOp, ConvOp, Graph, NodeId, Op};
+
+/// A convolution and the 1x1 convolution after the pixel shuffle behind it, which one convolution can stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinearPair {
+    /// The convolution.
+    pub(crate) up: NodeId,
+    /// Factor of the pixel shuffle.
+    pub(crate) by: usize,
+    /// The 1x1 convolution.
+    pub(crate) reduce: NodeId,
+}
 
 /// What is run at once.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,6 +11,7 @@ mod fuse;
 mod groups;
 mod memory;
 mod op;
+mod parameter;
 mod receptive;
 mod rewrite;
 mod run;
@@ -23,8 +24,9 @@ pub use cost::{Cost, LayerCost};
 pub(crate) use fuse::Action;
 pub use groups::{ChannelGroup, ChannelSlice, Member};
 pub use op::{BinaryOp, ConvOp, DeconvOp, Enlargement, Op, Padding, PoolOp, ResizeOp, ResizeTo};
+pub use parameter::Parameter;
 pub use receptive::Reach;
-pub use run::{Activations, Network, Parameter};
+pub use run::{Activations, Network};
 pub use shape::Shape;
 
 use crate::{NetworkError, Result};

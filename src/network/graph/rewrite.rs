@@ -2,19 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ConvOp, Cost, Graph, Node, NodeId, Op, Output, fuse};
+use super::{
+    ConvOp, Cost, Graph, Node, NodeId, Op, Output,
+    fuse::{self, LinearPair},
+};
 use crate::Result;
-
-/// A convolution and the 1x1 convolution after the pixel shuffle behind it, which one convolution can stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinearPair {
-    /// The convolution.
-    pub(crate) up: NodeId,
-    /// Factor of the pixel shuffle.
-    pub(crate) by: usize,
-    /// The 1x1 convolution.
-    pub(crate) reduce: NodeId,
-}
 
 impl Graph {
     /// Pairs of convolutions that are one linear map and cost less as one.

@@ -99,7 +99,7 @@ fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
     if content.is_empty() {
         return Err(NetworkError::Weights("the file is empty".into()));
     }
-    if ncnn::is_param(&content) {
+    if crate::file::is_ncnn(&content) {
         let bin = options.beside.clone().unwrap_or_else(|| path.with_extension("bin"));
         if !bin.is_file() {
             let reason =
@@ -213,11 +213,6 @@ fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> R
         }
     }
     Model::from_weights(description, &weights, device)
-}
-
-/// Whether bytes are the layers of an ncnn network.
-pub(crate) fn is_ncnn(bytes: &[u8]) -> bool {
-    ncnn::is_param(bytes)
 }
 
 /// Reads a network from the bytes of an ONNX file, without placing it on a device: for trying broken files.

@@ -7,20 +7,14 @@ use dualres_kernels::Function;
 use super::assembler::{Assembler, Value, refuse};
 use crate::{
     Result, Weight, Weights,
+    file::NCNN_MAGIC,
     graph::{BinaryOp, ConvOp, DeconvOp, Enlargement, Graph, MAX_NODES, Op, Padding, PoolOp, ResizeOp, ResizeTo},
 };
 
-/// First line of a text of layers.
-const MAGIC: &str = "7767517";
 /// What weights of half precision begin with.
 const HALF: u32 = 0x0130_6B47;
 /// Padding "as much as keeps the size".
 const SAME: [i64; 2] = [-233, -234];
-
-/// Whether bytes look like a list of layers.
-pub(super) fn is_param(bytes: &[u8]) -> bool {
-    bytes.starts_with(MAGIC.as_bytes())
-}
 
 /// Reads a network from the text of its layers and their weights.
 ///
@@ -28,7 +22,7 @@ pub(super) fn is_param(bytes: &[u8]) -> bool {
 /// If text or weights are damaged or do not belong together, or an operator is not known.
 pub(super) fn read(param: &str, bin: &[u8]) -> Result<(Graph, Weights)> {
     let mut lines = param.lines().map(str::trim).filter(|line| !line.is_empty());
-    if lines.next() != Some(MAGIC) {
+    if lines.next() != Some(NCNN_MAGIC) {
         return Err(refuse("the list of layers does not begin as ncnn's do"));
     }
     let counts = lines.next().unwrap_or_default();

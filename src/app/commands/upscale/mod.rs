@@ -5,6 +5,7 @@ mod outputs;
 mod pipeline;
 mod prepare;
 mod say;
+mod work;
 
 use std::{
     collections::HashSet,
@@ -31,7 +32,7 @@ use crate::{
 const MOST_NAMED: usize = 4;
 
 pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
-    interrupt::listen()?;
+    crate::signals::listen()?;
     if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
         return Err(Misuse("--pooling global does not support --tile".into()).into());
     }
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     if is_batch {
         prepare::warn_of_disk(&found.pictures, &models, size, args)?;
     }
-    let work = pipeline::Work {
+    let work = work::Work {
         args,
         size,
         keep,
@@ -98,11 +99,11 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Writes the table of all results.
-fn write_table(work: &pipeline::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::Result<()> {
+fn write_table(work: &work::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     let bytes = table(rows)?;
     let mut is_own = false;
     if let Some(journal) = &work.journal {
-        let mut journal = pipeline::Work::locked(journal);
+        let mut journal = work::Work::locked(journal);
         is_own = journal.wrote_table(path);
         journal.table(path, &bytes)?;
     }

@@ -1,5 +1,6 @@
 //! Which model enlarges a picture, on which device.
 
+use crate::built_in;
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualres_engine::Upscaler;
@@ -13,7 +14,6 @@ use crate::{
     },
     cli::UpscaleArgs,
     commands::library,
-    library::Library,
     report::Misuse,
 };
 
@@ -49,7 +49,7 @@ impl Models {
             None => {
                 for scale in library.scales()? {
                     for kind in Kind::ALL {
-                        if let Some(name) = Library::built_in(kind, scale) {
+                        if let Some(name) = built_in::of(kind, scale) {
                             loaded.insert((kind, scale), library.load(name)?);
                         }
                     }

@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -19,55 +19,22 @@ use dualres_imaging::{
 };
 
 use super::{
-    models::Models,
-    outputs::{Files, Outputs},
+    outputs::Files,
     prepare::{Prepared, Step, prepare},
-    say::{Line, Say},
+    say::Line,
+    work::Work,
 };
 use crate::{
     batch::{
         inputs::Input,
-        journal::Journal,
         outcome::Row,
         record::{Done, Key, Proof, Stamp},
-        result::{Keep, finish, losses},
-        sizes::FinalSize,
+        result::{finish, losses},
     },
-    cli::UpscaleArgs,
     commands::progress_bar,
     interrupt,
     report::{self, guarded},
 };
-
-/// What all threads work with.
-pub(super) struct Work<'a> {
-    pub(super) args: &'a UpscaleArgs,
-    pub(super) size: FinalSize,
-    pub(super) keep: Keep,
-    pub(super) models: Mutex<Models>,
-    pub(super) outputs: Mutex<Outputs<'a>>,
-    pub(super) journal: Option<Mutex<Journal>>,
-    pub(super) say: Say,
-}
-
-impl<'a> Work<'a> {
-    /// A thread that panicked has told so; the others finish what they are at.
-    pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn models(&self) -> MutexGuard<'_, Models> {
-        Self::locked(&self.models)
-    }
-
-    pub(super) fn outputs(&self) -> MutexGuard<'_, Outputs<'a>> {
-        Self::locked(&self.outputs)
-    }
-
-    pub(super) fn encoding(&self) -> EncodeOptions {
-        EncodeOptions { quality: self.args.quality, subsampling: self.args.subsampling.into() }
-    }
-}
 
 /// A result on its way to the disk.
 struct Made {

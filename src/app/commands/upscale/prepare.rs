@@ -8,7 +8,7 @@ use dualres_imaging::{Condition, Format, Picture};
 use super::{
     models::{Models, Ready},
     outputs::Files,
-    pipeline::Work,
+    work::Work,
 };
 use crate::{
     batch::{

@@ -11,7 +11,7 @@ use eframe::egui::Context;
 
 use super::{
     judge::worst,
-    prober::{Answer, Question},
+    questions::{Answer, Question},
     runner::{Ended, Job, News},
     runs::{Run, RunId, RunState, keep_latency},
     state::{Found, Picturing, ProfileState, Side},

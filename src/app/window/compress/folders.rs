@@ -6,7 +6,7 @@ use dualres_compression::RESULT_FILE;
 use poll_promise::Promise;
 
 use super::{
-    prober::Question,
+    questions::Question,
     remember::{self, Remembered},
     runs::{Recalled, Run, RunId, RunState, forget_latency, recall},
     state::{Found, Side},

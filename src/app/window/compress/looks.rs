@@ -5,7 +5,7 @@ use dualres_engine::Area;
 
 use super::{
     judge::{PairPatch, Two},
-    prober::{Look, Original, Pair, Question, Small},
+    questions::{Look, Original, Pair, Question, Small},
     runs::Run,
     state::{Page, ProfileState, Side},
 };

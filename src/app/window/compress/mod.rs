@@ -8,6 +8,7 @@
 mod begin;
 pub mod choices;
 pub(crate) mod curves;
+pub(crate) mod deeds;
 pub(crate) mod estimate;
 mod events;
 pub(crate) mod export;
@@ -19,6 +20,7 @@ pub(crate) mod perform;
 mod probe;
 pub(crate) mod prober;
 pub(crate) mod profiles;
+pub(crate) mod questions;
 pub(crate) mod remember;
 pub(crate) mod runner;
 pub mod runs;

@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use dualres_compression::Stage;
 use poll_promise::Promise;
 
 use super::{
+    deeds::Deed,
     export,
-    prober::{Prober, Question, Subject},
+    prober::Prober,
+    questions::{Question, Subject},
     runner::Runner,
     runs::{RunId, RunState},
     state::{ProfileState, Side, Threads, subject},
@@ -20,42 +21,9 @@ use crate::{
         Window,
         actions::{Action, Tab},
         dialogs::Purpose,
-        library_tasks::Change,
+        library_news::Change,
     },
 };
-
-/// Something to do in the Compress tab.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Deed {
-    /// Begin a run with the settings, and the baselines after it.
-    Start,
-    PauseOrGoOn,
-    /// Stop the run under way; it is saved.
-    Stop,
-    GoOn(RunId),
-    /// Take a run that waits out of the queue.
-    Withdraw(RunId),
-    StopAfter(Option<Stage>),
-    Choose(RunId),
-    /// Ask whether a run is to be deleted.
-    AskDelete(RunId),
-    Delete(RunId),
-    /// Take a run that lies elsewhere out of the list.
-    Leave(RunId),
-    OpenRun,
-    RunFolder(PathBuf),
-    ChooseData,
-    ChooseValidation,
-    ChoosePicture,
-    Picture(PathBuf),
-    SetWidth(usize, usize),
-    Look(Side),
-    UseInUpscale(RunId),
-    TakeSettings(RunId),
-    ShowFolder(RunId),
-    ExportCsv,
-    ExportPng,
-}
 
 impl Window {
     /// Does what was asked for in the Compress tab.

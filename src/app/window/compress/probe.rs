@@ -17,8 +17,8 @@ use dualres_network::{Model, device};
 use super::{
     judge::PairPatch,
     latency::{self, Latency},
-    prober::{Answer, Look, Original, Pair, Question, Shared, Small},
     profiles,
+    questions::{Answer, Look, Original, Pair, Question, Shared, Small},
 };
 use crate::{
     library::Library,

@@ -15,7 +15,8 @@ use poll_promise::Promise;
 use super::{
     judge::{Numbers, Sums, Worst},
     latency::Latency,
-    prober::{Pair, Prober, Subject},
+    prober::Prober,
+    questions::{Pair, Subject},
     remember::Remembered,
     runner::Runner,
     runs::{Column, Recalled, RunId, Runs},

@@ -1,9 +1,10 @@
 //! The choices for upscaling, and the numbers of the selected picture.
 
+use crate::built_in;
 use dualres_engine::passes_to;
-use eframe::egui::{Align, Button, ComboBox, Grid, Layout, Response, RichText, ScrollArea, Slider, Ui};
+use eframe::egui::{Align, Button, ComboBox, Grid, Layout, RichText, ScrollArea, Slider, Ui};
 
-use super::{decibels, duration, heading, primary_button, results, size, speed, weak};
+use super::{decibels, duration, heading, named, primary_button, results, size, speed, weak};
 use crate::{
     batch::{
         choice::Kind,
@@ -11,7 +12,6 @@ use crate::{
         outcome::verdict,
         sizes::FinalSize,
     },
-    library::Library,
     window::{Window, actions::Action, app::speed_key, canvas::view::reduced, queue::State, theme::palette},
 };
 
@@ -59,7 +59,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
         scales.sort_unstable();
         scales.dedup();
         for scale in scales {
-            let is_there = !matches!(kind(window), Some(Some(kind)) if Library::built_in(kind, scale).is_none());
+            let is_there = !matches!(kind(window), Some(Some(kind)) if built_in::of(kind, scale).is_none());
             let label = Button::selectable(window.scale() == scale, format!("{scale}×"));
             let button = ui.add_enabled(is_there, label);
             let button =
@@ -67,7 +67,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
             if button.clicked() && window.scale() != scale {
                 match kind(window) {
                     Some(None) => window.fit_models(scale),
-                    Some(Some(kind)) => picked = Library::built_in(kind, scale).map(str::to_owned),
+                    Some(Some(kind)) => picked = built_in::of(kind, scale).map(str::to_owned),
                     None => {
                         let first = window.entries.iter().find(|e| e.description.scale() == scale);
                         picked = first.map(|entry| entry.name.clone());
@@ -116,7 +116,7 @@ fn kind(window: &Window) -> Option<Option<Kind>> {
     if choices.automatic {
         return Some(None);
     }
-    Kind::ALL.into_iter().find(|&kind| Library::built_in(kind, window.scale()) == Some(&choices.model)).map(Some)
+    Kind::ALL.into_iter().find(|&kind| built_in::of(kind, window.scale()) == Some(&choices.model)).map(Some)
 }
 
 /// The first question: what kind of pictures these are.
@@ -135,7 +135,7 @@ fn kinds(window: &mut Window, ui: &mut Ui) {
             };
             let button = ui.selectable_label(chosen == Some(Some(kind)), kind.name()).on_hover_text(hint);
             // Where a kind lacks the scale, the one that comes next.
-            let first = || [scale, 4, 2].into_iter().find_map(|scale| Library::built_in(kind, scale));
+            let first = || [scale, 4, 2].into_iter().find_map(|scale| built_in::of(kind, scale));
             if let Some(name) = first().filter(|_| button.clicked()) {
                 window.use_model(name);
             }
@@ -143,7 +143,7 @@ fn kinds(window: &mut Window, ui: &mut Ui) {
     });
     let fitting = window.selected.and_then(|id| window.documents.get(id)).map(|open| open.fitting.clone());
     if let (true, Some((kind, why))) = (chosen == Some(None), fitting) {
-        weak(ui, format!("{}: {why}.", Library::fitting(kind, scale, &window.settings.choices.model)));
+        weak(ui, format!("{}: {why}.", built_in::fitting(kind, scale, &window.settings.choices.model)));
     }
 }
 
@@ -359,10 +359,4 @@ fn estimate(window: &mut Window) -> Option<String> {
     let free = window.machine.free_disk(&folder).map(|free| format!(", {} free", bytes(free)));
     let time = time.map_or(String::new(), |time| format!("{time}, "));
     Some(format!("{time}at most {}{}", bytes(most), free.unwrap_or_default()))
-}
-
-/// Gives a control the name that screen readers say.
-pub(crate) fn named(response: &Response, name: &str) {
-    let name = name.to_owned();
-    response.ctx.accesskit_node_builder(response.id, |node| node.set_label(name));
 }

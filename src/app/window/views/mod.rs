@@ -75,3 +75,9 @@ pub(crate) fn heading(ui: &mut Ui, text: &str) {
 pub(crate) fn weak(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).weak().small())
 }
+
+/// Gives a control the name that screen readers say.
+pub(crate) fn named(response: &Response, name: &str) {
+    let name = name.to_owned();
+    response.ctx.accesskit_node_builder(response.id, |node| node.set_label(name));
+}

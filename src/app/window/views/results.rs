@@ -2,7 +2,7 @@
 
 use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, TextEdit, Ui};
 
-use super::{heading, inspector::named, weak};
+use super::{heading, named, weak};
 use crate::{
     batch::sizes::{FinalSize, MOST_TIMES},
     naming::{self, Facts},

@@ -1,5 +1,6 @@
 //! What the worker does with its commands.
 
+use crate::built_in;
 use std::{
     ops::ControlFlow,
     path::Path,
@@ -151,7 +152,7 @@ impl Engine {
             return Ok(clean);
         }
         let scale = self.library.load(&choices.model)?.description.scale();
-        Ok(automatic(&clean, &of(&Library::fitting(Kind::Photo, scale, &choices.model))?))
+        Ok(automatic(&clean, &of(&built_in::fitting(Kind::Photo, scale, &choices.model))?))
     }
 
     /// Goes on until the picture is cancelled.

@@ -1,5 +1,6 @@
 //! One picture of the queue, from its file to the thread that saves its result.
 
+use crate::built_in;
 use std::{
     path::Path,
     sync::Arc,
@@ -26,7 +27,6 @@ use crate::{
         result::{format_like, losses},
         sums,
     },
-    library::Library,
     window::{
         queue::{Finished, Proven},
         settings::OutputFormat,
@@ -92,7 +92,7 @@ impl Engine {
         if choices.automatic {
             let scale = upscaler.model().description.scale();
             let (kind, _) = choose(&Condition::of(&picture));
-            job.choices.model = Library::fitting(kind, scale, &choices.model);
+            job.choices.model = built_in::fitting(kind, scale, &choices.model);
             (upscaler, device) = self.ready(&job.choices.model, &choices.device)?;
         }
         let (job, choices) = (&job, &job.choices);

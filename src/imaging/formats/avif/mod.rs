@@ -12,7 +12,7 @@ use re_rav1d::dav1d::{
 };
 
 use super::samples;
-use crate::{Depth, EncodeOptions, Picture, Plane, colour, decode::MAX_PIXELS};
+use crate::{Depth, EncodeOptions, Picture, Plane, colour, picture::MAX_PIXELS};
 
 /// Most bytes of a file that are read: a picture of the most pixels takes less.
 const MOST_BYTES: u64 = 2 << 30;

@@ -18,8 +18,8 @@ pub(crate) use write::encode;
 
 use crate::{
     Depth, Metadata, Picture, Plane, colour,
-    decode::{MAX_PIXELS, from_u16},
     highlights::Curve,
+    picture::{MAX_PIXELS, from_u16},
 };
 
 /// Extra samples that the colours have been multiplied by.

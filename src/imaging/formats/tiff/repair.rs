@@ -4,8 +4,8 @@
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
 use crate::{
-    decode::MAX_PIXELS,
     metadata::{Block, Entry},
+    picture::MAX_PIXELS,
 };
 
 const WIDTH: u16 = 256;

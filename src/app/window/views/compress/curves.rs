@@ -13,11 +13,11 @@ use crate::window::{
     compress::{
         choices::PlotChoices,
         curves::{Band, Metric, Point, smoothed},
-        perform::Deed,
+        deeds::Deed,
         runs::{Run, RunId},
     },
     theme::{self, Palette, palette},
-    views::{canvas::centred_text, inspector},
+    views::{canvas::centred_text, named},
 };
 
 /// The plots: what they are called, what they draw, and whether they are losses.
@@ -51,7 +51,7 @@ fn options(window: &mut Window, ui: &mut Ui) {
     ui.selectable_value(&mut plots.over_time, true, "Time").on_hover_text("Curves over seconds of work");
     ui.spacing_mut().slider_width = 70.0;
     let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
-    inspector::named(&slider, "Smoothing");
+    named(&slider, "Smoothing");
     slider.on_hover_text(format!("Smoothing of losses: {:.2}. 0 draws what was measured.", plots.smoothing));
 }
 

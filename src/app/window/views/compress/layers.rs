@@ -8,7 +8,7 @@ use eframe::egui::{
 use super::unit;
 use crate::window::{
     Window,
-    compress::{perform::Deed, state::Side},
+    compress::{deeds::Deed, state::Side},
     theme::palette,
     views::{heading, weak},
 };

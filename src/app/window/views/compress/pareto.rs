@@ -8,7 +8,7 @@ use crate::window::{
     Window,
     compress::{
         choices::{CostAxis, method_label},
-        perform::Deed,
+        deeds::Deed,
         runs::{Run, RunId, listed, pareto},
     },
     theme::palette,

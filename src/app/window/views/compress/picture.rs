@@ -12,8 +12,8 @@ use crate::window::{
         view::reduced,
     },
     compress::{
+        deeds::Deed,
         latency::Latency,
-        perform::Deed,
         runs::RunId,
         state::{ProfileState, Side},
     },
@@ -22,7 +22,7 @@ use crate::window::{
     theme::palette,
     views::{
         canvas::{Canvas, Part, centred_text, inside, zoom_buttons},
-        decibels, inspector, weak,
+        decibels, named, weak,
     },
 };
 
@@ -60,7 +60,7 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
                 ui.selectable_value(chosen, mode, text).on_hover_text(hint);
             }
         });
-        inspector::named(&combo.response, "View");
+        named(&combo.response, "View");
         return;
     }
     for mode in modes() {
@@ -261,7 +261,7 @@ fn places(window: &mut Window, ui: &mut Ui) {
             .on_hover_text("Where the two differ most: mean difference in gray levels. Click to look at a place.");
         for (index, one) in worst.iter().enumerate() {
             let button = ui.small_button(format!("{:.1}", one.mean));
-            inspector::named(&button, &format!("Worst place {}", index + 1));
+            named(&button, &format!("Worst place {}", index + 1));
             if button.on_hover_text("Mean difference in gray levels; shows the place").clicked() {
                 show_place(window, one.area);
             }

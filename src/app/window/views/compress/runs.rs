@@ -10,7 +10,7 @@ use crate::window::{
     Window,
     compress::{
         choices::{CostAxis, method_label},
-        perform::Deed,
+        deeds::Deed,
         remember,
         runs::{Column, Run, RunId, RunState, listed},
         state::Page,
@@ -132,7 +132,7 @@ fn overlay(window: &mut Window, ui: &mut Ui, id: RunId) {
     let mut on = window.compress.overlaid.contains(&id);
     let check = ui.checkbox(&mut on, "");
     let name = window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned());
-    crate::window::views::inspector::named(&check, &format!("Draw the curves of {name}"));
+    crate::window::views::named(&check, &format!("Draw the curves of {name}"));
     if check.on_hover_text("Draw its curves beside those of the chosen run").changed() {
         if on {
             window.compress.overlaid.insert(id);

@@ -13,11 +13,11 @@ use crate::window::{
     Window,
     compress::{
         choices::{BASELINES, Preset, method_explanation, method_label},
-        perform::Deed,
+        deeds::Deed,
         state::{ProfileState, Side},
     },
     theme::palette,
-    views::{duration, heading, inspector, primary_button, weak},
+    views::{duration, heading, inspector, named, primary_button, weak},
 };
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
@@ -61,7 +61,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
             }
         }
     });
-    inspector::named(&combo.response, "Network to compress");
+    named(&combo.response, "Network to compress");
     if let Some(name) = picked {
         window.settings.compress.model = name;
         window.compress.side = Side::Instant;
@@ -75,7 +75,7 @@ fn ratio(window: &mut Window, ui: &mut Ui) {
     let mut percent = window.settings.compress.ratio * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
-    inspector::named(&slider, "Ratio to remove");
+    named(&slider, "Ratio to remove");
     if slider.changed() {
         window.settings.compress.ratio = percent / 100.0;
         window.share();
@@ -175,7 +175,7 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
             let mut asked = None;
             if clearable {
                 let reset = ui.button("⟲").on_hover_text(clear);
-                inspector::named(&reset, clear);
+                named(&reset, clear);
                 if reset.clicked() {
                     asked = Some(true);
                 }
@@ -220,7 +220,7 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 label.on_hover_text(method_explanation(method));
             }
         });
-        inspector::named(&combo.response, "Method");
+        named(&combo.response, "Method");
         weak(ui, method_explanation(choices.method));
         ui.horizontal(|ui| {
             ui.label("Ratio of");

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Context, Id, Modal, RichText};
 
-use crate::window::{Window, compress::perform::Deed, views::weak};
+use crate::window::{Window, compress::deeds::Deed, views::weak};
 
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     let Some(run) = window.compress.deleting.and_then(|id| window.compress.runs.get(id)) else {

@@ -9,12 +9,12 @@ use crate::window::{
     Window,
     compress::{
         curves::steps_of,
-        perform::Deed,
+        deeds::Deed,
         runs::{Run, RunState},
         state::Side,
     },
     theme::palette,
-    views::{duration, icon_button, inspector, weak},
+    views::{duration, icon_button, named, weak},
 };
 
 const STAGES: [(Stage, &str); 5] = [
@@ -157,7 +157,7 @@ fn stop_after(window: &mut Window, ui: &mut Ui) {
             ui.selectable_value(&mut picked, stage, label(stage));
         }
     });
-    inspector::named(&combo.response, "Stop after a stage");
+    named(&combo.response, "Stop after a stage");
     combo.response.on_hover_text("How far runs go by themselves; they can be gone on with");
     if picked != chosen {
         window.deed(Deed::StopAfter(picked));

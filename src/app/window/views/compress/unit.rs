@@ -8,9 +8,9 @@ use egui_plot::{Bar, BarChart, Line, Plot, PlotPoints};
 
 use crate::window::{
     Window,
-    compress::{perform::Deed, state::ProfileState},
+    compress::{deeds::Deed, state::ProfileState},
     theme::palette,
-    views::{inspector, weak},
+    views::{named, weak},
 };
 
 /// The network whose layers are shown.
@@ -91,7 +91,7 @@ fn set(window: &mut Window, ui: &mut Ui, unit: usize) {
     let mut width = window.compress.steer.widths[unit];
     ui.spacing_mut().slider_width = ui.available_width() - 62.0;
     let slider = ui.add(Slider::new(&mut width, 1..=full));
-    inspector::named(&slider, "Width of the marked layer");
+    named(&slider, "Width of the marked layer");
     if slider.changed() {
         window.deed(Deed::SetWidth(unit, width));
     }

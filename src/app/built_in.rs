@@ -1,0 +1,45 @@
+//! The models inside the program, and which of them is for what.
+
+use burn::tensor::Device;
+use dualres_network::Model;
+
+use crate::batch::choice::Kind;
+
+/// Models that are part of the program, so that it works anywhere and offline.
+/// The first of a scale is the one that is taken where only the scale is asked for.
+pub(crate) const EMBEDDED: [(&str, &[u8]); 12] = [
+    ("x2", include_bytes!("../../models/x2.safetensors")),
+    ("x3", include_bytes!("../../models/x3.safetensors")),
+    ("x4", include_bytes!("../../models/x4.safetensors")),
+    ("x2-fast", include_bytes!("../../models/x2-fast.safetensors")),
+    ("x2-30", include_bytes!("../../models/x2-30.safetensors")),
+    ("x2-50", include_bytes!("../../models/x2-50.safetensors")),
+    ("x2-70", include_bytes!("../../models/x2-70.safetensors")),
+    ("x4-30", include_bytes!("../../models/x4-30.safetensors")),
+    ("x4-50", include_bytes!("../../models/x4-50.safetensors")),
+    ("x4-70", include_bytes!("../../models/x4-70.safetensors")),
+    ("photo-x2", include_bytes!("../../models/photo-x2.safetensors")),
+    ("photo-x4", include_bytes!("../../models/photo-x4.safetensors")),
+];
+
+/// The name of the built-in model of a kind and scale, if there is one.
+pub fn of(kind: Kind, scale: usize) -> Option<&'static str> {
+    let is_it = |name: &str, bytes: &[u8]| {
+        Kind::of_model(name) == kind && Model::describe(bytes, name).is_ok_and(|found| found.scale() == scale)
+    };
+    EMBEDDED.iter().find(|(name, bytes)| is_it(name, bytes)).map(|(name, _)| *name)
+}
+
+/// The name of the built-in model of a kind and scale; `otherwise` where there is none.
+pub fn fitting(kind: Kind, scale: usize, otherwise: &str) -> String {
+    of(kind, scale).unwrap_or(otherwise).to_owned()
+}
+
+/// The first model inside the program that enlarges `scale` times and has dual models, with its name.
+pub fn dual_of(scale: usize) -> Option<anyhow::Result<(&'static str, Model)>> {
+    EMBEDDED.iter().find_map(|(name, bytes)| {
+        let description = Model::describe(bytes, name).ok()?;
+        (description.scale() == scale && !description.duals.is_empty())
+            .then(|| Ok((*name, Model::from_bytes(bytes, name, &Device::flex())?)))
+    })
+}

@@ -1,0 +1,205 @@
+//! The structure of the code: no files import each other in a circle, in any room.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use syn::{Item, UseTree, visit::Visit};
+
+const ROOMS: [&str; 6] = ["imaging", "kernels", "network", "engine", "training", "compression"];
+
+/// A module, by its path from the root of its crate.
+type Module = Vec<String>;
+
+/// A file: what it imports under which name, and what else it names.
+#[derive(Default)]
+struct Source {
+    imports: BTreeMap<String, Vec<String>>,
+    paths: BTreeSet<Vec<String>>,
+}
+
+/// The modules of a crate, each a file.
+struct Crate(BTreeMap<Module, Source>);
+
+impl Crate {
+    fn read(root: &Path) -> Self {
+        let mut modules = BTreeMap::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                let is_other = ["tests", "benches", "fuzz", "sanitize", "main.rs"].contains(&name);
+                if path.is_dir() && !is_other {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") && !is_other {
+                    modules.insert(module_of(path.strip_prefix(root).unwrap()), Source::read(&path));
+                }
+            }
+        }
+        Self(modules)
+    }
+
+    /// The module that a path in `from` leads to.
+    fn target(&self, from: &Module, path: &[String], depth: usize) -> Option<Module> {
+        let (first, mut rest) = path.split_first()?;
+        let mut at = match first.as_str() {
+            "crate" => Vec::new(),
+            "self" => from.clone(),
+            "super" => {
+                let mut at = from.clone();
+                at.pop()?;
+                while let Some(("super", further)) =
+                    rest.split_first().map(|(first, further)| (first.as_str(), further))
+                {
+                    at.pop()?;
+                    rest = further;
+                }
+                at
+            }
+            name => {
+                let child: Module = from.iter().cloned().chain([name.to_owned()]).collect();
+                if self.0.contains_key(&child) {
+                    child
+                } else {
+                    let import =
+                        self.0.get(from)?.imports.get(name).filter(|import| depth > 0 && import[..] != path[..1])?;
+                    let whole: Vec<String> = import.iter().chain(rest).cloned().collect();
+                    return self.target(from, &whole, depth - 1);
+                }
+            }
+        };
+        for (index, name) in rest.iter().enumerate() {
+            let child: Module = at.iter().cloned().chain([name.clone()]).collect();
+            if self.0.contains_key(&child) {
+                at = child;
+                continue;
+            }
+            // A name that the module has from elsewhere leads there.
+            return match self.0.get(&at)?.imports.get(name).filter(|_| depth > 0) {
+                Some(import) => {
+                    let whole: Vec<String> = import.iter().chain(&rest[index + 1..]).cloned().collect();
+                    self.target(&at, &whole, depth - 1).or(Some(at))
+                }
+                None => Some(at),
+            };
+        }
+        Some(at)
+    }
+
+    fn arrows(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+        let of = |module: &Module, source: &Source| {
+            let named = source.paths.iter().chain(source.imports.values());
+            // A file may use what the folder it lies in is about.
+            named.filter_map(|path| self.target(module, path, 8)).filter(|to| !module.starts_with(to)).collect()
+        };
+        self.0.iter().map(|(module, source)| (module.clone(), of(module, source))).collect()
+    }
+}
+
+fn module_of(path: &Path) -> Module {
+    let mut module: Module = path.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if ["mod", "lib"].contains(&module.last().unwrap().as_str()) {
+        module.pop();
+    }
+    module
+}
+
+impl Source {
+    fn read(path: &PathBuf) -> Self {
+        let mut source = Self::default();
+        let file = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
+        source.visit_file(&file);
+        source
+    }
+
+    fn import(&mut self, tree: &UseTree, before: &[String]) {
+        let with = |name: &syn::Ident| before.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();
+        match tree {
+            UseTree::Path(path) => self.import(&path.tree, &with(&path.ident)),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.import(tree, before)),
+            UseTree::Name(name) if name.ident == "self" => {
+                self.imports.insert(before.last().unwrap().clone(), before.to_vec());
+            }
+            UseTree::Name(name) => drop(self.imports.insert(name.ident.to_string(), with(&name.ident))),
+            UseTree::Rename(rename) => drop(self.imports.insert(rename.rename.to_string(), with(&rename.ident))),
+            UseTree::Glob(_) => drop(self.paths.insert(before.to_vec())),
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Source {
+    fn visit_item(&mut self, item: &'a Item) {
+        match item {
+            Item::Use(item) => self.import(&item.tree, &[]),
+            // Tests look at whatever they need.
+            Item::Mod(item) if item.attrs.iter().any(|attribute| attribute.path().is_ident("cfg")) => {}
+            _ => syn::visit::visit_item(self, item),
+        }
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        if path.segments.len() > 1 {
+            self.paths.insert(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        }
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// Modules that lead back to themselves: what is left when all that lead nowhere, and all that nothing leads to, are taken away.
+fn circles(mut arrows: BTreeMap<Module, BTreeSet<Module>>) -> BTreeMap<Module, BTreeSet<Module>> {
+    loop {
+        let before = arrows.len();
+        let led_to: BTreeSet<Module> = arrows.values().flatten().cloned().collect();
+        arrows.retain(|module, to| !to.is_empty() && led_to.contains(module));
+        let left: BTreeSet<Module> = arrows.keys().cloned().collect();
+        arrows.values_mut().for_each(|to| to.retain(|to| left.contains(to)));
+        if arrows.len() == before && arrows.values().all(|to| !to.is_empty()) {
+            return arrows;
+        }
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = Vec::new();
+    let rooms = ROOMS.iter().map(|room| app.join("..").join(room)).chain([app.to_owned()]);
+    for room in rooms {
+        let code = Crate::read(&room);
+        assert!(code.0.len() > 5, "{} has files", room.display());
+        let found = circles(code.arrows());
+        let told: Vec<_> = found
+            .iter()
+            .map(|(from, to)| {
+                let to: Vec<_> = to.iter().map(|to| to.join("/")).collect();
+                format!("{} -> {}", from.join("/"), to.join(", "))
+            })
+            .collect();
+        if !told.is_empty() {
+            all.push(format!("{}:\n{}", room.display(), told.join("\n")));
+        }
+    }
+    assert!(all.is_empty(), "circles in {}", all.join("\n"));
+}
+
+/// The test can fail: two files that name each other, one of them by what its folder hands on.
+#[test]
+fn a_circle_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod a; mod b; mod c; pub use a::One;");
+    write("a.rs", "pub struct One; fn f() { crate::b::inner::two(); }");
+    write("b/mod.rs", "pub mod inner;");
+    write("b/inner.rs", "use crate::One; pub fn two() -> One { One }");
+    write("c.rs", "use super::One; #[cfg(test)] mod tests { use crate::b; }");
+    let found = circles(Crate::read(folder.path()).arrows());
+    let names: Vec<_> = found.keys().map(|module| module.join("/")).collect();
+    assert_eq!(names, ["a", "b/inner"]);
+}

@@ -1,0 +1,98 @@
+//! A frame of the window: what has come is taken, the views are drawn, and what they ask for is done.
+
+use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
+
+use super::{
+    Window,
+    actions::{self, Action, Tab},
+    views, worker,
+};
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.drain(ctx);
+        self.schedule();
+        self.follow_view(ctx);
+        self.drain_compress(ctx);
+        self.remember(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_input(&ctx);
+        // Keys that are meant for a dialog that is about to come up are no commands.
+        if !self.has_modal() && !self.dialogs.is_open() {
+            self.actions.extend(actions::pressed(&ctx, self.tab));
+        } else {
+            self.actions.extend(actions::pressed(&ctx, self.tab).into_iter().filter(|action| {
+                matches!(action, Action::Escape | Action::ToggleHelp | Action::ToggleTheme | Action::Quit)
+            }));
+        }
+        let size = ctx.content_rect().size();
+        if size.x > 100.0 && size.y > 100.0 {
+            self.settings.window = [size.x.round(), size.y.round()];
+        }
+
+        Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
+        Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
+        match self.tab {
+            Tab::Upscale => {
+                let width = super::side_width(size.x);
+                Panel::right("inspector").resizable(false).exact_size(width).show(ui, |ui| {
+                    views::inspector::ui(self, ui);
+                });
+                if !self.queue.items().is_empty() {
+                    Panel::bottom("queue").resizable(false).exact_size(views::strip::HEIGHT).show(ui, |ui| {
+                        views::strip::ui(self, ui);
+                    });
+                }
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui));
+            }
+            Tab::Compress => {
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::compress::ui(self, ui));
+            }
+            Tab::Models => {
+                CentralPanel::default().show(ui, |ui| views::models::ui(self, ui));
+            }
+        }
+        views::sheets::ui(self, &ctx);
+        views::drop_zone::overlay(self, &ctx);
+        // They would be in the picture.
+        if self.compress.picturing.is_none() {
+            self.toasts.ui(&ctx);
+        }
+
+        for action in std::mem::take(&mut self.actions) {
+            self.perform(&ctx, action);
+        }
+    }
+
+    fn on_exit(&mut self) {
+        if let Some(running) = self.queue.running() {
+            self.link.control.cancel(running.id);
+        }
+        // A result that is being saved is saved, and remembered as done.
+        self.link.end();
+        self.link.wait();
+        while let Ok(report) = self.link.reports.try_recv() {
+            if matches!(&report, worker::Report::Done { .. }) {
+                self.take_report(report);
+            }
+        }
+        if let Some(threads) = &self.compress.threads {
+            threads.runner.end();
+        }
+        // What is being written is older than what is written now.
+        if let Some(writing) = self.remembering.take() {
+            writing.block_and_take();
+        }
+        if self.lock.is_some()
+            && let Some(write) = self.take_changes()
+        {
+            // Nobody is left to be told.
+            let _ = write();
+        }
+        // The window is gone, though the engine may take a moment to end: another one may remember from now on.
+        self.lock = None;
+    }
+}

@@ -1,0 +1,133 @@
+//! What files hold: formats, their depths, and how they are written.
+
+use std::path::Path;
+
+use crate::{ImagingError, Result};
+
+/// Bits a channel in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Depth {
+    /// 8 bits.
+    #[default]
+    Eight,
+    /// 16 bits, or more in the source.
+    Sixteen,
+    /// 32-bit floats.
+    Float {
+        /// What the file has where a sample is 255: 1, or more if the picture holds light brighter than white. What is
+        /// brighter than three quarters of white is compressed by a logarithm then, so that the rest stays as it is.
+        white: f32,
+    },
+}
+
+/// A format that pictures are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// PNG, 8 or 16 bits, alpha.
+    Png,
+    /// JPEG, 8 bits; alpha is laid over white.
+    Jpeg,
+    /// Lossless WebP, 8 bits, alpha.
+    WebP,
+    /// TIFF, 8, 16 or 32 bits (float), alpha.
+    Tiff,
+    /// AVIF, 8 bits, alpha, sRGB.
+    Avif,
+    /// BMP, 8 bits, alpha; no metadata.
+    Bmp,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif, Self::Bmp];
+
+    /// The format that the extension of `path` stands for.
+    ///
+    /// # Errors
+    /// If there is no extension or no format for it.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        match extension.as_str() {
+            "png" => Ok(Self::Png),
+            "jpg" | "jpeg" | "jpe" | "jfif" => Ok(Self::Jpeg),
+            "webp" => Ok(Self::WebP),
+            "tif" | "tiff" => Ok(Self::Tiff),
+            "avif" => Ok(Self::Avif),
+            "bmp" => Ok(Self::Bmp),
+            _ => Err(ImagingError::UnknownOutputFormat { path: path.to_owned() }),
+        }
+    }
+
+    /// The usual extension, without a dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+            Self::Tiff => "tif",
+            Self::Avif => "avif",
+            Self::Bmp => "bmp",
+        }
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
+            Self::Avif => "AVIF",
+            Self::Bmp => "BMP",
+        }
+    }
+
+    /// Most pixels a side that it holds.
+    pub fn max_side(self) -> usize {
+        match self {
+            Self::Png | Self::Tiff | Self::Bmp => i32::MAX as usize,
+            Self::Jpeg => 65_535,
+            Self::Avif => 65_536,
+            Self::WebP => 16_383,
+        }
+    }
+
+    /// Whether it takes a quality.
+    pub fn has_quality(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Avif)
+    }
+
+    /// Bytes a sample that it holds of a picture of `depth`.
+    pub fn bytes_per_sample(self, depth: Depth) -> usize {
+        match (self, depth) {
+            (Self::Tiff, Depth::Float { .. }) => 4,
+            (Self::Png, Depth::Float { .. }) | (Self::Png | Self::Tiff, Depth::Sixteen) => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Resolution of the colours in a JPEG file against that of brightness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subsampling {
+    /// The same (4:4:4).
+    #[default]
+    Full,
+    /// Half across and down (4:2:0): smaller files, softer edges between colours.
+    Half,
+}
+
+/// How to write a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Quality of JPEG and AVIF, 1 to 100.
+    pub quality: u8,
+    /// Resolution of the colours in JPEG.
+    pub subsampling: Subsampling,
+}
+
+impl Default for EncodeOptions {
+    fn default() -> Self {
+        Self { quality: 95, subsampling: Subsampling::Full }
+    }
+}
