@@ -285,7 +285,9 @@ impl CompressConfig {
             ("learning rate of fine-tuning", finetune.lr),
         ];
         if let Some((name, value)) = rates.into_iter().find(|(_, rate)| !rate.is_finite() || *rate <= 0.0) {
-            return Err(CompressionError::Setting(format!("the {name} must be a positive number, not {value}")));
+            return Err(CompressionError::Setting(format!(
+                "the {name} must be a positive, finite number, not {value}"
+            )));
         }
         let weights = [
             ("lambda of the search", search.lambda),
@@ -296,7 +298,7 @@ impl CompressConfig {
         ];
         if let Some((name, value)) = weights.into_iter().find(|(_, weight)| !weight.is_finite() || *weight < 0.0) {
             return Err(CompressionError::Setting(format!(
-                "the {name} must not be negative, and a number, not {value}"
+                "the {name} must be 0 or a positive, finite number, not {value}"
             )));
         }
         Ok(())

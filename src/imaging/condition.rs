@@ -12,6 +12,8 @@ const MAX_BLOCKS: usize = 1 << 17;
 const QUIET: f64 = 0.1;
 /// Structure of photographs is this many times stronger at two pixels than at one, in quiet blocks; noise is equally strong.
 const REDNESS: f32 = 6.0;
+/// Borders of blocks that a picture must have across and down to tell whether it has been JPEG.
+const MIN_BORDERS: usize = 6;
 /// Samples beyond these have lost their noise to clipping.
 const CLIPPED: std::ops::RangeInclusive<f32> = 1.5..=253.5;
 
@@ -105,6 +107,10 @@ fn coarse(luma: &Plane, x: usize, y: usize) -> f32 {
 }
 
 fn blocking(luma: &Plane) -> f32 {
+    // A few steps are chance.
+    if luma.width.min(luma.height) < MIN_BORDERS * BLOCK {
+        return 1.0;
+    }
     let across: Vec<f32> = (0..luma.height).into_par_iter().filter_map(|y| ratio(luma.row(y))).collect();
     let turned = luma.turned(true, false, false);
     let down: Vec<f32> = (0..turned.height).into_par_iter().filter_map(|x| ratio(turned.row(x))).collect();

@@ -129,7 +129,7 @@ impl TrainConfig {
         }
         let positive = [("learning rate", self.lr), ("gradient clipping norm", self.clip)];
         if let Some((name, value)) = positive.into_iter().find(|(_, value)| !value.is_finite() || *value <= 0.0) {
-            return Err(TrainingError::Setting(format!("the {name} must be a positive number, not {value}")));
+            return Err(TrainingError::Setting(format!("the {name} must be a positive, finite number, not {value}")));
         }
         let others = [
             ("final learning rate", self.lr_min),
@@ -137,7 +137,9 @@ impl TrainConfig {
             ("EMA decay", self.ema),
         ];
         if let Some((name, value)) = others.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
-            return Err(TrainingError::Setting(format!("the {name} must not be negative, and a number, not {value}")));
+            return Err(TrainingError::Setting(format!(
+                "the {name} must be 0 or a positive, finite number, not {value}"
+            )));
         }
         if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
             return wrong("the weight of the distillation must be a positive number");

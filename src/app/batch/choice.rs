@@ -43,6 +43,8 @@ const NOISY: f32 = 3.0;
 const COMPRESSED: u8 = 87;
 /// The same for pictures that were JPEG once and are stored in another format.
 const BLOCKY: f32 = 1.14;
+/// Above this, nothing happens within the blocks: somebody drew on a grid.
+const DRAWN: f32 = 3.0;
 
 /// The kind of model that fits a picture, and why, in words that follow "because of".
 pub fn choose(condition: &Condition) -> (Kind, String) {
@@ -50,7 +52,7 @@ pub fn choose(condition: &Condition) -> (Kind, String) {
     match jpeg_quality {
         Some(quality) if quality <= COMPRESSED => (Kind::Photo, format!("JPEG compression (quality {quality})")),
         _ if noise >= NOISY => (Kind::Photo, format!("noise ({noise:.0} of 255 levels)")),
-        _ if blocking >= BLOCKY => (Kind::Photo, "visible JPEG blocks".to_owned()),
+        _ if (BLOCKY..DRAWN).contains(&blocking) => (Kind::Photo, "visible JPEG blocks".to_owned()),
         _ => (Kind::Clean, "little noise and compression".to_owned()),
     }
 }
@@ -106,6 +108,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What is drawn on a grid of JPEG's pitch has never been JPEG.
+    #[test]
+    fn pixel_art_and_grids_are_clean() {
+        let drawn = |level: &dyn Fn(usize, usize) -> bool| {
+            let samples = (0..128 * 128).map(|i| if level(i % 128, i / 128) { 220.0 } else { 40.0 }).collect();
+            Picture::from_planes(vec![dualres_imaging::Plane::new(128, 128, samples)])
+        };
+        assert_eq!(kind(&drawn(&|x, y| (x / 8 + y / 8) % 2 == 0)), Kind::Clean, "squares");
+        assert_eq!(kind(&drawn(&|x, y| x % 8 == 0 || y % 8 == 0)), Kind::Clean, "a grid");
+        assert_eq!(kind(&drawn(&|x, y| x % 16 == 0 || y % 16 == 0)), Kind::Clean, "a coarse grid");
     }
 
     #[test]
