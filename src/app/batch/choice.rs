@@ -46,7 +46,7 @@ const BLOCKY: f32 = 1.14;
 /// Above this, nothing happens within the blocks: somebody drew on a grid.
 const DRAWN: f32 = 3.0;
 
-/// The kind of model that fits a picture, and why, in words that follow "because of".
+/// The kind of model that fits a picture, and why, in words that follow "for".
 pub fn choose(condition: &Condition) -> (Kind, String) {
     let Condition { noise, blocking, jpeg_quality } = *condition;
     match jpeg_quality {

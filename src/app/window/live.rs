@@ -44,6 +44,10 @@ impl Window {
             self.live = Live { scene: Some(scene.clone()), ..Live::default() };
         }
         if self.live.visible != Some(visible) {
+            // Every view has pieces of its own, however many were made of others.
+            if self.live.made.len() >= MAX_PIECES {
+                self.live.made.clear();
+            }
             (self.live.visible, self.live.since) = (Some(visible), Some(Instant::now()));
         }
         let rests = self.live.since.map_or(Duration::ZERO, |since| since.elapsed());
