@@ -95,17 +95,21 @@ pub fn remove_leftovers(folder: &Path) {
     // What cannot be listed or removed does no harm.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if is_temporary(&path) && is_left(&path) {
+        if is_temporary(&path)
+            && let Some(held) = left_over(&path)
+        {
             let _ = std::fs::remove_file(path);
+            // Let go of after it is gone only: who locks it next finds no name any more.
+            drop(held);
         }
     }
 }
 
-/// Whether nobody is writing a temporary file any more.
-fn is_left(path: &Path) -> bool {
+/// A temporary file that nobody is writing any more, locked.
+fn left_over(path: &Path) -> Option<File> {
     // Opened for writing: some systems lock no file that is only read.
-    let Ok(file) = File::options().write(true).open(path) else { return false };
-    match file.try_lock() {
+    let file = File::options().write(true).open(path).ok()?;
+    let left = match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock) => false,
         Err(TryLockError::Error(_)) => {
@@ -113,7 +117,8 @@ fn is_left(path: &Path) -> bool {
                 file.metadata().and_then(|there| there.modified()).map(|then| SystemTime::now().duration_since(then));
             age.is_ok_and(|age| age.is_ok_and(|age| age > OLD))
         }
-    }
+    };
+    left.then_some(file)
 }
 
 /// Whether a file is one that a program is writing, or was when it was killed.
@@ -133,25 +138,30 @@ fn placed(path: &Path, bytes: &[u8], persist: Persist<'_>) -> std::io::Result<()
     if !folder.is_dir() {
         return Err(Error::new(ErrorKind::NotFound, format!("the folder {} does not exist", folder.display())));
     }
-    // Between a file's beginning and its lock, another program may take it for a leftover.
-    const TRIES: usize = 3;
-    for _ in 1..TRIES {
-        match persist(written(folder, bytes)?) {
-            Err(error) if error.error.kind() == ErrorKind::NotFound => {}
-            done => return done.map_err(|error| error.error),
-        }
-    }
     persist(written(folder, bytes)?).map_err(|error| error.error)
 }
 
 /// A temporary file that holds `bytes`.
 fn written(folder: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut file = temporary(folder)?;
-    // Where there are no locks, age tells what is left over.
-    let _ = file.as_file().try_lock();
+    let mut file = own(folder)?;
     file.as_file_mut().write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// An empty temporary file that no other program takes for a leftover.
+fn own(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    // Each is lost with one chance in many thousands even where a program does nothing but clear away.
+    const TRIES: usize = 100;
+    for _ in 1..TRIES {
+        let file = temporary(folder)?;
+        // Before it had its lock, another program may have begun to clear it away, or be done with that.
+        let lost = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)) || !file.path().exists();
+        if !lost {
+            return Ok(file);
+        }
+    }
+    temporary(folder)
 }
 
 fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
