@@ -2,10 +2,7 @@
 //! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
 
 use crate::built_in;
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use dualres_engine::Area;
 use eframe::egui::Context;
@@ -25,8 +22,6 @@ const RESTS: Duration = Duration::from_millis(250);
 const SECONDS_A_PIECE: f64 = 0.5;
 /// Sides of pieces in pixels of the original.
 const SIDES: std::ops::RangeInclusive<usize> = 64..=512;
-/// Pieces that are made of one view at most; the rest of a huge picture comes with its result.
-const MAX_PIECES: usize = 40;
 
 impl Window {
     /// Forgets what has been previewed: it is no longer shown.
@@ -40,26 +35,15 @@ impl Window {
             self.live = Live::default();
             return;
         };
-        if self.live.scene.as_ref() != Some(&scene) {
-            self.live = Live { scene: Some(scene.clone()), ..Live::default() };
-        }
-        if self.live.visible != Some(visible) {
-            // Every view has pieces of its own, however many were made of others.
-            if self.live.made.len() >= MAX_PIECES {
-                self.live.made.clear();
-            }
-            (self.live.visible, self.live.since) = (Some(visible), Some(Instant::now()));
-        }
-        let rests = self.live.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let rests = self.live.see(&scene, visible);
         if rests < RESTS {
             ctx.request_repaint_after(RESTS - rests);
             return;
         }
-        if self.previewing.is_some() || self.live.made.len() >= MAX_PIECES {
+        if self.previewing.is_some() {
             return;
         }
-        let Some(cell) = next_cell(visible, scene.side, &self.live.made) else { return };
-        self.live.made.insert(cell);
+        let Some(cell) = self.live.next() else { return };
         let [x, y] = cell.map(|index| index * scene.side);
         let area = Area { x, y, width: scene.side.min(size[0] - x), height: scene.side.min(size[1] - y) };
         self.ask_preview(scene.item, area);
@@ -130,40 +114,7 @@ impl Window {
     }
 }
 
-/// The cell of a grid of `side` that is visible, has not been made, and is nearest to the middle.
-fn next_cell(visible: Area, side: usize, made: &HashSet<[usize; 2]>) -> Option<[usize; 2]> {
-    let middle = [2 * visible.x + visible.width, 2 * visible.y + visible.height];
-    let cells = |start: usize, length: usize| start / side..(start + length).div_ceil(side);
-    let all = cells(visible.y, visible.height)
-        .flat_map(|row| cells(visible.x, visible.width).map(move |column| [column, row]));
-    let distance = |cell: &[usize; 2]| {
-        (0..2).map(|axis| ((2 * cell[axis] + 1) * side).abs_diff(middle[axis]).pow(2)).sum::<usize>()
-    };
-    all.filter(|cell| !made.contains(cell)).min_by_key(distance)
-}
-
 fn centred(area: Area, side: usize) -> Area {
     let [width, height] = [area.width.min(side), area.height.min(side)];
     Area { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_visible_is_covered_once_from_the_middle_on() {
-        let visible = Area { x: 100, y: 40, width: 300, height: 200 };
-        let mut made = HashSet::new();
-        let mut order = Vec::new();
-        while let Some(cell) = next_cell(visible, 64, &made) {
-            made.insert(cell);
-            order.push(cell);
-        }
-        // Columns 1 to 6, rows 0 to 3.
-        assert_eq!(order.len(), 24);
-        assert_eq!(made.len(), 24);
-        assert!([[3, 1], [3, 2], [4, 1], [4, 2]].contains(&order[0]), "{:?}", order[0]);
-        assert!([1, 6].contains(&order[23][0]), "{:?}", order[23]);
-    }
 }
