@@ -301,6 +301,13 @@ impl CompressConfig {
                 "the {name} must be 0 or a positive, finite number, not {value}"
             )));
         }
+        if let Some(weight) = finetune.distillation.as_ref().map(|distillation| distillation.weight)
+            && (!weight.is_finite() || weight <= 0.0)
+        {
+            return Err(CompressionError::Setting(format!(
+                "the weight of the distillation must be a positive, finite number, not {weight}"
+            )));
+        }
         Ok(())
     }
 

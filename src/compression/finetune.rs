@@ -23,6 +23,7 @@ pub(crate) fn finetune(
     observe: Observer,
 ) -> Result<bool> {
     let settings = &config.finetune;
+    let usual = TrainConfig::new(&config.name, Blueprint::of(small));
     let training = TrainConfig {
         data: data.training.clone(),
         validation: data.validation.clone(),
@@ -31,13 +32,14 @@ pub(crate) fn finetune(
         batch: settings.batch,
         steps: settings.steps,
         lr: settings.lr,
+        lr_min: usual.lr_min.min(settings.lr),
         warmup: (settings.steps / 10).min(200),
         lambda: settings.lambda,
         seed: config.seed,
         validate_every: settings.validate_every,
         init: Some(folder.join(CUT_FILE)),
         distillation: settings.distillation.clone(),
-        ..TrainConfig::new(&config.name, Blueprint::of(small))
+        ..usual
     };
     let events = folder.join(EVENTS_FILE);
     let mut curve: Option<(EventLog, Meter)> = None;

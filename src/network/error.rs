@@ -9,7 +9,7 @@ pub type Result<T> = std::result::Result<T, NetworkError>;
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// The numbers describe no network.
-    #[error("not a dual regression network: {0}")]
+    #[error("no such network: {0}")]
     Architecture(String),
     /// The file could not be read.
     #[error("cannot read the model ({source}): {}", path.display())]

@@ -120,7 +120,10 @@ impl TrainConfig {
             return wrong("training needs at least one folder of pictures");
         }
         if self.patch < 8 {
-            return wrong("the patch must have at least 8 pixels a side");
+            return Err(TrainingError::Setting(format!(
+                "the patch must have at least 8 pixels a side, not {}",
+                self.patch
+            )));
         }
         let counts =
             [("batch", self.batch), ("number of steps", self.steps), ("validation interval", self.validate_every)];
@@ -141,23 +144,37 @@ impl TrainConfig {
                 "the {name} must be 0 or a positive, finite number, not {value}"
             )));
         }
-        if self.distillation.as_ref().is_some_and(|d| !d.weight.is_finite() || d.weight <= 0.0) {
-            return wrong("the weight of the distillation must be a positive number");
+        if self.lr_min > self.lr {
+            return Err(TrainingError::Setting(format!(
+                "the final learning rate, {}, must not be above the learning rate, {}",
+                self.lr_min, self.lr
+            )));
+        }
+        if let Some(weight) =
+            self.distillation.as_ref().map(|d| d.weight).filter(|weight| !weight.is_finite() || *weight <= 0.0)
+        {
+            return Err(TrainingError::Setting(format!(
+                "the weight of the distillation must be a positive, finite number, not {weight}"
+            )));
         }
         let least = smallest_measurable(self.architecture.scale());
         if self.validation_crop.is_some_and(|side| side < least) {
             return Err(TrainingError::Setting(format!(
-                "validation pictures must keep at least {least} pixels a side"
+                "validation pictures must keep at least {least} pixels a side, not {}",
+                self.validation_crop.unwrap_or(0)
             )));
         }
         if self.dual_only && (self.init.is_none() || self.lambda == 0.0) {
             return wrong("dual models alone are trained for a model that is there, with a weight of their loss");
         }
         if self.ema >= 1.0 {
-            return wrong("the EMA decay must be below 1");
+            return Err(TrainingError::Setting(format!("the EMA decay must be below 1, not {}", self.ema)));
         }
         if self.skip_threshold.is_nan() || self.skip_threshold <= 1.0 {
-            return wrong("the skip threshold must be above 1");
+            return Err(TrainingError::Setting(format!(
+                "the skip threshold must be above 1, not {}",
+                self.skip_threshold
+            )));
         }
         Ok(())
     }
@@ -169,13 +186,12 @@ impl TrainConfig {
 
     /// Learning rate of a step: linear warm-up, then a cosine from `lr` to `lr_min`.
     pub fn learning_rate(&self, step: usize) -> f64 {
-        let floor = self.lr_min.min(self.lr);
         if step < self.warmup {
             return self.lr * (step + 1) as f64 / self.warmup as f64;
         }
         let span = self.steps.saturating_sub(self.warmup).max(1) as f64;
         let position = ((step - self.warmup) as f64 / span).min(1.0);
-        floor + (self.lr - floor) * 0.5 * (1.0 + (std::f64::consts::PI * position).cos())
+        self.lr_min + (self.lr - self.lr_min) * 0.5 * (1.0 + (std::f64::consts::PI * position).cos())
     }
 
     /// What differs between two settings in a way that would change a run, if anything.

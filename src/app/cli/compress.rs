@@ -132,7 +132,7 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) teacher: Option<String>,
     /// Weight of the distillation loss
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "teacher")]
     pub(crate) teacher_weight: f64,
     /// All stages with few steps: under a minute for x2
     #[arg(long)]

@@ -24,8 +24,8 @@ use crate::{
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{
-        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, Held, ORIGINAL_FILE, PROFILE_FILE,
-        REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json,
+        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, FINETUNE_FOLDER, Held, ORIGINAL_FILE,
+        PROFILE_FILE, REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json,
     },
     finetune,
     layers::Layers,
@@ -190,7 +190,9 @@ fn check_unused(folder: &Path, original: &[u8]) -> Result<()> {
         let path = folder.join(name);
         path.exists() && !(name == ORIGINAL_FILE && std::fs::read(path).is_ok_and(|there| there == original))
     };
-    match RUN_FILES.into_iter().find(|name| is_foreign(name)) {
+    let is_full = |name: &str| folder.join(name).read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let foreign = RUN_FILES.into_iter().find(|name| is_foreign(name));
+    match foreign.or(Some(FINETUNE_FOLDER).filter(|name| is_full(name))) {
         Some(name) => Err(CompressionError::Occupied { path: folder.join(name) }),
         None => Ok(()),
     }

@@ -51,7 +51,9 @@ impl Backbone {
     pub fn graph(&self) -> Result<Graph> {
         let &Self { block, scale, features, blocks } = self;
         if !(2..=8).contains(&scale) || !(1..=512).contains(&features) || !(1..=256).contains(&blocks) {
-            let reason = format!("a backbone of scale {scale}, {features} features and {blocks} blocks");
+            let reason = format!(
+                "scale {scale}, {features} features and {blocks} blocks (it takes scales 2 to 8, 1 to 512 features and 1 to 256 blocks)"
+            );
             return Err(crate::NetworkError::Architecture(reason));
         }
         let mut graph = Builder::new(3);

@@ -103,7 +103,9 @@ impl Architecture {
         }
         if !(1..=1024).contains(&n_feats) || architecture.n_blocks.iter().any(|&blocks| blocks > 1024) {
             let blocks = architecture.blocks();
-            return Err(NetworkError::Architecture(format!("{n_feats} features and {blocks} blocks a level")));
+            return Err(NetworkError::Architecture(format!(
+                "{n_feats} features and {blocks} blocks a level (it takes 1 to 1024 features and at most 1024 blocks)"
+            )));
         }
         architecture.widths = architecture.full_widths();
         Ok(architecture)
