@@ -216,6 +216,7 @@ mod tests {
             output: folder.join(name),
             stamp: Stamp::of(&folder.join(name)),
             size: [2, 1],
+            model: "x2".into(),
             loop_psnr: Some(40.5),
             expected_psnr: None,
             seconds: 0.1,

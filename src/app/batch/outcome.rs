@@ -15,6 +15,8 @@ pub struct Row {
     pub state: &'static str,
     /// The result.
     pub output: String,
+    /// Name of the model; empty where none was chosen, or a record of before does not say.
+    pub model: String,
     /// Width of the result in pixels.
     pub width: Option<usize>,
     /// Height of the result in pixels.
@@ -36,6 +38,7 @@ impl Row {
             input: input.to_string_lossy().into_owned(),
             state: "failed",
             output: String::new(),
+            model: String::new(),
             width: None,
             height: None,
             loop_psnr: None,

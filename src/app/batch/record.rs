@@ -87,6 +87,9 @@ pub struct Done {
     pub stamp: Stamp,
     /// Width and height in pixels.
     pub size: [usize; 2],
+    /// Name of the model; empty in records of before.
+    #[serde(default)]
+    pub model: String,
     /// Loop PSNR in dB; absent without dual models or for a perfect loop.
     pub loop_psnr: Option<f64>,
     /// Expected PSNR in dB; absent for models whose errors are not known.

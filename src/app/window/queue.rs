@@ -249,9 +249,10 @@ impl Queue {
             let failed = Row::failed(&item.path, String::new());
             match &item.state {
                 State::Failed(reason) => Some(Row { error: reason.clone(), ..failed }),
-                State::Done(Finished { output, size: [width, height], seconds, proven, .. }) => Some(Row {
+                State::Done(Finished { output, size: [width, height], model, seconds, proven, .. }) => Some(Row {
                     state: "done",
                     output: output.to_string_lossy().into_owned(),
+                    model: model.clone(),
                     width: Some(*width),
                     height: Some(*height),
                     loop_psnr: proven.loop_psnr,

@@ -101,6 +101,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             return Ok(Err(Row {
                 state: "skipped",
                 output: args.output.join(&done.output).to_string_lossy().into_owned(),
+                model: done.model.clone(),
                 width: Some(done.size[0]),
                 height: Some(done.size[1]),
                 loop_psnr: done.loop_psnr,

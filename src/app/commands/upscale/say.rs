@@ -92,7 +92,7 @@ impl Say {
             let input = input.to_string_lossy();
             let (loop_psnr, expected_psnr) = (row.loop_psnr, row.expected_psnr);
             let object = json!({
-                "input": input, "output": row.output, "skipped": true,
+                "input": input, "output": row.output, "skipped": true, "model": row.model,
                 "loop_psnr": loop_psnr, "expected_psnr": expected_psnr,
             });
             report::line(&object.to_string());

@@ -129,6 +129,7 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
             output: finished.output.clone(),
             stamp: Stamp::of(&finished.output),
             size: finished.size,
+            model: finished.model.clone(),
             loop_psnr: finished.proven.loop_psnr,
             expected_psnr: finished.proven.expected_psnr,
             seconds: finished.seconds,
