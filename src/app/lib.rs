@@ -9,6 +9,7 @@ pub mod batch;
 pub mod built_in;
 mod cli;
 mod commands;
+mod completion;
 mod foreign;
 mod interrupt;
 pub mod library;

@@ -44,6 +44,9 @@ pub(crate) enum Action {
     ImportModel,
     RemoveModel(String),
     ExportModel(String),
+    /// Train the dual model and calibrate the predicted error of a network that came without.
+    CompleteModel(String),
+    CancelCompletion,
     /// Save the table of results.
     ExportTable,
     UseModel(String),

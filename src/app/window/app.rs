@@ -13,6 +13,7 @@ use poll_promise::Promise;
 use super::{
     actions::{Action, Tab},
     canvas::{gpu::Gpu, view::View},
+    completing::Completing,
     compress::{self, Compress},
     cost::Beside,
     dialogs::Dialogs,
@@ -121,6 +122,8 @@ pub struct Window {
     pub(super) dialogs: Dialogs,
     /// The change to the library that is under way, with those it waits for.
     pub(super) library_tasks: Vec<Promise<Vec<super::library_news::News>>>,
+    /// The model that is being given what it lacks.
+    pub(super) completing: Option<Completing>,
     /// The writing of what is to be remembered.
     pub(super) remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
@@ -210,6 +213,7 @@ impl Window {
             toasts,
             dialogs: Dialogs::default(),
             library_tasks: Vec::new(),
+            completing: None,
             remembering: None,
             typing: None,
             compress: Compress::default(),

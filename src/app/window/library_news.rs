@@ -11,6 +11,8 @@ pub(super) enum Change {
     Export(String, PathBuf),
     /// The network of a finished compression run with its report.
     Adopt(PathBuf),
+    /// The model has been given what it lacked.
+    Completed(String),
 }
 
 /// What came of a change.
@@ -26,4 +28,5 @@ pub(super) enum Done {
     Removed(String),
     Exported(PathBuf),
     Adopted(String),
+    Completed(String),
 }

@@ -6,6 +6,7 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::Tab,
+    completing::Completing,
     compress::questions::Question,
     library_news::{Change, Done, News},
     settings::Choices,
@@ -27,6 +28,7 @@ impl Window {
                 Change::Import(path) => library.import(&path).map(|(name, notes)| Done::Imported(name, notes)),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Adopt(folder) => library.adopt(&folder).map(Done::Adopted),
+                Change::Completed(name) => Ok(Done::Completed(name)),
                 Change::Export(name, path) => library.export(&name, &path).map(|()| Done::Exported(path)),
             };
             let done = dualres_imaging::caught(attempt).unwrap_or_else(|_| Err(told()));
@@ -37,6 +39,31 @@ impl Window {
             all.push(news);
             all
         }));
+    }
+
+    /// Begins to make what a model lacks, unless another one is at it.
+    pub(super) fn complete_model(&mut self, name: String) {
+        if self.completing.is_some() {
+            self.toasts.warning("Another model is being completed");
+            return;
+        }
+        let (places, device) = ((self.library.clone(), self.paths.clone()), self.settings.choices.device.clone());
+        self.completing = Some(Completing::start(places, name, device, self.wake.clone()));
+    }
+
+    /// Takes in that a model was completed.
+    pub(super) fn take_completed(&mut self) {
+        let Some(completing) = self.completing.take() else { return };
+        let name = completing.name.clone();
+        match completing.ended() {
+            Err(under_way) => self.completing = Some(under_way),
+            // The library is read again.
+            Ok(Ok(true)) => self.change_library(Change::Completed(name)),
+            Ok(Ok(false)) => {
+                self.toasts.warning(format!("Cancelled: {name} stays as it was; the next attempt resumes"))
+            }
+            Ok(Err(error)) => self.toasts.error(format!("{name}: {}", report::message(&error))),
+        }
     }
 
     /// Takes in what came of changes.
@@ -78,6 +105,9 @@ impl Window {
                     self.toasts.good(format!("{name} is in the library, and chosen here."));
                     self.use_model(&name);
                     self.tab = Tab::Upscale;
+                }
+                Ok(Done::Completed(name)) => {
+                    self.toasts.good(format!("{name} now has its own dual model and predicts its errors"));
                 }
                 Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
                 Err(error) => self.toasts.error(report::message(&error)),

@@ -7,6 +7,7 @@ mod actions;
 mod app;
 mod beside;
 pub mod canvas;
+mod completing;
 pub mod compress;
 mod cost;
 mod dialogs;

@@ -9,6 +9,7 @@ use super::{
     Window,
     actions::{Action, Tab},
     canvas::view::View,
+    completing::Completing,
     compress::deeds::Deed,
     dialogs::Purpose,
     document::Document,
@@ -132,6 +133,8 @@ impl Window {
                 let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!full));
             }
+            Action::CompleteModel(name) => self.complete_model(name),
+            Action::CancelCompletion => self.completing.iter().for_each(Completing::cancel),
             Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);

@@ -1,11 +1,12 @@
 //! The library: which networks there are, what they cost and how good they are.
 
 use dualres_network::{LayerWidth, families::label};
-use eframe::egui::{self, Grid, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, Grid, Panel, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::{speed, weak};
+use super::{duration, speed, weak};
 use crate::batch::disk::bytes;
 use crate::{
+    completion,
     library::Entry,
     window::{Window, actions::Action, theme::palette},
 };
@@ -97,6 +98,7 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         }
     });
     ui.add_space(10.0);
+    lacking(window, ui, entry);
 
     let here = window
         .speed(&entry.name)
@@ -142,12 +144,10 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         weak(ui, "The file states none.");
     }
     if let Some(calibration) = &description.error_calibration {
-        let text = format!(
-            "Errors are expected with a rank correlation of {:.2} on {}",
-            calibration.correlation, calibration.set
-        );
+        let text =
+            format!("Predicts errors with a rank correlation of {:.2} on {}", calibration.correlation, calibration.set);
         ui.label(text)
-            .on_hover_text("Expected against true error, in windows of 8 × 8 pixels of the original (Spearman)");
+            .on_hover_text("Predicted against true error, in windows of 8 × 8 pixels of the original (Spearman)");
     }
     for metric in &description.metrics {
         let name = match metric.name.as_str() {
@@ -171,6 +171,50 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     ui.add_space(4.0);
     widths(ui, entry);
     ui.add_space(12.0);
+}
+
+/// What a network of others lacks, and a button that makes it.
+fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
+    let description = &entry.description;
+    if let Some(completing) = window.completing.as_ref().filter(|completing| completing.name == entry.name) {
+        let (part, text) = completing.progress();
+        ui.horizontal(|ui| {
+            ui.add(ProgressBar::new(part).desired_width(320.0).text(text));
+            if ui.button("Cancel").clicked() {
+                window.actions.push(Action::CancelCompletion);
+            }
+        });
+        ui.add_space(10.0);
+        return;
+    }
+    if entry.file.is_none() || !completion::is_incomplete(description) {
+        return;
+    }
+    let (lack, verb) = match completion::lacks_duals(description) {
+        true if description.duals.is_empty() => ("It has no dual model: results cannot be proven.", "Train dual model"),
+        true => ("Its results are proven by the dual model of another network.", "Train its own dual model"),
+        false => ("The error of its results is not predicted.", "Calibrate predicted error"),
+    };
+    ui.label(RichText::new(lack).color(palette(ui).warning));
+    let time = window.speed(&entry.name).filter(|&speed| speed > 0.0).map(|speed| {
+        // Training goes there and back again.
+        let seconds = 2.0 * completion::work(description) / speed;
+        format!(" Takes about {} on {}.", duration(std::time::Duration::from_secs_f64(seconds)), window.device())
+    });
+    ui.horizontal(|ui| {
+        let is_free = window.completing.is_none();
+        let button = ui.add_enabled(is_free, egui::Button::new(verb)).on_disabled_hover_text("Another model is at it");
+        if button
+            .on_hover_text(
+                "Learns from the four sample pictures. The network itself, and so its results, stay as they are.",
+            )
+            .clicked()
+        {
+            window.actions.push(Action::CompleteModel(entry.name.clone()));
+        }
+        weak(ui, format!("Also predicts the error of each result afterwards.{}", time.unwrap_or_default()));
+    });
+    ui.add_space(10.0);
 }
 
 /// What a compressed network says of how it came to be.
