@@ -18,6 +18,19 @@ pub(super) enum Value {
     Sides(NodeId),
     /// Numbers computed from sides: how much is to be padded or cropped.
     FromSides,
+    /// A node's value in another arrangement of its samples.
+    View(View),
+}
+
+/// A value whose samples are told off in other axes than batch, channels, height and width, as exporters write operators that they
+/// have no word for.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) node: NodeId,
+    /// Length of each axis, where it is a number.
+    pub(super) axes: Vec<Option<usize>>,
+    /// Whether `node` is what was written so; all that may follow is a reshape to its own four axes.
+    pub(super) is_done: bool,
 }
 
 /// A graph under construction with its weights.
@@ -27,6 +40,8 @@ pub(super) struct Assembler {
     values: HashMap<String, Value>,
     /// Channels of each node's value.
     channels: Vec<usize>,
+    /// Lists that are partly computed from sides: what is a number in them.
+    pub(super) numbers: HashMap<String, Vec<Option<i64>>>,
     names: usize,
 }
 
@@ -40,7 +55,7 @@ impl Assembler {
     pub(super) fn new(input: &str, channels: usize) -> Self {
         let values = HashMap::from([(input.to_owned(), Value::Node(0))]);
         let graph = Builder::new(channels);
-        Self { graph, weights: Weights::default(), values, channels: vec![channels], names: 0 }
+        Self { graph, weights: Weights::default(), values, channels: vec![channels], numbers: HashMap::new(), names: 0 }
     }
 
     pub(super) fn value(&self, name: &str) -> Result<&Value> {

@@ -129,6 +129,10 @@ fn onnx_files_agree_with_onnx_runtime() {
         ("span_x2_dynamo", 2, 1.0),
         ("luma", 3, 1.0),
         ("scale1", 1, 1.0),
+        ("unshuffle_x2", 2, 1.0),
+        ("unshuffle_fixed_x2", 2, 1.0),
+        ("unshuffle_view_x2", 2, 1.0),
+        ("groupnorm_x2", 2, 1.0),
     ];
     for (name, scale, high) in cases {
         let options = ImportOptions { range: Some([0.0, high]), ..ImportOptions::default() };
