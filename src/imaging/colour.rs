@@ -183,6 +183,36 @@ pub(crate) fn from_inks(inks: &[Vec<f32>], icc: Option<&[u8]>) -> Vec<Vec<f32>> 
     channels[..3].iter().map(|ink| covered(ink)).collect()
 }
 
+/// CIELAB as sRGB: lightness in [0, 255], both colours in [0, 256) with gray at 128. White is that of D50, or D65 if so.
+pub(crate) fn from_lab(lab: &[Vec<f32>], is_d65: bool) -> Vec<Vec<f32>> {
+    type Matrix = [[f32; 3]; 3];
+    // From XYZ to the light of sRGB; the first with the adaptation of Bradford in it.
+    const FROM_D50: Matrix =
+        [[3.133_856, -1.616_867, -0.490_615], [-0.978_768, 1.916_142, 0.033_454], [0.071_945, -0.228_991, 1.405_243]];
+    const FROM_D65: Matrix =
+        [[3.240_454, -1.537_139, -0.498_531], [-0.969_266, 1.876_011, 0.041_556], [0.055_643, -0.204_026, 1.057_225]];
+    let (matrix, white) = match is_d65 {
+        true => (FROM_D65, [0.950_47, 1.0, 1.088_83]),
+        false => (FROM_D50, [0.964_22, 1.0, 0.825_21]),
+    };
+    let linear = |f: f32| if f > 6.0 / 29.0 { f.powi(3) } else { 3.0 * (6.0_f32 / 29.0).powi(2) * (f - 4.0 / 29.0) };
+    let gamma = |light: f32| match light {
+        light if light <= 0.003_130_8 => 12.92 * light.max(0.0),
+        light => 1.055 * light.min(1.0).powf(1.0 / 2.4) - 0.055,
+    };
+    let mut planes: Vec<Vec<f32>> = (0..3).map(|_| Vec::with_capacity(lab[0].len())).collect();
+    for ((l, a), b) in lab[0].iter().zip(&lab[1]).zip(&lab[2]) {
+        let y = (l / 2.55 + 16.0) / 116.0;
+        let along = [y + (a - 128.0) / 500.0, y, y - (b - 128.0) / 200.0];
+        let xyz = [0, 1, 2].map(|axis| white[axis] * linear(along[axis]));
+        for (plane, row) in planes.iter_mut().zip(matrix) {
+            let light: f32 = row.iter().zip(xyz).map(|(factor, part)| factor * part).sum();
+            plane.push(255.0 * gamma(light));
+        }
+    }
+    planes
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -232,6 +262,22 @@ mod tests {
         let rgb = from_inks(&inks, Some(b"no profile"));
         assert_eq!((rgb[0][0], rgb[0][1]), (255.0, 0.0));
         assert_eq!((rgb[1][0], rgb[1][1]), (255.0, 127.0));
+    }
+
+    #[test]
+    fn lab_is_what_its_definition_says() {
+        // Gray, and the red of sRGB as CIELAB about D50 and about D65.
+        let lab = |l: f32, a: f32, b: f32| vec![vec![l * 2.55], vec![a + 128.0], vec![b + 128.0]];
+        let near = |lab: &[Vec<f32>], is_d65, wanted: [f32; 3]| {
+            let found = from_lab(lab, is_d65);
+            assert!((0..3).all(|c| (found[c][0] - wanted[c]).abs() < 1.0), "{found:?} {wanted:?}");
+        };
+        for is_d65 in [false, true] {
+            near(&lab(53.585, 0.0, 0.0), is_d65, [128.0; 3]);
+            near(&lab(100.0, 0.0, 0.0), is_d65, [255.0; 3]);
+        }
+        near(&lab(54.29, 80.81, 69.89), false, [255.0, 0.0, 0.0]);
+        near(&lab(53.24, 80.09, 67.20), true, [255.0, 0.0, 0.0]);
     }
 
     #[test]

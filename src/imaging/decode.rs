@@ -188,10 +188,19 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
         Kind::Image(ImageFormat::Jpeg) => {
             let scanned = jpeg::scan(&mut source, Extent::Whole).map_err(read_error)?;
             let scanned = scanned.ok_or_else(|| ImagingError::Truncated { name: name.to_owned() })?;
+            if let Some(reason) = scanned.unread {
+                return Err(ImagingError::Foreign { name: name.to_owned(), advice: reason });
+            }
             source.rewind().map_err(read_error)?;
-            if scanned.one_by_one || scanned.components == 4 {
-                let [width, height] = scanned.size;
-                check_size(width.into(), height.into(), name)?;
+            let [width, height] = scanned.size;
+            check_size(width.into(), height.into(), name)?;
+            if scanned.is_open {
+                if !jpeg::is_whole(&mut source).map_err(read_error)? {
+                    return Err(ImagingError::Truncated { name: name.to_owned() });
+                }
+                source.rewind().map_err(read_error)?;
+            }
+            if scanned.one_by_one || scanned.chroma_finer || scanned.components == 4 {
                 jpeg::decode_otherwise(source, scanned.metadata).map_err(damaged)?
             } else {
                 by_image(source, ImageFormat::Jpeg, Some(scanned.metadata), name)?

@@ -25,7 +25,7 @@ pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: Fin
     if keep.strip {
         result.metadata.strip();
     } else {
-        result.metadata = result.metadata.for_result(written, &software(model, size.times(original, scale)));
+        result.metadata = result.metadata.for_result(original, written, &software(model, size.times(original, scale)));
     }
     if let Some(density) = size.density() {
         result.metadata.set_density(density);
@@ -40,7 +40,7 @@ pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
     }
     lost.extend(lost_depth(format, keep.depth.unwrap_or(original.depth)));
     if !keep.strip {
-        lost.extend(original.metadata.lost_in(format).into_iter().map(str::to_owned));
+        lost.extend(original.metadata.lost_in(format).into_iter().map(std::borrow::Cow::into_owned));
     }
     lost
 }

@@ -8,18 +8,19 @@ use std::{
 use png::{BitDepth, ColorType, Compression, Encoder, Info, PixelDimensions, Unit};
 
 use super::{animation, samples};
-use crate::{
-    Depth, Metadata, Picture, colour,
-    metadata::{from_image_resources, to_image_resources},
-};
+use crate::{Depth, Metadata, Picture, colour, metadata::to_image_resources};
 
 const INCHES_PER_METRE: f64 = 1.0 / 0.0254;
 /// Keyword of XMP packets.
 const XMP: &str = "XML:com.adobe.xmp";
 /// Keyword under which programs keep IPTC records, for want of a chunk for them.
 const IPTC: &str = "Raw profile type iptc";
-/// Keywords of notes that somebody may miss.
-const SAYINGS: [&[u8]; 5] = [b"Title", b"Author", b"Description", b"Copyright", b"Comment"];
+/// How keywords begin under which programs keep blocks as hexadecimal digits, for want of a chunk or of the wish to use it.
+const RAW_PROFILE: &str = "Raw profile type ";
+/// How keywords of thumbnail caches begin: they speak of a file elsewhere.
+const THUMBNAIL: &str = "Thumb::";
+/// Longest text that is written as it is, in bytes.
+const SHORT_TEXT: usize = 1024;
 /// Most bytes of a chunk that is read for what it says.
 const MOST: u32 = 64 << 20;
 
@@ -64,7 +65,9 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
             _ => note_text(kind, &content, &mut metadata),
         }
     }
-    metadata.icc = description.profile();
+    // A profile that somebody put into a text is better than one that is made up from what chunks say.
+    metadata.icc = metadata.icc.or_else(|| description.profile());
+    metadata.note_announced();
     Ok(metadata)
 }
 
@@ -82,17 +85,42 @@ fn density(content: &[u8]) -> Option<[f64; 2]> {
 fn note_text(kind: &[u8], content: &[u8], metadata: &mut Metadata) {
     let Some(end) = content.iter().position(|&byte| byte == 0) else { return };
     let (keyword, rest) = (&content[..end], &content[end + 1..]);
-    if keyword == XMP.as_bytes() && kind == b"iTXt" {
-        metadata.xmp = international_text(rest);
-    } else if keyword == IPTC.as_bytes() {
-        let text = match (kind, rest) {
-            (b"zTXt", [0, packed @ ..]) => inflate(packed),
-            (b"tEXt", text) => Some(text.to_vec()),
-            _ => None,
-        };
-        metadata.iptc = text.as_deref().and_then(raw_profile).map(|raw| from_image_resources(&raw).unwrap_or(raw));
-    } else if SAYINGS.contains(&keyword) {
-        metadata.has_notes = true;
+    let latin = |bytes: &[u8]| bytes.iter().map(|&byte| byte as char).collect::<String>();
+    let keyword = latin(keyword);
+    let text = match (kind, rest) {
+        (b"zTXt", [0, packed @ ..]) => inflate(packed),
+        (b"tEXt", text) => Some(text.to_vec()),
+        (b"iTXt", rest) => international_text(rest),
+        _ => None,
+    };
+    let Some(text) = text else { return };
+    if keyword == XMP {
+        metadata.xmp = (kind == b"iTXt").then_some(text).or(metadata.xmp.take());
+    } else if let Some(name) = keyword.strip_prefix(RAW_PROFILE) {
+        let Some(raw) = raw_profile(&text) else { return };
+        match name {
+            "exif" | "EXIF" => metadata.exif = metadata.exif.take().or(Some(raw)),
+            "APP1" => match raw.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0") {
+                Some(packet) => metadata.xmp = metadata.xmp.take().or_else(|| Some(packet.to_vec())),
+                None => metadata.exif = metadata.exif.take().or(Some(raw)),
+            },
+            "xmp" => metadata.xmp = metadata.xmp.take().or(Some(raw)),
+            "icc" | "icm" => metadata.icc = metadata.icc.take().or(Some(raw)),
+            "iptc" | "8bim" => {
+                metadata.take_resources(&raw);
+                // Records alone, without the wrapping that most programs put around them.
+                metadata.iptc = metadata.iptc.take().or_else(|| raw.starts_with(&[0x1C]).then_some(raw));
+            }
+            other => {
+                metadata.left_out.push(format!("a block of kind {other} in a text of the PNG file is left out").into())
+            }
+        }
+    } else if !keyword.starts_with(THUMBNAIL) {
+        let text = if kind == b"iTXt" { String::from_utf8_lossy(&text).into_owned() } else { latin(&text) };
+        // What no chunk may hold would cost the result.
+        if (1..=79).contains(&keyword.chars().count()) {
+            metadata.texts.push((keyword, text.replace('\0', "")));
+        }
     }
 }
 
@@ -135,7 +163,7 @@ pub(crate) fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> 
     let told = |error: png::EncodingError| error.to_string();
     let planes = samples::planes(picture, true);
     let mut info = Info::with_size(picture.width() as u32, picture.height() as u32);
-    let Metadata { icc, exif, xmp, iptc, density, .. } = &picture.metadata;
+    let Metadata { icc, exif, iptc, resources, texts, density, .. } = &picture.metadata;
     info.icc_profile = icc.as_deref().map(Cow::Borrowed);
     info.exif_metadata = exif.as_deref().map(Cow::Borrowed);
     info.pixel_dims = density.map(|density| {
@@ -153,12 +181,21 @@ pub(crate) fn encode(picture: &Picture) -> std::result::Result<Vec<u8>, String> 
     let mut out = Vec::new();
     let mut encoder = Encoder::with_info(&mut out, info).map_err(told)?;
     encoder.set_compression(Compression::Fast);
-    if let Some(packet) = xmp.as_deref().and_then(|packet| std::str::from_utf8(packet).ok()) {
-        encoder.add_itxt_chunk(XMP.to_owned(), packet.to_owned()).map_err(told)?;
+    if let Some(packet) = picture.metadata.single_xmp().and_then(|packet| String::from_utf8(packet).ok()) {
+        encoder.add_itxt_chunk(XMP.to_owned(), packet).map_err(told)?;
     }
-    if let Some(records) = iptc {
-        let text = to_raw_profile("iptc", &to_image_resources(records));
-        encoder.add_ztxt_chunk(IPTC.to_owned(), text).map_err(told)?;
+    if iptc.is_some() || resources.is_some() {
+        let blocks = to_image_resources(iptc.as_deref(), resources.as_deref().unwrap_or_default());
+        encoder.add_ztxt_chunk(IPTC.to_owned(), to_raw_profile("iptc", &blocks)).map_err(told)?;
+    }
+    for (keyword, text) in texts {
+        let is_latin = text.chars().all(|c| u32::from(c) < 256);
+        let added = match (is_latin, text.len() > SHORT_TEXT) {
+            (true, false) => encoder.add_text_chunk(keyword.clone(), text.clone()),
+            (true, true) => encoder.add_ztxt_chunk(keyword.clone(), text.clone()),
+            (false, _) => encoder.add_itxt_chunk(keyword.clone(), text.clone()),
+        };
+        added.map_err(told)?;
     }
     let bytes = if sixteen {
         samples::sixteen(&planes).into_iter().flat_map(u16::to_be_bytes).collect()

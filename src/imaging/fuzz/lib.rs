@@ -13,7 +13,7 @@ pub fn read_and_write(data: &[u8]) {
     if size[0] * size[1] > MOST_PIXELS {
         return;
     }
-    picture.metadata = picture.metadata.for_result(size, "fuzz");
+    picture.metadata = picture.metadata.for_result(size, size, "fuzz");
     picture.metadata.set_density([300.0, 300.0]);
     for format in [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP] {
         if let Ok(bytes) = encode(&picture, format, EncodeOptions::default()) {

@@ -1,7 +1,7 @@
 //! What a file says about its picture beside the pixels, and how that changes when the picture grows.
 
 mod exif;
-mod iptc;
+mod resources;
 mod xmp;
 
 use std::borrow::Cow;
@@ -11,10 +11,14 @@ use image::metadata::Orientation;
 use crate::Format;
 
 pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
-pub(crate) use iptc::{from_image_resources, to_image_resources};
+pub(crate) use resources::{from_image_resources, to_image_resources};
+pub(crate) use xmp::extension_of;
 
 /// Bytes of a block, its name aside, that a segment of a JPEG file holds.
 const MOST_IN_SEGMENT: usize = 65_500;
+
+/// Keyword of comments.
+pub const COMMENT: &str = "Comment";
 
 /// Colour profile and descriptions of a picture, as raw blocks.
 ///
@@ -28,8 +32,14 @@ pub struct Metadata {
     pub exif: Option<Vec<u8>>,
     /// The XMP packet, UTF-8.
     pub xmp: Option<Vec<u8>>,
+    /// The second XMP packet of JPEG files, which goes on where a segment was full; the first one names it.
+    pub xmp_extension: Option<Vec<u8>>,
     /// IPTC records (IIM).
     pub iptc: Option<Vec<u8>>,
+    /// Image resources of Photoshop and others beside IPTC that hold for a larger picture too: clipping paths, copyright flag.
+    pub resources: Option<Vec<u8>>,
+    /// Texts by keyword: those of PNG files; comments of JPEG files are called [`COMMENT`].
+    pub texts: Vec<(String, String)>,
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
     /// JPEG quality of the file, 1 to 100, by its quantisation table for luma; absent for other formats.
@@ -38,25 +48,64 @@ pub struct Metadata {
     pub odd_samples: usize,
     /// What else the file holds that no result will have, in words.
     pub left_out: Vec<Cow<'static, str>>,
-    /// Whether the file holds notes (author, copyright) in a form of its own that results have no place for.
-    pub has_notes: bool,
+}
+
+const EXTENSION_LOST: &str = "the second XMP packet of the JPEG file is left out";
+
+/// Names one after the other, the first few.
+fn shortened(names: &[&str]) -> String {
+    const MOST: usize = 6;
+    let more = if names.len() > MOST { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(MOST)].join(", "))
 }
 
 impl Metadata {
-    /// The metadata for a result of `size` pixels that `software` made of the picture: sizes are corrected, thumbnails of
-    /// the original dropped, and the software named. Makers' notes stay where they are in the block, because what they
+    /// Takes image resources in, as far as nothing else says the same.
+    pub(crate) fn take_resources(&mut self, bytes: &[u8]) {
+        let Some(resources::Resources { iptc, exif, xmp, others }) = from_image_resources(bytes) else { return };
+        self.iptc = self.iptc.take().or(iptc);
+        self.exif = self.exif.take().or(exif);
+        self.xmp = self.xmp.take().or(xmp);
+        if !others.is_empty() {
+            self.resources.get_or_insert_default().extend(others);
+        }
+    }
+
+    /// Notes pictures that lie in or behind the file and that results do not have: those that are announced.
+    pub(crate) fn note_announced(&mut self) {
+        const ANNOUNCED: &str =
+            "further pictures or videos in the file (HDR gain map, depth, motion photo) are left out";
+        let known = |left_out: &str| left_out.contains("gain map") || left_out.contains("further pictures");
+        if self.xmp.as_deref().is_some_and(xmp::announces_others) && !self.left_out.iter().any(|text| known(text)) {
+            self.left_out.push(ANNOUNCED.into());
+        }
+        // One that goes on in a packet that is not there.
+        if self.xmp_extension.is_none() {
+            self.xmp = self.xmp.take().map(|packet| xmp::without_extension(&packet));
+        }
+    }
+
+    /// The XMP packet for a format that has no place for a second one.
+    pub(crate) fn single_xmp(&self) -> Option<Vec<u8>> {
+        self.xmp.as_deref().map(xmp::without_extension)
+    }
+
+    /// The metadata for a result of `size` pixels that `software` made of a picture of `original` pixels: sizes and coordinates are
+    /// corrected, thumbnails of the original and announcements of further pictures dropped, and the software named. Makers' notes stay where they are in the block, because what they
     /// point to counts from its start.
-    pub fn for_result(&self, size: [usize; 2], software: &str) -> Self {
+    pub fn for_result(&self, original: [usize; 2], size: [usize; 2], software: &str) -> Self {
         let mut metadata = self.clone();
         let mut block = self.exif.clone().and_then(Block::parse).unwrap_or_else(Block::empty);
         block.drop_thumbnail();
         block.set_size(size);
         block.set_software(software);
+        let times = |axis: usize| size[axis] as f64 / original[axis].max(1) as f64;
+        block.set_geography([times(0), times(1)]);
         if let Some(density) = self.density {
             block.set_density(density, false);
         }
         metadata.exif = Some(block.into_bytes());
-        metadata.xmp = self.xmp.as_deref().map(|packet| xmp::for_result(packet, size));
+        metadata.xmp = self.xmp.as_deref().map(|packet| xmp::alone(&xmp::for_result(packet, size)));
         metadata
     }
 
@@ -71,29 +120,52 @@ impl Metadata {
     }
 
     /// What a file of `format` has no place for, in words: what a result in it will have lost.
-    pub fn lost_in(&self, format: Format) -> Vec<&'static str> {
+    pub fn lost_in(&self, format: Format) -> Vec<Cow<'static, str>> {
         let too_long = |block: &Option<Vec<u8>>| block.as_ref().is_some_and(|block| block.len() > MOST_IN_SEGMENT);
-        let mut lost = Vec::new();
-        let mut note = |is_lost: bool, what| lost.extend(is_lost.then_some(what));
-        note(self.has_notes, "notes of the PNG file in chunks of their own (author, copyright) are left out");
+        let mut lost: Vec<Cow<'static, str>> = Vec::new();
+        let mut note = |is_lost: bool, what: &'static str| lost.extend(is_lost.then_some(Cow::Borrowed(what)));
+        let has_resources = self.resources.is_some();
         match format {
-            Format::Png | Format::Tiff => {}
+            Format::Png => {}
+            Format::Tiff => note(self.xmp_extension.is_some(), EXTENSION_LOST),
             Format::Jpeg => {
                 note(too_long(&self.xmp), "XMP of more than 64 kB does not fit into a JPEG file and is left out");
-                note(
-                    too_long(&self.exif),
-                    "EXIF of more than 64 kB does not fit into a JPEG file: makers' notes are left out",
-                );
                 note(too_long(&self.iptc), "IPTC of more than 64 kB does not fit into a JPEG file and is left out");
+                let resources = to_image_resources(self.iptc.as_deref(), self.resources.as_deref().unwrap_or_default());
+                note(
+                    has_resources && !too_long(&self.iptc) && resources.len() > MOST_IN_SEGMENT,
+                    "image resources (clipping paths, copyright flag) do not fit into a JPEG file and are left out",
+                );
+                let fitted = self.exif.clone().and_then(Block::parse).map(|block| block.fitted(MOST_IN_SEGMENT));
+                let what = fitted.map(|(_, lost)| lost.join(" and ")).unwrap_or_default();
+                if !what.is_empty() {
+                    let told = format!("EXIF of more than 64 kB does not fit into a JPEG file; left out: {what}");
+                    lost.push(told.into());
+                }
             }
-            Format::WebP => note(self.iptc.is_some(), "WebP has no place for IPTC, which is left out"),
+            Format::WebP => {
+                note(self.iptc.is_some(), "WebP has no place for IPTC, which is left out");
+                note(has_resources, "WebP has no place for image resources (clipping paths, copyright flag), left out");
+                note(self.xmp_extension.is_some(), EXTENSION_LOST);
+            }
             Format::Avif => {
                 note(self.xmp.is_some() || self.iptc.is_some(), "XMP and IPTC are not written to AVIF files");
+                note(has_resources, "image resources (clipping paths, copyright flag) are not written to AVIF files");
             }
             Format::Bmp => {
-                let any = self.exif.is_some() || self.xmp.is_some() || self.iptc.is_some();
+                let any = self.exif.is_some() || self.xmp.is_some() || self.iptc.is_some() || has_resources;
                 note(any, "BMP has no place for metadata, which is left out");
             }
+        }
+        let kept = |keyword: &str| match format {
+            Format::Png => true,
+            Format::Jpeg => keyword == COMMENT,
+            Format::WebP | Format::Tiff | Format::Avif | Format::Bmp => false,
+        };
+        let texts: Vec<&str> =
+            self.texts.iter().map(|(keyword, _)| keyword.as_str()).filter(|name| !kept(name)).collect();
+        if !texts.is_empty() {
+            lost.push(format!("{} has no place for texts, left out: {}", format.name(), shortened(&texts)).into());
         }
         lost
     }

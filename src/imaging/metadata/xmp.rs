@@ -27,6 +27,75 @@ pub(super) fn for_result(packet: &[u8], [width, height]: [usize; 2]) -> Vec<u8> 
     })
 }
 
+/// What a packet says of further pictures that lie in or behind the file: gain maps, depth, motion. Results do not have them.
+const ANNOUNCEMENTS: [&str; 12] = [
+    "hdrgm:",
+    "Container:",
+    "GContainer:",
+    "GCamera:Motion",
+    "GCamera:MicroVideo",
+    "GDepth:",
+    "GImage:",
+    "GAudio:",
+    "Device:",
+    "apdi:",
+    "HDRGainMap:",
+    "aux:HDRGain",
+];
+
+/// Whether a packet announces further pictures.
+pub(super) fn announces_others(packet: &[u8]) -> bool {
+    std::str::from_utf8(packet)
+        .is_ok_and(|text| ANNOUNCEMENTS.iter().any(|prefix| next_name(text, prefix, 0).is_some()))
+}
+
+/// The packet without what it says of further pictures.
+pub(super) fn alone(packet: &[u8]) -> Vec<u8> {
+    changed(packet, |text| {
+        let mut text = text.to_owned();
+        for prefix in ANNOUNCEMENTS {
+            let mut from = 0;
+            while let Some((at, name)) = next_name(&text, prefix, from) {
+                let shorter = match text[..at].ends_with('<') {
+                    true => without_element(&text, &name),
+                    false => without_attribute(&text, &name),
+                };
+                // What cannot be taken out, such as a broken element, is left alone.
+                from = if shorter.len() < text.len() { 0 } else { at + name.len() };
+                text = shorter;
+            }
+        }
+        text
+    })
+}
+
+/// Name of the property that says which packet goes on with this one.
+const EXTENSION: &str = "xmpNote:HasExtendedXMP";
+
+/// The name of the packet that goes on with this one.
+pub(crate) fn extension_of(packet: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(packet).ok()?;
+    Some(text[value_of(text, EXTENSION)?].to_owned())
+}
+
+/// The packet by itself, without a word of another one that goes on with it.
+pub(super) fn without_extension(packet: &[u8]) -> Vec<u8> {
+    changed(packet, |text| without_element(&without_attribute(text, EXTENSION), EXTENSION))
+}
+
+/// Where a property or element begins whose name has this prefix, and its whole name.
+fn next_name(text: &str, prefix: &str, from: usize) -> Option<(usize, String)> {
+    text[from..].match_indices(prefix).map(|(at, _)| from + at).find_map(|at| {
+        let is_start = text[..at].ends_with(|before: char| before == '<' || before.is_whitespace());
+        let end =
+            text[at..].find(|c: char| !(c.is_alphanumeric() || "-_.:".contains(c))).map_or(text.len(), |n| at + n);
+        let name = &text[at..end];
+        let rest = text[end..].trim_start();
+        let is_property = rest.starts_with('=') || (text[..at].ends_with('<') && !rest.is_empty());
+        (is_start && is_property).then(|| (at, name.to_owned()))
+    })
+}
+
 /// The packet without a density of its own.
 pub(super) fn without_density(packet: &[u8]) -> Vec<u8> {
     changed(packet, |text| {
@@ -71,9 +140,16 @@ fn set(text: &str, name: &str, value: &str) -> String {
 
 fn without_element(text: &str, name: &str) -> String {
     let (open, close) = (format!("<{name}"), format!("</{name}>"));
-    match (text.find(&open), text.find(&close)) {
-        (Some(start), Some(end)) if start < end => format!("{}{}", &text[..start], &text[end + close.len()..]),
-        _ => text.to_owned(),
+    let is_whole =
+        |at: &usize| text[at + open.len()..].starts_with(|c: char| c == '>' || c == '/' || c.is_whitespace());
+    let Some(start) = text.match_indices(&open).map(|(at, _)| at).find(is_whole) else { return text.to_owned() };
+    let Some(tag_end) = text[start..].find('>').map(|length| start + length + 1) else { return text.to_owned() };
+    if text[..tag_end].ends_with("/>") {
+        return format!("{}{}", &text[..start], &text[tag_end..]);
+    }
+    match text[tag_end..].find(&close) {
+        Some(length) => format!("{}{}", &text[..start], &text[tag_end + length + close.len()..]),
+        None => text.to_owned(),
     }
 }
 
@@ -111,6 +187,27 @@ mod tests {
         assert_eq!(result, expected);
         let bare = text(without_density(PACKET.as_bytes()));
         assert!(!bare.contains("Resolution") && bare.contains("Ünal") && bare.contains("dc:title=\"tiff"), "{bare}");
+    }
+
+    #[test]
+    fn nothing_is_announced_that_a_result_does_not_have() {
+        let packet = "<rdf:Description xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" hdrgm:Version=\"1.0\" \
+            GCamera:MotionPhoto=\"1\" xmpNote:HasExtendedXMP=\"0123\" dc:format=\"image/jpeg\"> \
+            <Container:Directory><rdf:Seq><rdf:li><Container:Item Item:Mime=\"image/jpeg\" Item:Semantic=\"GainMap\"/>\
+            </rdf:li></rdf:Seq></Container:Directory><hdrgm:GainMapMax/><dc:creator>Container: Ünal</dc:creator></rdf:Description>";
+        assert!(announces_others(packet.as_bytes()));
+        assert_eq!(extension_of(packet.as_bytes()).as_deref(), Some("0123"));
+        let alone = text(without_extension(&alone(packet.as_bytes())));
+        for gone in ["hdrgm:Version", "GainMap", "Motion", "Directory", "Extended"] {
+            assert!(!alone.contains(gone), "{gone}: {alone}");
+        }
+        for kept in ["dc:format=\"image/jpeg\"", "<dc:creator>Container: Ünal</dc:creator>", "xmlns:hdrgm"] {
+            assert!(alone.contains(kept), "{kept}: {alone}");
+        }
+        assert!(!announces_others(alone.as_bytes()));
+        for broken in ["<Container:Directory>", " hdrgm:Version=", "<hdrgm:a", " GDepth:x=\"", "<GImage:Data/"] {
+            super::alone(broken.as_bytes());
+        }
     }
 
     #[test]

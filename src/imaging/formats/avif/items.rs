@@ -38,6 +38,8 @@ impl Reader<'_> {
 enum Kind {
     Exif,
     Xmp,
+    Grid,
+    Other,
 }
 
 /// Items that describe a picture: EXIF from its TIFF header on, and XMP.
@@ -57,7 +59,7 @@ pub(super) fn descriptions(file: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
                 found.0 = skip.and_then(|skip| content.get(skip.checked_add(4)?..)).map(<[u8]>::to_vec);
             }
             Some(Kind::Xmp) => found.1 = Some(content),
-            None => {}
+            Some(Kind::Grid | Kind::Other) | None => {}
         }
     }
     found
@@ -65,13 +67,111 @@ pub(super) fn descriptions(file: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
 
 /// Width and height of the largest picture that the file speaks of: the whole one, be it coded in one piece or as a grid.
 pub(super) fn largest_extent(file: &[u8]) -> Option<(usize, usize)> {
-    let inside = |bytes, kind: &[u8; 4]| boxes(bytes).find(|found| found.kind == *kind).map(|found| found.content);
     let properties = inside(inside(inside(file, b"meta")?.get(4..)?, b"iprp")?, b"ipco")?;
     let extents = boxes(properties).filter(|found| found.kind == *b"ispe").filter_map(|found| {
         let mut reader = Reader(found.content.get(4..)?);
         Some((reader.number(4)? as usize, reader.number(4)? as usize))
     });
     extents.max_by_key(|(width, height)| width * height)
+}
+
+/// A picture that is put together of tiles of one size, row by row.
+pub(super) struct Grid {
+    pub(super) columns: usize,
+    /// Width and height of the whole.
+    pub(super) size: [usize; 2],
+    /// Coded data of each tile.
+    pub(super) tiles: Vec<Vec<u8>>,
+}
+
+/// The primary picture of a file, if it is a grid.
+pub(super) fn grid(file: &[u8]) -> Option<Grid> {
+    let meta = inside(file, b"meta")?.get(4..)?;
+    let id = primary(meta)?;
+    let kinds = kinds(inside(meta, b"iinf")?)?;
+    kinds.contains(&(id, Kind::Grid)).then_some(())?;
+    let data = inside(meta, b"idat").unwrap_or_default();
+    let mut contents = contents(inside(meta, b"iloc")?, file, data)?;
+    let mut content = |id: u64| {
+        let at = contents.iter().position(|(known, _)| *known == id)?;
+        Some(contents.swap_remove(at).1)
+    };
+    let head = content(id)?;
+    let mut reader = Reader(head.get(1..)?);
+    let side = if reader.number(1)? & 1 == 0 { 2 } else { 4 };
+    let (rows, columns) = (reader.number(1)? as usize + 1, reader.number(1)? as usize + 1);
+    let size = [reader.number(side)? as usize, reader.number(side)? as usize];
+    let tiles = references(inside(meta, b"iref")?, b"dimg", id)?;
+    (tiles.len() == rows * columns).then_some(())?;
+    let tiles = tiles.into_iter().map(content).collect::<Option<_>>()?;
+    Some(Grid { columns, size, tiles })
+}
+
+/// Number of the picture that is meant to be seen.
+fn primary(meta: &[u8]) -> Option<u64> {
+    let content = inside(meta, b"pitm")?;
+    Reader(content.get(4..)?).number(if *content.first()? == 0 { 2 } else { 4 })
+}
+
+/// The items that an item refers to in one way.
+fn references(all: &[u8], kind: &[u8; 4], from: u64) -> Option<Vec<u64>> {
+    let width = if *all.first()? == 0 { 2 } else { 4 };
+    boxes(all.get(4..)?).filter(|found| found.kind == *kind).find_map(|found| {
+        let mut reader = Reader(found.content);
+        (reader.number(width)? == from).then_some(())?;
+        let count = reader.number(2)?;
+        (0..count).map(|_| reader.number(width)).collect()
+    })
+}
+
+/// What is to be seen of the primary picture, if it is not all: left, top, width and height (clean aperture, ISO 14496-12).
+pub(super) fn aperture(file: &[u8], [width, height]: [usize; 2]) -> Option<[usize; 4]> {
+    let meta = inside(file, b"meta")?.get(4..)?;
+    let properties = inside(meta, b"iprp")?;
+    let all: Vec<Boxed<'_>> = boxes(inside(properties, b"ipco")?).collect();
+    let of_primary = associated(inside(properties, b"ipma")?, primary(meta)?)?;
+    let clap =
+        of_primary.into_iter().filter_map(|index| all.get(index.checked_sub(1)?)).find(|p| p.kind == *b"clap")?;
+    let mut reader = Reader(clap.content);
+    let mut fraction = |signed: bool| {
+        let (above, below) = (reader.number(4)? as u32, reader.number(4)? as u32);
+        let above = if signed { f64::from(above.cast_signed()) } else { f64::from(above) };
+        (below != 0).then(|| above / f64::from(below))
+    };
+    let size = [fraction(false)?, fraction(false)?];
+    let from_middle = [fraction(true)?, fraction(true)?];
+    let edge = |axis: usize, all: usize| {
+        let start = (all as f64 - size[axis]) / 2.0 + from_middle[axis];
+        let (start, length) = (start.round(), size[axis].round());
+        (start >= 0.0 && length >= 1.0 && start + length <= all as f64).then_some((start as usize, length as usize))
+    };
+    let ((left, width), (top, height)) = (edge(0, width)?, edge(1, height)?);
+    Some([left, top, width, height])
+}
+
+/// Numbers, counted from 1, of the properties of an item.
+fn associated(all: &[u8], item: u64) -> Option<Vec<usize>> {
+    let (version, is_long) = (*all.first()?, all.get(3)? & 1 == 1);
+    let mut reader = Reader(all.get(4..)?);
+    let entries = reader.number(4)?;
+    for _ in 0..entries {
+        let id = reader.number(if version < 1 { 2 } else { 4 })?;
+        let count = reader.number(1)?;
+        let mut found = Vec::new();
+        for _ in 0..count {
+            let (width, mask) = if is_long { (2, 0x7FFF) } else { (1, 0x7F) };
+            found.push((reader.number(width)? & mask) as usize);
+        }
+        if id == item {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// The content of the first box of a kind.
+fn inside<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    boxes(bytes).find(|found| found.kind == *kind).map(|found| found.content)
 }
 
 fn kinds(infos: &[u8]) -> Option<Vec<(u64, Kind)>> {
@@ -85,9 +185,10 @@ fn kinds(infos: &[u8]) -> Option<Vec<(u64, Kind)>> {
         let kind = reader.number(4)? as u32;
         match &kind.to_be_bytes() {
             b"Exif" => found.push((id, Kind::Exif)),
+            b"grid" => found.push((id, Kind::Grid)),
             // After the name comes the type of the content.
             b"mime" if reader.0.windows(19).any(|part| part == b"application/rdf+xml") => found.push((id, Kind::Xmp)),
-            _ => {}
+            _ => found.push((id, Kind::Other)),
         }
     }
     Some(found)
@@ -156,13 +257,13 @@ mod tests {
         let file = file();
         assert_eq!(descriptions(&file), (Some(b"II*\0".to_vec()), Some(b"<xmp/>".to_vec())));
         for cut in 0..file.len() {
-            let _ = descriptions(&file[..cut]);
+            let _ = (descriptions(&file[..cut]), grid(&file[..cut]), aperture(&file[..cut], [10, 10]));
         }
         for at in 0..file.len() {
             for value in [0, 1, 0x44, 0xFF] {
                 let mut broken = file.clone();
                 broken[at] = value;
-                let _ = descriptions(&broken);
+                let _ = (descriptions(&broken), grid(&broken), aperture(&broken, [10, 10]));
             }
         }
     }

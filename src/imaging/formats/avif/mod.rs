@@ -28,6 +28,7 @@ pub(crate) fn header(source: &mut impl Read) -> Result<(usize, usize, Orientatio
     let file = bytes_of(source)?;
     let context = container(&mut file.as_slice())?;
     let (width, height) = items::largest_extent(&file).ok_or("it does not say how large it is")?;
+    let [_, _, width, height] = items::aperture(&file, [width, height]).unwrap_or([0, 0, width, height]);
     Ok((width, height, orientation(&context)))
 }
 
@@ -41,17 +42,21 @@ fn bytes_of(source: &mut impl Read) -> Result<Vec<u8>, String> {
 pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), String> {
     let file = bytes_of(source)?;
     let context = container(&mut file.as_slice())?;
-    let coded = context.primary_item_coded_data().ok_or(
-        "there is no picture in it, or it is made of a grid of pictures, which is not read: save it as PNG first",
-    )?;
-    let frame_of_colour = frame(coded)?;
-    let (width, height) = (frame_of_colour.width() as usize, frame_of_colour.height() as usize);
-    let matrix = frame_of_colour.matrix_coefficients();
-    if matches!(matrix, MatrixCoefficients::YCgCo | MatrixCoefficients::ICtCp) {
-        return Err(format!("its colours are coded as {matrix:?}, which is not read; save it as PNG first"));
-    }
-    let mut picture = Picture::from_planes(colours(&frame_of_colour));
+    let (mut planes, width, height, frame_of_colour) = match (context.primary_item_coded_data(), items::grid(&file)) {
+        (_, Some(grid)) => from_grid(grid)?,
+        (Some(coded), None) => {
+            let frame = frame(coded)?;
+            let (width, height) = (frame.width() as usize, frame.height() as usize);
+            (colours_of(&frame)?, width, height, frame)
+        }
+        (None, None) => return Err("there is no picture in it that is read; save it as PNG first".into()),
+    };
+    let mut picture = Picture::from_planes(std::mem::take(&mut planes));
     picture.depth = if frame_of_colour.bit_depth() > 8 { Depth::Sixteen } else { Depth::Eight };
+    const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha";
+    if context.primary_item_coded_data().is_none() && file.windows(ALPHA.len()).any(|part| part == ALPHA) {
+        picture.metadata.left_out.push("the transparency of a grid of pictures is left out".into());
+    }
     if let Some(coded) = context.alpha_item_coded_data() {
         let alpha = frame(coded)?;
         if (alpha.width() as usize, alpha.height() as usize) == (width, height) {
@@ -75,7 +80,51 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
         }
     };
     (picture.metadata.exif, picture.metadata.xmp) = items::descriptions(&file);
+    if let Some([left, top, width, height]) = items::aperture(&file, [width, height]) {
+        for plane in picture.planes.iter_mut().chain(&mut picture.alpha) {
+            *plane = plane.crop(left, top, width, height);
+        }
+    }
     Ok((picture, orientation(&context)))
+}
+
+/// The colours of a frame, if they are coded in a way that is read.
+fn colours_of(frame: &dav1d::Picture) -> Result<Vec<Plane>, String> {
+    match frame.matrix_coefficients() {
+        matrix @ (MatrixCoefficients::YCgCo | MatrixCoefficients::ICtCp) => {
+            Err(format!("its colours are coded as {matrix:?}, which is not read; save it as PNG first"))
+        }
+        _ => Ok(colours(frame)),
+    }
+}
+
+/// Puts a picture together of its tiles. Gives its colours, its width and height, and the first tile.
+fn from_grid(grid: items::Grid) -> Result<(Vec<Plane>, usize, usize, dav1d::Picture), String> {
+    let [width, height] = grid.size;
+    if width == 0 || height == 0 || width.saturating_mul(height) as u64 > MAX_PIXELS {
+        return Err(format!("a grid of {width}x{height} pixels"));
+    }
+    let mut planes: Vec<Plane> = Vec::new();
+    let mut first = None;
+    for (index, coded) in grid.tiles.iter().enumerate() {
+        let tile = frame(coded)?;
+        let parts = colours_of(&tile)?;
+        let first = first.get_or_insert(tile);
+        let [wide, high] = [first.width() as usize, first.height() as usize];
+        if planes.is_empty() {
+            planes = vec![Plane::filled(width, height, 0.0); parts.len()];
+        }
+        let [left, top] = [index % grid.columns * wide, index / grid.columns * high];
+        for (plane, part) in planes.iter_mut().zip(&parts) {
+            let columns = wide.min(part.width).min(width.saturating_sub(left));
+            for row in 0..high.min(part.height).min(height.saturating_sub(top)) {
+                let to = (top + row) * width + left;
+                let from = row * part.width;
+                plane.data[to..to + columns].copy_from_slice(&part.data[from..from + columns]);
+            }
+        }
+    }
+    first.map(|first| (planes, width, height, first)).ok_or_else(|| "a grid without tiles".to_owned())
 }
 
 /// Turned, then mirrored.

@@ -1,7 +1,7 @@
 //! TIFF in all the kinds that photographers' programs write: integers of 1 to 16 bits, floats, palettes, inks, strips,
 //! tiles and planes.
 
-mod repair;
+mod plain;
 mod tags;
 mod write;
 
@@ -45,35 +45,90 @@ impl From<TiffError> for Refusal {
 /// Width and height before orientation, and the orientation.
 pub(crate) fn header<R: BufRead + Seek>(source: R) -> Result<(u32, u32, Orientation), String> {
     let mut decoder = Decoder::new(source).map_err(|error| error.to_string())?;
+    to_full_page(&mut decoder);
     let (width, height) = decoder.dimensions().map_err(|error| error.to_string())?;
     Ok((width, height, tags::orientation(&mut decoder)))
 }
 
-/// Reads the first picture of a file, with the orientation it is stored in.
+/// Reads the first picture of a file that is no reduced copy of another, with the orientation it is stored in.
 pub(crate) fn decode<R: BufRead + Seek>(mut source: R) -> Result<(Picture, Orientation), Refusal> {
-    match decode_once(&mut source, false) {
-        Ok(decoded) => Ok(decoded),
-        Err(Refusal::TooLarge(width, height)) => Err(Refusal::TooLarge(width, height)),
+    match by_decoder(&mut source) {
         Err(Refusal::Damaged(reason)) => {
             // Perhaps it is one that the decoder is wrong about.
             let mut bytes = Vec::new();
             let read = source.rewind().and_then(|()| source.read_to_end(&mut bytes));
             read.map_err(|error| Refusal::Damaged(error.to_string()))?;
-            let indexed = repair::palette_as_gray(bytes.clone());
-            let is_indexed = indexed.is_some();
-            let bytes = indexed.unwrap_or(bytes);
-            match repair::unpacked(bytes.clone()) {
-                Some(unpacked) => decode_once(Cursor::new(unpacked), is_indexed),
-                None if is_indexed => decode_once(Cursor::new(bytes), true),
-                None => Err(Refusal::Damaged(reason)),
-            }
+            by_chunks(&bytes, reason)
+        }
+        other => other,
+    }
+}
+
+/// Goes to the first page that is no reduced copy of another one, if there is any. Returns how many pages come after it.
+fn to_full_page<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> usize {
+    const REDUCED: u32 = 1;
+    const MOST_PAGES: usize = 64;
+    let reduced = |decoder: &mut Decoder<R>| {
+        decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().is_some_and(|kind| kind & REDUCED != 0)
+    };
+    if !reduced(decoder) {
+        return usize::from(decoder.more_images());
+    }
+    for page in 1..MOST_PAGES {
+        if !decoder.more_images() || decoder.next_image().is_err() {
+            // All are reduced, or what follows cannot be read: the first will do.
+            let _ = decoder.seek_to_image(0);
+            return usize::from(page > 1);
+        }
+        if !reduced(decoder) {
+            return usize::from(decoder.more_images());
+        }
+    }
+    0
+}
+
+/// What the colours of a picture are stored as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Colours {
+    Gray,
+    Rgb,
+    /// Indices into a table.
+    Palette,
+    Inks,
+    YCbCr,
+    Lab {
+        /// Whether white is that of D65, not of D50.
+        is_d65: bool,
+    },
+}
+
+impl Colours {
+    fn channels(self) -> usize {
+        match self {
+            Self::Gray | Self::Palette => 1,
+            Self::Rgb | Self::YCbCr | Self::Lab { .. } => 3,
+            Self::Inks => 4,
         }
     }
 }
 
-/// `is_indexed`: gray samples are indices into the palette.
-fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Picture, Orientation), Refusal> {
+/// A picture as it is stored: samples by channel in [0, 255], those of a palette as they are.
+struct Stored {
+    size: [usize; 2],
+    planes: Vec<Vec<f32>>,
+    colours: Colours,
+    depth: Depth,
+    /// Samples that were NaN or endless.
+    odd: usize,
+    /// What the first channel beyond the colours is.
+    extra: Option<u16>,
+    palette: Vec<u16>,
+    icc: Option<Vec<u8>>,
+}
+
+fn by_decoder<R: BufRead + Seek>(source: R) -> Result<(Picture, Orientation), Refusal> {
     let mut decoder = Decoder::new(source)?;
+    let others = to_full_page(&mut decoder);
     let (width, height) = decoder.dimensions()?;
     let pixels_in_all = u64::from(width) * u64::from(height);
     if pixels_in_all > MAX_PIXELS {
@@ -87,32 +142,89 @@ fn decode_once<R: BufRead + Seek>(source: R, is_indexed: bool) -> Result<(Pictur
     // The decoder makes 32 bytes of each value.
     limits.ifd_value_size = 16 << 20;
     let mut decoder = decoder.with_limits(limits);
-    let mut picture = pixels(&mut decoder, width as usize, height as usize, is_indexed)?;
-    let (metadata, orientation) = tags::metadata(&mut decoder);
-    let cmyk = matches!(decoder.colortype()?, ColorType::CMYK(_) | ColorType::CMYKA(_));
-    let odd_samples = picture.metadata.odd_samples;
-    let mut left_out = std::mem::take(&mut picture.metadata.left_out);
-    if decoder.more_images() {
-        left_out.push("multi-page file: only the first page was read".into());
+    let number = |decoder: &mut Decoder<R>, tag| decoder.find_tag_unsigned::<u16>(tag).ok().flatten();
+    let tiles_in_planes = number(&mut decoder, Tag::PlanarConfiguration) == Some(2)
+        && decoder.find_tag(Tag::TileOffsets).is_ok_and(|tag| tag.is_some());
+    let plain_chroma = number(&mut decoder, Tag::PhotometricInterpretation) == Some(6)
+        && number(&mut decoder, Tag::Compression).is_none_or(|packed| packed == 1);
+    if tiles_in_planes || plain_chroma || number(&mut decoder, Tag::FillOrder) == Some(2) {
+        // Read as another picture by the decoder, or by a panic.
+        return Err(Refusal::Damaged("its chunks are in an unusual order".into()));
     }
-    picture.metadata = Metadata { icc: if cmyk { None } else { metadata.icc }, left_out, odd_samples, ..metadata };
-    Ok((picture, orientation))
+    let stored = pixels(&mut decoder, [width as usize, height as usize])?;
+    let (metadata, orientation) = tags::metadata(&mut decoder);
+    Ok((finished(stored, metadata, others > 0)?, orientation))
 }
 
-fn pixels<R: BufRead + Seek>(
-    decoder: &mut Decoder<R>,
-    width: usize,
-    height: usize,
-    is_indexed: bool,
-) -> Result<Picture, Refusal> {
+/// Reads a file chunk by chunk; `reason` is why the decoder did not.
+fn by_chunks(bytes: &[u8], reason: String) -> Result<(Picture, Orientation), Refusal> {
+    let damaged = |reason: String| Refusal::Damaged(reason);
+    let mut decoder = Decoder::new(Cursor::new(bytes)).ok();
+    let others = decoder.as_mut().map_or(0, to_full_page);
+    let page = decoder.as_mut().and_then(|decoder| decoder.ifd_pointer()).map(|pointer| pointer.0);
+    let Some(layout) = plain::Layout::read(bytes, page) else { return Err(damaged(reason)) };
+    if let Some(packer) = layout.packed_by().filter(|_| decoder.is_none() || reason.contains("nsupported")) {
+        let advice = "save it uncompressed or as PNG with the program that made it";
+        return Err(damaged(format!("a TIFF packed by {packer}, which is not read; {advice}")));
+    }
+    let colours = match layout.photometric {
+        0 | 1 => Colours::Gray,
+        2 => Colours::Rgb,
+        3 => Colours::Palette,
+        5 => Colours::Inks,
+        6 => Colours::YCbCr,
+        8 | 9 => Colours::Lab { is_d65: layout.is_d65() },
+        _ => return Err(damaged(reason)),
+    };
+    let Some(samples) = layout.samples(bytes).filter(|samples| samples.len() >= colours.channels()) else {
+        return Err(damaged(reason));
+    };
+    let most = (u32::MAX >> (32 - layout.bits)) as f32;
+    let level = |sample: u32| match layout.photometric {
+        0 => 255.0 - sample as f32 * 255.0 / most,
+        3 => sample as f32,
+        _ => sample as f32 * 255.0 / most,
+    };
+    // Colours of CIELAB have a sign, but for those of ICC: gray is 128 either way afterwards.
+    let hue = |sample: u32| {
+        let moved = if layout.photometric == 8 { sample ^ 1 << (layout.bits - 1) } else { sample };
+        (f64::from(moved) / 2.0_f64.powi(layout.bits as i32 - 8)) as f32
+    };
+    let by_channel = samples.into_iter().enumerate();
+    let is_hue = |channel: usize| matches!(colours, Colours::Lab { .. }) && (channel == 1 || channel == 2);
+    let planes: Vec<Vec<f32>> = by_channel
+        .map(|(channel, plane)| match is_hue(channel) {
+            true => plane.into_iter().map(hue).collect(),
+            false => plane.into_iter().map(level).collect(),
+        })
+        .collect();
+    let (metadata, orientation) = match &mut decoder {
+        Some(decoder) => tags::metadata(decoder),
+        None => (tags::of_block(bytes), Orientation::NoTransforms),
+    };
+    let stored = Stored {
+        size: [layout.width, layout.height],
+        planes,
+        colours,
+        depth: if layout.bits > 8 && colours != Colours::Palette { Depth::Sixteen } else { Depth::Eight },
+        odd: 0,
+        extra: layout.first(tags::EXTRA_SAMPLES),
+        palette: layout.all(tags::COLOUR_MAP),
+        icc: metadata.icc.clone(),
+    };
+    Ok((finished(stored, metadata, others > 0)?, orientation))
+}
+
+fn pixels<R: BufRead + Seek>(decoder: &mut Decoder<R>, [width, height]: [usize; 2]) -> Result<Stored, Refusal> {
     let colour = decoder.colortype()?;
-    let unsupported = || Refusal::Damaged(format!("TIFF pixels of kind {colour:?}"));
+    let unsupported = || Refusal::Damaged(format!("unsupported TIFF pixels of kind {colour:?}"));
     let (colours, bits) = match colour {
-        ColorType::Gray(bits) => (1, bits),
-        ColorType::GrayA(bits) => (1, bits),
-        ColorType::RGB(bits) | ColorType::RGBA(bits) | ColorType::YCbCr(bits) => (3, bits),
-        ColorType::CMYK(bits) | ColorType::CMYKA(bits) => (4, bits),
-        ColorType::Multiband { bit_depth, num_samples } => (if num_samples < 3 { 1 } else { 3 }, bit_depth),
+        ColorType::Gray(bits) | ColorType::GrayA(bits) => (Colours::Gray, bits),
+        ColorType::RGB(bits) | ColorType::RGBA(bits) => (Colours::Rgb, bits),
+        ColorType::YCbCr(bits) => (Colours::YCbCr, bits),
+        ColorType::CMYK(bits) | ColorType::CMYKA(bits) => (Colours::Inks, bits),
+        ColorType::Multiband { bit_depth, num_samples } if num_samples < 3 => (Colours::Gray, bit_depth),
+        ColorType::Multiband { bit_depth, .. } => (Colours::Rgb, bit_depth),
         _ => return Err(unsupported()),
     };
     let channels = usize::from(colour.num_samples());
@@ -121,23 +233,15 @@ fn pixels<R: BufRead + Seek>(
     }
     let mut result = DecodingResult::U8(Vec::new());
     let layout = decoder.read_image_to_buffer(&mut result)?;
-    let wide = if is_indexed { 1.0 } else { 255.0 };
     let is_float = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?.is_some_and(|kinds| kinds.contains(&FLOAT));
     let mut odd = 0;
     let (samples, depth): (Vec<f32>, Depth) = match result {
         DecodingResult::U8(bytes) if bits < 8 => {
             let most = ((1_u32 << bits) - 1) as f32;
             let unpacked = unpack(&bytes, bits, width * if layout.planes > 1 { 1 } else { channels });
-            (
-                unpacked
-                    .into_iter()
-                    .map(|value| f32::from(value) * wide / if wide == 1.0 { 1.0 } else { most })
-                    .collect(),
-                Depth::Eight,
-            )
+            (unpacked.into_iter().map(|value| f32::from(value) * 255.0 / most).collect(), Depth::Eight)
         }
         DecodingResult::U8(bytes) => (bytes.into_iter().map(f32::from).collect(), Depth::Eight),
-        DecodingResult::U16(values) if wide == 1.0 => (values.into_iter().map(f32::from).collect(), Depth::Eight),
         DecodingResult::U16(values) => {
             // Some programs state 10, 12 or 14 bits and mean it.
             let most = if bits < 16 { ((1_u32 << bits) - 1) as f32 } else { 65_535.0 };
@@ -166,21 +270,28 @@ fn pixels<R: BufRead + Seek>(
             samples.iter().skip(channel).step_by(channels).take(count).copied().collect()
         }
     };
-    let mut planes: Vec<Vec<f32>> = (0..channels).map(take).collect();
+    let planes = (0..channels).map(take).collect();
     let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples)?.and_then(|kinds| kinds.first().copied());
-    let has_alpha = planes.len() > colours && extra.unwrap_or(2) != 0;
-    let other_channels = planes.len() - colours.min(planes.len()) - usize::from(has_alpha);
-    let alpha = has_alpha.then(|| planes[colours].clone());
-    planes.truncate(colours);
-    match colour {
-        _ if is_indexed => planes = through_palette(decoder, &planes[0])?,
-        ColorType::CMYK(_) | ColorType::CMYKA(_) => {
-            let profile = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
-            planes = colour::from_inks(&planes, profile.as_deref());
-        }
-        ColorType::YCbCr(_) => planes = from_ycbcr(&planes),
-        _ => {}
+    let icc = decoder.get_tag_u8_vec(Tag::IccProfile).ok();
+    Ok(Stored { size: [width, height], planes, colours, depth, odd, extra, palette: Vec::new(), icc })
+}
+
+/// The picture that is stored so.
+fn finished(stored: Stored, metadata: Metadata, has_more: bool) -> Result<Picture, Refusal> {
+    let Stored { size: [width, height], mut planes, colours, mut depth, odd, extra, palette, icc } = stored;
+    let channels = colours.channels();
+    let has_alpha = planes.len() > channels && extra.unwrap_or(2) != 0;
+    let other_channels = planes.len().saturating_sub(channels) - usize::from(has_alpha);
+    let alpha = has_alpha.then(|| planes[channels].clone());
+    planes.truncate(channels);
+    match colours {
+        Colours::Palette => planes = through_palette(&palette, &planes[0])?,
+        Colours::Inks => planes = colour::from_inks(&planes, icc.as_deref()),
+        Colours::YCbCr => planes = from_ycbcr(&planes),
+        Colours::Lab { is_d65 } => planes = colour::from_lab(&planes, is_d65),
+        Colours::Gray | Colours::Rgb => {}
     }
+    let is_float = depth == SCENE;
     if let (Some(alpha), Some(ASSOCIATED_ALPHA)) = (&alpha, extra) {
         let most = if is_float { f32::INFINITY } else { 255.0 };
         for plane in &mut planes {
@@ -189,8 +300,7 @@ fn pixels<R: BufRead + Seek>(
             }
         }
     }
-    let mut depth = depth;
-    if depth == SCENE {
+    if is_float {
         let white = planes.iter().flatten().copied().fold(255.0, f32::max) / 255.0;
         if let Some(curve) = Curve::new(white) {
             planes.iter_mut().flatten().for_each(|sample| *sample = 255.0 * curve.compress(*sample / 255.0));
@@ -201,13 +311,21 @@ fn pixels<R: BufRead + Seek>(
     let mut picture = Picture::from_planes(planes.into_iter().map(plane).collect());
     picture.alpha = alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| coverage.min(255.0)).collect()));
     picture.depth = depth;
+    picture.metadata = metadata;
+    let metadata = &mut picture.metadata;
+    if matches!(colours, Colours::Inks | Colours::Lab { .. }) {
+        // It is of other colours than the picture has now.
+        metadata.icc = None;
+    }
+    metadata.odd_samples = odd;
     if odd > 0 {
-        let told = format!("NaN, infinite or out-of-range samples, now black or white: {odd}");
-        picture.metadata.left_out.push(told.into());
-        picture.metadata.odd_samples = odd;
+        metadata.left_out.push(format!("NaN, infinite or out-of-range samples, now black or white: {odd}").into());
     }
     if other_channels > 0 {
-        picture.metadata.left_out.push("extra channels (masks, spot colours) are dropped".into());
+        metadata.left_out.push("extra channels (masks, spot colours) are dropped".into());
+    }
+    if has_more {
+        metadata.left_out.push("multi-page file: only the first page was read".into());
     }
     Ok(picture)
 }
@@ -248,9 +366,11 @@ fn unpack(bytes: &[u8], bits: u8, samples_a_row: usize) -> Vec<u8> {
         .collect()
 }
 
-fn through_palette<R: BufRead + Seek>(decoder: &mut Decoder<R>, indices: &[f32]) -> Result<Vec<Vec<f32>>, Refusal> {
-    let palette = decoder.get_tag_u16_vec(Tag::ColorMap)?;
+fn through_palette(palette: &[u16], indices: &[f32]) -> Result<Vec<Vec<f32>>, Refusal> {
     let size = palette.len() / 3;
+    if size == 0 {
+        return Err(Refusal::Damaged("its table of colours is missing".into()));
+    }
     // Some programs write 8-bit values where 16 belong.
     let narrow = palette.iter().all(|&value| value < 256);
     let level = |value: u16| if narrow { f32::from(value) } else { from_u16(value) };

@@ -10,12 +10,16 @@ use tiff::{
 
 use crate::{
     Metadata,
-    metadata::{Block, Directories, Entry, MOST_METADATA, from_image_resources},
+    metadata::{Block, Directories, Entry, MOST_METADATA},
 };
 
+/// What channels beyond the colours are.
+pub(super) const EXTRA_SAMPLES: u16 = 338;
+/// Colours by index.
+pub(super) const COLOUR_MAP: u16 = 320;
 pub(super) const XMP: Tag = Tag::Unknown(700);
 pub(super) const IPTC: Tag = Tag::Unknown(33723);
-const PHOTOSHOP: Tag = Tag::Unknown(34377);
+pub(super) const PHOTOSHOP: Tag = Tag::Unknown(34377);
 pub(super) const GPS: Tag = Tag::GpsDirectory;
 pub(super) const EXIF: Tag = Tag::ExifDirectory;
 pub(super) const INTEROPERABILITY: Tag = Tag::Unknown(0xA005);
@@ -39,8 +43,10 @@ pub(super) fn metadata<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> (Metadata
         Some(value.as_bytes().to_vec()).filter(|bytes| !bytes.is_empty())
     };
     let (icc, xmp) = (blob(Tag::IccProfile), blob(XMP));
-    // IPTC records are stated as long numbers by some programs, whose bytes another order would turn.
-    let iptc = blob(PHOTOSHOP).as_deref().and_then(from_image_resources).or_else(|| blob(IPTC));
+    let resources = blob(PHOTOSHOP);
+    // IPTC records are stated as long numbers by some programs, whose bytes another order would turn: those among the image
+    // resources come first.
+    let records = blob(IPTC);
     let number = |decoder: &mut Decoder<R>, tag| {
         let mut value = ValueBuffer::empty(Type::RATIONAL);
         decoder.image_ifd().find_tag_buf(tag, &mut value).ok().flatten()?;
@@ -57,8 +63,55 @@ pub(super) fn metadata<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> (Metadata
     };
     let (x, y) = (number(decoder, Tag::XResolution), number(decoder, Tag::YResolution));
     let density = x.zip(y).zip(per_inch).map(|((x, y), per_inch)| [x * per_inch, y * per_inch]);
-    let exif = exif(decoder).map(|directories| Block::of(&directories).into_bytes());
-    (Metadata { icc, exif, xmp, iptc, density, ..Metadata::default() }, orientation)
+    let mut left_out = Vec::new();
+    let exif = exif(decoder).map(|mut directories| {
+        left_out = own_to_the_file(&mut directories.image);
+        Block::of(&directories).into_bytes()
+    });
+    let left_out = left_out.into_iter().map(Into::into).collect();
+    let mut metadata = Metadata { icc, exif, xmp, density, left_out, ..Metadata::default() };
+    metadata.take_resources(&resources.unwrap_or_default());
+    metadata.iptc = metadata.iptc.or(records);
+    (metadata, orientation)
+}
+
+/// What a file says that the decoder cannot open at all, without the blocks it keeps for itself.
+pub(super) fn of_block(bytes: &[u8]) -> Metadata {
+    let Some(block) = Block::parse(bytes.to_vec()) else { return Metadata::default() };
+    let mut directories = block.directories();
+    let blob =
+        |tag: Tag| directories.image.iter().find(|entry| entry.tag == tag.to_u16()).map(|entry| entry.data.clone());
+    let (icc, xmp, resources, iptc) = (blob(Tag::IccProfile), blob(XMP), blob(PHOTOSHOP), blob(IPTC));
+    let left_out = own_to_the_file(&mut directories.image).into_iter().map(Into::into).collect();
+    let density = block.density();
+    directories.image.retain(|entry| !is_structure(entry.tag));
+    let exif = (directories != Directories::default()).then(|| Block::of(&directories).into_bytes());
+    let mut metadata = Metadata { icc, exif, xmp, density, left_out, ..Metadata::default() };
+    metadata.take_resources(&resources.unwrap_or_default());
+    metadata.iptc = metadata.iptc.or(iptc);
+    metadata
+}
+
+/// Takes out tags that hold for the file alone, and says in words what they are: layers and notes of Photoshop, and large ones
+/// of which nobody here knows what they say.
+fn own_to_the_file(image: &mut Vec<Entry>) -> Vec<String> {
+    const PRIVATE: u16 = 0x8000;
+    const LARGE: usize = 1 << 20;
+    let mut told = Vec::new();
+    image.retain(|entry| {
+        let what = match entry.tag {
+            37724 => "layers of Photoshop are dropped: the picture is what they show together".to_owned(),
+            50255 => "notes of Photoshop (annotations) are dropped".to_owned(),
+            50844 => "RPC coordinates, which hold for the original's pixels alone, are dropped".to_owned(),
+            tag if tag >= PRIVATE && entry.data.len() > LARGE => {
+                format!("a private tag of its maker ({tag}, {} kB) is dropped", entry.data.len() / 1000)
+            }
+            _ => return true,
+        };
+        told.push(what);
+        false
+    });
+    told
 }
 
 /// How the picture is to be turned.

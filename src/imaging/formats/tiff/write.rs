@@ -10,11 +10,11 @@ use tiff::{
     tags::{PhotometricInterpretation, ResolutionUnit, SampleFormat, Tag, Type},
 };
 
-use super::tags::{EXIF, GPS, INTEROPERABILITY, IPTC, XMP, is_structure};
+use super::tags::{EXIF, GPS, INTEROPERABILITY, IPTC, PHOTOSHOP, XMP, is_structure};
 use crate::{
     Depth, Metadata, Picture,
     formats::samples,
-    metadata::{Block, Entry, reverse},
+    metadata::{Block, Entry, reverse, to_image_resources},
 };
 
 /// Gray with alpha, which the encoder has no type for.
@@ -108,7 +108,10 @@ where
     let has_alpha = picture.alpha.is_some();
     let predictor = if is_float || (has_alpha && picture.is_gray()) { Predictor::None } else { Predictor::Horizontal };
     let mut encoder = encoder.with_compression(Compression::Deflate(DeflateLevel::Fast)).with_predictor(predictor);
-    let Metadata { icc, exif, xmp, iptc, density, .. } = &picture.metadata;
+    let Metadata { icc, exif, iptc, resources, density, .. } = &picture.metadata;
+    let xmp = &picture.metadata.single_xmp();
+    // With the records among them, as readers look for them there.
+    let resources = &resources.as_deref().map(|others| to_image_resources(iptc.as_deref(), others));
     let directories = exif.clone().and_then(Block::parse).map(|block| block.directories()).unwrap_or_default();
     let mut exif_entries = directories.exif.clone();
     if !directories.interoperability.is_empty() {
@@ -131,9 +134,9 @@ where
     if has_alpha {
         tags.write_tag(Tag::ExtraSamples, &[2_u16][..])?;
     }
-    for (tag, value) in [(Tag::IccProfile, icc), (XMP, xmp), (IPTC, iptc)] {
+    for (tag, value) in [(Tag::IccProfile, icc), (XMP, xmp), (IPTC, iptc), (PHOTOSHOP, resources)] {
         if let Some(value) = value {
-            let kind = if tag == XMP { Type::BYTE } else { Type::UNDEFINED };
+            let kind = if tag == XMP || tag == PHOTOSHOP { Type::BYTE } else { Type::UNDEFINED };
             write_entry(tags, tag, kind, value)?;
         }
     }

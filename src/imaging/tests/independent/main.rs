@@ -251,7 +251,7 @@ fn metadata_comes_through(folder: &Path) -> Vec<String> {
     for source in ["turned-6-rgb-1x1.jpg", "turned-6-rgb-8.png", "turned-6-rgb-16-Zip.tif"] {
         let mut picture = read(&folder.join(source)).unwrap();
         assert_eq!((picture.width(), picture.height()), (32, 48), "{source} is upright");
-        picture.metadata = picture.metadata.for_result([32, 48], "Dualres 1.2.3 (model x2, 2x)");
+        picture.metadata = picture.metadata.for_result([32, 48], [32, 48], "Dualres 1.2.3 (model x2, 2x)");
         for format in [Format::Jpeg, Format::Png, Format::Tiff, Format::WebP, Format::Avif] {
             let path = out.path().join(format!("{source}.{}", format.extension()));
             write(&path, &picture, EncodeOptions::default()).unwrap();

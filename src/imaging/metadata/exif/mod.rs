@@ -3,6 +3,9 @@
 //! Makers' notes hold offsets that count from the start of the block and that nobody but the maker understands. A block
 //! that is taken apart and written anew breaks them, so changes are made in place, and what has no place is appended.
 
+mod change;
+mod geography;
+
 const IMAGE_WIDTH: u16 = 0x0100;
 const IMAGE_LENGTH: u16 = 0x0101;
 const ORIENTATION: u16 = 0x0112;
@@ -15,6 +18,8 @@ const THUMBNAIL_LENGTH: u16 = 0x0202;
 const EXIF_DIRECTORY: u16 = 0x8769;
 const GPS_DIRECTORY: u16 = 0x8825;
 const MAKER_NOTE: u16 = 0x927C;
+/// First of the tags that are given to whoever asks for one.
+const PRIVATE: u16 = 0x8000;
 const PIXEL_X_DIMENSION: u16 = 0xA002;
 const PIXEL_Y_DIMENSION: u16 = 0xA003;
 const INTEROPERABILITY_DIRECTORY: u16 = 0xA005;
@@ -68,6 +73,8 @@ pub(crate) struct Directories {
 pub(crate) struct Block {
     bytes: Vec<u8>,
     big_endian: bool,
+    /// Room that nothing uses any more. Blocks that fill a segment have no other.
+    free: Vec<std::ops::Range<usize>>,
 }
 
 impl Block {
@@ -82,7 +89,7 @@ impl Block {
             b"MM\0*" => true,
             _ => return None,
         };
-        let block = Self { bytes, big_endian };
+        let block = Self { bytes, big_endian, free: Vec::new() };
         block.entries(block.first()?)?;
         Some(block)
     }
@@ -91,7 +98,7 @@ impl Block {
     pub(crate) fn empty() -> Self {
         let mut bytes = b"II*\0\x08\0\0\0".to_vec();
         bytes.extend([0; 6]);
-        Self { bytes, big_endian: false }
+        Self { bytes, big_endian: false, free: Vec::new() }
     }
 
     /// A block of the given tags.
@@ -143,23 +150,10 @@ impl Block {
         directories
     }
 
-    /// The block without the maker's notes, which are what makes blocks large.
-    pub(crate) fn without_notes(&self) -> Self {
-        let mut directories = self.directories();
-        directories.exif.retain(|entry| entry.tag != MAKER_NOTE);
-        Self::of(&directories)
-    }
-
-    /// Sets the orientation to upright and returns what it was.
-    pub(crate) fn take_orientation(&mut self) -> Option<u8> {
-        let at = self.find(self.first()?, ORIENTATION)?;
-        let stated = self.number(at)? as u8;
-        if self.short(at + 2) == Some(LONG) {
-            self.put_long(at + 8, 1)
-        } else {
-            self.put_short(at + 8, 1)
-        }
-        Some(stated)
+    /// The tags of the directory at `place`, or of the first.
+    pub(crate) fn directory_at(&self, place: Option<usize>) -> Option<Vec<Entry>> {
+        let entries = self.entries(place.or_else(|| self.first())?)?;
+        Some(entries.into_iter().filter_map(|at| self.entry(at)).collect())
     }
 
     /// Density in pixels per inch.
@@ -176,145 +170,6 @@ impl Block {
             _ => 1.0,
         };
         Some([fraction(X_RESOLUTION)? * per_inch, fraction(Y_RESOLUTION)? * per_inch])
-    }
-
-    /// States a density in pixels per inch; unless `replacing`, only where there is none.
-    pub(crate) fn set_density(&mut self, density: [f64; 2], replacing: bool) {
-        if !replacing && self.density().is_some() {
-            return;
-        }
-        for (tag, value) in [(X_RESOLUTION, density[0]), (Y_RESOLUTION, density[1])] {
-            let thousandths = (value * 1000.0).round().clamp(1.0, f64::from(u32::MAX)) as u32;
-            let data = [thousandths.to_le_bytes(), 1000_u32.to_le_bytes()].concat();
-            self.set(Entry { tag, kind: RATIONAL, data });
-        }
-        self.set(Entry { tag: RESOLUTION_UNIT, kind: SHORT, data: 2_u16.to_le_bytes().to_vec() });
-    }
-
-    /// Corrects the sizes in pixels where the block states them.
-    pub(crate) fn set_size(&mut self, [width, height]: [usize; 2]) {
-        let Some(first) = self.first() else { return };
-        let exif = self.directory(first, EXIF_DIRECTORY);
-        for (directory, tag, value) in [
-            (Some(first), IMAGE_WIDTH, width),
-            (Some(first), IMAGE_LENGTH, height),
-            (exif, PIXEL_X_DIMENSION, width),
-            (exif, PIXEL_Y_DIMENSION, height),
-        ] {
-            if let Some(at) = directory.and_then(|directory| self.find(directory, tag)) {
-                self.put_short(at + 2, LONG);
-                self.put_long(at + 4, 1);
-                self.put_long(at + 8, value as u32);
-            }
-        }
-    }
-
-    /// Names the software that made the picture.
-    pub(crate) fn set_software(&mut self, name: &str) {
-        let mut data = name.as_bytes().to_vec();
-        data.push(0);
-        self.set(Entry { tag: SOFTWARE, kind: ASCII, data });
-    }
-
-    /// Removes the thumbnail, and what follows the first directory with it.
-    pub(crate) fn drop_thumbnail(&mut self) {
-        let Some(first) = self.first() else { return };
-        let Some(count) = self.short(first) else { return };
-        let link = first + 2 + 12 * usize::from(count);
-        let Some(second) = self.long(link).filter(|&at| at != 0) else { return };
-        let second = second as usize;
-        self.put_long(link, 0);
-        let number = |tag| self.find(second, tag).and_then(|at| self.number(at));
-        if let (Some(start), Some(length)) = (number(THUMBNAIL_OFFSET), number(THUMBNAIL_LENGTH)) {
-            let (start, end) = (start as usize, (start as usize).saturating_add(length as usize));
-            if start >= 8 && end <= self.bytes.len() {
-                self.bytes[start..end].fill(0);
-                if end == self.bytes.len() {
-                    self.bytes.truncate(start);
-                }
-            }
-        }
-    }
-
-    /// Puts an entry of the first directory in place of the one there, or beside the others.
-    pub(crate) fn set(&mut self, entry: Entry) {
-        let Some(first) = self.first() else { return };
-        if let Some(at) = self.find(first, entry.tag) {
-            let old = self.value_range(at);
-            let data = self.in_order(&entry);
-            let count = entry.count() as u32;
-            let fits = old.clone().is_some_and(|old| old.len() >= data.len());
-            self.put_short(at + 2, entry.kind);
-            self.put_long(at + 4, count);
-            match old {
-                _ if data.len() <= 4 => {
-                    self.bytes[at + 8..at + 12].fill(0);
-                    self.bytes[at + 8..at + 8 + data.len()].copy_from_slice(&data);
-                }
-                // What was longer than four bytes has a place of its own.
-                Some(old) if fits && old.start != at + 8 => {
-                    self.bytes[old.clone()].fill(0);
-                    self.bytes[old.start..old.start + data.len()].copy_from_slice(&data);
-                }
-                _ => {
-                    let place = self.append_bytes(&data) as u32;
-                    self.put_long(at + 8, place);
-                }
-            }
-            return;
-        }
-        // There is no room in the directory: a longer copy of it goes to the end. All offsets stay true.
-        let Some(entries) = self.entries(first) else { return };
-        let next = self.long(first + 2 + 12 * entries.len()).unwrap_or(0);
-        let mut raw: Vec<[u8; 12]> =
-            entries.iter().filter_map(|&at| self.bytes[at..at + 12].first_chunk::<12>().copied()).collect();
-        let at = self.append_bytes(&[]);
-        let place = raw.iter().position(|raw| self.short_of([raw[0], raw[1]]) > entry.tag).unwrap_or(raw.len());
-        raw.insert(place, [0; 12]);
-        self.bytes.extend([0; 2]);
-        self.put_short(at, raw.len() as u16);
-        self.bytes.extend(raw.as_flattened());
-        self.bytes.extend([0; 4]);
-        self.put_long(at + 2 + 12 * raw.len(), next);
-        self.put_long(4, at as u32);
-        self.write_entry(at + 2 + 12 * place, &entry);
-    }
-
-    /// Writes an entry at `at`; values that do not fit there are appended.
-    fn write_entry(&mut self, at: usize, entry: &Entry) {
-        let data = self.in_order(entry);
-        self.put_short(at, entry.tag);
-        self.put_short(at + 2, entry.kind);
-        self.put_long(at + 4, entry.count() as u32);
-        if data.len() <= 4 {
-            self.bytes[at + 8..at + 8 + data.len()].copy_from_slice(&data);
-        } else {
-            let place = self.append_bytes(&data) as u32;
-            self.put_long(at + 8, place);
-        }
-    }
-
-    /// Appends a directory and returns where it is.
-    fn append(&mut self, entries: &[Entry]) -> usize {
-        let mut sorted: Vec<&Entry> = entries.iter().collect();
-        sorted.sort_by_key(|entry| entry.tag);
-        let at = self.append_bytes(&[]);
-        self.bytes.extend(vec![0; 2 + 12 * sorted.len() + 4]);
-        self.put_short(at, sorted.len() as u16);
-        for (index, entry) in sorted.into_iter().enumerate() {
-            self.write_entry(at + 2 + 12 * index, entry);
-        }
-        at
-    }
-
-    /// Appends bytes at an even offset and returns it.
-    pub(crate) fn append_bytes(&mut self, data: &[u8]) -> usize {
-        if self.bytes.len() % 2 == 1 {
-            self.bytes.push(0);
-        }
-        let at = self.bytes.len();
-        self.bytes.extend(data);
-        at
     }
 
     /// Values in the order of the block.
@@ -388,16 +243,6 @@ impl Block {
         let four = *self.bytes.get(at..)?.first_chunk()?;
         Some(if self.big_endian { u32::from_be_bytes(four) } else { u32::from_le_bytes(four) })
     }
-
-    fn put_short(&mut self, at: usize, value: u16) {
-        let two = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        self.bytes[at..at + 2].copy_from_slice(&two);
-    }
-
-    fn put_long(&mut self, at: usize, value: u32) {
-        let four = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        self.bytes[at..at + 4].copy_from_slice(&four);
-    }
 }
 
 /// Turns the bytes of each value around.
@@ -440,7 +285,7 @@ mod tests {
 
     /// The same block in the other order of bytes.
     fn big_endian(directories: &Directories) -> Block {
-        let mut block = Block { bytes: b"MM\0*\0\0\0\x08".to_vec(), big_endian: true };
+        let mut block = Block { bytes: b"MM\0*\0\0\0\x08".to_vec(), big_endian: true, free: Vec::new() };
         block.bytes.extend([0; 6]);
         let exif = block.append(&directories.exif) as u32;
         let mut image = directories.image.clone();

@@ -1,0 +1,149 @@
+//! Files of kinds that cameras, phones, scanners and editors write and that are easily read wrongly (`tests/data/awkward`): pixels,
+//! and everything that a file says beside them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use dualres_imaging::{COMMENT, EncodeOptions, Format, Metadata, Picture, decode, encode, read, upright_dimensions};
+
+fn awkward(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/awkward").join(name)
+}
+
+/// Mean difference in gray levels.
+fn gap(a: &Picture, b: &Picture) -> f64 {
+    assert_eq!((a.width(), a.height()), (b.width(), b.height()));
+    let (a, b) = (a.rgb(), b.rgb());
+    let all = (0..3).flat_map(|c| a[c].data.iter().zip(&b[c].data)).map(|(a, b)| f64::from((a - b).abs()));
+    all.sum::<f64>() / (3 * a[0].data.len()) as f64
+}
+
+fn contains(bytes: &Option<Vec<u8>>, part: &str) -> bool {
+    bytes.as_ref().is_some_and(|bytes| bytes.windows(part.len()).any(|window| window == part.as_bytes()))
+}
+
+/// The metadata of a result of twice the size, written to a format and read again.
+fn enlarged(picture: &Picture, format: Format) -> Metadata {
+    let mut result = picture.clone();
+    let size = [picture.width(), picture.height()];
+    result.metadata = picture.metadata.for_result(size, size.map(|side| 2 * side), "test");
+    decode(&encode(&result, format, EncodeOptions::default()).unwrap(), "result").unwrap().metadata
+}
+
+#[test]
+fn pixels_are_those_that_other_programs_see() {
+    let base = read(&awkward("base.png")).unwrap();
+    // How far lossy compression and few bits may lead away from it.
+    for (name, most) in [
+        ("fillorder2.tif", 0.0),
+        ("tiled_planar.tif", 0.0),
+        ("thumb_first.tif", 0.0),
+        ("layers.tif", 0.0),
+        ("bits12.tif", 0.1),
+        ("lab.tif", 2.0),
+        ("raw_profiles.png", 0.0),
+        ("texts.png", 0.0),
+        ("no_end_marker.jpg", 5.0),
+        ("chroma_finer.jpg", 5.0),
+        ("ultra_hdr_xmp.jpg", 5.0),
+    ] {
+        let found = read(&awkward(name)).unwrap();
+        let gap = gap(&found, &base);
+        assert!(gap <= most, "{name}: {gap}");
+        assert_eq!(upright_dimensions(&awkward(name)).unwrap(), (144, 96), "{name}: by its header");
+    }
+    let cut = read(&awkward("clap.avif")).unwrap();
+    assert_eq!((cut.width(), cut.height()), (100, 60));
+    assert_eq!(upright_dimensions(&awkward("clap.avif")).unwrap(), (100, 60));
+    assert!(gap(&cut, &base.crop(10, 10, 100, 60)) < 5.0);
+    let (grid, whole) = (read(&awkward("grid.avif")).unwrap(), read(&awkward("grid.png")).unwrap());
+    assert!(gap(&grid, &whole) < 5.0, "tiles lie where they belong: {}", gap(&grid, &whole));
+}
+
+#[test]
+fn what_is_valid_and_not_read_is_told_from_what_is_damaged() {
+    let told = |name: &str| read(&awkward(name)).unwrap_err().to_string();
+    assert!(told("bits12.jpg").contains("valid JPEG of 12 bits"), "{}", told("bits12.jpg"));
+    // A picture that is really cut short is not taken for one without end marker.
+    let bytes = std::fs::read(awkward("no_end_marker.jpg")).unwrap();
+    for kept in [bytes.len() / 2, bytes.len() * 9 / 10] {
+        let error = decode(&bytes[..kept], "cut.jpg").unwrap_err().to_string();
+        assert!(error.contains("truncated"), "{error}");
+    }
+    // Fax and its like: the name of what is in the way, and a way out.
+    let mut fax = std::fs::read(awkward("bits12.tif")).unwrap();
+    let at = fax.windows(4).position(|four| four == [3, 1, 3, 0]).unwrap();
+    fax[at + 8..at + 10].copy_from_slice(&50000_u16.to_le_bytes());
+    let error = decode(&fax, "zstd.tif").unwrap_err().to_string();
+    assert!(error.contains("packed by Zstandard") && error.contains("save it"), "{error}");
+}
+
+#[test]
+fn layers_go_and_everything_else_stays_in_every_format() {
+    let picture = read(&awkward("layers.tif")).unwrap();
+    assert!(picture.metadata.left_out.iter().any(|text| text.contains("layers of Photoshop")));
+    for format in [Format::Tiff, Format::Jpeg, Format::Png, Format::WebP, Format::Avif] {
+        let exif = enlarged(&picture, format).exif;
+        for part in ["Ann", "(c) Ann", "2020:01:02 03:04:05"] {
+            assert!(contains(&exif, part), "{part} in {}", format.name());
+        }
+        assert!(exif.unwrap().len() < 4096, "no layers in {}", format.name());
+        assert!(picture.metadata.lost_in(format).is_empty(), "{:?}", picture.metadata.lost_in(format));
+    }
+}
+
+#[test]
+fn blocks_in_texts_are_read_as_if_they_had_chunks_of_their_own() {
+    let metadata = read(&awkward("raw_profiles.png")).unwrap().metadata;
+    assert!(metadata.exif.is_some() && metadata.xmp.is_some(), "{metadata:?}");
+    assert!(metadata.texts.iter().all(|(name, _)| !name.starts_with("Raw profile")));
+}
+
+#[test]
+fn a_full_segment_keeps_the_makers_notes() {
+    let picture = read(&awkward("exif_full_segment.jpg")).unwrap();
+    let before = picture.metadata.exif.clone().unwrap();
+    let after = enlarged(&picture, Format::Jpeg).exif.unwrap();
+    // The makers' note, of 30,004 bytes, stands where it stood.
+    let note = before.windows(6).position(|six| six == b"FOO\0%0").unwrap();
+    assert_eq!(before[note..note + 30_004], after[note..note + 30_004]);
+    assert!(picture.metadata.lost_in(Format::Jpeg).is_empty(), "{:?}", picture.metadata.lost_in(Format::Jpeg));
+    assert!(contains(&Some(after), "test"), "and the software is named");
+}
+
+#[test]
+fn comments_resources_and_texts_are_kept_or_missed() {
+    let picture = read(&awkward("comment_8bim.jpg")).unwrap();
+    let comment = picture.metadata.texts.iter().find(|(name, _)| name == COMMENT).unwrap().1.clone();
+    assert!(!comment.is_empty());
+    for format in [Format::Jpeg, Format::Png] {
+        let metadata = enlarged(&picture, format);
+        assert!(metadata.texts.contains(&(COMMENT.to_owned(), comment.clone())), "{}", format.name());
+    }
+    for format in [Format::Jpeg, Format::Png, Format::Tiff] {
+        assert_eq!(enlarged(&picture, format).resources, picture.metadata.resources, "{}", format.name());
+    }
+    let lost = picture.metadata.lost_in(Format::WebP).join("; ");
+    assert!(lost.contains("clipping paths") && lost.contains("Comment"), "{lost}");
+
+    let picture = read(&awkward("texts.png")).unwrap();
+    let names: Vec<&str> = picture.metadata.texts.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["parameters", "Creation Time", "Source", "Disclaimer"] {
+        assert!(names.contains(&name), "{name} of {names:?}");
+    }
+    assert_eq!(enlarged(&picture, Format::Png).texts, picture.metadata.texts);
+    assert!(picture.metadata.lost_in(Format::Jpeg).join("; ").contains("parameters"));
+}
+
+#[test]
+fn a_result_announces_no_picture_that_it_does_not_have() {
+    let picture = read(&awkward("ultra_hdr_xmp.jpg")).unwrap();
+    assert!(contains(&picture.metadata.xmp, "hdrgm:Version"));
+    assert!(picture.metadata.left_out.iter().any(|text| text.contains("gain map")), "{:?}", picture.metadata.left_out);
+    for format in [Format::Jpeg, Format::Png, Format::Tiff, Format::WebP] {
+        let xmp = enlarged(&picture, format).xmp;
+        for gone in ["hdrgm:Version", "Container:Directory", "MotionPhoto="] {
+            assert!(xmp.is_some() && !contains(&xmp, gone), "{gone} in {}", format.name());
+        }
+    }
+}
