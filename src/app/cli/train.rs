@@ -105,9 +105,9 @@ pub(crate) struct TrainArgs {
     /// Peak learning rate
     #[arg(long, default_value_t = 5e-4, default_value_if("dual_only", "true", "2e-3"))]
     pub(crate) lr: f64,
-    /// Final learning rate
-    #[arg(long, default_value_t = 1e-7)]
-    pub(crate) lr_min: f64,
+    /// Final learning rate [default: 1e-7, or --lr if lower]
+    #[arg(long, value_name = "LR")]
+    pub(crate) lr_min: Option<f64>,
     /// Warm-up steps
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) warmup: usize,

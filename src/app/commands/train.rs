@@ -23,6 +23,9 @@ const DEFAULT_SCALE: usize = 2;
 /// The model that a run of an earlier version was begun with.
 const START_FILE: &str = "start.safetensors";
 
+/// Final learning rate, unless the learning rate itself is lower.
+const USUAL_LR_MIN: f64 = 1e-7;
+
 const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
@@ -126,7 +129,7 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         batch: args.batch,
         steps: args.steps,
         lr: args.lr,
-        lr_min: args.lr_min,
+        lr_min: args.lr_min.unwrap_or(USUAL_LR_MIN.min(args.lr)),
         warmup: args.warmup,
         lambda: args.lambda,
         clip: args.clip,

@@ -147,7 +147,7 @@ fn training_goes_on_from_a_model_file() {
     let first = folder.path().join("first");
     run(&config(&data.path), &first, |_| false);
     let init = Some(first.join(LAST_FILE));
-    let second = TrainConfig { init: init.clone(), steps: 1, lr: 1e-12, ema: 0.0, ..config(&data.path) };
+    let second = TrainConfig { init: init.clone(), steps: 1, lr: 1e-12, lr_min: 0.0, ema: 0.0, ..config(&data.path) };
     run(&second, &folder.path().join("second"), |_| false);
     let weights = |path: &Path| Model::read(path, &Device::flex()).unwrap().weights();
     let (a, b) = (weights(&first.join(LAST_FILE)), weights(&folder.path().join("second").join(LAST_FILE)));
@@ -267,7 +267,8 @@ fn settings_that_make_no_sense_are_refused() {
         (TrainConfig { patch: 4, ..config(&data.path) }, "patch"),
         (TrainConfig { batch: 0, ..config(&data.path) }, "batch"),
         (TrainConfig { lr: f64::NAN, ..config(&data.path) }, "learning rate"),
-        (TrainConfig { ema: 1.0, ..config(&data.path) }, "EMA"),
+        (TrainConfig { ema: 1.0, ..config(&data.path) }, "EMA decay must be below 1, not 1"),
+        (TrainConfig { lr_min: 1.0, ..config(&data.path) }, "final learning rate, 1, must not be above"),
     ] {
         let message = wrong.validate().unwrap_err().to_string();
         assert!(message.contains(what), "{message}");

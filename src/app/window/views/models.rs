@@ -212,7 +212,8 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         {
             window.actions.push(Action::CompleteModel(entry.name.clone()));
         }
-        weak(ui, format!("Also predicts the error of each result afterwards.{}", time.unwrap_or_default()));
+        let also = if completion::lacks_duals(description) { "Then calibrates the predicted error." } else { "" };
+        weak(ui, format!("{also}{}", time.unwrap_or_default()));
     });
     ui.add_space(10.0);
 }
