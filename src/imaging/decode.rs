@@ -17,7 +17,7 @@ use crate::{
     formats::{
         animation, avif,
         jpeg::{self, Extent},
-        png, tiff,
+        jxl, png, scene, tiff,
     },
     metadata::Block,
     picture::{MAX_PIXELS, from_u16},
@@ -65,7 +65,7 @@ pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
         Kind::Image(ImageFormat::WebP) => Some(Format::WebP),
         Kind::Image(ImageFormat::Tiff) => Some(Format::Tiff),
         Kind::Image(ImageFormat::Bmp) => Some(Format::Bmp),
-        Kind::Image(_) => None,
+        Kind::Image(_) | Kind::JpegXl | Kind::FloatMap => None,
     })
 }
 
@@ -118,6 +118,14 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
     };
     let orientation = match format {
         Kind::Avif => return avif::header(&mut source).map_err(damaged),
+        Kind::JpegXl => {
+            let (width, height) = jxl::header(source).map_err(damaged)?;
+            return Ok((width, height, Orientation::NoTransforms));
+        }
+        Kind::FloatMap => {
+            let (width, height) = scene::pfm_header(&mut source).map_err(damaged)?;
+            return Ok((width, height, Orientation::NoTransforms));
+        }
         Kind::Image(ImageFormat::Tiff) => {
             let (width, height, orientation) = tiff::header(source).map_err(damaged)?;
             return Ok((width as usize, height as usize, orientation));
@@ -180,6 +188,22 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             check_size(picture.width() as u32, picture.height() as u32, name)?;
             turned(picture, orientation)
         }
+        Kind::JpegXl => match jxl::decode(source) {
+            Ok(picture) => picture,
+            Err(jxl::Refusal::TooLarge(width, height)) => return Err(too_large(width, height, name)),
+            Err(jxl::Refusal::Damaged(reason)) => return Err(damaged(reason)),
+        },
+        Kind::FloatMap | Kind::Image(ImageFormat::OpenExr | ImageFormat::Hdr) => {
+            let read = match format {
+                Kind::Image(format) => scene::decode(source, format),
+                _ => scene::decode_pfm(&mut source),
+            };
+            match read {
+                Ok(picture) => picture,
+                Err(scene::Refusal::TooLarge(width, height)) => return Err(too_large(width, height, name)),
+                Err(scene::Refusal::Damaged(reason)) => return Err(damaged(reason)),
+            }
+        }
         Kind::Image(ImageFormat::Tiff) => match tiff::decode(source) {
             Ok((picture, orientation)) => turned(picture, orientation),
             Err(tiff::Refusal::TooLarge(width, height)) => return Err(too_large(width, height, name)),
@@ -227,7 +251,9 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
         // Its decoder gives every picture an alpha.
         picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage < 255.0));
     }
-    if let Some(orientation) = picture.metadata.take_orientation().filter(|_| !matches!(format, Kind::Avif)) {
+    if let Some(orientation) =
+        picture.metadata.take_orientation().filter(|_| !matches!(format, Kind::Avif | Kind::JpegXl))
+    {
         // TIFF states its orientation in the directory of the picture, which is not part of the block.
         picture = turned(picture, orientation);
     }
@@ -243,6 +269,9 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
 #[derive(Clone, Copy)]
 enum Kind {
     Avif,
+    JpegXl,
+    /// PFM.
+    FloatMap,
     Image(ImageFormat),
 }
 
@@ -259,6 +288,12 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
     if foreign::is_avif(&start) {
         return Ok(Kind::Avif);
     }
+    if jxl::is_jxl(&start) {
+        return Ok(Kind::JpegXl);
+    }
+    if scene::is_pfm(&start) {
+        return Ok(Kind::FloatMap);
+    }
     if let Some(foreign) = foreign::of(&start) {
         return Err(refused(foreign));
     }
@@ -267,6 +302,9 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
         return Ok(Kind::Image(ImageFormat::Tiff));
     }
     let guessed = ImageReader::new(&mut *source).with_guessed_format().map_err(read_error)?.format();
+    // Targa files begin with nothing that tells what they are.
+    let is_targa = name.to_ascii_lowercase().ends_with(".tga");
+    let guessed = guessed.or(is_targa.then_some(ImageFormat::Tga));
     let format = guessed.ok_or_else(|| ImagingError::UnknownFormat { name: name.to_owned() })?;
     if format == ImageFormat::Tiff && foreign::is_raw_tiff(source) {
         return Err(refused(Foreign::Raw));

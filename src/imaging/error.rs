@@ -17,7 +17,9 @@ pub enum ImagingError {
         source: std::io::Error,
     },
     /// The content is no picture of a known format.
-    #[error("unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, QOI, PNM): {name}")]
+    #[error(
+        "unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, JPEG XL, BMP, GIF, QOI, PNM, PFM, OpenEXR, Radiance HDR, TGA): {name}"
+    )]
     UnknownFormat {
         /// File name or description of the source.
         name: String,

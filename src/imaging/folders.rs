@@ -12,15 +12,15 @@ use crate::{
 };
 
 /// Extensions of the formats that are read, in lower case: what to look for in a folder.
-pub const SUPPORTED_EXTENSIONS: [&str; 17] = [
+pub const SUPPORTED_EXTENSIONS: [&str; 24] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "tif", "tiff", "avif", "bmp", "gif", "qoi", "pnm", "pbm", "pgm",
-    "ppm", "pam",
+    "ppm", "pam", "jxl", "exr", "hdr", "pfm", "tga", "btf", "tf8",
 ];
 
 /// Extensions of pictures that are known and not read, in lower case.
-const FOREIGN_EXTENSIONS: [&str; 20] = [
-    "nef", "cr2", "cr3", "crw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw", "raw", "heic", "heif", "jxl", "jp2",
-    "psd", "svg", "xcf", "kra",
+const FOREIGN_EXTENSIONS: [&str; 19] = [
+    "nef", "cr2", "cr3", "crw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw", "raw", "heic", "heif", "jp2", "psd",
+    "svg", "xcf", "kra",
 ];
 
 /// What a folder holds.
@@ -126,7 +126,7 @@ enum Content {
 
 impl Content {
     fn of(path: &Path, is_file: bool) -> Self {
-        let is_named_foreign = has_extension(path, &FOREIGN_EXTENSIONS);
+        let is_named_foreign = has_extension(path, &FOREIGN_EXTENSIONS) || has_extension(path, &foreign::RARE);
         if !is_file {
             return Self::Other;
         }
@@ -144,7 +144,8 @@ impl Content {
         }
         let start = decode::start_of(path).unwrap_or_default();
         // Kinds of which two bytes decide are believed by their names only.
-        let magics: [&[u8]; 5] = [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"qoif"];
+        let magics: [&[u8]; 6] =
+            [b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"qoif"];
         let is_webp = start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP");
         if is_webp || foreign::is_avif(&start) || magics.iter().any(|magic| start.starts_with(magic)) {
             return Self::Picture;

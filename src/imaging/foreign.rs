@@ -14,8 +14,6 @@ pub(crate) enum Foreign {
     Raw,
     /// Pictures of phones: HEIC and HEIF.
     Heic,
-    /// JPEG XL.
-    JpegXl,
     /// JPEG 2000.
     Jpeg2000,
     /// Layers of an image editor.
@@ -24,6 +22,8 @@ pub(crate) enum Foreign {
     Pdf,
     /// Drawings that have no pixels.
     Svg,
+    /// Pictures of kinds that few programs write.
+    Rare,
 }
 
 impl Foreign {
@@ -38,26 +38,32 @@ impl Foreign {
                 "it is a HEIC picture; export it as JPEG or PNG (phones do when they share it, or set the camera to \
                  \"most compatible\")"
             }
-            Self::JpegXl => "it is a JPEG XL picture; save it as PNG first (`djxl picture.jxl picture.png`)",
             Self::Jpeg2000 => "it is a JPEG 2000 picture; save it as PNG first",
             Self::Photoshop => {
                 "it is a file of an image editor (Photoshop, GIMP, Krita), with layers; export it as PNG or TIFF"
             }
             Self::Pdf => "it is a PDF document; export its pictures as PNG first",
+            Self::Rare => "it is a picture of a kind that is not read; save it as PNG or TIFF first",
             Self::Svg => "it is a drawing without pixels (SVG), which any drawing program exports at any size",
         }
     }
 }
+
+/// Extensions of kinds that few programs write, in lower case.
+pub(crate) const RARE: [&str; 24] = [
+    "ico", "cur", "dds", "pcx", "jng", "mng", "sgi", "ras", "xbm", "xpm", "fits", "fit", "dcm", "jxr", "hdp", "wdp",
+    "j2k", "jpf", "jpx", "bpg", "flif", "eps", "ktx", "ktx2",
+];
 
 /// What a file of a foreign extension is when its first bytes say nothing: most raw files are TIFF files inside.
 pub(crate) fn by_name(path: &Path) -> Foreign {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match extension.as_str() {
         "heic" | "heif" => Foreign::Heic,
-        "jxl" => Foreign::JpegXl,
         "jp2" => Foreign::Jpeg2000,
         "psd" | "xcf" | "kra" => Foreign::Photoshop,
         "svg" => Foreign::Svg,
+        name if RARE.contains(&name) => Foreign::Rare,
         _ => Foreign::Raw,
     }
 }
@@ -89,7 +95,6 @@ pub(crate) fn of(start: &[u8]) -> Option<Foreign> {
     match () {
         () if begins(b"FUJIFILMCCD-RAW") || begins(b"IIRO") || begins(b"IIRS") || begins(b"MMOR") => Some(Foreign::Raw),
         () if begins(b"IIU\0") || begins(b"FOVb") || begins(b"\0MRM") => Some(Foreign::Raw),
-        () if begins(b"\xff\x0a") || begins(b"\0\0\0\x0cJXL \r\n\x87\n") => Some(Foreign::JpegXl),
         () if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") => Some(Foreign::Jpeg2000),
         () if begins(b"8BPS") => Some(Foreign::Photoshop),
         () if begins(b"%PDF") => Some(Foreign::Pdf),
@@ -196,7 +201,6 @@ mod tests {
             (&b"\0\0\0\x18ftypheic\0\0\0\0"[..], Foreign::Heic),
             (b"\0\0\0\x18ftypcrx \0\0\0\0", Foreign::Raw),
             (b"FUJIFILMCCD-RAW 0201", Foreign::Raw),
-            (b"\xff\x0a\xfa\x1f", Foreign::JpegXl),
             (b"8BPS\0\x01", Foreign::Photoshop),
             (b"%PDF-1.7", Foreign::Pdf),
             (b"  <svg xmlns=", Foreign::Svg),

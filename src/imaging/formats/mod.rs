@@ -3,7 +3,9 @@
 pub(crate) mod animation;
 pub(crate) mod avif;
 pub(crate) mod jpeg;
+pub(crate) mod jxl;
 pub(crate) mod png;
 pub(crate) mod samples;
+pub(crate) mod scene;
 pub(crate) mod tiff;
 pub(crate) mod webp;

@@ -8,7 +8,12 @@ const MOST_PIXELS: usize = 1 << 16;
 /// Reads a file; whatever it is, that must end without a panic. What could be read is written with its metadata, and that
 /// must be readable again.
 pub fn read_and_write(data: &[u8]) {
-    let Ok(mut picture) = decode(data, "fuzz") else { return };
+    read_and_write_as(data, "fuzz");
+}
+
+/// As [`read_and_write`], for a file of a name.
+pub fn read_and_write_as(data: &[u8], name: &str) {
+    let Ok(mut picture) = decode(data, name) else { return };
     let size = [picture.width(), picture.height()];
     if size[0] * size[1] > MOST_PIXELS {
         return;

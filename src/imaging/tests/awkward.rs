@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use dualres_imaging::{COMMENT, EncodeOptions, Format, Metadata, Picture, decode, encode, read, upright_dimensions};
+use dualres_imaging::{
+    COMMENT, Depth, EncodeOptions, Format, Metadata, Picture, decode, encode, read, upright_dimensions,
+};
 
 fn awkward(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/awkward").join(name)
@@ -58,6 +60,48 @@ fn pixels_are_those_that_other_programs_see() {
     assert!(gap(&cut, &base.crop(10, 10, 100, 60)) < 5.0);
     let (grid, whole) = (read(&awkward("grid.avif")).unwrap(), read(&awkward("grid.png")).unwrap());
     assert!(gap(&grid, &whole) < 5.0, "tiles lie where they belong: {}", gap(&grid, &whole));
+}
+
+/// JPEG XL with its metadata and the orientation of its codestream; light of scenes by the curve of sRGB, and beyond white.
+#[test]
+fn pictures_of_other_kinds_come_in() {
+    // The first is a JPEG packed further, the second made of a PNG.
+    for (name, of, most) in [("small.jxl", "small.jpg", 1.0), ("lossy.jxl", "small.png", 3.0)] {
+        let stored = read(&awkward(of)).unwrap();
+        assert_eq!((stored.width(), stored.height()), (48, 72), "it is turned by its EXIF");
+        let found = read(&awkward(name)).unwrap();
+        assert_eq!(upright_dimensions(&awkward(name)).unwrap(), (48, 72));
+        assert!(gap(&found, &stored) <= most, "{name}: {}", gap(&found, &stored));
+        assert_eq!(contains(&found.metadata.exif, "Ann"), of == "small.jpg", "{name}");
+        assert_eq!(found.metadata.icc, None, "sRGB needs no profile");
+    }
+    let flat = read(&awkward("small.tga")).unwrap();
+    let levels = |picture: &Picture, x: usize, y: usize| [0, 1, 2].map(|c| picture.planes[c].data[y * 72 + x]);
+    for (name, most, has_lamp) in [("small.hdr", 5.0, false), ("small.exr", 1.5, true), ("small.pfm", 1.5, true)] {
+        let found = read(&awkward(name)).unwrap();
+        assert_eq!(upright_dimensions(&awkward(name)).unwrap(), (72, 48));
+        let most_of = |x: usize, y: usize| {
+            let (a, b) = (levels(&found, x, y), levels(&flat, x, y));
+            (0..3).map(|c| (a[c] - b[c]).abs()).fold(0.0, f32::max)
+        };
+        let is_lamp = |x: usize, y: usize| (10..14).contains(&x) && (10..14).contains(&y);
+        let rest = (0..48).flat_map(|y| (0..72).map(move |x| (x, y))).filter(|&(x, y)| !(has_lamp && is_lamp(x, y)));
+        let dark: Vec<f32> =
+            rest.filter(|&(x, y)| levels(&flat, x, y).iter().all(|&l| l < 200.0)).map(|(x, y)| most_of(x, y)).collect();
+        assert!(dark.iter().all(|&gap| gap <= most), "{name}: {:?}", dark.iter().copied().fold(0.0, f32::max));
+        match (found.depth, has_lamp) {
+            // Six times white, by the curve of sRGB.
+            (Depth::Float { white }, true) => assert!((white - 2.171).abs() < 0.01, "{name}: {white}"),
+            (Depth::Float { white }, false) => assert_eq!(white, 1.0, "{name}"),
+            (other, _) => panic!("{name}: {other:?}"),
+        }
+    }
+    for name in ["small.jxl", "small.exr", "small.hdr", "small.pfm", "small.tga"] {
+        let bytes = std::fs::read(awkward(name)).unwrap();
+        for part in 1..8 {
+            let _ = decode(&bytes[..bytes.len() * part / 8], name);
+        }
+    }
 }
 
 #[test]

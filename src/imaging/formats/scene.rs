@@ -1,0 +1,144 @@
+//! Pictures of a scene's light in floats: OpenEXR, Radiance HDR and PFM. Networks know the curve of sRGB; light is brought to it,
+//! beyond white too.
+
+use std::io::{BufRead, Seek};
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use crate::{Depth, Picture, Plane, highlights::Curve, picture::MAX_PIXELS};
+
+/// Why a file was not read.
+pub(crate) enum Refusal {
+    /// More pixels than are accepted.
+    TooLarge(u32, u32),
+    /// What is wrong with it.
+    Damaged(String),
+}
+
+impl From<image::ImageError> for Refusal {
+    fn from(error: image::ImageError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// What becomes of the light, for the user.
+const CURVE: &str = "linear light was brought to the curve of sRGB";
+
+/// Reads an OpenEXR or a Radiance file.
+pub(crate) fn decode<R: BufRead + Seek>(source: R, format: ImageFormat) -> Result<Picture, Refusal> {
+    let mut reader = ImageReader::with_format(source, format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 16);
+    reader.limits(limits);
+    let decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    check(width, height)?;
+    let has_alpha = decoder.color_type().has_alpha();
+    let rgba = DynamicImage::from_decoder(decoder)?.into_rgba32f();
+    let of = |channel: usize| rgba.as_raw().iter().skip(channel).step_by(4).copied().collect();
+    let channels = if has_alpha { 4 } else { 3 };
+    Ok(of_light([width as usize, height as usize], (0..channels).map(of).collect()))
+}
+
+/// Whether the first bytes of a file are those of a portable float map.
+pub(crate) fn is_pfm(start: &[u8]) -> bool {
+    matches!(start, [b'P', b'F' | b'f', space, ..] if space.is_ascii_whitespace())
+}
+
+/// Width and height of a portable float map.
+pub(crate) fn pfm_header(source: &mut impl BufRead) -> Result<(usize, usize), String> {
+    let header = PfmHeader::read(source)?;
+    Ok((header.width, header.height))
+}
+
+struct PfmHeader {
+    channels: usize,
+    width: usize,
+    height: usize,
+    big_endian: bool,
+}
+
+impl PfmHeader {
+    /// A word for the kind, width, height and a number whose sign says how bytes are ordered; a single blank after it.
+    fn read(source: &mut impl BufRead) -> Result<Self, String> {
+        let mut words = Vec::new();
+        let mut word = String::new();
+        while words.len() < 4 {
+            let mut byte = [0];
+            source.read_exact(&mut byte).map_err(|error| error.to_string())?;
+            match byte[0] {
+                blank if blank.is_ascii_whitespace() => {
+                    words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)))
+                }
+                other if word.len() < 32 => word.push(other as char),
+                _ => return Err("its header is no header of a float map".into()),
+            }
+        }
+        let number = |word: &str| word.parse::<usize>().ok().filter(|&side| side > 0);
+        let sides = number(&words[1]).zip(number(&words[2]));
+        let scale = words[3].parse::<f32>().ok().filter(|scale| scale.is_finite() && *scale != 0.0);
+        let ((width, height), scale) = sides.zip(scale).ok_or("its header states no size")?;
+        Ok(Self { channels: if words[0] == "PF" { 3 } else { 1 }, width, height, big_endian: scale > 0.0 })
+    }
+}
+
+/// Reads a portable float map.
+pub(crate) fn decode_pfm(source: &mut impl BufRead) -> Result<Picture, Refusal> {
+    let PfmHeader { channels, width, height, big_endian } = PfmHeader::read(source).map_err(Refusal::Damaged)?;
+    let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+    check(side(width), side(height))?;
+    let mut bytes = vec![0; width * height * channels * 4];
+    source.read_exact(&mut bytes).map_err(|error| Refusal::Damaged(error.to_string()))?;
+    let sample = |four: &[u8; 4]| if big_endian { f32::from_be_bytes(*four) } else { f32::from_le_bytes(*four) };
+    let samples: Vec<f32> = bytes.as_chunks().0.iter().map(sample).collect();
+    // The last row comes first.
+    let of = |channel: usize| -> Vec<f32> {
+        let rows = samples.chunks_exact(width * channels).rev();
+        rows.flat_map(|row| row.iter().skip(channel).step_by(channels).copied()).collect()
+    };
+    Ok(of_light([width, height], (0..channels).map(of).collect()))
+}
+
+fn check(width: u32, height: u32) -> Result<(), Refusal> {
+    match u64::from(width) * u64::from(height) {
+        0 => Err(Refusal::Damaged("it has no pixels".into())),
+        pixels if pixels > MAX_PIXELS => Err(Refusal::TooLarge(width, height)),
+        _ => Ok(()),
+    }
+}
+
+/// A picture of light, 1 being white; a fourth channel is its alpha.
+fn of_light([width, height]: [usize; 2], mut channels: Vec<Vec<f32>>) -> Picture {
+    let alpha = if channels.len() == 4 { channels.pop() } else { None };
+    let mut odd = 0;
+    let mut light = |value: f32| {
+        // As for float TIFF: endless light is white, what is no number black.
+        let value = if value.abs() < 1e12 {
+            value.max(0.0)
+        } else {
+            odd += 1;
+            if value > 0.0 { 1.0 } else { 0.0 }
+        };
+        if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
+    };
+    channels.iter_mut().flatten().for_each(|sample| *sample = light(*sample));
+    let white = channels.iter().flatten().copied().fold(1.0, f32::max);
+    let curve = Curve::new(white);
+    let level = |value: f32| 255.0 * curve.as_ref().map_or(value, |curve| curve.compress(value));
+    channels.iter_mut().flatten().for_each(|sample| *sample = level(*sample));
+    let plane = |data| Plane::new(width, height, data);
+    let mut picture = Picture::from_planes(channels.into_iter().map(plane).collect());
+    picture.alpha =
+        alpha.map(|alpha| plane(alpha.into_iter().map(|coverage| (255.0 * coverage).clamp(0.0, 255.0)).collect()));
+    picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage < 255.0));
+    picture.depth = Depth::Float { white };
+    picture.metadata.odd_samples = odd;
+    if odd > 0 {
+        picture
+            .metadata
+            .left_out
+            .push(format!("NaN, infinite or out-of-range samples, now black or white: {odd}").into());
+    }
+    picture.metadata.left_out.push(CURVE.into());
+    picture
+}
