@@ -132,6 +132,9 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
         }
         Kind::Image(ImageFormat::Jpeg) => {
             let scanned = jpeg::scan(&mut source, Extent::Header).map_err(open_error)?.unwrap_or_default();
+            if let Some(advice) = scanned.unread {
+                return Err(ImagingError::Foreign { name: path.display().to_string(), advice });
+            }
             stated(scanned.metadata)
         }
         Kind::Image(ImageFormat::Png) => stated(png::scan(&mut source).map_err(open_error)?),

@@ -25,8 +25,19 @@ pub(crate) struct UpscaleArgs {
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// Output image (.png .jpg .webp .tif .avif .bmp), or a folder for several inputs
-    #[arg(short, long, value_name = "PATH")]
+    #[arg(
+        short,
+        long,
+        value_name = "PATH",
+        required = false,
+        required_unless_present = "check",
+        default_value_if("check", "true", "."),
+        hide_default_value = true
+    )]
     pub(crate) output: PathBuf,
+    /// Only tell, per image, what a result would keep, convert and lose, or why there would be none; --output may be omitted
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Model by name (see `dualres models list`) or file; auto: photo model for images with noise or JPEG artefacts [default: auto]
     #[arg(long, value_name = "NAME|FILE", hide_default_value = true)]
     pub(crate) model: Option<String>,

@@ -182,6 +182,39 @@ fn evaluate_reports_every_picture_and_the_mean() {
 }
 
 #[test]
+fn a_check_tells_what_would_become_of_pictures_and_writes_nothing() {
+    struct Told {
+        code: i32,
+        out: String,
+        err: String,
+    }
+    let run = |arguments: &[&str]| {
+        let output = dualres(arguments);
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Told { code: output.status.code().unwrap(), out, err }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = project("src/imaging/tests/data/awkward");
+    for name in ["layers.tif", "bits12.jpg", "comment_8bim.jpg"] {
+        std::fs::copy(pictures.join(name), folder.path().join(name)).unwrap();
+    }
+    std::fs::write(folder.path().join("old.pcx"), "no picture that is read").unwrap();
+    let told = run(&["upscale", "--check", text(folder.path())]);
+    assert_eq!(told.code, 1, "one is refused: {}", told.err);
+    assert!(told.out.contains("layers.tif: 144x96 -> 288x192 TIFF, model x2"), "{}", told.out);
+    assert!(told.out.contains("lost: layers of Photoshop") && told.out.contains("kept: EXIF"), "{}", told.out);
+    assert!(told.out.contains("kept: image resources, comment"), "{}", told.out);
+    assert!(told.out.contains("2 images can be upscaled, 2 cannot"), "{}", told.out);
+    assert!(told.err.contains("valid JPEG of 12 bits") && told.err.contains("old.pcx"), "{}", told.err);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is written");
+    let layers = folder.path().join("layers.tif");
+    let told = run(&["upscale", "--check", "--json", "--format", "webp", "--long-side", "50000", text(&layers)]);
+    assert!(told.code == 1 && told.out.contains("the maximum is 16 times"), "{}", told.out);
+    let without = run(&["upscale", text(&layers)]);
+    assert!(without.code == 2 && without.err.contains("--output"), "{}", without.err);
+}
+
+#[test]
 fn models_are_listed_shown_and_imported() {
     let names: Vec<_> = lines(&dualres(&["models", "list", "--json"]))
         .iter()

@@ -1,5 +1,6 @@
 //! `dualres upscale`: reading, running and writing overlap, and a run that was cut off goes on where it was.
 
+mod check;
 mod models;
 mod outputs;
 mod pipeline;
@@ -40,6 +41,9 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
+    if args.check {
+        return check::run(args, &found, &models, size, keep);
+    }
     let is_batch = outputs::are_several(args, &found.pictures);
     let outputs = outputs::Outputs::new(args, &found.pictures)?;
     if !is_batch {

@@ -75,6 +75,11 @@ impl Models {
         Ok(Self { size, loaded, ready: BTreeMap::new(), automatic: named.is_none(), device })
     }
 
+    /// Name of the model of a kind and scale.
+    pub(super) fn name(&self, kind: Kind, scale: usize) -> String {
+        self.loaded[&(kind, scale)].description.name.clone()
+    }
+
     /// Whether the model is chosen by the picture.
     pub(super) fn is_automatic(&self) -> bool {
         self.automatic
