@@ -20,7 +20,9 @@ mod planes;
 mod tiles;
 mod upscale;
 
-pub use consistency::{HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference};
+pub use consistency::{
+    HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference, structural_difference,
+};
 pub use error::{EngineError, Result};
 pub use examine::{Examination, examine, glance};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};

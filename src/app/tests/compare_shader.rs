@@ -6,10 +6,10 @@ mod common;
 use common::{device, may_skip, picture, project};
 use dualres_app::window::{
     canvas::{
-        gpu::{Gpu, Map, Mode, Pane, SHADER},
+        gpu::{Gpu, Mode, Pane, SHADER},
         view::View,
     },
-    document::{Document, Level, PAGE, Patch, ProofPatch, Pyramid},
+    document::{Document, Level, Map, PAGE, Patch, ProofPatch, Pyramid},
     queue::ItemId,
 };
 use dualres_engine::{Area, HOTTEST, heat_colour};
@@ -114,6 +114,7 @@ mod twin {
         };
         let differences = match map {
             Map::WayBack => &document.dual,
+            Map::Structure => &document.structure,
             Map::Expected => &document.expected,
         };
         let difference = || {
@@ -208,6 +209,7 @@ fn document() -> Document {
         dual: Patch::of(&back, area),
         absolute: Plane::new(650, 600, (0..650 * 600).map(|i| (i % 293) as f32 / 10.0).collect()),
         luma: Plane::filled(650, 600, 1.0),
+        structure: Plane::new(650, 600, (0..650 * 600).map(|i| (i % 97) as f32 / 6.0).collect()),
         expected: Some(Plane::new(650, 600, (0..650 * 600).map(|i| (i % 181) as f32 / 8.0).collect())),
     });
     document
@@ -232,7 +234,10 @@ fn the_shader_draws_what_its_twin_computes() {
     for view in views {
         let pane = size.map(f64::from);
         let modes = [Mode::Input, Mode::Result, Mode::Dual, Mode::Split, Mode::Difference, Mode::Overlay];
-        let drawn_of = modes.map(|mode| (mode, Map::WayBack)).into_iter().chain([(Mode::Difference, Map::Expected)]);
+        let drawn_of = modes
+            .map(|mode| (mode, Map::WayBack))
+            .into_iter()
+            .chain([(Mode::Difference, Map::Expected), (Mode::Overlay, Map::Structure)]);
         for (mode, map) in drawn_of {
             // Everything comes into sight within a few pictures.
             assert!((0..8).any(|_| gpu.prepare(&mut document, &view, pane, map)), "the pages arrive");

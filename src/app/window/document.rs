@@ -311,8 +311,22 @@ pub struct ProofPatch {
     pub absolute: Plane,
     /// Difference of luma.
     pub luma: Plane,
+    /// Difference that is none of removed noise ([`dualres_engine::structural_difference`]), in gray levels.
+    pub structure: Plane,
     /// Expected error in gray levels, if the model knows its errors.
     pub expected: Option<Plane>,
+}
+
+/// What differences are drawn of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Map {
+    /// Of the dual reconstruction from the original.
+    #[default]
+    WayBack,
+    /// The same without what is but noise that was removed.
+    Structure,
+    /// Of the result from the truth, as far as they are expected.
+    Expected,
 }
 
 /// The picture on the canvas.
@@ -330,6 +344,8 @@ pub struct Document {
     pub dual: Option<Pyramid>,
     /// How large an error is expected where: [`difference_code`] of it as alpha. As large as the original.
     pub expected: Option<Pyramid>,
+    /// Where structure was changed: [`difference_code`] of it as alpha. As large as the original.
+    pub structure: Option<Pyramid>,
     /// The numbers.
     pub proof: Option<Proof>,
 }
@@ -337,7 +353,7 @@ pub struct Document {
 impl Document {
     /// A picture without a result.
     pub fn new(item: ItemId, scale: usize, input: Pyramid) -> Self {
-        Self { item, scale, input, result: None, dual: None, expected: None, proof: None }
+        Self { item, scale, input, result: None, dual: None, expected: None, structure: None, proof: None }
     }
 
     /// Width and height of the result in pixels.
@@ -348,7 +364,8 @@ impl Document {
     /// Forgets the result, which another model or setting has made stale.
     pub fn clear_result(&mut self, scale: usize) {
         self.scale = scale;
-        (self.result, self.dual, self.expected, self.proof) = (None, None, None, None);
+        (self.result, self.dual, self.proof) = (None, None, None);
+        (self.expected, self.structure) = (None, None);
     }
 
     /// Pixels of the result have arrived.
@@ -365,10 +382,13 @@ impl Document {
             pixel[3] = difference_code(absolute);
         }
         self.dual.get_or_insert_with(|| Pyramid::empty(width, height)).paste(&dual);
-        if let Some(expected) = &patch.expected {
-            let rgba = expected.data.iter().flat_map(|&error| [0, 0, 0, difference_code(error)]).collect();
-            let coded = Patch { area: patch.dual.area, rgba };
-            self.expected.get_or_insert_with(|| Pyramid::empty(width, height)).paste(&coded);
+        let maps = [(Some(&patch.structure), &mut self.structure), (patch.expected.as_ref(), &mut self.expected)];
+        for (levels, pyramid) in maps {
+            if let Some(levels) = levels {
+                let rgba = levels.data.iter().flat_map(|&level| [0, 0, 0, difference_code(level)]).collect();
+                let coded = Patch { area: patch.dual.area, rgba };
+                pyramid.get_or_insert_with(|| Pyramid::empty(width, height)).paste(&coded);
+            }
         }
         let proof = self.proof.get_or_insert_with(|| Proof {
             absolute: Field::unknown(width, height),
@@ -387,9 +407,36 @@ impl Document {
         code.checked_sub(8).map(|code| f32::from(code) / 10.0)
     }
 
+    /// The difference in gray levels that a part of the pixels of a map does not exceed, by its coarsest level; `None` if nothing
+    /// of it is there.
+    pub fn quantile(&self, map: Map, part: f64) -> Option<f32> {
+        let pyramid = match map {
+            Map::WayBack => &self.dual,
+            Map::Structure => &self.structure,
+            Map::Expected => &self.expected,
+        };
+        let mut counts = [0_usize; 256];
+        let coarsest = pyramid.as_ref()?.levels.last()?;
+        coarsest.rgba.as_chunks::<4>().0.iter().for_each(|pixel| counts[usize::from(pixel[3])] += 1);
+        // What is not there has codes that no difference has.
+        let there: usize = counts[8..].iter().sum();
+        let mut left = (there as f64 * part).ceil() as usize;
+        let code = counts[8..].iter().position(|&count| {
+            left = left.saturating_sub(count);
+            left == 0
+        });
+        code.filter(|_| there > 0).map(|code| code as f32 / 10.0)
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        let pyramids = [Some(&self.input), self.result.as_ref(), self.dual.as_ref(), self.expected.as_ref()];
+        let pyramids = [
+            Some(&self.input),
+            self.result.as_ref(),
+            self.dual.as_ref(),
+            self.expected.as_ref(),
+            self.structure.as_ref(),
+        ];
         let fields = if self.proof.is_some() { self.input.size().iter().product::<usize>() * 8 } else { 0 };
         pyramids.into_iter().flatten().map(Pyramid::bytes).sum::<usize>() + fields
     }
@@ -444,6 +491,28 @@ mod tests {
         }
         let key = PageKey { pyramid: tiled.id, level: 0, place: [2, 1] };
         assert!(tiled.take_change(key) && !tiled.take_change(key));
+    }
+
+    /// Nine in ten pixels have a difference of 1 level, the others one of 12; half of the picture is not there yet.
+    #[test]
+    fn quantiles_are_those_of_what_is_there() {
+        let picture = Picture::from_planes(vec![Plane::filled(100, 100, 50.0); 3]);
+        let mut document = Document::new(ItemId(0), 2, Pyramid::of(&picture));
+        assert_eq!(document.quantile(Map::Structure, 0.5), None);
+        let area = Area { x: 0, y: 0, width: 100, height: 50 };
+        let levels = Plane::new(100, 50, (0..5000).map(|i| if i % 10 == 0 { 12.0 } else { 1.0 }).collect());
+        document.paste_proof(&ProofPatch {
+            dual: Patch::of(&picture, area),
+            absolute: levels.clone(),
+            luma: levels.clone(),
+            structure: levels,
+            expected: None,
+        });
+        for map in [Map::WayBack, Map::Structure] {
+            assert_eq!(document.quantile(map, 0.5), Some(1.0));
+            assert_eq!(document.quantile(map, 0.98), Some(12.0));
+        }
+        assert_eq!(document.quantile(Map::Expected, 0.5), None);
     }
 
     #[test]

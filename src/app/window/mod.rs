@@ -14,6 +14,7 @@ mod dialogs;
 pub mod document;
 mod events;
 mod frame;
+mod gain;
 mod library_news;
 mod library_tasks;
 mod live;

@@ -156,9 +156,11 @@ impl Window {
             }
             Action::Gain(factor) => {
                 // The Compress tab has the first of the two.
-                let in_compress = self.tab == Tab::Compress;
-                let gain = if in_compress { &mut self.settings.gain } else { self.settings.gain_mut() };
-                *gain = (*gain * factor).clamp(0.4, 16.0);
+                if self.tab == Tab::Compress {
+                    self.settings.gain = (self.settings.gain * factor).clamp(0.4, 16.0);
+                } else {
+                    self.set_gain(self.gain() * factor);
+                }
             }
             Action::Fidelity(by) => {
                 let fidelity = (self.settings.choices.fidelity + by).clamp(0.0, 1.0);

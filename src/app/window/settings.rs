@@ -28,6 +28,8 @@ pub struct Settings {
     pub live_preview: bool,
     /// Multiplies differences of the way back before they are coloured.
     pub gain: f32,
+    /// Whether the differences of each picture say by themselves what they are multiplied by.
+    pub auto_gain: bool,
     /// The same for expected errors, which are several times as large.
     pub doubt_gain: f32,
     /// Inner size of the window in points.
@@ -51,6 +53,7 @@ impl Default for Settings {
             live_preview: true,
             // The shipped models miss the original by a fraction of a level: without gain all would be black.
             gain: 4.0,
+            auto_gain: true,
             doubt_gain: 1.0,
             window: [1280.0, 800.0],
             speeds: BTreeMap::new(),
@@ -65,6 +68,11 @@ impl Settings {
     /// What differences are multiplied by in the chosen view.
     pub fn gain(&self) -> f32 {
         if self.view == ViewMode::Doubt { self.doubt_gain } else { self.gain }
+    }
+
+    /// Whether what differences are multiplied by follows the picture in the chosen view.
+    pub fn scales_itself(&self) -> bool {
+        self.auto_gain && self.view != ViewMode::Doubt
     }
 
     /// The same, to change.

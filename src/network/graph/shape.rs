@@ -116,7 +116,55 @@ fn windows(side: usize, padding: usize, kernel: usize, dilation: usize, stride: 
     (side + padding).checked_sub(dilation * (kernel - 1) + 1).map_or(0, |room| room / stride + 1)
 }
 
+/// Largest number of any kind that an operator has beside its channels: more is no network, and sums of such numbers are numbers
+/// still.
+const MOST: usize = 1 << 16;
+
+/// Refuses numbers that no operator has: windows, steps and groups of nothing, and absurd ones.
+fn check(op: &Op) -> std::result::Result<(), String> {
+    let sane = |counts: &[usize], others: &[usize]| {
+        let counts = counts.iter().all(|count| (1..=MOST).contains(count));
+        counts && others.iter().all(|&other| other <= MOST)
+    };
+    let is_sane = match op {
+        Op::Conv(conv) => {
+            sane(&[conv.kernel, conv.stride, conv.dilation].concat(), &conv.padding)
+                && sane(&[conv.groups, conv.outputs], &[])
+        }
+        Op::Deconv(conv) => {
+            sane(&[conv.kernel, conv.stride].concat(), &[conv.padding, conv.output_padding].concat())
+                && sane(&[conv.groups, conv.outputs], &[])
+        }
+        Op::Pool(pool) => sane(&[pool.kernel, pool.stride].concat(), &pool.padding),
+        Op::PixelShuffle(by) | Op::PixelUnshuffle(by) => sane(&[*by], &[]),
+        Op::Resize(resize) => match resize.to {
+            ResizeTo::Times(by) => sane(&[by], &[]),
+            ResizeTo::Ratio(up, down) => sane(&[up, down], &[]),
+            ResizeTo::Like => true,
+        },
+        Op::GroupNorm { groups, .. } => sane(&[*groups], &[]),
+        Op::SampleAt { scale, groups } => sane(&[*scale, *groups], &[]),
+        Op::Pad { sides, .. } | Op::Crop(sides) => sane(&[], sides),
+        Op::Slice { start, length } => sane(&[*length], &[*start]),
+        Op::Input { channels } => sane(&[*channels], &[]),
+        Op::Activation(_)
+        | Op::Prelu
+        | Op::Affine
+        | Op::Shift(_)
+        | Op::Linear { .. }
+        | Op::Binary(_)
+        | Op::Concat
+        | Op::GlobalMean
+        | Op::ChannelMean
+        | Op::GlobalDeviation
+        | Op::LayerNorm { .. } => true,
+    };
+    if is_sane { Ok(()) } else { Err("its numbers are those of no operator".into()) }
+}
+
 fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape, String> {
+    check(op)?;
+    let second = || inputs.get(1).copied().ok_or_else(|| "it has one value where it needs two".to_owned());
     let x = inputs.first().copied().unwrap_or(Shape { channels: 0, height: size[0], width: size[1] });
     let grouped = |channels: usize, groups: usize| {
         let divides = channels.is_multiple_of(groups);
@@ -149,7 +197,7 @@ fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape,
         }
         Op::Activation(_) | Op::Prelu | Op::Affine | Op::Shift(_) | Op::Linear { .. } | Op::LayerNorm { .. } => x,
         Op::Binary(_) => {
-            let y = inputs[1];
+            let y = second()?;
             let channels = y.channels == x.channels || y.channels == 1 || x.channels == 1;
             let sides = [y.height, y.width] == [x.height, x.width] || y.is_statistic() || x.is_statistic();
             if !channels || !sides {
@@ -185,7 +233,7 @@ fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape,
         Op::Resize(resize) => match resize.to {
             ResizeTo::Times(by) => Shape { height: x.height * by, width: x.width * by, ..x },
             ResizeTo::Ratio(up, down) => Shape { height: x.height * up / down, width: x.width * up / down, ..x },
-            ResizeTo::Like => Shape { channels: x.channels, ..inputs[1] },
+            ResizeTo::Like => Shape { channels: x.channels, ..second()? },
         },
         Op::Pool(pool) => Shape {
             height: windows(x.height, 2 * pool.padding[0], pool.kernel[0], 1, pool.stride[0]),
@@ -201,11 +249,49 @@ fn of(op: &Op, inputs: &[Shape], size: [usize; 2]) -> std::result::Result<Shape,
             Shape { height: x.height.saturating_sub(top + bottom), width: x.width.saturating_sub(left + right), ..x }
         }
         Op::SampleAt { scale, groups } => {
-            let offsets = inputs[1];
+            let offsets = second()?;
             if offsets.channels != 2 * groups * scale * scale || !x.channels.is_multiple_of(*groups) {
                 return Err(format!("{} offsets for {} channels", offsets.channels, x.channels));
             }
             Shape { height: x.height * scale, width: x.width * scale, ..x }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Builder, op::PoolOp},
+        *,
+    };
+    use crate::graph::{ConvOp, ResizeOp};
+
+    /// Found by fuzzing: a convolution in steps of nothing.
+    #[test]
+    fn numbers_of_no_operator_are_refused_and_do_not_panic() {
+        let conv = ConvOp::new(3, 3);
+        let pool = PoolOp { max: true, kernel: [2, 2], stride: [2, 0], padding: [0, 0], count_padding: false };
+        let resize = |to| Op::Resize(ResizeOp { mode: crate::graph::Enlargement::Nearest, to });
+        for op in [
+            Op::Conv(ConvOp { stride: [0, 1], ..conv }),
+            Op::Conv(ConvOp { kernel: [0, 3], ..conv }),
+            Op::Conv(ConvOp { dilation: [usize::MAX, 1], ..conv }),
+            Op::Conv(ConvOp { padding: [usize::MAX, 1, 1, 1], ..conv }),
+            Op::Conv(ConvOp { groups: 0, ..conv }),
+            Op::Pool(pool),
+            Op::PixelShuffle(0),
+            Op::PixelShuffle(usize::MAX),
+            Op::PixelUnshuffle(0),
+            resize(ResizeTo::Times(usize::MAX)),
+            resize(ResizeTo::Ratio(1, 0)),
+            resize(ResizeTo::Like),
+            Op::Slice { start: usize::MAX, length: 1 },
+            Op::Crop([usize::MAX; 4]),
+            Op::GroupNorm { groups: 0, epsilon: 1e-5 },
+        ] {
+            let mut graph = Builder::new(3);
+            let node = graph.unary(op.clone(), 0);
+            assert!(graph.finish_single(node).is_err(), "{op:?}");
+        }
+    }
 }

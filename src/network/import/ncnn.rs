@@ -133,7 +133,7 @@ impl Layer {
 
     fn input_channels(&self) -> Option<usize> {
         let [rows, columns] = self.pair(1, 0).ok()?;
-        let each = self.count(0, 0).ok()? * rows * columns;
+        let each = self.count(0, 0).ok()?.saturating_mul(rows).saturating_mul(columns);
         (each > 0).then(|| self.count(6, 0).map(|size| size / each).ok()).flatten()
     }
 
@@ -239,7 +239,7 @@ impl Layer {
                 if self.int(1, 0) != 0 {
                     return Err(refuse(format!("\"{}\" unshuffles pixels in another order", self.name)));
                 }
-                let channels = net.channels(x) * by * by;
+                let channels = net.channels(x).saturating_mul(by * by);
                 net.add("", Op::PixelUnshuffle(by), &[x], channels)
             }
             "Interp" => self.interp(net)?,

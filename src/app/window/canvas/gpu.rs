@@ -7,7 +7,7 @@ use eframe::{
 };
 
 use super::{pages::PageCache, view::View};
-use crate::window::document::{Document, PAGE, PageKey, Pyramid};
+use crate::window::document::{Document, Map, PAGE, PageKey, Pyramid};
 
 /// The shader of the canvas.
 pub const SHADER: &str = include_str!("../../../../shaders/compare.wgsl");
@@ -79,16 +79,6 @@ struct ViewUniform {
     reserved: [u32; 3],
     ground: [f32; 4],
     slots: [SlotUniform; 3],
-}
-
-/// What differences are drawn of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Map {
-    /// Of the dual reconstruction from the original.
-    #[default]
-    WayBack,
-    /// Of the result from the truth, as far as they are expected.
-    Expected,
 }
 
 /// The device's side of the canvas.
@@ -228,6 +218,7 @@ impl Gpu {
         let origin = view.origin(pane);
         let map = match map {
             Map::WayBack => document.dual.as_mut(),
+            Map::Structure => document.structure.as_mut(),
             Map::Expected => document.expected.as_mut(),
         };
         let pyramids = [(Some(&mut document.input), scale), (document.result.as_mut(), 1.0), (map, scale)];

@@ -183,6 +183,8 @@ fn paste(document: &mut Document, two: &Two) {
         dual: two.small.clone(),
         absolute: two.absolute.clone(),
         luma: two.luma.clone(),
+        // Neither network is the truth.
+        structure: two.absolute.clone(),
         expected: None,
     });
 }

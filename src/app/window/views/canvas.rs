@@ -9,10 +9,10 @@ use dualres_engine::Area;
 
 use crate::window::{
     canvas::{
-        gpu::{Gpu, Map, Mode, Pane, shape},
+        gpu::{Gpu, Mode, Pane, shape},
         view::View,
     },
-    document::Document,
+    document::{Document, Map},
     theme::{self, palette},
 };
 

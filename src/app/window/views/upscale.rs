@@ -9,8 +9,9 @@ use super::{
 use crate::window::{
     Window,
     actions::Action,
-    canvas::gpu::{Map, Mode},
+    canvas::gpu::Mode,
     document::{Document, Pyramid},
+    gain::drawn_of,
     queue::State,
     settings::ViewMode,
     theme::palette,
@@ -74,6 +75,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
     let is_preview = matches!(window.queue.get(id).map(|item| &item.state), Some(State::Waiting | State::Cancelled));
+    let gain = window.gain();
     let open = window.documents.get_mut(id)?;
     let mut parts = parts(&open.document, window.settings.view, flips, with_duals);
     if is_preview && open.document.result.is_some() {
@@ -86,8 +88,8 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
         view: &mut window.view,
         split: &mut window.split,
         pane: &mut window.pane,
-        gain: window.settings.gain(),
-        map: if window.settings.view == ViewMode::Doubt { Map::Expected } else { Map::WayBack },
+        gain,
+        map: drawn_of(window.settings.view),
         marks: &[],
     };
     shared.show(ui, canvas, &parts)
@@ -140,7 +142,7 @@ fn part(document: &Document, mode: Mode, flips: bool) -> Part {
             let name = if mode == Mode::Difference {
                 "Difference between reconstruction and original"
             } else {
-                "Where the result disagrees with the original"
+                "Where the result changed more than noise"
             };
             (name, if document.dual.is_some() { name } else { "The proof comes with the result" }.to_owned())
         }
@@ -162,8 +164,16 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             // Here, because the tools above leave no room in a small window.
             if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
-                let gain = Slider::new(window.settings.gain_mut(), 0.4..=16.0).logarithmic(true).max_decimals(1);
-                ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
+                let mut gain = window.gain();
+                let slider = Slider::new(&mut gain, 0.4..=16.0).logarithmic(true).max_decimals(1).text("gain");
+                let hint = "Multiplies differences before they are coloured (, and .)";
+                if ui.add(slider).on_hover_text(hint).changed() {
+                    window.set_gain(gain);
+                }
+                if window.settings.view != ViewMode::Doubt {
+                    let hint = "Follows the picture: nearly all of it stays below the hottest colour";
+                    ui.checkbox(&mut window.settings.auto_gain, "auto").on_hover_text(hint);
+                }
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
         });

@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::Context;
-use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference};
+use dualres_engine::{
+    Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference, structural_difference,
+};
 use dualres_imaging::{Depth, Picture, Plane, resize::resample};
 use dualres_network::{
     NetworkError,
@@ -287,13 +289,14 @@ impl Engine {
         let (Some(back), Some(absolute)) = (result.reconstructions.last(), &result.consistency) else {
             return Proven::default();
         };
-        let luma = luma_difference(input, back);
+        let (luma, structure) = (luma_difference(input, back), structural_difference(input, back));
         for area in pieces(back.width(), back.height()) {
             let crop = |plane: &Plane| plane.crop(area.x, area.y, area.width, area.height);
             let patch = ProofPatch {
                 dual: Patch::of(back, area),
                 absolute: crop(absolute),
                 luma: crop(&luma),
+                structure: crop(&structure),
                 expected: result.expected_error.as_ref().map(crop),
             };
             self.tell(Report::Proof { item, patch: Box::new(patch) });

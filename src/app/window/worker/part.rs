@@ -1,6 +1,8 @@
 //! A part of a picture, upscaled as it would be within the whole.
 
-use dualres_engine::{Area, EngineError, Observer, Options, Upscaled, Upscaler, luma_difference};
+use dualres_engine::{
+    Area, EngineError, Observer, Options, Upscaled, Upscaler, luma_difference, structural_difference,
+};
 use dualres_imaging::{Picture, Plane};
 
 use crate::window::document::{Patch, ProofPatch};
@@ -72,6 +74,7 @@ impl Part {
             dual,
             absolute: crop(absolute, self.inside),
             luma: crop(&luma, self.inside),
+            structure: crop(&structural_difference(&self.input, back), self.inside),
             expected: self.upscaled.expected_error.as_ref().map(|expected| crop(expected, self.inside)),
         })
     }

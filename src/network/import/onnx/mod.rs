@@ -94,7 +94,7 @@ fn first_channels(graph: &OnnxGraph) -> Option<usize> {
     graph.nodes.iter().find_map(|node| match node {
         Node::Conv2d(conv) => {
             let shape = conv.inputs.get(1)?.ty.static_shape_known()?;
-            Some(shape.get(1)? * conv.config.groups)
+            Some(shape.get(1)?.saturating_mul(conv.config.groups))
         }
         _ => None,
     })
@@ -223,7 +223,7 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
                 return Err(refuse("a transposed convolution of unusual padding"));
             }
             let op = DeconvOp {
-                outputs: weight.shape.get(1).copied().unwrap_or(0) * config.groups,
+                outputs: weight.shape.get(1).copied().unwrap_or(0).saturating_mul(config.groups),
                 kernel: config.kernel_size,
                 stride: config.stride,
                 padding: config.padding,
@@ -280,7 +280,7 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
         Node::Split(split) => return split_of(net, node, first(net)?, &split.config),
         Node::DepthToSpace(shuffle) => {
             let (x, by) = (first(net)?, shuffle.config.block_size);
-            let channels = net.channels(x) / (by * by).max(1);
+            let channels = net.channels(x) / by.saturating_mul(by).max(1);
             if shuffle.config.mode != DepthToSpaceMode::Crd && channels != 1 {
                 return Err(refuse("pixels are shuffled in another order"));
             }
@@ -291,7 +291,7 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
             if net.channels(x) != 1 {
                 return Err(refuse("pixels are unshuffled in another order"));
             }
-            net.add("", Op::PixelUnshuffle(by), &[x], by * by)
+            net.add("", Op::PixelUnshuffle(by), &[x], by.saturating_mul(by))
         }
         Node::Resize(resize) | Node::Upsample(resize) => resized(net, first(net)?, inputs, &resize.config)?,
         Node::MaxPool2d(pool) => {

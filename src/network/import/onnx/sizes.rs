@@ -23,7 +23,7 @@ pub(super) fn padding(
     kernel: [usize; 2],
     dilation: [usize; 2],
 ) -> Result<[usize; 4]> {
-    let around = |axis: usize| dilation[axis] * kernel[axis].saturating_sub(1);
+    let around = |axis: usize| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
     let (down, across) = (around(0), around(1));
     match auto {
         AutoPad::NotSet => {}

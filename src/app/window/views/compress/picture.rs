@@ -7,17 +7,14 @@ use eframe::egui::{
 
 use crate::window::{
     Window,
-    canvas::{
-        gpu::{Map, Mode},
-        view::reduced,
-    },
+    canvas::{gpu::Mode, view::reduced},
     compress::{
         deeds::Deed,
         latency::Latency,
         runs::RunId,
         state::{ProfileState, Side},
     },
-    document::Document,
+    document::{Document, Map},
     settings::ViewMode,
     theme::palette,
     views::{
