@@ -25,6 +25,8 @@ use crate::{
 
 /// Bytes from the start of a file that tell what it is.
 const TELLING: usize = 512;
+/// Most bytes behind a picture that are looked through for others.
+const MOST_BEHIND: u64 = 64 << 20;
 
 /// Reads a picture file.
 ///
@@ -214,10 +216,13 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
         },
         Kind::Image(ImageFormat::Jpeg) => {
             let scanned = jpeg::scan(&mut source, Extent::Whole).map_err(read_error)?;
-            let scanned = scanned.ok_or_else(|| ImagingError::Truncated { name: name.to_owned() })?;
+            let mut scanned = scanned.ok_or_else(|| ImagingError::Truncated { name: name.to_owned() })?;
             if let Some(reason) = scanned.unread {
                 return Err(ImagingError::Foreign { name: name.to_owned(), advice: reason });
             }
+            let mut behind = Vec::new();
+            source.by_ref().take(MOST_BEHIND).read_to_end(&mut behind).map_err(read_error)?;
+            scanned.take_gain_map(&behind);
             source.rewind().map_err(read_error)?;
             let [width, height] = scanned.size;
             check_size(width.into(), height.into(), name)?;
@@ -374,6 +379,11 @@ fn turned(mut picture: Picture, orientation: Orientation) -> Picture {
     };
     for plane in picture.planes.iter_mut().chain(&mut picture.alpha) {
         *plane = plane.turned(transposed, mirrored, flipped);
+    }
+    if let Some(map) = &mut picture.metadata.gain_map {
+        for plane in &mut map.picture.planes {
+            *plane = plane.turned(transposed, mirrored, flipped);
+        }
     }
     picture.metadata.density = picture.metadata.density.map(|[x, y]| if transposed { [y, x] } else { [x, y] });
     picture

@@ -38,6 +38,7 @@ pub use encode::{encode, write};
 pub use error::{ImagingError, Result};
 pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order};
 pub use format::{Depth, EncodeOptions, Format, Subsampling};
+pub use formats::jpeg::GainMap;
 pub use highlights::Highlights;
 pub use metadata::{COMMENT, Metadata};
 pub use picture::{MAX_PIXELS, Picture, Plane};

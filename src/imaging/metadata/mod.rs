@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use image::metadata::Orientation;
 
-use crate::Format;
+use crate::{Format, GainMap};
 
 pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
 pub(crate) use resources::{from_image_resources, to_image_resources};
@@ -42,6 +42,10 @@ pub struct Metadata {
     pub texts: Vec<(String, String)>,
     /// Pixels per inch, across and down.
     pub density: Option<[f64; 2]>,
+    /// The gain map of a JPEG file.
+    pub gain_map: Option<Box<GainMap>>,
+    /// Parameters in ISO's form, of a picture that is a gain map itself.
+    pub(crate) iso: Option<Vec<u8>>,
     /// JPEG quality of the file, 1 to 100, by its quantisation table for luma; absent for other formats.
     pub jpeg_quality: Option<u8>,
     /// Samples that were NaN, infinite or beyond any light, and are black or white now.
@@ -69,6 +73,11 @@ impl Metadata {
         if !others.is_empty() {
             self.resources.get_or_insert_default().extend(others);
         }
+    }
+
+    /// Whether the packet announces depth or motion.
+    pub(crate) fn announces_moving(&self) -> bool {
+        self.xmp.as_deref().is_some_and(xmp::announces_moving)
     }
 
     /// Notes pictures that lie in or behind the file and that results do not have: those that are announced.
@@ -104,6 +113,7 @@ impl Metadata {
         if let Some(density) = self.density {
             block.set_density(density, false);
         }
+        metadata.gain_map = self.gain_map.as_ref().map(|map| Box::new(map.enlarged([times(0), times(1)])));
         metadata.exif = Some(block.into_bytes());
         metadata.xmp = self.xmp.as_deref().map(|packet| xmp::alone(&xmp::for_result(packet, size)));
         metadata
@@ -125,6 +135,8 @@ impl Metadata {
         let mut lost: Vec<Cow<'static, str>> = Vec::new();
         let mut note = |is_lost: bool, what: &'static str| lost.extend(is_lost.then_some(Cow::Borrowed(what)));
         let has_resources = self.resources.is_some();
+        let has_map = self.gain_map.is_some() && format != Format::Jpeg;
+        note(has_map, "the gain map that brightens the picture on HDR screens is kept in JPEG results alone");
         match format {
             Format::Png => {}
             Format::Tiff => note(self.xmp_extension.is_some(), EXTENSION_LOST),
@@ -170,9 +182,10 @@ impl Metadata {
         lost
     }
 
-    /// Drops all that tells of the picture's making. The colour profile stays: without it the colours would be others.
+    /// Drops all that tells of the picture's making. The colour profile stays: without it the colours would be others; and so does
+    /// a gain map, which is part of the picture.
     pub fn strip(&mut self) {
-        *self = Self { icc: self.icc.take(), ..Self::default() };
+        *self = Self { icc: self.icc.take(), gain_map: self.gain_map.take(), ..Self::default() };
     }
 
     /// Resets the orientation wherever it is stated and returns the one in the EXIF block.

@@ -49,6 +49,12 @@ pub(super) fn announces_others(packet: &[u8]) -> bool {
         .is_ok_and(|text| ANNOUNCEMENTS.iter().any(|prefix| next_name(text, prefix, 0).is_some()))
 }
 
+/// Whether a packet announces depth or motion.
+pub(super) fn announces_moving(packet: &[u8]) -> bool {
+    const MOVING: [&str; 4] = ["GCamera:Motion", "GCamera:MicroVideo", "GDepth:", "GImage:"];
+    std::str::from_utf8(packet).is_ok_and(|text| MOVING.iter().any(|prefix| next_name(text, prefix, 0).is_some()))
+}
+
 /// The packet without what it says of further pictures.
 pub(super) fn alone(packet: &[u8]) -> Vec<u8> {
     changed(packet, |text| {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use dualres_imaging::{
-    COMMENT, Depth, EncodeOptions, Format, Metadata, Picture, decode, encode, read, upright_dimensions,
+    COMMENT, Depth, EncodeOptions, Format, Metadata, Picture, Plane, decode, encode, read, upright_dimensions,
 };
 
 fn awkward(name: &str) -> PathBuf {
@@ -189,5 +189,60 @@ fn a_result_announces_no_picture_that_it_does_not_have() {
         for gone in ["hdrgm:Version", "Container:Directory", "MotionPhoto="] {
             assert!(xmp.is_some() && !contains(&xmp, gone), "{gone} in {}", format.name());
         }
+    }
+}
+
+/// An HDR photo of a phone stays one: its gain map grows with it, is turned with it, and is where it is announced.
+#[test]
+fn a_gain_map_grows_with_its_picture() {
+    const PARAMETERS: &str = "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF><rdf:Description rdf:about=\"\" \
+        xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" hdrgm:Version=\"1.0\" hdrgm:GainMapMax=\"2.5\"/></rdf:RDF></x:xmpmeta>";
+    const ANNOUNCED: &str = "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF><rdf:Description rdf:about=\"\" \
+        xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\" hdrgm:Version=\"1.0\"><dc:creator>Ann</dc:creator></rdf:Description>\
+        </rdf:RDF></x:xmpmeta>";
+    let options = EncodeOptions { quality: 98, ..EncodeOptions::default() };
+    let gray = |width: usize, height: usize, level: &dyn Fn(usize, usize) -> f32| {
+        let data = (0..width * height).map(|i| level(i % width, i / width)).collect();
+        Picture::from_planes(vec![Plane::new(width, height, data)])
+    };
+    // Brighter to the right, in the picture and in its map, which is half as large.
+    let mut photo = gray(64, 48, &|x, _| 3.0 * x as f32);
+    photo.metadata.xmp = Some(ANNOUNCED.into());
+    // Turned by 90 degrees for whoever looks at it.
+    photo.metadata.exif = Some(b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec());
+    let mut map = gray(32, 24, &|x, _| 200.0 - 6.0 * x as f32);
+    map.metadata.xmp = Some(PARAMETERS.into());
+    let whole = [&photo, &map].map(|picture| encode(picture, Format::Jpeg, options).unwrap()).concat();
+
+    let read = decode(&whole, "hdr.jpg").unwrap();
+    assert!(read.metadata.left_out.is_empty(), "{:?}", read.metadata.left_out);
+    let found = &read.metadata.gain_map.as_ref().unwrap().picture;
+    assert_eq!((read.width(), read.height(), found.width(), found.height()), (48, 64, 24, 32), "both are upright");
+    let [top, bottom] = [0, 31].map(|y| found.planes[0].data[y * 24 + 12]);
+    assert!((top - 200.0).abs() < 4.0 && (bottom - 14.0).abs() < 4.0, "{top} {bottom}");
+
+    let mut result = read.clone();
+    result.metadata = read.metadata.for_result([48, 64], [96, 128], "test");
+    let file = encode(&result, Format::Jpeg, options).unwrap();
+    let again = decode(&file, "result").unwrap();
+    let grown = again.metadata.gain_map.as_ref().unwrap();
+    assert_eq!((grown.picture.width(), grown.picture.height()), (48, 64));
+    assert!(contains(&grown.picture.metadata.xmp, "hdrgm:GainMapMax=\"2.5\""), "its parameters are with it");
+    // Where XMP and the index of pictures say that it is.
+    let xmp = String::from_utf8(again.metadata.xmp.clone().unwrap()).unwrap();
+    assert!(xmp.contains("Ann") && xmp.matches("hdrgm:Version").count() == 1, "{xmp}");
+    let length =
+        xmp.split("Item:Semantic=\"GainMap\"").nth(1).and_then(|rest| rest.split("Item:Length=\"").nth(1)).unwrap();
+    let length: usize = length.split('"').next().unwrap().parse().unwrap();
+    assert_eq!(file[file.len() - length..][..3], [0xFF, 0xD8, 0xFF]);
+    let header = file.windows(4).position(|four| four == b"MPF\0").unwrap() + 4;
+    let number = |at: usize| u32::from_be_bytes(file[header + at..][..4].try_into().unwrap()) as usize;
+    let (size, place) = (number(8 + 2 + 36 + 4 + 20), number(8 + 2 + 36 + 4 + 24));
+    assert_eq!((size, header + place), (length, file.len() - length));
+    // Other formats have no place for it, and say so.
+    assert!(read.metadata.lost_in(Format::Png).join("; ").contains("gain map"));
+    assert!(read.metadata.lost_in(Format::Jpeg).is_empty());
+    for part in 1..20 {
+        let _ = decode(&whole[..whole.len() * part / 20], "cut");
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! Decoders fill what is missing at the end of a file with gray and say nothing.
 
+mod gain_map;
+
 use std::io::{BufRead, Read, Result};
 
 use jpeg_encoder::{ColorType, Encoder, PixelDensity, PixelDensityUnit, SamplingFactor};
+
+pub use gain_map::GainMap;
 
 use super::samples;
 use crate::{
@@ -65,6 +69,8 @@ pub(crate) struct Scanned {
     pub(crate) unread: Option<&'static str>,
     /// Whether the end marker is missing behind the picture's data.
     pub(crate) is_open: bool,
+    /// What ISO's segment for gain maps holds.
+    pub(crate) iso: Option<Vec<u8>>,
     /// Image resources, over all segments.
     resources: Vec<u8>,
     /// Parts of the second XMP packet: name, place and content.
@@ -171,7 +177,8 @@ impl Scanned {
             self.resources.extend(resources);
         } else if let Some([number, _, part @ ..]) = of(ICC) {
             profile.push((*number, part.to_vec()));
-        } else if of(GAIN_MAP).is_some() {
+        } else if let Some(content) = of(GAIN_MAP) {
+            self.iso = Some(content.to_vec());
             leave_out("the gain map that brightens the picture on HDR screens is left out".into());
         } else if of(MULTI_PICTURE).is_some() {
             leave_out("further pictures behind the first (previews, stereo, panorama) are left out".into());
@@ -197,6 +204,18 @@ impl Scanned {
         let whole: Vec<u8> = parts.iter().flat_map(|(.., part)| part).copied().collect();
         let fits = parts.iter().try_fold(0, |end, (_, place, part)| (*place as usize == end).then(|| end + part.len()));
         self.metadata.xmp_extension = (fits == Some(length)).then_some(whole);
+    }
+
+    /// Takes the gain map in that lies in what is behind the picture, if there is one, and all that was to be said of it back.
+    pub(crate) fn take_gain_map(&mut self, behind: &[u8]) {
+        let Some((map, count)) = GainMap::find(behind, self.iso.take()) else { return };
+        let metadata = &mut self.metadata;
+        let is_said = |text: &str| text.contains("gain map") || (count == 1 && text.contains("behind the first"));
+        metadata.left_out.retain(|text| !is_said(text));
+        if metadata.announces_moving() {
+            metadata.left_out.push("depth and motion in the file are left out".into());
+        }
+        metadata.gain_map = Some(Box::new(map));
     }
 
     /// What is unusual about how the frame stores its picture.
@@ -335,11 +354,15 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         Subsampling::Full => SamplingFactor::R_4_4_4,
         Subsampling::Half => SamplingFactor::R_4_2_0,
     });
+    // Its length is announced before it.
+    let map = picture.metadata.gain_map.as_deref().map(|map| map.encode().map(|bytes| (map, bytes))).transpose()?;
+    let announced = map.as_ref().map(|(_, bytes)| gain_map::announced(picture.metadata.xmp.as_deref(), bytes.len()));
     let Metadata { icc, exif, xmp, xmp_extension, iptc, resources, texts, density, .. } = &picture.metadata;
     if let Some(density) = density {
         let [x, y] = density.map(|density| density.round().clamp(1.0, f64::from(u16::MAX)) as u16);
         encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });
     }
+    let xmp = announced.as_ref().or(xmp.as_ref());
     let exif = exif.clone().and_then(Block::parse).and_then(|block| block.fitted(MOST - EXIF.len()).0);
     let exif = exif.map(Block::into_bytes);
     // Other resources are left out before IPTC is.
@@ -347,12 +370,12 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
     let blocks = [others, &[]].map(|others| to_image_resources(iptc.as_deref(), others));
     let resources =
         blocks.into_iter().find(|blocks| PHOTOSHOP.len() + blocks.len() <= MOST).filter(|all| !all.is_empty());
-    for (segment, start, content) in [(1, EXIF, &exif), (1, XMP, xmp), (13, PHOTOSHOP, &resources)] {
-        if let Some(content) = content.as_ref().filter(|content| start.len() + content.len() <= MOST) {
+    for (segment, start, content) in [(1, EXIF, exif.as_ref()), (1, XMP, xmp), (13, PHOTOSHOP, resources.as_ref())] {
+        if let Some(content) = content.filter(|content| start.len() + content.len() <= MOST) {
             encoder.add_app_segment(segment, [start, content].concat()).map_err(told)?;
         }
     }
-    let named = xmp.as_deref().and_then(extension_of).filter(|name| name.len() == 32);
+    let named = xmp.and_then(|xmp| extension_of(xmp)).filter(|name| name.len() == 32);
     if let (Some(name), Some(extension)) = (named, xmp_extension) {
         for (index, part) in extension.chunks(PART).enumerate() {
             let place = [extension.len(), index * PART].map(|number| (number as u32).to_be_bytes());
@@ -363,9 +386,21 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
     if let Some(icc) = icc {
         encoder.add_icc_profile(icc).map_err(told)?;
     }
+    let iso = map.as_ref().map_or(picture.metadata.iso.as_ref(), |(map, _)| map.version.as_ref());
+    if let Some(content) = iso {
+        encoder.add_app_segment(2, gain_map::iso_segment(content)).map_err(told)?;
+    }
+    if map.is_some() {
+        encoder.add_app_segment(2, gain_map::index()).map_err(told)?;
+    }
     let colour = if planes.len() == 1 { ColorType::Luma } else { ColorType::Rgb };
     encoder.encode(&bytes, picture.width() as u16, picture.height() as u16, colour).map_err(told)?;
-    Ok(with_comments(out, texts))
+    let mut out = with_comments(out, texts);
+    if let Some((_, bytes)) = map {
+        gain_map::fill_index(&mut out, bytes.len());
+        out.extend(bytes);
+    }
+    Ok(out)
 }
 
 /// The file with its comments, which the encoder does not write, behind the first segment: some readers want JFIF to be that.
