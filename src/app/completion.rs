@@ -34,12 +34,15 @@ pub(crate) enum Progress {
 
 /// Whether dual models of its own can be trained for it.
 pub(crate) fn lacks_duals(description: &Description) -> bool {
-    description.scale() > 1 && (description.duals.is_empty() || description.borrowed_duals)
+    // There is one for each step of halves, and one for thirds.
+    let has_one = description.scale().is_power_of_two() || description.scale() == 3;
+    has_one && description.scale() > 1 && (description.duals.is_empty() || description.borrowed_duals)
 }
 
 /// Whether anything can be made for it.
 pub(crate) fn is_incomplete(description: &Description) -> bool {
-    description.scale() > 1 && (lacks_duals(description) || description.error_calibration.is_none())
+    let lacks_calibration = description.error_calibration.is_none() && !description.duals.is_empty();
+    description.scale() > 1 && (lacks_duals(description) || lacks_calibration)
 }
 
 /// Pixels of results that are computed for it, for an estimate of the time.
@@ -122,13 +125,16 @@ fn learn_duals(
 ) -> anyhow::Result<Option<Model>> {
     let mut flow = ControlFlow::Continue(());
     train(config, device, run, &mut |event| {
-        flow = match event {
+        let told = match event {
             TrainEvent::Step(progress) => observe(Progress::Dual { step: progress.step, steps: progress.steps }),
             TrainEvent::Started { step, .. } => observe(Progress::Dual { step: *step, steps: config.steps }),
             TrainEvent::Unusable(_) | TrainEvent::Warning(_) | TrainEvent::Validated { .. } => {
                 ControlFlow::Continue(())
             }
         };
+        if told.is_break() {
+            flow = told;
+        }
         flow
     })
     .context("its dual models could not be trained")?;

@@ -255,6 +255,11 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             picture
         }
     };
+    picture.metadata.note_announced();
+    if matches!(format, Kind::Image(ImageFormat::Tga)) {
+        // Its fourth byte is often no alpha but nothing at all.
+        picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage > 0.0));
+    }
     if matches!(format, Kind::Image(ImageFormat::Gif)) {
         // Its decoder gives every picture an alpha.
         picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage < 255.0));

@@ -39,7 +39,7 @@ fn a_network_of_others_is_given_a_dual_model_of_its_own() {
     assert!(std::fs::read(&file).unwrap() == before.to_bytes());
 
     harness.press("Train its own dual model");
-    harness.await_sight("tiny now has its own dual model");
+    harness.await_sight("tiny is complete");
     harness.await_that("the news in the card", |h| !h.sees("of another network"));
     let after = Model::read(&file, &burn::tensor::Device::flex()).unwrap();
     assert!(!after.description.borrowed_duals);

@@ -407,8 +407,8 @@ impl Document {
         code.checked_sub(8).map(|code| f32::from(code) / 10.0)
     }
 
-    /// The difference in gray levels that a part of the pixels of a map does not exceed, by its coarsest level; `None` if nothing
-    /// of it is there.
+    /// The difference in gray levels that a part of the pixels of a map does not exceed, by the finest level that is looked through in
+    /// a frame; `None` if nothing of it is there.
     pub fn quantile(&self, map: Map, part: f64) -> Option<f32> {
         let pyramid = match map {
             Map::WayBack => &self.dual,
@@ -416,8 +416,10 @@ impl Document {
             Map::Expected => &self.expected,
         };
         let mut counts = [0_usize; 256];
-        let coarsest = pyramid.as_ref()?.levels.last()?;
-        coarsest.rgba.as_chunks::<4>().0.iter().for_each(|pixel| counts[usize::from(pixel[3])] += 1);
+        const MOST: usize = 2 << 20;
+        let levels = &pyramid.as_ref()?.levels;
+        let level = levels.iter().find(|level| level.width * level.height <= MOST).or(levels.last())?;
+        level.rgba.as_chunks::<4>().0.iter().for_each(|pixel| counts[usize::from(pixel[3])] += 1);
         // What is not there has codes that no difference has.
         let there: usize = counts[8..].iter().sum();
         let mut left = (there as f64 * part).ceil() as usize;

@@ -107,7 +107,7 @@ impl Window {
                     self.tab = Tab::Upscale;
                 }
                 Ok(Done::Completed(name)) => {
-                    self.toasts.good(format!("{name} now has its own dual model and predicts its errors"));
+                    self.toasts.good(format!("{name} is complete: its results are proven and their errors predicted"));
                 }
                 Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
                 Err(error) => self.toasts.error(report::message(&error)),

@@ -19,6 +19,8 @@ const IPTC: &str = "Raw profile type iptc";
 const RAW_PROFILE: &str = "Raw profile type ";
 /// How keywords of thumbnail caches begin: they speak of a file elsewhere.
 const THUMBNAIL: &str = "Thumb::";
+/// What is said of texts that no chunk holds.
+const TEXT_LOST: &str = "texts of the PNG file with an unusual keyword or of more than 64 MB are left out";
 /// Longest text that is written as it is, in bytes.
 const SHORT_TEXT: usize = 1024;
 /// Most bytes of a chunk that is read for what it says.
@@ -118,8 +120,11 @@ fn note_text(kind: &[u8], content: &[u8], metadata: &mut Metadata) {
     } else if !keyword.starts_with(THUMBNAIL) {
         let text = if kind == b"iTXt" { String::from_utf8_lossy(&text).into_owned() } else { latin(&text) };
         // What no chunk may hold would cost the result.
-        if (1..=79).contains(&keyword.chars().count()) {
+        let held: usize = metadata.texts.iter().map(|(_, text)| text.len()).sum();
+        if (1..=79).contains(&keyword.chars().count()) && held + text.len() <= MOST as usize {
             metadata.texts.push((keyword, text.replace('\0', "")));
+        } else if !metadata.left_out.contains(&TEXT_LOST.into()) {
+            metadata.left_out.push(TEXT_LOST.into());
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn decode<R: BufRead + Seek>(source: R, format: ImageFormat) -> Resul
     let rgba = DynamicImage::from_decoder(decoder)?.into_rgba32f();
     let of = |channel: usize| rgba.as_raw().iter().skip(channel).step_by(4).copied().collect();
     let channels = if has_alpha { 4 } else { 3 };
-    Ok(of_light([width as usize, height as usize], (0..channels).map(of).collect()))
+    Ok(of_light([width as usize, height as usize], (0..channels).map(of).collect(), format == ImageFormat::OpenExr))
 }
 
 /// Whether the first bytes of a file are those of a portable float map.
@@ -96,7 +96,7 @@ pub(crate) fn decode_pfm(source: &mut impl BufRead) -> Result<Picture, Refusal> 
         let rows = samples.chunks_exact(width * channels).rev();
         rows.flat_map(|row| row.iter().skip(channel).step_by(channels).copied()).collect()
     };
-    Ok(of_light([width, height], (0..channels).map(of).collect()))
+    Ok(of_light([width, height], (0..channels).map(of).collect(), false))
 }
 
 fn check(width: u32, height: u32) -> Result<(), Refusal> {
@@ -107,8 +107,8 @@ fn check(width: u32, height: u32) -> Result<(), Refusal> {
     }
 }
 
-/// A picture of light, 1 being white; a fourth channel is its alpha.
-fn of_light([width, height]: [usize; 2], mut channels: Vec<Vec<f32>>) -> Picture {
+/// A picture of light, 1 being white; a fourth channel is its alpha, which colours have been multiplied by if `is_associated`.
+fn of_light([width, height]: [usize; 2], mut channels: Vec<Vec<f32>>, is_associated: bool) -> Picture {
     let alpha = if channels.len() == 4 { channels.pop() } else { None };
     let mut odd = 0;
     let mut light = |value: f32| {
@@ -121,6 +121,12 @@ fn of_light([width, height]: [usize; 2], mut channels: Vec<Vec<f32>>) -> Picture
         };
         if value <= 0.003_130_8 { 12.92 * value } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
     };
+    if let Some(alpha) = alpha.as_ref().filter(|_| is_associated) {
+        for channel in &mut channels {
+            let covered = channel.iter_mut().zip(alpha).filter(|(_, coverage)| **coverage > 0.0);
+            covered.for_each(|(sample, &coverage)| *sample /= coverage.min(1.0));
+        }
+    }
     channels.iter_mut().flatten().for_each(|sample| *sample = light(*sample));
     let white = channels.iter().flatten().copied().fold(1.0, f32::max);
     let curve = Curve::new(white);

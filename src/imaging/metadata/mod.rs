@@ -16,6 +16,12 @@ pub(crate) use xmp::extension_of;
 
 /// Bytes of a block, its name aside, that a segment of a JPEG file holds.
 const MOST_IN_SEGMENT: usize = 65_500;
+/// Bytes of an EXIF block that a segment of a JPEG file holds.
+pub(crate) const MOST_EXIF: usize = 65_527;
+/// Bytes that the name of the software takes at most.
+const SOFTWARE: usize = 80;
+/// Bytes that the announcement of a gain map takes.
+const ANNOUNCEMENT: usize = 800;
 
 /// Keyword of comments.
 pub const COMMENT: &str = "Comment";
@@ -85,7 +91,9 @@ impl Metadata {
         const ANNOUNCED: &str =
             "further pictures or videos in the file (HDR gain map, depth, motion photo) are left out";
         let known = |left_out: &str| left_out.contains("gain map") || left_out.contains("further pictures");
-        if self.xmp.as_deref().is_some_and(xmp::announces_others) && !self.left_out.iter().any(|text| known(text)) {
+        let announces =
+            [&self.xmp, &self.xmp_extension].into_iter().flatten().any(|packet| xmp::announces_others(packet));
+        if announces && self.gain_map.is_none() && !self.left_out.iter().any(|text| known(text)) {
             self.left_out.push(ANNOUNCED.into());
         }
         // One that goes on in a packet that is not there.
@@ -115,7 +123,15 @@ impl Metadata {
         }
         metadata.gain_map = self.gain_map.as_ref().map(|map| Box::new(map.enlarged([times(0), times(1)])));
         metadata.exif = Some(block.into_bytes());
+        if self.xmp_extension.as_deref().is_some_and(xmp::announces_others) {
+            // It is named after all that it holds: what may not stay takes the rest along.
+            metadata.xmp_extension = None;
+            metadata.left_out.push(EXTENSION_LOST.into());
+        }
         metadata.xmp = self.xmp.as_deref().map(|packet| xmp::alone(&xmp::for_result(packet, size)));
+        if metadata.xmp_extension.is_none() {
+            metadata.xmp = metadata.single_xmp();
+        }
         metadata
     }
 
@@ -141,14 +157,22 @@ impl Metadata {
             Format::Png => {}
             Format::Tiff => note(self.xmp_extension.is_some(), EXTENSION_LOST),
             Format::Jpeg => {
-                note(too_long(&self.xmp), "XMP of more than 64 kB does not fit into a JPEG file and is left out");
+                let announced = self.gain_map.as_ref().map_or(0, |_| ANNOUNCEMENT);
+                let is_long = self.xmp.as_ref().is_some_and(|packet| packet.len() + announced > MOST_IN_SEGMENT);
+                note(is_long, "XMP of more than 64 kB does not fit into a JPEG file and is left out");
                 note(too_long(&self.iptc), "IPTC of more than 64 kB does not fit into a JPEG file and is left out");
                 let resources = to_image_resources(self.iptc.as_deref(), self.resources.as_deref().unwrap_or_default());
                 note(
                     has_resources && !too_long(&self.iptc) && resources.len() > MOST_IN_SEGMENT,
                     "image resources (clipping paths, copyright flag) do not fit into a JPEG file and are left out",
                 );
-                let fitted = self.exif.clone().and_then(Block::parse).map(|block| block.fitted(MOST_IN_SEGMENT));
+                // As it will be: without the thumbnail, and with the name of the software.
+                let fitted = self.exif.clone().and_then(Block::parse).map(|mut block| {
+                    block.drop_thumbnail();
+                    block.set_software(&"x".repeat(SOFTWARE));
+                    block.set_density(self.density.unwrap_or([1.0; 2]), false);
+                    block.fitted(MOST_EXIF)
+                });
                 let what = fitted.map(|(_, lost)| lost.join(" and ")).unwrap_or_default();
                 if !what.is_empty() {
                     let told = format!("EXIF of more than 64 kB does not fit into a JPEG file; left out: {what}");
@@ -168,6 +192,10 @@ impl Metadata {
                 let any = self.exif.is_some() || self.xmp.is_some() || self.iptc.is_some() || has_resources;
                 note(any, "BMP has no place for metadata, which is left out");
             }
+        }
+        let is_long = |(name, text): &(String, String)| name == COMMENT && text.len() > MOST_IN_SEGMENT;
+        if format == Format::Jpeg && self.texts.iter().any(is_long) {
+            lost.push("comments of more than 64 kB are cut short in a JPEG file".into());
         }
         let kept = |keyword: &str| match format {
             Format::Png => true,

@@ -57,17 +57,25 @@ pub(super) fn announces_moving(packet: &[u8]) -> bool {
 
 /// The packet without what it says of further pictures.
 pub(super) fn alone(packet: &[u8]) -> Vec<u8> {
+    // More than any program writes; each takes a walk through the packet.
+    const MOST: usize = 1000;
     changed(packet, |text| {
         let mut text = text.to_owned();
+        // What comments hold is no element, whatever it looks like.
+        if text.contains("<!--") || text.contains("<![CDATA[") {
+            return text;
+        }
         for prefix in ANNOUNCEMENTS {
             let mut from = 0;
-            while let Some((at, name)) = next_name(&text, prefix, from) {
+            for _ in 0..MOST {
+                let Some((at, name)) = next_name(&text, prefix, from) else { break };
                 let shorter = match text[..at].ends_with('<') {
                     true => without_element(&text, &name),
                     false => without_attribute(&text, &name),
                 };
                 // What cannot be taken out, such as a broken element, is left alone.
-                from = if shorter.len() < text.len() { 0 } else { at + name.len() };
+                from = if shorter.len() < text.len() { at.min(shorter.len()) } else { at + name.len() };
+                from = (0..=from).rev().find(|&at| shorter.is_char_boundary(at)).unwrap_or(0);
                 text = shorter;
             }
         }
@@ -92,7 +100,9 @@ pub(super) fn without_extension(packet: &[u8]) -> Vec<u8> {
 /// Where a property or element begins whose name has this prefix, and its whole name.
 fn next_name(text: &str, prefix: &str, from: usize) -> Option<(usize, String)> {
     text[from..].match_indices(prefix).map(|(at, _)| from + at).find_map(|at| {
-        let is_start = text[..at].ends_with(|before: char| before == '<' || before.is_whitespace());
+        // Within a tag, not in what people wrote.
+        let in_tag = text[..at].rfind(['<', '>']).is_some_and(|place| text[place..].starts_with('<'));
+        let is_start = in_tag && text[..at].ends_with(|before: char| before == '<' || before.is_whitespace());
         let end =
             text[at..].find(|c: char| !(c.is_alphanumeric() || "-_.:".contains(c))).map_or(text.len(), |n| at + n);
         let name = &text[at..end];

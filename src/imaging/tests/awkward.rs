@@ -114,6 +114,25 @@ fn what_is_valid_and_not_read_is_told_from_what_is_damaged() {
         let error = decode(&bytes[..kept], "cut.jpg").unwrap_err().to_string();
         assert!(error.contains("truncated"), "{error}");
     }
+    // What was cut off is missing, not black.
+    for name in ["tiled_planar.tif", "lab.tif"] {
+        let bytes = std::fs::read(awkward(name)).unwrap();
+        let directory = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+        let cut = match name {
+            "tiled_planar.tif" => bytes[..bytes.len() * 6 / 10].to_vec(),
+            // Its directory is at the end: the data is damaged instead.
+            _ => [&bytes[..directory / 2], &vec![0x55; directory - directory / 2], &bytes[directory..]].concat(),
+        };
+        assert!(decode(&cut, name).is_err(), "{name}");
+    }
+    // Tiles that lie beyond the picture, or do not cover it.
+    let grid = std::fs::read(awkward("grid.avif")).unwrap();
+    let place = grid.windows(8).position(|eight| eight == [0, 0, 1, 1, 1, 0, 0, 160]).unwrap() + 4;
+    for size in [[0, 10, 0, 160], [1, 0, 0, 10], [11, 184, 7, 208]] {
+        let mut other = grid.clone();
+        other[place..place + 4].copy_from_slice(&size);
+        assert!(decode(&other, "grid.avif").is_err(), "{size:?}");
+    }
     // Fax and its like: the name of what is in the way, and a way out.
     let mut fax = std::fs::read(awkward("bits12.tif")).unwrap();
     let at = fax.windows(4).position(|four| four == [3, 1, 3, 0]).unwrap();

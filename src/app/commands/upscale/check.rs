@@ -38,7 +38,7 @@ pub(super) fn run(
     size: FinalSize,
     keep: Keep,
 ) -> anyhow::Result<Outcome> {
-    let mut refused = 0;
+    let (mut fine, mut refused) = (0, 0);
     for problem in &found.problems {
         say_refused(args.json, Path::new(""), problem);
     }
@@ -47,7 +47,10 @@ pub(super) fn run(
             break;
         }
         match guarded(|| forecast(&input.path, args, models, size, keep)) {
-            Ok(forecast) => say(args.json, &input.path, &forecast),
+            Ok(forecast) => {
+                fine += 1;
+                say(args.json, &input.path, &forecast);
+            }
             Err(error) => {
                 refused += 1;
                 say_refused(args.json, &input.path, &report::message(&error));
@@ -59,7 +62,6 @@ pub(super) fn run(
     }
     let (all, others) = (found.pictures.len(), found.foreign.len() + found.problems.len());
     if !args.json && all + others > 1 {
-        let fine = all - refused;
         report::line(&format!("{} can be upscaled, {} cannot", report::counted(fine, "image"), refused + others));
     }
     let bad = refused > 0 || !found.problems.is_empty() || interrupt::flow().is_break();
@@ -85,19 +87,20 @@ fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, k
             path.display()
         );
     }
+    let lost = losses(&picture, format, keep);
     Ok(Forecast {
         from,
         size,
         format,
         model: models.name(kind, scale),
         chosen_for: choice.map(|(_, why)| why),
-        kept: if keep.strip { Vec::new() } else { kept(&picture, format) },
-        lost: losses(&picture, format, keep),
+        kept: if keep.strip { Vec::new() } else { kept(&picture, format, &lost) },
+        lost,
     })
 }
 
 /// What a result takes along, in the order in which people look for it.
-fn kept(picture: &Picture, format: Format) -> Vec<&'static str> {
+fn kept(picture: &Picture, format: Format, lost: &[String]) -> Vec<&'static str> {
     let metadata = &picture.metadata;
     let many = matches!(format, Format::Jpeg | Format::Png | Format::Tiff);
     let any = format != Format::Bmp;
@@ -113,6 +116,7 @@ fn kept(picture: &Picture, format: Format) -> Vec<&'static str> {
     ]
     .into_iter()
     .filter_map(|(is_kept, what)| is_kept.then_some(what))
+    .filter(|what| !lost.iter().any(|lost| lost.starts_with(what) || lost.ends_with(&format!("all {what}"))))
     .collect()
 }
 

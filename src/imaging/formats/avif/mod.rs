@@ -109,8 +109,14 @@ fn from_grid(grid: items::Grid) -> Result<(Vec<Plane>, usize, usize, dav1d::Pict
     for (index, coded) in grid.tiles.iter().enumerate() {
         let tile = frame(coded)?;
         let parts = colours_of(&tile)?;
+        let size = [tile.width() as usize, tile.height() as usize];
         let first = first.get_or_insert(tile);
         let [wide, high] = [first.width() as usize, first.height() as usize];
+        let rows = grid.tiles.len() / grid.columns.max(1);
+        let covers = |count: usize, tile: usize, whole: usize| count * tile >= whole && (count - 1) * tile < whole;
+        if size != [wide, high] || !covers(grid.columns, wide, width) || !covers(rows, high, height) {
+            return Err("the tiles of the grid do not make a picture of its size".into());
+        }
         if planes.is_empty() {
             planes = vec![Plane::filled(width, height, 0.0); parts.len()];
         }

@@ -108,7 +108,8 @@ pub(super) fn index() -> Vec<u8> {
 
 /// Fills the index of `first` in: its own size, and that of the picture of `second` bytes behind it.
 pub(super) fn fill_index(first: &mut [u8], second: usize) {
-    let Some(at) = first.windows(MULTI_PICTURE.len()).position(|four| four == MULTI_PICTURE) else { return };
+    let segment = [&[0xFF, 0xE2][..], &(index().len() as u16 + 2).to_be_bytes(), &index()].concat();
+    let Some(at) = first.windows(segment.len()).position(|bytes| bytes == segment).map(|at| at + 4) else { return };
     let header = at + MULTI_PICTURE.len();
     let entries = header + 8 + 2 + 3 * 12 + 4;
     // Places count from the index's own header.

@@ -410,7 +410,8 @@ fn with_comments(file: Vec<u8>, texts: &[(String, String)]) -> Vec<u8> {
     let at = (4 + first).min(file.len());
     let mut out = file[..at].to_vec();
     for comment in comments {
-        let comment = &comment.as_bytes()[..comment.len().min(MOST)];
+        // What does not fit was told.
+        let comment = &comment.as_bytes()[..comment.floor_char_boundary(MOST)];
         out.extend([0xFF, COM]);
         out.extend((comment.len() as u16 + 2).to_be_bytes());
         out.extend(comment);

@@ -126,6 +126,9 @@ struct Stored {
     icc: Option<Vec<u8>>,
 }
 
+/// Why the decoder is not asked.
+const UNUSUAL: &str = "its samples are stored in an order that is not read for this kind; save it anew";
+
 fn by_decoder<R: BufRead + Seek>(source: R) -> Result<(Picture, Orientation), Refusal> {
     let mut decoder = Decoder::new(source)?;
     let others = to_full_page(&mut decoder);
@@ -149,7 +152,7 @@ fn by_decoder<R: BufRead + Seek>(source: R) -> Result<(Picture, Orientation), Re
         && number(&mut decoder, Tag::Compression).is_none_or(|packed| packed == 1);
     if tiles_in_planes || plain_chroma || number(&mut decoder, Tag::FillOrder) == Some(2) {
         // Read as another picture by the decoder, or by a panic.
-        return Err(Refusal::Damaged("its chunks are in an unusual order".into()));
+        return Err(Refusal::Damaged(UNUSUAL.into()));
     }
     let stored = pixels(&mut decoder, [width as usize, height as usize])?;
     let (metadata, orientation) = tags::metadata(&mut decoder);
@@ -163,7 +166,9 @@ fn by_chunks(bytes: &[u8], reason: String) -> Result<(Picture, Orientation), Ref
     let others = decoder.as_mut().map_or(0, to_full_page);
     let page = decoder.as_mut().and_then(|decoder| decoder.ifd_pointer()).map(|pointer| pointer.0);
     let Some(layout) = plain::Layout::read(bytes, page) else { return Err(damaged(reason)) };
-    if let Some(packer) = layout.packed_by().filter(|_| decoder.is_none() || reason.contains("nsupported")) {
+    if let Some(packer) =
+        layout.packed_by().filter(|_| decoder.is_none() || reason.contains("nsupported") || reason == UNUSUAL)
+    {
         let advice = "save it uncompressed or as PNG with the program that made it";
         return Err(damaged(format!("a TIFF packed by {packer}, which is not read; {advice}")));
     }
@@ -177,12 +182,14 @@ fn by_chunks(bytes: &[u8], reason: String) -> Result<(Picture, Orientation), Ref
         _ => return Err(damaged(reason)),
     };
     let Some(samples) = layout.samples(bytes).filter(|samples| samples.len() >= colours.channels()) else {
-        return Err(damaged(reason));
+        let is_known = layout.packed_by().is_none() && reason != UNUSUAL;
+        return Err(damaged(if is_known { format!("pixels are missing or damaged: {reason}") } else { reason }));
     };
     let most = (u32::MAX >> (32 - layout.bits)) as f32;
-    let level = |sample: u32| match layout.photometric {
-        0 => 255.0 - sample as f32 * 255.0 / most,
-        3 => sample as f32,
+    // What lies beside the colours is stored alike in all kinds.
+    let level = |channel: usize, sample: u32| match layout.photometric {
+        0 if channel == 0 => 255.0 - sample as f32 * 255.0 / most,
+        3 if channel == 0 => sample as f32,
         _ => sample as f32 * 255.0 / most,
     };
     // Colours of CIELAB have a sign, but for those of ICC: gray is 128 either way afterwards.
@@ -195,7 +202,7 @@ fn by_chunks(bytes: &[u8], reason: String) -> Result<(Picture, Orientation), Ref
     let planes: Vec<Vec<f32>> = by_channel
         .map(|(channel, plane)| match is_hue(channel) {
             true => plane.into_iter().map(hue).collect(),
-            false => plane.into_iter().map(level).collect(),
+            false => plane.into_iter().map(|sample| level(channel, sample)).collect(),
         })
         .collect();
     let (metadata, orientation) = match &mut decoder {

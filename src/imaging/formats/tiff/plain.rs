@@ -151,8 +151,12 @@ impl Layout {
     }
 
     /// The samples by channel, row by row: whole numbers from 0 to the largest of so many bits, those with sign moved up to that.
-    /// `None` for what cannot be read here.
+    /// `None` for what cannot be read here, and where pixels are missing.
     pub(super) fn samples(&self, bytes: &[u8]) -> Option<Vec<Vec<u32>>> {
+        let is_subsampled = self.subsampling != [1, 1];
+        if is_subsampled && (self.bits != 8 || self.is_planar || self.channels != 3) {
+            return None;
+        }
         if self.is_float || !(1..=32).contains(&self.bits) || self.packed_by().is_some() {
             return None;
         }
@@ -167,7 +171,9 @@ impl Layout {
             Some(_) => (one(TILE_WIDTH)? as usize, one(TILE_HEIGHT)? as usize),
             None => (self.width, (one(ROWS_PER_STRIP).unwrap_or(u64::MAX).min(self.height as u64)) as usize),
         };
-        if wide == 0 || high == 0 || wide.checked_mul(high)? as u64 > MAX_PIXELS {
+        // A tile may be larger than its picture, but not by much: memory is taken for it.
+        let most = (self.width * self.height).saturating_mul(8).saturating_add(1 << 20).min(MAX_PIXELS as usize);
+        if wide == 0 || high == 0 || wide.checked_mul(high)? > most {
             return None;
         }
         let [across, down] = [self.width.div_ceil(wide), self.height.div_ceil(high)];
@@ -179,6 +185,9 @@ impl Layout {
         };
         let mut planes = vec![vec![0; self.width * self.height]; self.channels];
         let chunks = across * down * if self.is_planar { self.channels } else { 1 };
+        if offsets.len() < chunks {
+            return None;
+        }
         for (index, &offset) in offsets.iter().enumerate().take(chunks) {
             let packed = bytes.get(usize::try_from(offset).ok()?..)?;
             let length = lengths.get(index).map_or(chunk_bytes, |&length| length as usize);
@@ -187,12 +196,19 @@ impl Layout {
                 packed.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
             }
             let mut whole = self.unpack(&packed, chunk_bytes);
-            // What is missing at the end of a chunk is missing in the picture.
-            whole.resize(chunk_bytes, 0);
             let (plane, place) = (index / (across * down), index % (across * down));
             let [left, top] = [place % across * wide, place / across * high];
             let (rows, columns) = (high.min(self.height - top), wide.min(self.width - left));
-            if self.subsampling != [1, 1] {
+            // Rows of the last chunk that lie below the picture need not be there.
+            let needed = match self.subsampling {
+                [1, 1] => rows * row_bytes,
+                [h, v] => wide.div_ceil(h) * rows.div_ceil(v) * (h * v + 2),
+            };
+            if whole.len() < needed {
+                return None;
+            }
+            whole.resize(chunk_bytes, 0);
+            if is_subsampled {
                 self.spread(&whole, wide, [left, top, columns, rows], &mut planes);
                 continue;
             }
@@ -224,7 +240,7 @@ impl Layout {
             LZW => unpack_lzw(packed, most),
             DEFLATE | OLD_DEFLATE => {
                 let mut out = Vec::new();
-                // What comes before the damage is shown.
+                // What is missing after damage is found missing.
                 let _ = flate2::read::ZlibDecoder::new(packed).take(most as u64).read_to_end(&mut out);
                 out
             }

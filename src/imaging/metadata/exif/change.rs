@@ -1,14 +1,14 @@
 //! Changes to a block, in place or in what room there is.
 
 use super::{
-    ASCII, Block, EXIF_DIRECTORY, Entry, IMAGE_LENGTH, IMAGE_WIDTH, LONG, MAKER_NOTE, ORIENTATION, PIXEL_X_DIMENSION,
-    PIXEL_Y_DIMENSION, PRIVATE, RATIONAL, RESOLUTION_UNIT, SHORT, SOFTWARE, THUMBNAIL_LENGTH, THUMBNAIL_OFFSET,
-    X_RESOLUTION, Y_RESOLUTION,
+    ASCII, Block, EXIF_DIRECTORY, Entry, GPS_DIRECTORY, IMAGE_LENGTH, IMAGE_WIDTH, INTEROPERABILITY_DIRECTORY, LONG,
+    MAKER_NOTE, ORIENTATION, PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION, PRIVATE, RATIONAL, RESOLUTION_UNIT, SHORT, SOFTWARE,
+    THUMBNAIL_LENGTH, THUMBNAIL_OFFSET, X_RESOLUTION, Y_RESOLUTION,
 };
 
 impl Block {
-    /// The block in at most `most` bytes, and in words what it has lost for that: large tags that only their makers know, then
-    /// makers' notes, then everything.
+    /// The block in at most `most` bytes, and in words what it has lost for that: large tags that only their makers know and
+    /// makers' notes, or everything.
     pub(crate) fn fitted(self, most: usize) -> (Option<Self>, Vec<&'static str>) {
         const LARGE: usize = 4096;
         let mut lost = Vec::new();
@@ -21,12 +21,13 @@ impl Block {
         if directories.image.len() < tags {
             lost.push("large private tags");
         }
-        let mut block = Self::of(&directories);
-        if block.bytes.len() > most {
-            directories.exif.retain(|entry| entry.tag != MAKER_NOTE);
+        // They hold offsets from where they stood, which nobody can read once they have moved.
+        let notes = directories.exif.len();
+        directories.exif.retain(|entry| entry.tag != MAKER_NOTE);
+        if directories.exif.len() < notes {
             lost.push("makers' notes");
-            block = Self::of(&directories);
         }
+        let block = Self::of(&directories);
         if block.bytes.len() > most {
             return (None, vec!["all EXIF"]);
         }
@@ -94,7 +95,9 @@ impl Block {
         let number = |tag| self.find(second, tag).and_then(|at| self.number(at));
         if let (Some(start), Some(length)) = (number(THUMBNAIL_OFFSET), number(THUMBNAIL_LENGTH)) {
             let (start, end) = (start as usize, (start as usize).saturating_add(length as usize));
-            if start >= 8 && end <= self.bytes.len() {
+            // One that overlaps with what is not its own says where it lies wrongly.
+            let is_free = !self.used().iter().any(|used| used.start < end && start < used.end);
+            if start >= 8 && end <= self.bytes.len() && is_free {
                 self.bytes[start..end].fill(0);
                 if end == self.bytes.len() {
                     self.bytes.truncate(start);
@@ -103,6 +106,21 @@ impl Block {
                 }
             }
         }
+    }
+
+    /// Where directories and values of the block lie, but for the thumbnail and its directory.
+    fn used(&self) -> Vec<std::ops::Range<usize>> {
+        let first = self.first();
+        let exif = first.and_then(|first| self.directory(first, EXIF_DIRECTORY));
+        let gps = first.and_then(|first| self.directory(first, GPS_DIRECTORY));
+        let interoperability = exif.and_then(|exif| self.directory(exif, INTEROPERABILITY_DIRECTORY));
+        let mut used = Vec::new();
+        for directory in [first, exif, gps, interoperability].into_iter().flatten() {
+            let entries = self.entries(directory).unwrap_or_default();
+            used.push(directory..directory + 2 + 12 * entries.len() + 4);
+            used.extend(entries.into_iter().filter_map(|at| self.value_range(at)));
+        }
+        used
     }
 
     /// Puts an entry of the first directory in place of the one there, or beside the others.

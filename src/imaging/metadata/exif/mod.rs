@@ -153,7 +153,13 @@ impl Block {
     /// The tags of the directory at `place`, or of the first.
     pub(crate) fn directory_at(&self, place: Option<usize>) -> Option<Vec<Entry>> {
         let entries = self.entries(place.or_else(|| self.first())?)?;
-        Some(entries.into_iter().filter_map(|at| self.entry(at)).collect())
+        // Many entries may point at the same bytes.
+        let mut left = MOST_METADATA;
+        let taken = |at: usize| {
+            left = left.checked_sub(self.value_range(at)?.len())?;
+            self.entry(at)
+        };
+        Some(entries.into_iter().filter_map(taken).collect())
     }
 
     /// Density in pixels per inch.
@@ -345,6 +351,24 @@ mod tests {
         let bytes = block.into_bytes();
         assert!(!bytes.windows(7).any(|seven| seven == b"picture"));
         assert_eq!(Block::parse(bytes).unwrap().directories(), sample());
+    }
+
+    /// A thumbnail that claims the room of a tag takes nothing from it, whatever is written afterwards.
+    #[test]
+    fn what_is_used_is_no_room() {
+        let mut block = Block::of(&sample());
+        let first = block.first().unwrap();
+        let link = first + 2 + 12 * usize::from(block.short(first).unwrap());
+        let maker = block.value_range(block.find(first, 0x010F).unwrap()).unwrap();
+        let second = block.append(&[
+            entry(THUMBNAIL_OFFSET, LONG, &(maker.start as u32).to_le_bytes()),
+            entry(THUMBNAIL_LENGTH, LONG, &40_u32.to_le_bytes()),
+        ]) as u32;
+        block.put_long(link, second);
+        block.drop_thumbnail();
+        block.set_software("a name longer than the one that was there");
+        let image = Block::parse(block.into_bytes()).unwrap().directories().image;
+        assert!(image.contains(&entry(0x010F, ASCII, b"Maker Corporation\0")), "{image:?}");
     }
 
     #[test]
