@@ -31,7 +31,7 @@ WHY = {
     "x4": "That of `x2`, from whose weights its training began. It took the place of a DRN of 16 and 4 blocks that was as good (31.33, "
           "28.02 and 27.21 dB) and took 3.7 times as long.",
     "photo-x2": "That of `x2`, which it was trained from.",
-    "photo-x4": "That of a DRN of 4 blocks a level that was once `x4`, which it was trained from.",
+    "photo-x4": "That of `x4`, which it was trained from.",
 }
 
 

@@ -386,9 +386,7 @@ fn turned(mut picture: Picture, orientation: Orientation) -> Picture {
         *plane = plane.turned(transposed, mirrored, flipped);
     }
     if let Some(map) = &mut picture.metadata.gain_map {
-        for plane in &mut map.picture.planes {
-            *plane = plane.turned(transposed, mirrored, flipped);
-        }
+        map.turned = [transposed, mirrored, flipped];
     }
     picture.metadata.density = picture.metadata.density.map(|[x, y]| if transposed { [y, x] } else { [x, y] });
     picture

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use image::metadata::Orientation;
 
-use crate::{Format, GainMap};
+use crate::{Format, gain_map::GainMap};
 
 pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
 pub(crate) use resources::{from_image_resources, to_image_resources};
@@ -121,7 +121,9 @@ impl Metadata {
         if let Some(density) = self.density {
             block.set_density(density, false);
         }
-        metadata.gain_map = self.gain_map.as_ref().map(|map| Box::new(map.enlarged([times(0), times(1)])));
+        if let Some(map) = &mut metadata.gain_map {
+            map.times = [times(0), times(1)];
+        }
         metadata.exif = Some(block.into_bytes());
         if self.xmp_extension.as_deref().is_some_and(xmp::announces_others) {
             // It is named after all that it holds: what may not stay takes the rest along.

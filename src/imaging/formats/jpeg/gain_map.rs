@@ -1,61 +1,54 @@
-//! Gain maps: pictures behind a picture that say how much brighter it is on HDR screens (ISO 21496-1, Adobe's and Google's form of
-//! it in XMP), with how they are announced: by XMP, by ISO's segment, and by the index of multi-picture files (CIPA DC-007).
+//! Where a file's gain map is, how it is written, and how it is announced: by XMP, by ISO's segment, and by the index of
+//! multi-picture files (CIPA DC-007).
 
 use std::io::Cursor;
 
-use super::{Extent, GAIN_MAP, MULTI_PICTURE, encode, scan};
-use crate::{EncodeOptions, Metadata, Picture, resize::resample};
+use super::{Extent, GAIN_MAP, MULTI_PICTURE, decode_otherwise, encode, scan};
+use crate::{EncodeOptions, GainMap, Metadata, Picture, resize::resample};
 
-/// A gain map with what says how it is applied.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GainMap {
-    /// The map, gray or in colours, upright as its picture. Its metadata holds parameters in XMP.
-    pub picture: Picture,
-    /// Parameters in ISO's form.
-    pub(crate) iso: Option<Vec<u8>>,
-    /// ISO's segment of the main picture: the version of the form.
-    pub(crate) version: Option<Vec<u8>>,
+/// Finds the map among the pictures behind the first one: the one that states parameters. `version` is what ISO's segment of the
+/// first one holds. Returns with it how many pictures there are behind the first.
+pub(super) fn find(behind: &[u8], version: Option<Vec<u8>>) -> Option<(GainMap, usize)> {
+    const START: &[u8] = &[0xFF, 0xD8, 0xFF];
+    let (mut found, mut count, mut at) = (None, 0, 0);
+    while let Some(start) = behind[at..].windows(START.len()).position(|three| three == START) {
+        let bytes = &behind[at + start..];
+        let mut source = Cursor::new(bytes);
+        let Ok(Some(scanned)) = scan(&mut source, Extent::Whole) else { break };
+        let length = (source.position() as usize).clamp(START.len(), bytes.len());
+        count += 1;
+        let states = |text: &str| text.contains("hdrgm:") || text.contains("HDRGainMap");
+        let in_xmp = scanned.metadata.xmp.as_deref().is_some_and(|xmp| states(&String::from_utf8_lossy(xmp)));
+        let [width, height] = scanned.size.map(u64::from);
+        let is_sane = width > 0 && height > 0 && width * height <= MOST_PIXELS;
+        if (in_xmp || scanned.iso.is_some()) && is_sane && found.is_none() {
+            let (jpeg, version) = (bytes[..length].to_vec(), version.clone());
+            found = Some(GainMap { jpeg, turned: [false; 3], times: [1.0; 2], version });
+        }
+        at += start + length;
+    }
+    found.map(|map| (map, count))
 }
 
-impl GainMap {
-    /// Finds the map among the pictures behind the first one: the one that states parameters. `version` is what ISO's segment of
-    /// the first one holds. Returns with it how many pictures there are behind the first.
-    pub(super) fn find(behind: &[u8], version: Option<Vec<u8>>) -> Option<(Self, usize)> {
-        const START: &[u8] = &[0xFF, 0xD8, 0xFF];
-        let (mut found, mut count, mut at) = (None, 0, 0);
-        while let Some(start) = behind[at..].windows(START.len()).position(|three| three == START) {
-            let bytes = &behind[at + start..];
-            let mut source = Cursor::new(bytes);
-            let Ok(Some(scanned)) = scan(&mut source, Extent::Whole) else { break };
-            let length = (source.position() as usize).max(START.len());
-            count += 1;
-            let states = |text: &str| text.contains("hdrgm:") || text.contains("HDRGainMap");
-            let in_xmp = scanned.metadata.xmp.as_deref().is_some_and(|xmp| states(&String::from_utf8_lossy(xmp)));
-            if (in_xmp || scanned.iso.is_some()) && found.is_none() {
-                let picture = crate::decode(&bytes[..length], "gain map").ok()?;
-                found = Some(Self { picture, iso: scanned.iso, version: version.clone() });
-            }
-            at += start + length;
-        }
-        found.map(|map| (map, count))
-    }
+/// Most pixels of a map.
+const MOST_PIXELS: u64 = 100_000_000;
 
-    /// The map for a picture that has become so many times as wide and high.
-    pub(crate) fn enlarged(&self, times: [f64; 2]) -> Self {
-        let picture = &self.picture;
-        let side = |side: usize, times: f64| ((side as f64 * times).round() as usize).max(1);
-        let metadata = picture.metadata.clone();
-        let large = resample(picture, side(picture.width(), times[0]), side(picture.height(), times[1]));
-        Self { picture: Picture { metadata, ..large }, ..self.clone() }
+/// The map upright and enlarged, as a JPEG with its parameters.
+pub(super) fn encoded(map: &GainMap) -> Result<Vec<u8>, String> {
+    const QUALITY: u8 = 95;
+    let told = |error: std::io::Error| error.to_string();
+    let scanned =
+        scan(&mut Cursor::new(&map.jpeg), Extent::Whole).map_err(told)?.ok_or("a gain map that is not whole")?;
+    let mut picture = decode_otherwise(Cursor::new(&map.jpeg), Metadata::default())?;
+    let [transposed, mirrored, flipped] = map.turned;
+    for plane in &mut picture.planes {
+        *plane = plane.turned(transposed, mirrored, flipped);
     }
-
-    /// The map as a JPEG with its parameters.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, String> {
-        const QUALITY: u8 = 95;
-        let mut picture = self.picture.clone();
-        picture.metadata = Metadata { xmp: picture.metadata.xmp.take(), iso: self.iso.clone(), ..Metadata::default() };
-        encode(&picture, EncodeOptions { quality: QUALITY, ..EncodeOptions::default() })
-    }
+    let side = |side: usize, times: f64| ((side as f64 * times).round() as usize).clamp(1, 65_535);
+    let [width, height] = [side(picture.width(), map.times[0]), side(picture.height(), map.times[1])];
+    let metadata = Metadata { xmp: scanned.metadata.xmp, iso: scanned.iso, ..Metadata::default() };
+    let picture = Picture { metadata, ..resample(&picture, width, height) };
+    encode(&picture, EncodeOptions { quality: QUALITY, ..EncodeOptions::default() })
 }
 
 /// The XMP packet of a picture with a map of `length` bytes behind it.

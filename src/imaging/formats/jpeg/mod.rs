@@ -8,8 +8,6 @@ use std::io::{BufRead, Read, Result};
 
 use jpeg_encoder::{ColorType, Encoder, PixelDensity, PixelDensityUnit, SamplingFactor};
 
-pub use gain_map::GainMap;
-
 use super::samples;
 use crate::{
     EncodeOptions, Metadata, Picture, Plane, Subsampling, colour,
@@ -208,7 +206,7 @@ impl Scanned {
 
     /// Takes the gain map in that lies in what is behind the picture, if there is one, and all that was to be said of it back.
     pub(crate) fn take_gain_map(&mut self, behind: &[u8]) {
-        let Some((map, count)) = GainMap::find(behind, self.iso.take()) else { return };
+        let Some((map, count)) = gain_map::find(behind, self.iso.take()) else { return };
         let metadata = &mut self.metadata;
         let is_said = |text: &str| text.contains("gain map") || (count == 1 && text.contains("behind the first"));
         metadata.left_out.retain(|text| !is_said(text));
@@ -355,7 +353,8 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         Subsampling::Half => SamplingFactor::R_4_2_0,
     });
     // Its length is announced before it.
-    let map = picture.metadata.gain_map.as_deref().map(|map| map.encode().map(|bytes| (map, bytes))).transpose()?;
+    let map =
+        picture.metadata.gain_map.as_deref().map(|map| gain_map::encoded(map).map(|bytes| (map, bytes))).transpose()?;
     let announced = map.as_ref().map(|(_, bytes)| gain_map::announced(picture.metadata.xmp.as_deref(), bytes.len()));
     let Metadata { icc, exif, xmp, xmp_extension, iptc, resources, texts, density, .. } = &picture.metadata;
     if let Some(density) = density {
