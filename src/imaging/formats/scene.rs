@@ -1,7 +1,7 @@
 //! Pictures of a scene's light in floats: OpenEXR, Radiance HDR and PFM. Networks know the curve of sRGB; light is brought to it,
 //! beyond white too.
 
-use std::io::{BufRead, Seek};
+use std::io::{BufRead, Read as _, Seek};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
@@ -24,8 +24,63 @@ impl From<image::ImageError> for Refusal {
 /// What becomes of the light, for the user.
 const CURVE: &str = "linear light was brought to the curve of sRGB";
 
+/// Most bytes of all channels together that an OpenEXR file unpacks to: those of a picture of the most pixels in four floats.
+const MOST_BYTES: u64 = MAX_PIXELS * 16;
+
+/// Bytes that the first part of an OpenEXR file unpacks to, by its header; `None` if it cannot be understood. The decoder takes the
+/// memory of all channels, however many there are that nobody sees.
+fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
+    const MOST_HEADER: u64 = 1 << 20;
+    let mut header = Vec::new();
+    source.take(MOST_HEADER).read_to_end(&mut header).ok()?;
+    let mut rest = header.get(8..)?;
+    let text = |rest: &mut &[u8]| {
+        let end = rest.iter().position(|&byte| byte == 0)?;
+        let (text, after) = (rest[..end].to_vec(), &rest[end + 1..]);
+        *rest = after;
+        Some(text)
+    };
+    let long = |bytes: &[u8], at: usize| Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    let (mut pixel, mut size) = (0_u64, None::<u64>);
+    loop {
+        let name = text(&mut rest)?;
+        if name.is_empty() {
+            return Some(size?.saturating_mul(pixel));
+        }
+        let _kind = text(&mut rest)?;
+        let length = usize::try_from(long(rest, 0)?).ok()?;
+        let value = rest.get(4..4_usize.checked_add(length)?)?;
+        match name.as_slice() {
+            b"channels" => {
+                let mut left = value;
+                while !text(&mut left)?.is_empty() {
+                    // Halves are of kind 1. After the kind come a flag and how densely samples lie.
+                    pixel += if long(left, 0)? == 1 { 2 } else { 4 };
+                    left = left.get(16..)?;
+                }
+            }
+            b"dataWindow" => {
+                let side =
+                    |low: usize, high: usize| Some(i64::from(long(value, high)?) - i64::from(long(value, low)?) + 1);
+                let [width, height] = [side(0, 8)?, side(4, 12)?].map(|side| u64::try_from(side).unwrap_or(0));
+                size = Some(width.saturating_mul(height));
+            }
+            _ => {}
+        }
+        rest = &rest[4 + length..];
+    }
+}
+
 /// Reads an OpenEXR or a Radiance file.
-pub(crate) fn decode<R: BufRead + Seek>(source: R, format: ImageFormat) -> Result<Picture, Refusal> {
+pub(crate) fn decode<R: BufRead + Seek>(mut source: R, format: ImageFormat) -> Result<Picture, Refusal> {
+    if format == ImageFormat::OpenExr {
+        let told = |error: std::io::Error| Refusal::Damaged(error.to_string());
+        let bytes = unpacked_bytes(&mut source);
+        if bytes.is_none_or(|bytes| bytes > MOST_BYTES) {
+            return Err(Refusal::Damaged("its header asks for more memory than a picture takes, or is damaged".into()));
+        }
+        source.rewind().map_err(told)?;
+    }
     let mut reader = ImageReader::with_format(source, format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 16);

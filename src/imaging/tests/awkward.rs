@@ -96,6 +96,11 @@ fn pictures_of_other_kinds_come_in() {
             (other, _) => panic!("{name}: {other:?}"),
         }
     }
+    // A header of many pixels and channels costs no memory: the window's right border is at the ninth byte of its value.
+    let mut bomb = std::fs::read(awkward("small.exr")).unwrap();
+    let place = bomb.windows(11).position(|part| part == b"dataWindow\0").unwrap() + 11 + 6 + 4;
+    bomb[place + 8..place + 12].copy_from_slice(&50_000_000_i32.to_le_bytes());
+    assert!(decode(&bomb, "bomb.exr").unwrap_err().to_string().contains("more memory"));
     for name in ["small.jxl", "small.exr", "small.hdr", "small.pfm", "small.tga"] {
         let bytes = std::fs::read(awkward(name)).unwrap();
         for part in 1..8 {

@@ -34,6 +34,11 @@ pub(super) fn read(param: &str, bin: &[u8]) -> Result<(Graph, Weights)> {
     if layers.len() != count {
         return Err(refuse(format!("the list of layers is cut short: {} of {count} are there", layers.len())));
     }
+    // A layer takes something, but for those that begin, and gives something.
+    let begins = |layer: &Layer| matches!(layer.kind.as_str(), "Input" | "MemoryData");
+    if let Some(layer) = layers.iter().find(|l| l.outputs.is_empty() || (l.inputs.is_empty() && !begins(l))) {
+        return Err(refuse(format!("the layer {} \"{}\" takes or gives nothing", layer.kind, layer.name)));
+    }
     let inputs: Vec<&Layer> = layers.iter().filter(|layer| layer.kind == "Input").collect();
     let [input] = inputs[..] else {
         return Err(refuse(format!("a network with {} inputs", inputs.len())));

@@ -79,3 +79,26 @@ fn a_network_says_how_small_a_picture_it_can_take() {
     assert_eq!(least("rlfn_x4.pth"), 15);
     assert_eq!(least("edsr_x3.pth"), 1);
 }
+
+/// Found by fuzzing: layers that take nothing, or give nothing.
+#[test]
+fn layers_that_take_or_give_nothing_are_refused() {
+    for kind in [
+        "Interp",
+        "Convolution",
+        "Deconvolution",
+        "Slice",
+        "BinaryOp",
+        "Concat",
+        "Crop",
+        "Padding",
+        "PixelShuffle",
+        "ReLU",
+    ] {
+        for (takes, gives) in [("0 1", "out"), ("1 0", "data")] {
+            let param = format!("7767517\n2 2\nInput data 0 1 data\n{kind} l {takes} {gives}\n");
+            let error = import::try_ncnn(&param, &[]).unwrap_err().to_string();
+            assert!(error.contains("nothing") || error.contains("is damaged"), "{kind}: {error}");
+        }
+    }
+}

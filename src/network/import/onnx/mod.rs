@@ -181,7 +181,7 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
         if let Node::Slice(slice) = node {
             cuts_the_end(&slice.config)?;
         }
-        let same = net.node(&inputs[0].name)?;
+        let same = first(net)?;
         net.set(&output, Value::Node(same));
         return Ok(());
     }
@@ -193,7 +193,8 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
             return Ok(());
         }
         Node::Identity(_) | Node::Dropout(_) | Node::Cast(_) => {
-            let same = value(net, &inputs[0])?;
+            let argument = inputs.first().ok_or_else(|| refuse("an operator without inputs"))?;
+            let same = value(net, argument)?;
             net.set(&output, same);
             return Ok(());
         }
