@@ -264,6 +264,14 @@ fn a_gain_map_grows_with_its_picture() {
     let number = |at: usize| u32::from_be_bytes(file[header + at..][..4].try_into().unwrap()) as usize;
     let (size, place) = (number(8 + 2 + 36 + 4 + 20), number(8 + 2 + 36 + 4 + 24));
     assert_eq!((size, header + place), (length, file.len() - length));
+    // A map that is damaged is missed in words, and costs no result.
+    let mut damaged = whole.clone();
+    let data = whole.len() - 60;
+    damaged.truncate(data);
+    let without = decode(&damaged, "damaged.jpg").unwrap();
+    assert!(without.metadata.gain_map.is_none());
+    assert!(without.metadata.left_out.iter().any(|text| text.contains("gain map")), "{:?}", without.metadata.left_out);
+    assert!(encode(&without, Format::Jpeg, options).is_ok());
     // Other formats have no place for it, and say so.
     assert!(read.metadata.lost_in(Format::Png).join("; ").contains("gain map"));
     assert!(read.metadata.lost_in(Format::Jpeg).is_empty());

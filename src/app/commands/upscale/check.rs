@@ -40,7 +40,10 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let (mut fine, mut refused) = (0, 0);
     for problem in &found.problems {
-        say_refused(args.json, Path::new(""), problem);
+        match args.json {
+            true => report::line(&json!({ "error": problem }).to_string()),
+            false => report::say(&format!("error: {problem}")),
+        }
     }
     for input in &found.pictures {
         if interrupt::flow().is_break() {
