@@ -5,6 +5,7 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod adaptation;
 pub mod batch;
 pub mod built_in;
 mod cli;

@@ -223,6 +223,18 @@ impl Library {
     /// If the file is no model, or the library's folder cannot be written.
     pub fn import(&self, path: &Path) -> anyhow::Result<(String, Vec<String>)> {
         let (model, notes) = foreign::read(path, &ImportOptions::default())?;
+        Ok((self.store(&model)?, notes))
+    }
+
+    /// Takes a model that was made here into the library, by the bytes of its file, and returns its name there.
+    ///
+    /// # Errors
+    /// If it is no model, or the library's folder cannot be written.
+    pub fn add(&self, bytes: &[u8]) -> anyhow::Result<String> {
+        self.store(&Model::from_bytes(bytes, "the new model", &Device::flex())?)
+    }
+
+    fn store(&self, model: &Model) -> anyhow::Result<String> {
         let wanted: String = model
             .description
             .name
@@ -234,7 +246,7 @@ impl Library {
         // The same network once more is not another network.
         let same = |path: &PathBuf| std::fs::read(path).is_ok_and(|there| there == bytes);
         if let Some(there) = self.files().into_iter().find(|path| same(path)) {
-            return Ok((stem(&there), notes));
+            return Ok(stem(&there));
         }
         let taken = |name: &str| {
             EMBEDDED.iter().any(|(known, _)| *known == name) || self.files().iter().any(|path| stem(path) == name)
@@ -248,7 +260,7 @@ impl Library {
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot create the model folder {}", self.folder.display()))?;
         write_atomically(&self.folder.join(format!("{name}.safetensors")), &bytes)?;
-        Ok((name, notes))
+        Ok(name)
     }
 
     /// Takes the network of a finished compression run into the library, with its report beside it, and returns its name

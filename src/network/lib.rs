@@ -38,7 +38,7 @@ pub use error::{NetworkError, Result};
 pub use families::{Architecture, Backbone, BlockKind, MAX_SCALE, Preset};
 pub use file::{is_model, read_file, tensors_from_bytes, tensors_to_bytes};
 pub use graph::{Activations, ChannelGroup, Cost, Graph, Network, ResidualBlock};
-pub use loss::{DualRegressionLoss, dual_regression_loss};
+pub use loss::{DualRegressionLoss, dual_regression_loss, unpaired_dual_loss};
 pub use model::{DualModel, Model};
 pub use original::{LayerWidth, OriginalWidths};
 pub use parameters::Group;

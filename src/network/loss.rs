@@ -51,6 +51,18 @@ pub fn dual_regression_loss(sr: &[Tensor<4>], targets: &[Tensor<4>], model: &Mod
     DualRegressionLoss { primal, dual, total }
 }
 
+/// The dual regression loss of pictures that nobody knows the truth of (CVPR 2020, section 3.3): `mean |D(sr) - input|`, of the
+/// network's result `sr` [N, 3, sH, sW] led back through all dual models, one after the other, to the input's size
+/// [N, 3, H, W]. A loss between the levels would need pictures of sizes that do not exist.
+///
+/// # Panics
+/// If the model has no dual models.
+pub fn unpaired_dual_loss(sr: Tensor<4>, input: &Tensor<4>, model: &Model) -> Tensor<1> {
+    assert!(!model.duals.is_empty(), "something has to lead back");
+    let back = model.duals.iter().rev().fold(sr, |picture, dual| dual.forward(picture));
+    (back - input.clone()).abs().mean()
+}
+
 fn sum(terms: &[Tensor<1>]) -> Tensor<1> {
     terms.iter().cloned().reduce(|a, b| a + b).expect("at least one level")
 }

@@ -18,6 +18,10 @@ struct Slot {
     shape: Vec<usize>,
     adam: Option<AdamState<1>>,
     average: Tensor<1>,
+    /// Steps before its first.
+    delay: usize,
+    /// Multiplies its learning rate.
+    rate: f64,
 }
 
 /// Optimizers and averages of a model's parameters.
@@ -40,10 +44,25 @@ impl Optimizers {
         let mut slots = BTreeMap::new();
         model.map_parameters(&mut |group, name, values| {
             let shape = shapes[name].clone();
-            slots.insert(name.to_owned(), Slot { shape, adam: None, average: values.clone().inner() });
+            slots.insert(
+                name.to_owned(),
+                Slot { shape, adam: None, average: values.clone().inner(), delay: 0, rate: 1.0 },
+            );
             if trained(group) { values.require_grad() } else { values }
         });
         Self { adam, slots, decay, steps: 0, trained }
+    }
+
+    /// Dual models that stay as they are for the first `steps` steps, and learn `rate` times as fast then.
+    pub(crate) fn with_duals_after(mut self, steps: usize, rate: f64, model: &mut Model) -> Self {
+        model.map_parameters(&mut |group, name, values| {
+            if group != Group::Primal {
+                let slot = self.slots.get_mut(name).expect("a slot for every parameter");
+                (slot.delay, slot.rate) = (steps, rate);
+            }
+            values
+        });
+        self
     }
 
     /// One step of the parameters against `gradients`. Returns the norm of the primal network's gradient before
@@ -63,6 +82,7 @@ impl Optimizers {
         if !norms.values().all(|norm| norm.is_finite()) {
             return None;
         }
+        let before = self.steps;
         self.steps += 1;
         // A young average follows the weights; otherwise it would remember the random beginning.
         let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
@@ -73,11 +93,14 @@ impl Optimizers {
                 return values;
             };
             let slot = slots.get_mut(name).expect("a slot for every parameter");
+            if before < slot.delay {
+                return values;
+            }
             let norm = norms[&group];
             if norm > clip {
                 gradient = gradient * (clip / norm);
             }
-            let (stepped, state) = adam.step(lr, values.inner(), gradient, slot.adam.take());
+            let (stepped, state) = adam.step(lr * slot.rate, values.inner(), gradient, slot.adam.take());
             slot.adam = state;
             slot.average = slot.average.clone() * decay + stepped.clone() * (1.0 - decay);
             Tensor::from_inner(stepped).require_grad()
@@ -121,7 +144,8 @@ impl Optimizers {
             if weights.0.contains_key(&format!("first.{name}")) {
                 let first = weights.values(&format!("first.{name}"), &slot.shape, device)?;
                 let second = weights.values(&format!("second.{name}"), &slot.shape, device)?;
-                slot.adam = Some(AdamState::new(AdaptiveMomentumState::new(steps, first, second)));
+                let taken = steps.saturating_sub(slot.delay);
+                slot.adam = Some(AdamState::new(AdaptiveMomentumState::new(taken, first, second)));
             }
         }
         Ok(())

@@ -36,6 +36,11 @@ pub(crate) fn describe(config: &TrainConfig) -> Result<Description> {
         settings.insert("data".into(), names_of(&config.data).into());
         settings.insert("validation".into(), names_of(&config.validation).into());
         settings.insert("init".into(), config.init.as_deref().map(last_of).into());
+        if let Some(adaptation) = &config.adaptation
+            && let Some(serde_json::Value::Object(there)) = settings.get_mut("adaptation")
+        {
+            there.insert("pictures".into(), names_of(&adaptation.pictures).into());
+        }
         if let Some(Distillation { teacher, weight }) = &config.distillation {
             settings.insert("distillation".into(), json!({"teacher": last_of(teacher), "weight": weight}));
         }
@@ -79,6 +84,10 @@ pub(crate) fn initial(config: &TrainConfig, description: Description, device: &b
     }
     // Dual models that are there go on; where there are none, or others, new ones begin.
     let kept = start.description.duals == description.duals;
+    if config.adaptation.is_some() && start.duals.is_empty() {
+        let reason = "the model has no dual model, so nothing leads its results back to the images; train one first";
+        return Err(TrainingError::Setting(reason.into()));
+    }
     let mut description = description;
     let mut begun = description.clone();
     if kept {

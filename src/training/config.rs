@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use dualres_network::{Blueprint, Group};
 use serde::{Deserialize, Serialize};
 
-use crate::{Degradation, Result, TrainingError, evaluate::smallest_measurable};
+use crate::{Adaptation, Degradation, Optimizers, Result, TrainingError, evaluate::smallest_measurable};
 
 /// Settings of a training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct TrainConfig {
     pub validate_every: usize,
     /// Model file to start from.
     pub init: Option<PathBuf>,
-    /// What is done to the network's input on top of bicubic reduction, in training and validation.
+    /// How the network's input comes from the picture, if not by bicubic reduction alone, in training and validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub degradation: Option<Degradation>,
     /// A larger network to learn from as well.
@@ -63,6 +63,9 @@ pub struct TrainConfig {
     /// Whether the dual models alone are trained, the network staying as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dual_only: bool,
+    /// Pictures without truth to learn from as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptation: Option<Adaptation>,
 }
 
 /// Learning from a larger network: `weight` times the mean squared difference between the channel means of the features
@@ -106,6 +109,7 @@ impl TrainConfig {
             degradation: None,
             distillation: None,
             dual_only: false,
+            adaptation: None,
         }
     }
 
@@ -167,6 +171,12 @@ impl TrainConfig {
         if self.dual_only && (self.init.is_none() || self.lambda == 0.0) {
             return wrong("dual models alone are trained for a model that is there, with a weight of their loss");
         }
+        if let Some(adaptation) = &self.adaptation {
+            adaptation.validate(self.batch, !self.validation.is_empty())?;
+            if self.init.is_none() || self.lambda == 0.0 || self.dual_only {
+                return wrong("adaptation is for a network that is there, with a weight of the dual regression loss");
+            }
+        }
         if self.ema >= 1.0 {
             return Err(TrainingError::Setting(format!("the EMA decay must be below 1, not {}", self.ema)));
         }
@@ -182,6 +192,21 @@ impl TrainConfig {
     /// Which networks the run changes.
     pub(crate) fn trained(&self) -> fn(Group) -> bool {
         if self.dual_only { |group| group != Group::Primal } else { |_| true }
+    }
+
+    /// Optimizers of the run's networks.
+    pub(crate) fn optimizers(&self, model: &mut dualres_network::Model, decay: f64) -> Optimizers {
+        let optimizers = Optimizers::new(model, decay, self.trained());
+        match &self.adaptation {
+            Some(adaptation) => optimizers.with_duals_after(adaptation.frozen, adaptation.dual_rate, model),
+            None => optimizers,
+        }
+    }
+
+    /// Patches of a step with truth, and without.
+    pub(crate) fn patches(&self) -> (usize, usize) {
+        let unpaired = self.adaptation.as_ref().map_or(0, |adaptation| adaptation.unpaired(self.batch));
+        (self.batch - unpaired, unpaired)
     }
 
     /// Learning rate of a step: linear warm-up, then a cosine from `lr` to `lr_min`.

@@ -8,13 +8,10 @@ use std::{
     },
 };
 
-use dualres_imaging::{
-    Picture, find_pictures,
-    resize::{Samples, imresize},
-};
+use dualres_imaging::{Picture, find_pictures};
 
 use crate::{
-    Result, TrainingError,
+    Reduction, Result, TrainingError,
     pictures::{Unusable, ground_truth},
 };
 
@@ -46,20 +43,35 @@ pub(crate) struct Pyramid {
 }
 
 /// A picture at every scale of `scales` (ascending; the last is its own resolution), each made from the full resolution
-/// by the MATLAB-compatible bicubic on 8 bits. The picture is cut to a multiple of the largest scale first.
-pub(crate) fn pyramid(picture: &Picture, scales: &[usize]) -> Vec<Picture> {
+/// by the MATLAB-compatible bicubic on 8 bits, the network's input by `reduction`. The picture is cut to a multiple of the largest
+/// scale first.
+pub(crate) fn pyramid(picture: &Picture, scales: &[usize], reduction: Reduction) -> Vec<Picture> {
     let largest = scales.last().copied().unwrap_or(1);
     let (width, height) = (picture.width() / largest * largest, picture.height() / largest * largest);
     let mut full = picture.crop(0, 0, width, height);
     full.quantize();
     let mut levels = Vec::new();
     for scale in scales.iter().filter(|&&scale| scale < largest) {
-        let factor = *scale as f64 / largest as f64;
-        let planes = full.planes.iter().map(|plane| imresize(plane, factor, Samples::Uint8)).collect();
+        let how = if *scale == 1 { reduction } else { Reduction::Bicubic };
+        let planes = full.planes.iter().map(|plane| how.reduce(plane, largest / scale)).collect();
         levels.push(Picture::from_planes(planes));
     }
     levels.push(full);
     levels
+}
+
+/// A high-resolution picture reduced by `scale`, in colour and on 8 bits, as training and evaluation see it.
+///
+/// # Errors
+/// If it cannot be read, or is smaller than a pixel then.
+pub fn reduced(path: &Path, scale: usize, reduction: Reduction) -> Result<Picture> {
+    let picture = ground_truth(path)?;
+    if picture.width() < scale || picture.height() < scale {
+        let (width, height) = (picture.width(), picture.height());
+        return Err(dualres_imaging::ImagingError::TooSmall { width, height, shave: scale }.into());
+    }
+    let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
+    Ok(pyramid(&colour, &[1, scale], reduction).swap_remove(0))
 }
 
 /// The pictures of folders and single files, in a fixed order.
@@ -98,6 +110,7 @@ struct Store {
     /// Area of each picture in pixels.
     areas: Vec<u64>,
     scales: Vec<usize>,
+    reduction: Reduction,
     cache: Vec<Mutex<Slot>>,
     /// Pictures that turned out broken and have not been told of.
     broken: Mutex<Vec<(PathBuf, String)>>,
@@ -120,6 +133,16 @@ impl PictureSet {
     /// # Errors
     /// If a folder cannot be read or no picture is usable.
     pub fn scan(sources: &[PathBuf], scales: &[usize], patch: usize) -> Result<Self> {
+        Self::scan_reduced(sources, scales, patch, Reduction::Bicubic)
+    }
+
+    /// As [`PictureSet::scan`], the smallest of several scales by `reduction`.
+    pub(crate) fn scan_reduced(
+        sources: &[PathBuf],
+        scales: &[usize],
+        patch: usize,
+        reduction: Reduction,
+    ) -> Result<Self> {
         let side = patch * scales.last().copied().unwrap_or(1);
         let (mut paths, mut areas, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for path in pictures_of(sources)? {
@@ -141,6 +164,7 @@ impl PictureSet {
             paths,
             areas,
             scales: scales.to_vec(),
+            reduction,
             cache,
             broken: Mutex::default(),
             cached_bytes: AtomicU64::new(0),
@@ -255,7 +279,7 @@ impl Store {
         let picture = ground_truth(path)?;
         Ok(Pyramid {
             scales: self.scales.clone(),
-            levels: pyramid(&picture, &self.scales).iter().map(Rgb8::from_picture).collect(),
+            levels: pyramid(&picture, &self.scales, self.reduction).iter().map(Rgb8::from_picture).collect(),
         })
     }
 }

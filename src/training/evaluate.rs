@@ -15,7 +15,7 @@ use dualres_imaging::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Degradation, Result, TrainingError, correlation,
+    Degradation, Reduction, Result, TrainingError, correlation,
     dataset::{listed, pictures_of, pyramid},
     pictures::{Unusable, ground_truth},
 };
@@ -90,12 +90,12 @@ pub struct Measuring {
     pub pooling: PoolingChoice,
     /// Side in pixels that pictures are cut to, around their middle; whole if not given.
     pub crop: Option<usize>,
-    /// What is done to the input on top of bicubic reduction; the same for a picture each time.
+    /// How the input comes from the picture, if not by bicubic reduction alone; the same for a picture each time.
     pub degradation: Option<Degradation>,
 }
 
-/// Evaluates on the pictures of folders, or single files: each is reduced by MATLAB's bicubic on 8 bits, enlarged by the
-/// model, rounded to 8 bits and compared. A picture that cannot be read or measured is left out. `observe` is told of each
+/// Evaluates on the pictures of folders, or single files: each is reduced on 8 bits (by MATLAB's bicubic, if not said
+/// otherwise), enlarged by the model, rounded to 8 bits and compared. A picture that cannot be read or measured is left out. `observe` is told of each
 /// picture and may stop; what was measured until then is returned.
 ///
 /// # Errors
@@ -166,9 +166,9 @@ const MOST_DECIBELS: f64 = 100.0;
 
 /// How [`evaluate`] measures.
 pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
-    let degraded = degradation.map_or(String::new(), |how| format!(", then {}", how.name()));
+    let input = degradation.map_or_else(|| Reduction::Bicubic.name(), Degradation::name);
     format!(
-        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by MATLAB bicubic{degraded}; loop PSNR: {}",
+        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by {input}; loop PSNR: {}",
         PsnrRule::BenchmarkY { scale },
         dualres_engine::LOOP_RULE
     )
@@ -197,7 +197,8 @@ impl Case {
         }
         // Benchmarks mix gray and colour files; all are measured as colour.
         let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
-        let mut levels = pyramid(&colour, &[1, scale]);
+        let reduction = measuring.degradation.map_or(Reduction::Bicubic, Degradation::reduction);
+        let mut levels = pyramid(&colour, &[1, scale], reduction);
         let truth = levels.pop().expect("a pyramid has levels");
         let input = match measuring.degradation {
             Some(degradation) => {

@@ -28,6 +28,8 @@ pub struct Progress {
     pub primal: f64,
     /// Sum of the dual terms before weighting; 0 without dual loss.
     pub dual: f64,
+    /// Dual term before weighting of the pictures without truth; 0 without any.
+    pub unpaired: f64,
     /// Whether the step was skipped because its loss blew up.
     pub skipped: bool,
     /// Patches a second, since the session began.

@@ -8,6 +8,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod adam;
+mod adaptation;
 mod begin;
 mod calibrate;
 mod config;
@@ -15,20 +16,24 @@ pub mod correlation;
 mod dataset;
 mod degradation;
 mod error;
+mod estimate;
 mod evaluate;
 mod events;
 mod log;
 mod pictures;
 mod run;
 mod sampler;
+mod session;
 mod state;
 
 pub use adam::Optimizers;
+pub use adaptation::Adaptation;
 pub use calibrate::calibrate;
 pub use config::{Distillation, TrainConfig};
-pub use dataset::PictureSet;
-pub use degradation::Degradation;
+pub use dataset::{PictureSet, reduced};
+pub use degradation::{Degradation, Known, Reduction};
 pub use error::{Result, TrainingError};
+pub use estimate::{Estimate, Survey};
 pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, evaluate, rule, smallest_measurable};
 pub use events::{Progress, TrainEvent, Validation};
 pub use pictures::{Unusable, about, ground_truth};

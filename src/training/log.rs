@@ -18,6 +18,9 @@ pub(crate) struct Row {
     pub(crate) primal: f64,
     /// Sum of the dual terms before weighting; empty without dual loss.
     pub(crate) dual: Option<f64>,
+    /// Dual term before weighting of the pictures without truth; empty without any.
+    #[serde(default)]
+    pub(crate) unpaired: Option<f64>,
     /// Norm of the primal network's gradient before clipping.
     pub(crate) gradient_norm: f64,
     pub(crate) images_per_second: f64,

@@ -28,7 +28,10 @@ impl Unusable {
     }
 
     /// What of work on one picture went wrong; also what a decoder's panic over a hostile file said.
-    pub(crate) fn of<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Self> {
+    ///
+    /// # Errors
+    /// The picture with the reason, if the work fails.
+    pub fn of<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> std::result::Result<T, Self> {
         let failed = |reason, by_network| Self { path: path.to_owned(), reason, by_network };
         match caught(work) {
             Ok(Ok(done)) => Ok(done),

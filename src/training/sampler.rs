@@ -23,6 +23,8 @@ pub(crate) struct Batch {
     /// What the network gets in place of the first level, if that is not the same.
     degraded: Option<Vec<f32>>,
     size: usize,
+    /// Patches without truth, of the size of the first level, and their number.
+    unpaired: Option<(usize, Vec<f32>)>,
 }
 
 /// A step's data on a device: what the network sees, and what each level should be.
@@ -31,16 +33,19 @@ pub(crate) struct Lesson {
     pub(crate) input: Tensor<4>,
     /// [N, 3, side, side] a level, the input's size first.
     pub(crate) targets: Vec<Tensor<4>>,
+    /// More inputs, [M, 3, side, side], of which nobody knows what they should become.
+    pub(crate) unpaired: Option<Tensor<4>>,
 }
 
 impl Batch {
     pub(crate) fn lesson(self, device: &Device) -> Lesson {
         let size = self.size;
-        let tensor = |side, data| Tensor::from_data(TensorData::new(data, [size, 3, side, side]), device);
+        let tensor = |size, side, data| Tensor::from_data(TensorData::new(data, [size, 3, side, side]), device);
         let side = self.levels[0].0;
-        let targets: Vec<_> = self.levels.into_iter().map(|(side, data)| tensor(side, data)).collect();
-        let input = self.degraded.map_or_else(|| targets[0].clone(), |data| tensor(side, data));
-        Lesson { input, targets }
+        let targets: Vec<_> = self.levels.into_iter().map(|(side, data)| tensor(size, side, data)).collect();
+        let input = self.degraded.map_or_else(|| targets[0].clone(), |data| tensor(size, side, data));
+        let unpaired = self.unpaired.map(|(count, data)| tensor(count, side, data));
+        Lesson { input, targets, unpaired }
     }
 }
 
@@ -60,35 +65,82 @@ impl Turn {
     }
 }
 
-/// The batch of a step: depends on set, seed and step only, so that an interrupted run goes on unchanged.
-pub(crate) fn batch(
-    set: &PictureSet,
+/// What batches are drawn from, and how.
+pub(crate) struct Source {
+    pub(crate) set: Arc<PictureSet>,
+    pub(crate) seed: u64,
+    /// Patches a batch.
+    pub(crate) size: usize,
+    /// Their side in low-resolution pixels.
+    pub(crate) patch: usize,
+    pub(crate) degradation: Option<Degradation>,
+    /// Pictures without truth, at one scale, and how many patches more a batch has of them.
+    pub(crate) unpaired: Option<(Arc<PictureSet>, usize)>,
+}
+
+/// Keeps the places of unpaired patches apart from those of paired ones.
+const UNPAIRED_SEED: u64 = 0x5eed_0fa1_15e5;
+
+impl Source {
+    /// The batch of a step: depends on pictures, seed and step only, so that an interrupted run goes on unchanged.
+    fn batch(&self, step: usize) -> Result<Batch> {
+        let Self { ref set, seed, size, patch, .. } = *self;
+        let mut batch = Draw { set, seed, step, size, patch }.paired(self.degradation)?;
+        if let Some((set, size)) = &self.unpaired {
+            let draw = Draw { set, seed: seed ^ UNPAIRED_SEED, step, size: *size, patch };
+            batch.unpaired = Some((*size, draw.inputs()?));
+        }
+        Ok(batch)
+    }
+}
+
+/// The patches of one step of one set.
+#[derive(Clone, Copy)]
+struct Draw<'a> {
+    set: &'a PictureSet,
     seed: u64,
     step: usize,
     size: usize,
     patch: usize,
-    degradation: Option<Degradation>,
-) -> Result<Batch> {
-    let patches = (0..size)
-        .into_par_iter()
-        .map(|item| {
-            let mut random = ChaCha8Rng::seed_from_u64(seed);
-            random.set_stream((step * size + item) as u64);
-            let pyramid = set.get_or_next(set.pick(random.random()))?;
-            let place = Place::random(&pyramid, &mut random, patch);
-            let levels: Vec<_> = (0..pyramid.levels.len()).map(|level| place.cut(&pyramid, level, 0)).collect();
-            let degraded = degradation.map(|how| place.degraded(&pyramid, how, &mut random)).transpose()?;
+}
+
+impl Draw<'_> {
+    /// What `cut` makes of each patch.
+    fn each<T: Send>(self, cut: impl Fn(&Pyramid, &Place, &mut ChaCha8Rng) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let one = |item: usize| {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream((self.step * self.size + item) as u64);
+            let pyramid = self.set.get_or_next(self.set.pick(random.random()))?;
+            let place = Place::random(&pyramid, &mut random, self.patch);
+            cut(&pyramid, &place, &mut random)
+        };
+        (0..self.size).into_par_iter().map(one).collect()
+    }
+
+    fn paired(self, degradation: Option<Degradation>) -> Result<Batch> {
+        // Where nothing follows the reduction, the input is the first level.
+        let degradation = degradation.filter(|how| how.goes_on());
+        let patches = self.each(|pyramid, place, random| {
+            let levels: Vec<_> = (0..pyramid.levels.len()).map(|level| place.cut(pyramid, level, 0)).collect();
+            let degraded = degradation.map(|how| place.degraded(pyramid, how, random)).transpose()?;
             Ok((levels, degraded))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let levels = (0..patches[0].0.len())
-        .map(|level| {
-            let data: Vec<f32> = patches.iter().flat_map(|(levels, _)| levels[level].iter().copied()).collect();
-            ((data.len() / (3 * size)).isqrt(), data)
-        })
-        .collect();
-    let degraded: Vec<f32> = patches.iter().filter_map(|(_, degraded)| degraded.as_ref()).flatten().copied().collect();
-    Ok(Batch { levels, degraded: degradation.map(|_| degraded), size })
+        })?;
+        let size = self.size;
+        let levels = (0..patches[0].0.len())
+            .map(|level| {
+                let data: Vec<f32> = patches.iter().flat_map(|(levels, _)| levels[level].iter().copied()).collect();
+                ((data.len() / (3 * size)).isqrt(), data)
+            })
+            .collect();
+        let degraded: Vec<f32> =
+            patches.iter().filter_map(|(_, degraded)| degraded.as_ref()).flatten().copied().collect();
+        Ok(Batch { levels, degraded: degradation.map(|_| degraded), size, unpaired: None })
+    }
+
+    /// The first level of the patches, one after the other.
+    fn inputs(self) -> Result<Vec<f32>> {
+        Ok(self.each(|pyramid, place, _| Ok(place.cut(pyramid, 0, 0)))?.concat())
+    }
 }
 
 /// Random aligned patches at every level, [N, 3, side, side] in `[0, 255]`, the network's input first: `size` of them,
@@ -104,7 +156,7 @@ pub fn patches(
     patch: usize,
     device: &Device,
 ) -> Result<Vec<Tensor<4>>> {
-    Ok(batch(set, seed, step, size, patch, None)?.lesson(device).targets)
+    Ok(Draw { set, seed, step, size, patch }.paired(None)?.lesson(device).targets)
 }
 
 /// Where a patch lies, in pixels of the network's input.
@@ -166,21 +218,14 @@ pub(crate) struct Prefetcher {
 const AHEAD: usize = 3;
 
 impl Prefetcher {
-    pub(crate) fn start(
-        set: Arc<PictureSet>,
-        seed: u64,
-        steps: std::ops::Range<usize>,
-        size: usize,
-        patch: usize,
-        degradation: Option<Degradation>,
-    ) -> Result<Self> {
+    pub(crate) fn start(source: Source, steps: std::ops::Range<usize>) -> Result<Self> {
         let (sender, receiver) = mpsc::sync_channel(AHEAD);
         thread::Builder::new()
             .name("prefetch".into())
             .spawn(move || {
                 for step in steps {
                     // The receiver is gone when the run has ended.
-                    if sender.send(batch(&set, seed, step, size, patch, degradation)).is_err() {
+                    if sender.send(source.batch(step)).is_err() {
                         break;
                     }
                 }
@@ -197,7 +242,7 @@ impl Prefetcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::pyramid;
+    use crate::{Reduction, dataset::pyramid};
 
     /// Reducing the full-resolution patch gives the low-resolution patch, up to the patch's border: all levels are cut
     /// at the same place and turned the same way.
@@ -214,7 +259,7 @@ mod tests {
             Plane::new(width, height, data)
         };
         let picture = Picture::from_planes(vec![plane(0.0), plane(1.0), plane(2.0)]);
-        let levels = pyramid(&picture, &[1, 2, 4]);
+        let levels = pyramid(&picture, &[1, 2, 4], Reduction::Bicubic);
         assert_eq!(levels.iter().map(Picture::width).collect::<Vec<_>>(), [24, 48, 96]);
         let to_rgb8 = |p: &Picture| Rgb8 {
             width: p.width(),

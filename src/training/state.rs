@@ -24,6 +24,9 @@ const ENTRY: &str = "dualres-run";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Position {
     pub(crate) config: TrainConfig,
+    /// What the model says of itself, with what it has from the one it began with, which may be gone by now.
+    #[serde(default)]
+    pub(crate) description: Option<Description>,
     /// Steps done, skipped ones included.
     pub(crate) step: usize,
     /// Steps the optimizers took.
@@ -37,6 +40,15 @@ pub(crate) struct Position {
     #[serde(default)]
     pub(crate) skipped: usize,
     pub(crate) best: Option<Validation>,
+    /// What an adaptation began with.
+    #[serde(default)]
+    pub(crate) baseline: Option<Validation>,
+    /// Highest validation PSNR in dB of an adaptation.
+    #[serde(default)]
+    pub(crate) highest: Option<f64>,
+    /// Whether an adaptation was ended by its guard.
+    #[serde(default)]
+    pub(crate) guarded: bool,
     pub(crate) seconds: f64,
 }
 
@@ -71,6 +83,7 @@ pub(crate) fn load(
     if let Some(difference) = config.difference(&position.config) {
         return Err(TrainingError::OtherRun { path: folder.to_owned(), difference });
     }
+    let description = position.description.as_ref().unwrap_or(description);
     let (model, optimizers) = restore(&weights, &position, description, decay, device)?;
     Ok(Some((position, model, optimizers)))
 }
@@ -84,7 +97,7 @@ fn restore(
 ) -> Result<(Model, Optimizers)> {
     let autodiff = device.clone().autodiff();
     let mut model = Model::from_weights(description.clone(), &weights.under("weight."), &autodiff)?;
-    let mut optimizers = Optimizers::new(&mut model, decay, position.config.trained());
+    let mut optimizers = position.config.optimizers(&mut model, decay);
     optimizers.restore(weights, position.optimizer_steps, device)?;
     Ok((model, optimizers))
 }

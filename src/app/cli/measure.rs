@@ -29,8 +29,9 @@ pub(crate) struct EvaluateArgs {
     /// What channel attention averages over
     #[arg(long, value_enum, default_value_t = PoolingArg::Local)]
     pub(crate) pooling: PoolingArg,
-    /// Degradation of the inputs in addition to bicubic downsampling
-    #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+    /// How inputs are made: none (bicubic), photo (random blur, noise and JPEG), or a list of nearest or blur=SIGMA (in
+    /// high-resolution pixels), noise=SIGMA and jpeg=QUALITY
+    #[arg(long, value_name = "HOW", default_value = "none")]
     pub(crate) degradation: DegradationArg,
     /// Print JSON
     #[arg(long)]

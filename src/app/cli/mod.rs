@@ -1,5 +1,6 @@
 //! The command line: one file a command, or a few that are alike.
 
+mod adapt;
 mod compress;
 mod measure;
 mod models;
@@ -9,7 +10,9 @@ mod upscale;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use dualres_training::{Degradation, TrainingError};
 
+pub(crate) use adapt::{AdaptArgs, DegradeArgs, EffortArg};
 pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
 pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand, OrderArg};
@@ -70,6 +73,8 @@ pub(crate) enum Command {
     Upscale(Box<UpscaleArgs>),
     Evaluate(EvaluateArgs),
     Train(Box<TrainArgs>),
+    Adapt(Box<AdaptArgs>),
+    Degrade(DegradeArgs),
     Compress(Box<CompressArgs>),
     Benchmark(BenchmarkArgs),
     Plot(PlotArgs),
@@ -86,11 +91,12 @@ impl Command {
             Self::Upscale(args) => args.json,
             Self::Evaluate(args) => args.json,
             Self::Train(args) => args.json,
+            Self::Adapt(args) => args.json,
             Self::Compress(args) => args.json,
             Self::Benchmark(args) => args.json,
             Self::Devices(args) => args.json,
             Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,
-            Self::Models(_) | Self::Plot(_) => false,
+            Self::Models(_) | Self::Plot(_) | Self::Degrade(_) => false,
         }
     }
 }
@@ -104,13 +110,16 @@ pub(crate) enum PoolingArg {
     Global,
 }
 
-/// Degradation of inputs in addition to bicubic downsampling.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum DegradationArg {
-    /// None: clean images
-    None,
-    /// Blur, noise and JPEG artefacts of random strength, as from cameras and phones
-    Photo,
+/// How inputs come from high-resolution images, as an option says it; `None` for bicubic downsampling alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DegradationArg(pub(crate) Option<Degradation>);
+
+impl std::str::FromStr for DegradationArg {
+    type Err = TrainingError;
+
+    fn from_str(text: &str) -> Result<Self, TrainingError> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|known| Self(Some(known))) }
+    }
 }
 
 /// List compute devices

@@ -66,8 +66,9 @@ pub(crate) enum ModelsCommand {
         /// Folders of high-resolution images
         #[arg(long, num_args = 1.., value_name = "DIR", required = true)]
         hr: Vec<PathBuf>,
-        /// Degradation of the inputs in addition to bicubic downsampling
-        #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+        /// How inputs are made: none (bicubic), photo (random blur, noise and JPEG), or a list of nearest or blur=SIGMA (in
+        /// high-resolution pixels), noise=SIGMA and jpeg=QUALITY
+        #[arg(long, value_name = "HOW", default_value = "none")]
         degradation: DegradationArg,
         /// Device: auto, cpu, gpu, or part of its name
         #[arg(long, value_name = "DEVICE", default_value = "auto")]

@@ -90,8 +90,9 @@ pub(crate) struct TrainArgs {
     /// shape are initialised from it (for another scale). With --n-blocks, blocks are added that initially change nothing
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) init: Option<String>,
-    /// Degradation of inputs in addition to bicubic downsampling, in training and validation
-    #[arg(long, value_enum, default_value_t = DegradationArg::None)]
+    /// How inputs are made, in training and validation: none (bicubic), photo (random blur, noise and JPEG), or a list of nearest or
+    /// blur=SIGMA (in high-resolution pixels), noise=SIGMA and jpeg=QUALITY
+    #[arg(long, value_name = "HOW", default_value = "none")]
     pub(crate) degradation: DegradationArg,
     /// Low-resolution patch size
     #[arg(long, default_value_t = 48, value_name = "N")]

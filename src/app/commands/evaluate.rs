@@ -22,8 +22,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         false => dualres_imaging::find_pictures(&args.hr)?.len() as u64,
     };
     let bar = progress_bar(count, "{pos}/{len} {bar:30} {msg}", args.json);
-    let measuring =
-        Measuring { pooling: args.pooling.into(), degradation: args.degradation.into(), ..Measuring::default() };
+    let measuring = Measuring { pooling: args.pooling.into(), degradation: args.degradation.0, ..Measuring::default() };
     let mut left_out = LeftOut::default();
     let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |told| {
         match told {

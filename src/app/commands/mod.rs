@@ -1,7 +1,9 @@
 //! One file a command.
 
+mod adapt;
 mod benchmark;
 mod compress;
+mod degrade;
 mod devices;
 mod evaluate;
 mod models;
@@ -15,10 +17,9 @@ use dualres_network::{
     NetworkError,
     device::{self, ComputeDevice},
 };
-use dualres_training::Degradation;
 
 use crate::{
-    cli::{Cli, Command, DegradationArg, PoolingArg, SubsamplingArg},
+    cli::{Cli, Command, PoolingArg, SubsamplingArg},
     library::Library,
     paths::Paths,
     report::{self, Misuse, Outcome},
@@ -44,6 +45,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Upscale(args) => upscale::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Adapt(args) => adapt::run(&args),
+        Command::Degrade(args) => degrade::run(&args),
         Command::Compress(args) => compress::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),
         Command::Plot(args) => plot::run(&args),
@@ -79,15 +82,6 @@ impl From<SubsamplingArg> for Subsampling {
         match subsampling {
             SubsamplingArg::Full => Self::Full,
             SubsamplingArg::Half => Self::Half,
-        }
-    }
-}
-
-impl From<DegradationArg> for Option<Degradation> {
-    fn from(degradation: DegradationArg) -> Self {
-        match degradation {
-            DegradationArg::None => None,
-            DegradationArg::Photo => Some(Degradation::Photo),
         }
     }
 }

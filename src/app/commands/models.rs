@@ -35,9 +35,7 @@ pub(crate) fn run(command: ModelsCommand) -> anyhow::Result<Outcome> {
         ModelsCommand::Export { model, format, output, overwrite, pooling, part } => {
             export(&model, format, (&output, overwrite), pooling, part)
         }
-        ModelsCommand::Calibrate { file, hr, degradation, device } => {
-            calibrate(&file, &hr, degradation.into(), &device)
-        }
+        ModelsCommand::Calibrate { file, hr, degradation, device } => calibrate(&file, &hr, degradation.0, &device),
         ModelsCommand::Import { file, output, overwrite, licence, dual, range, order, scale } => {
             let given = licence.clone();
             let licence = licence.map(licence_of).transpose()?;

@@ -139,7 +139,7 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         validate_every: args.validate_every,
         init,
         dual_only: args.dual_only,
-        degradation: args.degradation.into(),
+        degradation: args.degradation.0,
         ..TrainConfig::new(name, architecture)
     };
     config.validate().map_err(|error| Misuse(error.to_string()))?;

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::{compress::deeds::Deed, queue::ItemId, settings::ViewMode};
+use super::{adapting, compress::deeds::Deed, queue::ItemId, settings::ViewMode};
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,8 @@ pub(crate) enum Action {
     /// Train the dual model and calibrate the predicted error of a network that came without.
     CompleteModel(String),
     CancelCompletion,
+    /// A step of the adaptation of a model to the photos of the queue.
+    Adapt(adapting::Deed),
     /// Save the table of results.
     ExportTable,
     UseModel(String),

@@ -12,6 +12,7 @@ use poll_promise::Promise;
 
 use super::{
     actions::{Action, Tab},
+    adapting::Adapting,
     canvas::{gpu::Gpu, view::View},
     completing::Completing,
     compress::{self, Compress},
@@ -124,6 +125,8 @@ pub struct Window {
     pub(super) library_tasks: Vec<Promise<Vec<super::library_news::News>>>,
     /// The model that is being given what it lacks.
     pub(super) completing: Option<Completing>,
+    /// The model that is being adapted to the photos of the queue.
+    pub(super) adapting: Adapting,
     /// The writing of what is to be remembered.
     pub(super) remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
@@ -214,6 +217,7 @@ impl Window {
             dialogs: Dialogs::default(),
             library_tasks: Vec::new(),
             completing: None,
+            adapting: Adapting::Idle,
             remembering: None,
             typing: None,
             compress: Compress::default(),

@@ -53,6 +53,7 @@ impl Window {
             None => {}
         }
         self.take_completed();
+        self.take_adapted();
         self.take_library_news();
         self.take_brought();
         if !self.brought.is_empty() || !self.library_tasks.is_empty() || self.dialogs.is_open() {

@@ -7,6 +7,8 @@ use crate::library::Entry;
 /// Something to do with the library.
 pub(super) enum Change {
     Import(PathBuf),
+    /// A model that was made here, by the bytes of its file.
+    Add(Vec<u8>),
     Remove(String),
     Export(String, PathBuf),
     /// The network of a finished compression run with its report.

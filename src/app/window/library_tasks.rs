@@ -26,6 +26,7 @@ impl Window {
             let told = || anyhow!("a model file cannot be understood");
             let attempt = || match change {
                 Change::Import(path) => library.import(&path).map(|(name, notes)| Done::Imported(name, notes)),
+                Change::Add(bytes) => library.add(&bytes).map(Done::Adopted),
                 Change::Remove(name) => library.remove(&name).map(|()| Done::Removed(name)),
                 Change::Adopt(folder) => library.adopt(&folder).map(Done::Adopted),
                 Change::Completed(name) => Ok(Done::Completed(name)),

@@ -4,6 +4,8 @@
 //! say once a frame and draws. Views read the state, change choices and push actions.
 
 mod actions;
+mod adapt_tasks;
+mod adapting;
 mod app;
 mod beside;
 pub mod canvas;

@@ -8,6 +8,7 @@ use eframe::egui::{Context, ViewportCommand};
 use super::{
     Window,
     actions::{Action, Tab},
+    adapting::Adapting,
     canvas::view::View,
     completing::Completing,
     compress::deeds::Deed,
@@ -135,6 +136,7 @@ impl Window {
             }
             Action::CompleteModel(name) => self.complete_model(name),
             Action::CancelCompletion => self.completing.iter().for_each(Completing::cancel),
+            Action::Adapt(deed) => self.adapt(deed),
             Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);
@@ -186,6 +188,8 @@ impl Window {
     fn escape(&mut self, ctx: &Context) {
         if self.help || self.about || self.table {
             (self.help, self.about, self.table) = (false, false, false);
+        } else if matches!(self.adapting, Adapting::Asking(_)) {
+            self.adapting = Adapting::Idle;
         } else if self.replacing.take().is_some()
             || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
@@ -200,6 +204,7 @@ impl Window {
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
         let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
+        let asks = asks || matches!(self.adapting, Adapting::Asking(_));
         self.help || self.about || self.table || asks || self.crashed.is_some()
     }
 

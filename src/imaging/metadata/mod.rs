@@ -81,6 +81,26 @@ impl Metadata {
         }
     }
 
+    /// The camera by its maker and model, as EXIF names them; absent for pictures of none.
+    pub fn camera(&self) -> Option<String> {
+        const MAKE: u16 = 0x010F;
+        const MODEL: u16 = 0x0110;
+        let image = Block::parse(self.exif.clone()?)?.directories().image;
+        let text = |tag| {
+            let entry = image.iter().find(|entry| entry.tag == tag)?;
+            let text = String::from_utf8_lossy(&entry.data);
+            let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned();
+            (!text.is_empty()).then_some(text)
+        };
+        match (text(MAKE), text(MODEL)?) {
+            // Most models begin with the name of the maker.
+            (Some(make), model) if !model.to_lowercase().starts_with(&make.to_lowercase()) => {
+                Some(format!("{make} {model}"))
+            }
+            (_, model) => Some(model),
+        }
+    }
+
     /// Whether the packet announces depth or motion.
     pub(crate) fn announces_moving(&self) -> bool {
         self.xmp.as_deref().is_some_and(xmp::announces_moving)

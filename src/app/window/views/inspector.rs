@@ -79,6 +79,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
     if let Some(name) = picked {
         window.use_model(&name);
     }
+    super::adapting::entry(window, ui);
     if let Some(original) = window.selected.and_then(|id| window.queue.get(id)).and_then(|item| item.size) {
         weak(ui, final_size(original, window.settings.choices.size, window.scale()));
     }

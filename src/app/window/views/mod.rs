@@ -1,5 +1,6 @@
 //! One file a part of the window. Views read the state and push actions.
 
+pub(crate) mod adapting;
 pub(crate) mod canvas;
 pub(crate) mod compress;
 pub(crate) mod drop_zone;

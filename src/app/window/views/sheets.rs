@@ -6,6 +6,7 @@ use super::weak;
 use crate::window::{
     Window,
     actions::{Action, BINDINGS},
+    adapting::Adapting,
     theme::palette,
 };
 
@@ -25,6 +26,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         replace(window, ctx);
     } else if window.compress.deleting.is_some() {
         super::compress::sheet(window, ctx);
+    } else if matches!(window.adapting, Adapting::Asking(_)) {
+        super::adapting::sheet(window, ctx);
     } else if window.typing.is_some() {
         type_path(window, ctx);
     } else {

@@ -28,6 +28,9 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         return;
     }
     let rect = ui.max_rect();
+    if super::adapting::offer(window, ui, rect) {
+        return;
+    }
     let tools = Rect::from_min_size(rect.min, vec2(rect.width(), BAR));
     let read_out = Rect::from_min_max(pos2(rect.min.x, rect.max.y - BAR + 6.0), rect.max);
     let canvas = Rect::from_min_max(pos2(rect.min.x, tools.max.y), pos2(rect.max.x, read_out.min.y));

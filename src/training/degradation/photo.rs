@@ -1,77 +1,39 @@
-//! What cameras and phones do to a picture before anybody sees it: blur, noise and JPEG compression.
-//!
-//! A network that has only seen clean pictures takes the traces of these for detail and enlarges them. Trained on inputs
-//! that went through here, with the clean pictures as targets, it leaves them behind.
+//! Photos in general: blur, noise and JPEG compression, each of random strength.
 
 use dualres_imaging::{EncodeOptions, Format, Picture, Subsampling, decode, encode, filter::gaussian};
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::Result;
-
-/// What is done to the network's input on top of bicubic reduction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Degradation {
-    /// Blur, noise and JPEG, each of random strength; one picture in eight stays clean.
-    ///
-    /// In gray levels and pixels of the input: Gaussian blur of standard deviation 0 to 0.8; noise of 0 to 8, in half of the
-    /// pictures the same in all channels, growing with the square root of brightness; JPEG in five of six pictures, quality
-    /// 40 to 95, with colours at full or half resolution.
-    Photo,
-}
 
 /// Standard deviation below which blur changes nothing.
 const LEAST_BLUR: f32 = 0.1;
 /// Pixels that blur looks at to each side.
 const BLUR_REACH: usize = 3;
 
-/// Pixels around a patch that what is done to it may look at.
-pub(crate) const MARGIN: usize = 12;
-
-impl Degradation {
-    /// How it is called in settings and rules.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Photo => "photo: blur, noise and JPEG of random strength",
-        }
+/// As [`super::Degradation::Photo`] says.
+pub(super) fn degrade(picture: &Picture, random: &mut ChaCha8Rng) -> Result<Picture> {
+    let mut degraded = picture.clone();
+    if random.random_ratio(1, 8) {
+        return Ok(degraded);
     }
-
-    /// The picture as a camera might have given it; the same for the same seed and stream.
-    ///
-    /// # Errors
-    /// If the JPEG encoder fails.
-    pub fn degrade(self, picture: &Picture, seed: u64, stream: u64) -> Result<Picture> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
-        self.degrade_by(picture, &mut random)
+    let sigma = random.random_range(0.0..0.8_f32);
+    if sigma >= LEAST_BLUR {
+        degraded.planes.par_iter_mut().for_each(|plane| *plane = gaussian(plane, sigma, BLUR_REACH));
     }
-
-    pub(crate) fn degrade_by(self, picture: &Picture, random: &mut ChaCha8Rng) -> Result<Picture> {
-        let Self::Photo = self;
-        let mut degraded = picture.clone();
-        if random.random_ratio(1, 8) {
-            return Ok(degraded);
-        }
-        let sigma = random.random_range(0.0..0.8_f32);
-        if sigma >= LEAST_BLUR {
-            degraded.planes.par_iter_mut().for_each(|plane| *plane = gaussian(plane, sigma, BLUR_REACH));
-        }
-        let strength = random.random_range(0.0..8.0_f32);
-        let shared: bool = random.random();
-        add_noise(&mut degraded, strength, shared, random);
-        degraded.quantize();
-        if random.random_ratio(5, 6) {
-            let quality = random.random_range(40..=95);
-            let subsampling = if random.random() { Subsampling::Full } else { Subsampling::Half };
-            let options = EncodeOptions { quality, subsampling };
-            degraded = decode(&encode(&degraded, Format::Jpeg, options)?, "training patch")?;
-        }
-        Ok(degraded)
+    let strength = random.random_range(0.0..8.0_f32);
+    let shared: bool = random.random();
+    add_noise(&mut degraded, strength, shared, random);
+    degraded.quantize();
+    if random.random_ratio(5, 6) {
+        let quality = random.random_range(40..=95);
+        let subsampling = if random.random() { Subsampling::Full } else { Subsampling::Half };
+        let options = EncodeOptions { quality, subsampling };
+        degraded = decode(&encode(&degraded, Format::Jpeg, options)?, "training patch")?;
     }
+    Ok(degraded)
 }
 
 fn add_noise(picture: &mut Picture, strength: f32, shared: bool, random: &mut ChaCha8Rng) {
@@ -94,6 +56,7 @@ mod tests {
     use dualres_imaging::Plane;
 
     use super::*;
+    use crate::Degradation;
 
     fn edge() -> Picture {
         let plane = |low: f32, high: f32| {

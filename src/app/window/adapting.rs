@@ -1,0 +1,266 @@
+//! Adapting a model to the user's photos, beside everything else that the window does.
+
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use anyhow::anyhow;
+use dualres_engine::{Event, Options, Upscaler};
+use dualres_imaging::Picture;
+use dualres_network::{Model, device};
+use poll_promise::Promise;
+
+use super::{
+    document::{Document, Pyramid},
+    queue::ItemId,
+    views::duration,
+    worker::Wake,
+};
+use crate::{
+    adaptation::{self, Adapted, BATCH, Effort, Origin, PATCH, Plan, Told},
+    batch::sums::fingerprint,
+    library::Library,
+    paths::Paths,
+    samples,
+};
+
+/// What the user does with an adaptation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Ask what is to be adapted to what.
+    Ask,
+    /// Begin with what was answered.
+    Start,
+    Cancel,
+    /// Take the adapted model into the library.
+    Keep,
+    Discard,
+}
+
+/// How far it is.
+#[derive(Default)]
+pub(crate) enum Adapting {
+    /// Nothing is being adapted.
+    #[default]
+    Idle,
+    /// The user is asked.
+    Asking(Wish),
+    Running(Running),
+    /// The user is to say whether it was worth it.
+    Offered(Box<Offer>),
+}
+
+/// What the user is asked.
+pub(crate) struct Wish {
+    /// The model to adapt.
+    pub(crate) model: String,
+    /// Name of the adapted one.
+    pub(crate) name: String,
+    pub(crate) effort: Effort,
+    /// Whether all photos of the queue count, not the selected one alone.
+    pub(crate) all: bool,
+    /// The photos of the queue.
+    pub(crate) photos: Vec<PathBuf>,
+    /// The one that before and after are shown of.
+    pub(crate) shown: (ItemId, PathBuf, Arc<Picture>),
+}
+
+impl Wish {
+    /// The photos that count.
+    pub(crate) fn chosen(&self) -> Vec<PathBuf> {
+        if self.all { self.photos.clone() } else { vec![self.shown.1.clone()] }
+    }
+
+    /// Pixels of results that are computed for it by a network of `scale`, for an estimate of the time.
+    pub(crate) fn work(&self, scale: usize) -> f64 {
+        (self.effort.steps() * BATCH * PATCH * PATCH * scale * scale) as f64
+    }
+}
+
+/// What came of it.
+pub(crate) struct Offer {
+    /// Name of the adapted model.
+    pub(crate) name: String,
+    /// Name of the model that it was made from.
+    pub(crate) from: String,
+    /// The model file.
+    pub(crate) bytes: Vec<u8>,
+    /// The numbers.
+    pub(crate) adapted: Numbers,
+    /// Results before in place of the original, after in that of the result.
+    pub(crate) document: Document,
+    run: PathBuf,
+}
+
+impl Offer {
+    /// The run folder is needed no more, whatever the answer was.
+    pub(crate) fn clear(&self) {
+        // What is left costs nothing but room.
+        let _ = std::fs::remove_dir_all(&self.run);
+    }
+}
+
+/// In dB, before and after.
+pub(crate) struct Numbers {
+    /// Consistency PSNR of the user's photos.
+    pub(crate) consistency: [f64; 2],
+    /// PSNR of paired pictures that were degraded alike.
+    pub(crate) paired: [f64; 2],
+    /// How the photos seem to have come about, if not by bicubic reduction alone.
+    pub(crate) degradation: Option<String>,
+}
+
+/// An adaptation at work.
+pub(crate) struct Running {
+    /// Name of the adapted model.
+    pub(crate) name: String,
+    shared: Arc<Mutex<Shared>>,
+    task: Promise<anyhow::Result<Option<Box<Offer>>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Steps done of so many, once training has begun.
+    steps: Option<(usize, usize)>,
+    /// When this session's first step was done, and how many had been by then.
+    began: Option<(Instant, usize)>,
+    stage: &'static str,
+    warnings: Vec<String>,
+    cancelled: bool,
+}
+
+fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
+    /// Begins. `wake` is called whenever there is news.
+    pub(super) fn start(places: (Library, Paths), wish: Wish, device: String, wake: Wake) -> Self {
+        let shared = Arc::<Mutex<Shared>>::default();
+        let (name, told) = (wish.name.clone(), shared.clone());
+        let task = Promise::spawn_thread("adaptation", move || {
+            let attempt = || run(&places, &wish, &device, &mut |news| told_of(&told, &wake, news));
+            let done = dualres_imaging::caught(attempt).unwrap_or_else(|said| Err(anyhow!("internal error ({said})")));
+            wake();
+            done
+        });
+        Self { name, shared, task }
+    }
+
+    /// What came of it, once it has ended; `None` if it was cancelled.
+    pub(super) fn ended(self) -> Result<anyhow::Result<Option<Box<Offer>>>, Self> {
+        let Self { name, shared, task } = self;
+        task.try_take().map_err(|task| Self { name, shared, task })
+    }
+
+    /// Warnings that have not been shown.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.shared).warnings)
+    }
+
+    /// Part that is done, and what is being done in words.
+    pub(crate) fn progress(&self) -> (f32, String) {
+        let shared = lock(&self.shared);
+        match shared.steps {
+            _ if shared.cancelled => (0.0, "Cancelling…".into()),
+            None => (0.0, shared.stage.to_owned()),
+            Some((step, steps)) if step == steps => (1.0, "Measuring".into()),
+            Some((step, steps)) => {
+                let left = shared.began.and_then(|(began, before)| {
+                    let done = step.checked_sub(before).filter(|&done| done >= 3)?;
+                    Some(began.elapsed().mul_f64((steps - step) as f64 / done as f64))
+                });
+                let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
+                (step as f32 / steps as f32, format!("Adapting{left}"))
+            }
+        }
+    }
+
+    /// Has it stopped; what was learned is kept for the next time.
+    pub(super) fn cancel(&self) {
+        lock(&self.shared).cancelled = true;
+    }
+}
+
+fn told_of(shared: &Mutex<Shared>, wake: &Wake, news: Told<'_>) -> ControlFlow<()> {
+    let mut shared = lock(shared);
+    match news {
+        Told::Looking => shared.stage = "Analysing photos",
+        Told::Step(progress) => {
+            shared.began.get_or_insert((Instant::now(), progress.step));
+            shared.steps = Some((progress.step, progress.steps));
+        }
+        Told::Measuring => shared.steps = Some((1, 1)),
+        Told::Warning(text) => shared.warnings.push(text),
+        Told::Unusable(photo) => {
+            let text = format!("Left out: {}", crate::report::about(&photo.path, &photo.reason));
+            shared.warnings.push(text);
+        }
+        Told::Estimated(_) | Told::Validated(_) => {}
+    }
+    wake();
+    if shared.cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// Side that the picture of before and after is cut to, in pixels of the photo.
+const SHOWN_SIDE: usize = 384;
+
+fn run(
+    (library, paths): &(Library, Paths),
+    wish: &Wish,
+    device: &str,
+    observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+) -> anyhow::Result<Option<Box<Offer>>> {
+    let model = library.file(&wish.model)?;
+    let device = device::choose(device)?;
+    let pictures = wish.chosen();
+    // The same wish once more goes on where it was.
+    let key = format!("{}\n{pictures:?}\n{:?}", fingerprint(&dualres_network::read_file(&model)?), wish.effort);
+    let run = paths.data.join("adaptation").join(fingerprint(key.as_bytes()));
+    let plan = Plan {
+        model: model.clone(),
+        from: wish.model.clone(),
+        // Files are named after it; the run folder must not depend on it.
+        name: "adapted".into(),
+        pictures,
+        data: samples::unpack(paths)?,
+        origin: Origin::Unknown,
+        steps: wish.effort.steps(),
+        fraction: adaptation::FRACTION,
+        lambda: adaptation::LAMBDA,
+        lr: adaptation::LR,
+        seed: 1,
+        run: run.clone(),
+    };
+    let Some(Adapted { mut model, degradation, before, after, .. }) = adaptation::adapt(&plan, &device, observe)?
+    else {
+        return Ok(None);
+    };
+    model.description.name.clone_from(&wish.name);
+    let original = Model::read(&plan.model, &device.open()?)?;
+    let (item, _, photo) = &wish.shown;
+    let [width, height] = [photo.width(), photo.height()].map(|side| side.min(SHOWN_SIDE));
+    let crop = photo.crop((photo.width() - width) / 2, (photo.height() - height) / 2, width, height);
+    let mut pictures = Vec::new();
+    for model in [&original, &model] {
+        if observe(Told::Measuring).is_break() {
+            return Ok(None);
+        }
+        let upscaler = Upscaler::new(model, &device)?;
+        let result = upscaler.upscale(&crop, &Options::default(), &mut |_: Event| ControlFlow::Continue(()))?;
+        pictures.push(Pyramid::of(&result.picture));
+    }
+    let result = pictures.pop();
+    let mut document = Document::new(*item, 1, pictures.swap_remove(0));
+    document.result = result;
+    let adapted = Numbers {
+        consistency: [before.consistency, after.consistency],
+        paired: [before.paired, after.paired],
+        degradation: degradation.map(|how| how.to_string()),
+    };
+    let (name, from) = (wish.name.clone(), wish.model.clone());
+    Ok(Some(Box::new(Offer { name, from, bytes: model.to_bytes(), adapted, document, run })))
+}

@@ -1,0 +1,169 @@
+//! Adapting a model to photos: the button, the question, the progress, and before beside after.
+
+use eframe::egui::{
+    Align, Context, Grid, Id, Layout, Modal, ProgressBar, Rect, RichText, TextEdit, Ui, UiBuilder, vec2,
+};
+
+use super::{
+    canvas::{Canvas, Part},
+    decibels, duration, primary_button, weak,
+};
+use crate::{
+    adaptation::Effort,
+    window::{
+        Window,
+        actions::Action,
+        adapting::{Adapting, Deed},
+        canvas::gpu::Mode,
+        document::Map,
+        theme::palette,
+    },
+};
+
+/// Forward and back again take this many times the time of forward alone.
+const TRAINING: f64 = 3.0;
+
+/// Below the choice of the model: the way to one of the user's own.
+pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
+    match &window.adapting {
+        Adapting::Running(running) => {
+            let (part, text) = running.progress();
+            weak(ui, format!("Adapting to your photos: {}", running.name));
+            ui.add(ProgressBar::new(part).text(text));
+            if ui.button("Cancel").on_hover_text("What was learned is kept for the next time").clicked() {
+                window.actions.push(Action::Adapt(Deed::Cancel));
+            }
+        }
+        Adapting::Offered(_) => {
+            weak(ui, "Keep or discard the adapted model first.");
+        }
+        Adapting::Idle | Adapting::Asking(_) => {
+            let is_open = window.selected.is_some_and(|id| window.documents.get(id).is_some());
+            let button = ui.add_enabled(is_open, eframe::egui::Button::new("Adapt model to these photos…"));
+            let hint = "Learns how your camera blurs, adds noise and compresses, from the photos in the queue";
+            if button.on_hover_text(hint).on_disabled_hover_text("Open a photo first").clicked() {
+                window.actions.push(Action::Adapt(Deed::Ask));
+            }
+        }
+    }
+}
+
+/// What is to be adapted to what.
+pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
+    let Adapting::Asking(wish) = &window.adapting else { return };
+    let entry = window.entries.iter().find(|entry| entry.name == wish.model);
+    let has_duals = entry.is_some_and(|entry| entry.has_duals);
+    let scale = entry.map_or(2, |entry| entry.description.scale());
+    let speed = window.speed(&wish.model).filter(|&speed| speed > 0.0);
+    let device = window.device().to_owned();
+    let Adapting::Asking(wish) = &mut window.adapting else { return };
+    let modal = Modal::new(Id::unique("adapt")).show(ctx, |ui| {
+        ui.set_width(460.0_f32.min(ctx.content_rect().width() - 60.0));
+        ui.label(RichText::new("Adapt model to your photos").heading());
+        ui.add_space(4.0);
+        weak(
+            ui,
+            "Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. Nothing leaves this \
+             computer, and the photos are not changed.",
+        );
+        ui.add_space(8.0);
+        Grid::new("adapt").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
+            ui.label("Model");
+            ui.label(&wish.model);
+            ui.end_row();
+            ui.label("Photos");
+            ui.vertical(|ui| {
+                let all = format!("All in the queue ({})", wish.photos.len());
+                ui.radio_value(&mut wish.all, true, all);
+                let name = wish.shown.1.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                ui.radio_value(&mut wish.all, false, format!("Only {name}"));
+            });
+            ui.end_row();
+            ui.label("Training");
+            ui.horizontal(|ui| {
+                for (effort, text) in [(Effort::Quick, "Quick"), (Effort::Standard, "Standard")] {
+                    ui.radio_value(&mut wish.effort, effort, text);
+                }
+            });
+            ui.end_row();
+            let label = ui.label("Name");
+            ui.add(TextEdit::singleline(&mut wish.name).desired_width(240.0)).labelled_by(label.id);
+            ui.end_row();
+        });
+        let time = speed.map(|speed| std::time::Duration::from_secs_f64(TRAINING * wish.work(scale) / speed));
+        ui.add_space(6.0);
+        match time {
+            _ if !has_duals => {
+                let text = "This model has no dual model, so nothing leads its results back to the photos. Train one in the Models tab.";
+                ui.label(RichText::new(text).color(palette(ui).warning));
+            }
+            Some(time) => drop(weak(ui, format!("Takes about {} on {device}. Photos of one camera work best.", duration(time)))),
+            None => drop(weak(ui, "Photos of one camera work best.")),
+        }
+        ui.add_space(10.0);
+        ui.horizontal(|ui| {
+            let fits = has_duals && !wish.name.trim().is_empty();
+            let starts = ui.add_enabled_ui(fits, |ui| primary_button(ui, "Adapt", 120.0).clicked()).inner;
+            (starts, ui.add_sized([90.0, 34.0], eframe::egui::Button::new("Cancel")).clicked())
+        })
+        .inner
+    });
+    let (starts, cancels) = modal.inner;
+    if starts {
+        window.actions.push(Action::Adapt(Deed::Start));
+    } else if cancels || modal.backdrop_response.clicked() {
+        window.actions.push(Action::Adapt(Deed::Cancel));
+    }
+}
+
+/// Height of the bar with the question, in points.
+const BAR: f32 = 62.0;
+
+/// Before and after on the canvas; whether there was something to show.
+pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
+    let colours = palette(ui);
+    let Adapting::Offered(offer) = &mut window.adapting else { return false };
+    let bar = Rect::from_min_size(area.min, vec2(area.width(), BAR));
+    ui.painter().rect_filled(bar, 0.0, colours.panel);
+    let [before, after] = offer.adapted.consistency.map(decibels);
+    let parts = [Part {
+        caption_right: format!("{}  consistency {after}", offer.name),
+        ..Part::new(Mode::Split, format!("{}  consistency {before}", offer.from))
+    }];
+    let [paired_before, paired_after] = offer.adapted.paired.map(decibels);
+    let how = offer.adapted.degradation.clone().unwrap_or_else(|| "none found".into());
+    let mut deed = None;
+    ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(12.0, 6.0))), |ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.add_sized([90.0, 34.0], eframe::egui::Button::new("Discard")).clicked() {
+                deed = Some(Deed::Discard);
+            }
+            if primary_button(ui, "Keep", 90.0).clicked() {
+                deed = Some(Deed::Keep);
+            }
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                ui.add(eframe::egui::Label::new(RichText::new("Before and after adaptation").strong()).truncate());
+                let text = format!(
+                    "Degradation: {how}. PSNR of sample pictures degraded alike: {paired_before} before, {paired_after} after"
+                );
+                ui.add(eframe::egui::Label::new(RichText::new(text).weak().small()).truncate());
+            });
+        });
+    });
+    let shared = Canvas {
+        salt: "adapted",
+        gpu: window.gpu.as_mut(),
+        document: &mut offer.document,
+        view: &mut window.view,
+        split: &mut window.split,
+        pane: &mut window.pane,
+        gain: 1.0,
+        map: Map::default(),
+        marks: &[],
+    };
+    shared.show(ui, area.with_min_y(bar.max.y), &parts);
+    if let Some(deed) = deed {
+        window.actions.push(Action::Adapt(deed));
+    }
+    true
+}
