@@ -5,9 +5,10 @@ For each scale and degradation: PSNR-Y of the model as it is, adapted to other p
 degradation estimated, adapted without an estimate (the paired half reduced by bicubic alone), and trained with the truth on the
 right degradation, each for as many steps. Rows go into a CSV file and are not made twice.
 
-    python3 scripts/adaptation_study.py dualres --photos train/photos_cc0 --benchmarks bench --work /tmp/study --out rows.csv
+    python3 scripts/adaptation_study.py dualres --photos train/photos_cc0 --benchmarks bench --work study --out rows.csv
+    python3 scripts/adaptation_study.py --table models/results/adaptation.csv
 """
-import argparse, csv, json, os, pathlib, shutil, subprocess, sys
+import argparse, csv, json, pathlib, shutil, statistics, subprocess, sys
 
 DEGRADATIONS = {
     2: ["nearest", "blur=0.9", "blur=1.6", "blur=2x0.8@30", "jpeg=60", "noise=10"],
@@ -16,7 +17,30 @@ DEGRADATIONS = {
 FIELDS = ["scale", "degradation", "method", "seed", "set14", "bsd100", "bicubic_set14", "bicubic_bsd100", "estimate"]
 
 
+METHODS = ["before", "estimated", "without estimate", "with truth"]
+
+
+def table(path):
+    """The rows as Markdown: mean, and the standard deviation over the seeds where there are several."""
+    rows = list(csv.DictReader(open(path)))
+    print("| scale, degradation | estimate | " + " | ".join(f"{method}: Set14 / BSD100" for method in METHODS) + " |")
+    print("| --- | --- |" + " --- |" * len(METHODS))
+    for scale, hows in DEGRADATIONS.items():
+        for how in hows:
+            cells = []
+            for method in METHODS:
+                found = [r for r in rows if (r["scale"], r["degradation"], r["method"]) == (str(scale), how, method)]
+                numbers = [[float(row[name]) for row in found] for name in ("set14", "bsd100")]
+                spread = [f" ± {statistics.stdev(n):.2f}" if len(n) > 1 else "" for n in numbers]
+                cells.append(" / ".join(f"{statistics.mean(n):.2f}{s}" for n, s in zip(numbers, spread)) if found else "")
+            estimates = {r["estimate"] for r in rows
+                         if (r["scale"], r["degradation"], r["method"]) == (str(scale), how, "estimated")}
+            print(f"| {scale}x {how} | {' '.join(sorted(estimates))} | {' | '.join(cells)} |")
+
+
 def main():
+    if sys.argv[1:2] == ["--table"]:
+        return table(sys.argv[2])
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("program")
     ask.add_argument("--photos", required=True, help="high-resolution photos: some become the user's, others train with truth")

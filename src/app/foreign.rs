@@ -56,7 +56,7 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> anyhow::Result<(Mode
                 format!("results are proven by the dual models of {name}; train its own with `dualres train --dual-only --model`")
             }
             None if model.description.scale() == 1 => {
-                "it does not enlarge: there is no way back that could prove its results".into()
+                "it does not enlarge, so its results cannot be proven".into()
             }
             None => "it has no dual model: results cannot be proven before one is trained with \
                      `dualres train --dual-only --model`"

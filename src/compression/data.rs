@@ -53,7 +53,7 @@ impl Data {
             let skipped = set.skipped().to_vec();
             let paths = set.paths();
             let whole = set.part(|index| !broken.iter().any(|(path, _)| *path == paths[index]));
-            let whole = whole.ok_or_else(|| CompressionError::Setting("no picture can be decoded".into()))?;
+            let whole = whole.ok_or_else(|| CompressionError::Setting("no image can be decoded".into()))?;
             Ok((whole, skipped))
         };
         let (found, mut skipped) = scan(&config.data)?;

@@ -40,7 +40,7 @@ impl Adaptation {
     pub(crate) fn validate(&self, batch: usize, validated: bool) -> Result<()> {
         let wrong = |text: String| Err(TrainingError::Setting(text));
         if self.pictures.is_empty() {
-            return wrong("adaptation needs at least one picture".into());
+            return wrong("adaptation needs at least one image".into());
         }
         if batch < 2 {
             return wrong("adaptation needs batches of at least 2 patches: paired ones, and others".into());
@@ -58,7 +58,7 @@ impl Adaptation {
             ));
         }
         if !validated {
-            return wrong("adaptation needs validation pictures: without them nobody sees when it goes wrong".into());
+            return wrong("adaptation needs validation images, by which it stops when quality falls".into());
         }
         Ok(())
     }

@@ -169,12 +169,14 @@ impl TrainConfig {
             )));
         }
         if self.dual_only && (self.init.is_none() || self.lambda == 0.0) {
-            return wrong("dual models alone are trained for a model that is there, with a weight of their loss");
+            return wrong(
+                "only the dual models of an existing model can be trained alone, with a positive weight of their loss",
+            );
         }
         if let Some(adaptation) = &self.adaptation {
             adaptation.validate(self.batch, !self.validation.is_empty())?;
             if self.init.is_none() || self.lambda == 0.0 || self.dual_only {
-                return wrong("adaptation is for a network that is there, with a weight of the dual regression loss");
+                return wrong("adaptation needs an existing model, and a positive weight of the dual regression loss");
             }
         }
         if self.ema >= 1.0 {

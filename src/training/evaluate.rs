@@ -168,7 +168,7 @@ const MOST_DECIBELS: f64 = 100.0;
 pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
     let input = degradation.map_or_else(|| Reduction::Bicubic.name(), Degradation::name);
     format!(
-        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by {input}; loop PSNR: {}",
+        "PSNR and SSIM: {}; SSIM 11x11 Gaussian, sigma 1.5; input by {input}; consistency PSNR: {}",
         PsnrRule::BenchmarkY { scale },
         dualres_engine::LOOP_RULE
     )

@@ -18,9 +18,6 @@ pub(crate) struct Row {
     pub(crate) primal: f64,
     /// Sum of the dual terms before weighting; empty without dual loss.
     pub(crate) dual: Option<f64>,
-    /// Dual term before weighting of the pictures without truth; empty without any.
-    #[serde(default)]
-    pub(crate) unpaired: Option<f64>,
     /// Norm of the primal network's gradient before clipping.
     pub(crate) gradient_norm: f64,
     pub(crate) images_per_second: f64,
@@ -30,6 +27,9 @@ pub(crate) struct Row {
     pub(crate) validation_loop_psnr: Option<f64>,
     /// Seconds of training, over all sessions.
     pub(crate) seconds: f64,
+    /// Dual term before weighting of the pictures without truth; empty without any.
+    #[serde(default)]
+    pub(crate) unpaired: Option<f64>,
 }
 
 /// The log of a run, kept in memory and written whole.

@@ -27,9 +27,14 @@ impl Input {
         folder.ancestors().nth(self.below.components().count()).map(Path::to_owned)
     }
 
+    /// Where it lies from the folder that was named on.
+    pub fn place(&self) -> PathBuf {
+        self.below.join(self.path.file_name().unwrap_or_default())
+    }
+
     /// What the picture is called in records of a batch: the same wherever the named folder lies.
     pub fn key(&self) -> String {
-        let place = self.below.join(self.path.file_name().unwrap_or_default());
+        let place = self.place();
         let mut key = place.to_string_lossy().into_owned();
         if place.to_str().is_none() {
             // Names that are no text must not be taken for each other.

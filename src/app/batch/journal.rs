@@ -17,16 +17,21 @@ use dualres_imaging::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    record::{Done, FILE, Key, Known, Record},
+    record::{Done, FILE, Key, Known, Record, known_of, records_in},
+    shard::Shard,
     sums::{content_of, hexadecimal},
 };
 
 /// The record of a folder of results, held by one run at a time.
 pub struct Journal {
     folder: PathBuf,
+    /// Name of the record in the folder.
+    name: String,
     file: File,
     lock: Lock,
     known: Known,
+    /// What other records in the folder say: those of other shards, or of all if this is that of a batch in one.
+    others: Vec<Known>,
 }
 
 /// Why a record cannot be used.
@@ -49,12 +54,13 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// Opens the record of `folder`, or begins one, and notes the command.
+    /// Opens the record of `folder`, or that of a shard, or begins one, and notes the command.
     ///
     /// # Errors
     /// If it cannot be read or written, or another run holds it.
-    pub fn open(folder: &Path, command: &[String]) -> Result<Self, JournalError> {
-        let path = folder.join(FILE);
+    pub fn open(folder: &Path, shard: Option<Shard>, command: &[String]) -> Result<Self, JournalError> {
+        let name = shard.map_or_else(|| FILE.to_owned(), Shard::record);
+        let path = folder.join(&name);
         let failed = |source| JournalError::File { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
         let lock = Lock::of(file.try_clone().map_err(failed)?).map_err(|error| match error {
@@ -70,7 +76,9 @@ impl Journal {
         if !whole {
             file.write_all(b"\n").map_err(failed)?;
         }
-        let mut journal = Self { folder: folder.to_owned(), file, lock, known };
+        let others = records_in(folder).into_iter().filter(|(_, other)| *other != path);
+        let others = others.filter_map(|(_, path)| known_of(&path)).collect();
+        let mut journal = Self { folder: folder.to_owned(), name, file, lock, known, others };
         journal.append(&Record::Run { command: command.to_vec() })?;
         Ok(journal)
     }
@@ -82,8 +90,27 @@ impl Journal {
 
     /// The result of a picture, if it is still there as it was written.
     pub fn done(&self, of: &Key) -> Option<&Done> {
-        let done = self.known.done.get(of)?;
-        self.known.is_unchanged(of, &self.folder.join(&done.output)).then_some(done)
+        let known = std::iter::once(&self.known).chain(&self.others).find(|known| known.done.contains_key(of))?;
+        let done = &known.done[of];
+        known.is_unchanged(of, &self.folder.join(&done.output)).then_some(done)
+    }
+
+    /// Notes a result that another record in the folder knows, so that this one is whole by itself.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn adopt(&mut self, of: &Key) -> Result<(), JournalError> {
+        if self.known.done.contains_key(of) {
+            return Ok(());
+        }
+        let Some(known) = self.others.iter().find(|known| known.done.contains_key(of)) else { return Ok(()) };
+        let (sum, done) = (known.written.get(of).cloned(), known.done[of].clone());
+        let written = sum.map(|sum| Record::Written { of: of.clone(), sum });
+        for record in written.into_iter().chain([Record::Done { of: of.clone(), done }]) {
+            self.append(&record)?;
+            self.known.take(record);
+        }
+        Ok(())
     }
 
     /// The name that a result was to have when its run was cut off. A file that is there by now under that name keeps it,
@@ -106,7 +133,24 @@ impl Journal {
 
     /// The results of all runs in this folder.
     pub fn outputs(&self) -> impl Iterator<Item = PathBuf> {
-        self.known.begun.owners.keys().map(|output| self.folder.join(output))
+        let all = std::iter::once(&self.known).chain(&self.others);
+        all.flat_map(|known| known.begun.owners.keys()).map(|output| self.folder.join(output))
+    }
+
+    /// Notes how many pictures the run is to do.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn plan(&mut self, pictures: usize) -> Result<(), JournalError> {
+        self.append(&Record::Planned { pictures })
+    }
+
+    /// Notes that a picture could not be done.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn fail(&mut self, input: &str, reason: &str) -> Result<(), JournalError> {
+        self.append(&Record::Failed { input: input.to_owned(), reason: reason.to_owned() })
     }
 
     /// Notes that a picture is being worked on.
@@ -177,7 +221,7 @@ impl Journal {
     }
 
     fn append(&mut self, record: &Record) -> Result<(), JournalError> {
-        let failed = |source| JournalError::File { path: self.folder.join(FILE), source };
+        let failed = |source| JournalError::File { path: self.folder.join(&self.name), source };
         let line = line(record).map_err(failed)?;
         self.file.write_all(&line).map_err(failed)
     }
@@ -229,17 +273,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         {
-            let mut journal = Journal::open(path, &[]).unwrap();
+            let mut journal = Journal::open(path, None, &[]).unwrap();
             journal.begin(&key("a"), &path.join("a_x2.png")).unwrap();
             journal.finish(&key("a"), result(path, "a_x2.png")).unwrap();
             journal.begin(&key("b"), &path.join("b_x2.png")).unwrap();
-            assert!(matches!(Journal::open(path, &[]), Err(JournalError::Held(_))), "one run at a time");
+            assert!(matches!(Journal::open(path, None, &[]), Err(JournalError::Held(_))), "one run at a time");
         }
         // A kill in the middle of a line.
         let mut file = File::options().append(true).open(path.join(FILE)).unwrap();
         file.write_all(b"{\"record\":\"done\",\"input\":\"b\",\"con").unwrap();
         drop(file);
-        let mut journal = Journal::open(path, &[]).unwrap();
+        let mut journal = Journal::open(path, None, &[]).unwrap();
         assert_eq!(journal.done(&key("a")).unwrap().loop_psnr, Some(40.5));
         assert_eq!(journal.begun(&key("a")), None);
         assert_eq!(journal.done(&key("b")), None);
@@ -248,7 +292,7 @@ mod tests {
         journal.finish(&key("b"), result(path, "b_x2.png")).unwrap();
         drop(journal);
 
-        let journal = Journal::open(path, &[]).unwrap();
+        let journal = Journal::open(path, None, &[]).unwrap();
         assert!(journal.done(&key("b")).is_some());
         // A result that was changed or taken away is made again.
         std::fs::write(path.join("a_x2.png"), b"1234567").unwrap();
@@ -261,7 +305,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let target = path.join("a_x2.png");
-        let mut journal = Journal::open(path, &[]).unwrap();
+        let mut journal = Journal::open(path, None, &[]).unwrap();
         journal.begin(&key("a"), &target).unwrap();
         journal.write(&key("a"), b"12345").unwrap();
         journal.finish(&key("a"), result(path, "a_x2.png")).unwrap();
@@ -276,20 +320,20 @@ mod tests {
         put(b"12345");
         assert!(journal.done(&key("a")).is_some(), "a copy of the result is the result");
         drop(journal);
-        assert!(Journal::open(path, &[]).unwrap().done(&key("a")).is_some());
+        assert!(Journal::open(path, None, &[]).unwrap().done(&key("a")).is_some());
     }
 
     #[test]
     fn a_name_that_went_to_another_picture_is_not_given_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        let mut journal = Journal::open(path, &[]).unwrap();
+        let mut journal = Journal::open(path, None, &[]).unwrap();
         journal.begin(&key("a"), &path.join("same.png")).unwrap();
         journal.begin(&key("b"), &path.join("same.png")).unwrap();
         journal.finish(&key("b"), result(path, "same.png")).unwrap();
         assert_eq!(journal.begun(&key("a")), None);
         drop(journal);
-        let journal = Journal::open(path, &[]).unwrap();
+        let journal = Journal::open(path, None, &[]).unwrap();
         assert_eq!(journal.begun(&key("a")), None, "nor after a restart");
         assert_eq!(journal.outputs().collect::<Vec<_>>(), [path.join("same.png")]);
     }
@@ -300,11 +344,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let target = path.join("a_x2.png");
-        let mut journal = Journal::open(path, &[]).unwrap();
+        let mut journal = Journal::open(path, None, &[]).unwrap();
         journal.begin(&key("a"), &target).unwrap();
         journal.write(&key("a"), b"the result").unwrap();
         drop(journal);
-        let begun = || Journal::open(path, &[]).unwrap().begun(&key("a"));
+        let begun = || Journal::open(path, None, &[]).unwrap().begun(&key("a"));
         assert_eq!(begun(), Some(target.clone()), "nothing is there yet");
         std::fs::write(&target, b"the result").unwrap();
         assert_eq!(begun(), Some(target.clone()), "it is this result");
@@ -318,9 +362,9 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let folder = tempfile::tempdir().unwrap();
         let odd = folder.path().join(std::ffi::OsString::from_vec(b"caf\xe9.png".to_vec()));
-        let mut journal = Journal::open(folder.path(), &[]).unwrap();
+        let mut journal = Journal::open(folder.path(), None, &[]).unwrap();
         journal.begin(&key("a"), &odd).unwrap();
         drop(journal);
-        assert_eq!(Journal::open(folder.path(), &[]).unwrap().begun(&key("a")), Some(odd));
+        assert_eq!(Journal::open(folder.path(), None, &[]).unwrap().begun(&key("a")), Some(odd));
     }
 }

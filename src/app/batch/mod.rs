@@ -9,5 +9,7 @@ pub mod outcome;
 pub(crate) mod place;
 pub mod record;
 pub mod result;
+pub mod shard;
 pub mod sizes;
+pub mod status;
 pub mod sums;

@@ -1,7 +1,7 @@
 //! What the record of a batch says: its lines, what they add up to, and which results and proofs a folder's record names.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     place::{self, Place},
+    shard::Shard,
     sums::content_of,
 };
 
@@ -27,6 +28,18 @@ pub(super) enum Record {
     Run {
         /// The command, for people.
         command: Vec<String>,
+    },
+    /// A run found so many pictures to do, those that are done included.
+    Planned {
+        /// How many.
+        pictures: usize,
+    },
+    /// A picture could not be done.
+    Failed {
+        /// The picture, as in [`Key`].
+        input: String,
+        /// Why not.
+        reason: String,
     },
     /// A picture is being worked on; its result will have this name.
     Begun {
@@ -165,6 +178,10 @@ pub(super) struct Known {
     pub(super) tables: HashMap<PathBuf, String>,
     /// Sums of proofs.
     proofs: HashMap<PathBuf, String>,
+    /// Pictures that the last run was to do.
+    pub(super) planned: Option<usize>,
+    /// Pictures that failed and were not done since, with the reason.
+    pub(super) failed: BTreeMap<String, String>,
     /// Whether any line is one of ours, or there is none.
     pub(super) is_record: bool,
 }
@@ -204,12 +221,19 @@ impl Known {
         match record {
             Record::Begun { of, output } => self.begun.claim(of, output.path()),
             Record::Done { of, done } => {
+                self.failed.remove(&of.input);
                 self.begun.claim(of.clone(), done.output.clone());
                 self.done.insert(of, done);
             }
             Record::Written { of, sum } => drop(self.written.insert(of, sum)),
             Record::Table { path, sum } => drop(self.tables.insert(path.path(), sum)),
             Record::Proof { path, sum } => drop(self.proofs.insert(path.path(), sum)),
+            Record::Planned { pictures } => {
+                // What failed before is tried again.
+                self.failed.clear();
+                self.planned = Some(pictures);
+            }
+            Record::Failed { input, reason } => drop(self.failed.insert(input, reason)),
             Record::Run { .. } => {}
         }
     }
@@ -232,14 +256,36 @@ impl Names {
     }
 }
 
-fn known_of(folder: &Path) -> Option<Known> {
-    let file = File::open(folder.join(FILE)).ok()?;
-    file.metadata().ok()?.is_file().then(|| Known::read(&file).ok())?.map(|(known, _)| known)
+/// The records of a folder of results: that of a batch in one, and those of shards in their order.
+pub(super) fn records_in(folder: &Path) -> Vec<(Option<Shard>, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let record = |entry: std::fs::DirEntry| Some((Shard::of_record(&entry.path())?, entry.path()));
+    let mut records: Vec<_> = entries.flatten().filter_map(record).filter(|(_, path)| path.is_file()).collect();
+    records.sort();
+    records
 }
 
-/// The results and proofs that the record of a folder names, if it has one, and which are there as they were written.
+/// Whether a file has the name of a record.
+pub fn is_record(file: &Path) -> bool {
+    Shard::of_record(file).is_some()
+}
+
+/// What a record says, if it is one that can be read.
+pub(super) fn known_of(record: &Path) -> Option<Known> {
+    let (known, _) = Known::read(&File::open(record).ok()?).ok()?;
+    known.is_record.then_some(known)
+}
+
+fn all_known_of(folder: &Path) -> impl Iterator<Item = Known> {
+    records_in(folder).into_iter().filter_map(|(_, path)| known_of(&path))
+}
+
+/// The results and proofs that the records of a folder name, if it has any, and which are there as they were written.
 pub fn results_in(folder: &Path) -> Vec<PathBuf> {
-    let Some(known) = known_of(folder) else { return Vec::new() };
+    all_known_of(folder).flat_map(|known| results_of(folder, &known)).collect()
+}
+
+fn results_of(folder: &Path, known: &Known) -> Vec<PathBuf> {
     let is_whole = |path: &Path, sum: &str| content_of(path).is_ok_and(|there| there == sum);
     let mut results = Vec::new();
     let mut noted: HashSet<&PathBuf> = HashSet::new();
@@ -268,7 +314,7 @@ pub fn results_in(folder: &Path) -> Vec<PathBuf> {
 
 /// Whether a file is a table that a run of the batch in `folder` wrote, and nobody has changed since.
 pub fn wrote_table(folder: &Path, table: &Path) -> bool {
-    known_of(folder).is_some_and(|known| known.wrote_table(table))
+    all_known_of(folder).any(|known| known.wrote_table(table))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{DegradationArg, PoolingArg};
 
 /// Measure a model on a folder of high-resolution images
 ///
-/// Inputs are made by MATLAB-compatible bicubic downsampling.
+/// Inputs are made by MATLAB-compatible bicubic downsampling, or by --degradation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres evaluate --model x4 --hr Set5/HR

@@ -1,6 +1,7 @@
 //! The command line: one file a command, or a few that are alike.
 
 mod adapt;
+mod batch;
 mod compress;
 mod measure;
 mod models;
@@ -13,15 +14,16 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use dualres_training::{Degradation, TrainingError};
 
 pub(crate) use adapt::{AdaptArgs, DegradeArgs, EffortArg};
+pub(crate) use batch::{BatchCommand, EngineArg};
 pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
 pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand, OrderArg};
 pub(crate) use train::{NetworkArg, PresetArg, TrainArgs};
 pub(crate) use upscale::{DepthArg, FormatArg, SubsamplingArg, UpscaleArgs};
 
-/// Larger pictures by dual regression, with the proof of how far they keep to the original
+/// Upscale photos and see where the result stays true to them
 ///
-/// Without a command the window opens, with the pictures named if there are any.
+/// Without a command the window opens, with the named pictures if there are any.
 #[derive(Debug, Parser)]
 #[command(
     name = "dualres",
@@ -75,10 +77,13 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Adapt(Box<AdaptArgs>),
     Degrade(DegradeArgs),
+    /// Batches shared by several processes or machines
+    #[command(subcommand)]
+    Batch(BatchCommand),
     Compress(Box<CompressArgs>),
     Benchmark(BenchmarkArgs),
     Plot(PlotArgs),
-    /// List, show, import and export models
+    /// List, show, import, export and calibrate models
     #[command(subcommand)]
     Models(ModelsCommand),
     Devices(DevicesArgs),
@@ -96,7 +101,8 @@ impl Command {
             Self::Benchmark(args) => args.json,
             Self::Devices(args) => args.json,
             Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,
-            Self::Models(_) | Self::Plot(_) | Self::Degrade(_) => false,
+            Self::Batch(BatchCommand::Status { json, .. }) => *json,
+            Self::Batch(_) | Self::Models(_) | Self::Plot(_) | Self::Degrade(_) => false,
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) enum ModelsCommand {
     /// clamped nor rounded.
     #[command(after_help = "Examples:
   dualres models export x4 --format onnx -o x4.onnx
-  dualres models export x4 --format onnx --part way-back -o x4-dual.onnx
+  dualres models export x4 --format onnx --part dual -o x4-dual.onnx
   dualres models export x2 --format safetensors -o x2.safetensors")]
     Export {
         /// Model by name or file
@@ -134,6 +134,7 @@ pub(crate) enum ExportFormat {
 pub(crate) enum ExportPart {
     /// From low to high resolution
     Upscaler,
-    /// From the result to the input's size: the dual models
-    WayBack,
+    /// Dual models: from the result to the input's size
+    #[value(name = "dual", alias = "way-back")]
+    Dual,
 }

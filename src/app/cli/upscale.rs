@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::PoolingArg;
+use crate::batch::shard::Shard;
 
 /// Upscale images
 ///
@@ -95,6 +96,10 @@ pub(crate) struct UpscaleArgs {
     /// File name pattern in an output folder, from {name} {scale} {model} {width} {height} {index} {date}
     #[arg(long, value_name = "PATTERN", default_value = crate::naming::DEFAULT_PATTERN)]
     pub(crate) name: String,
+    /// Do only the I-th of N parts of a batch, such as 2/8: several processes or machines can share an output folder. See
+    /// `dualres batch`
+    #[arg(long, value_name = "I/N", conflicts_with = "table")]
+    pub(crate) shard: Option<Shard>,
     /// Also write a table of all results (CSV), the least certain first
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod adapt;
+mod batch;
 mod benchmark;
 mod compress;
 mod degrade;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Adapt(args) => adapt::run(&args),
+        Command::Batch(command) => batch::run(&command),
         Command::Degrade(args) => degrade::run(&args),
         Command::Compress(args) => compress::run(&args),
         Command::Benchmark(args) => benchmark::run(&args),

@@ -130,11 +130,11 @@ fn export(
     let model = library().load(name)?;
     prepare_folder_of(output)?;
     let (bytes, what) = match (format, part) {
-        (ExportFormat::Safetensors, ExportPart::WayBack) => {
+        (ExportFormat::Safetensors, ExportPart::Dual) => {
             return misuse("a model file contains all networks; omit --part".into());
         }
         (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks"),
-        (ExportFormat::Onnx, ExportPart::WayBack) => (onnx(&model, Part::WayBack)?, "the dual models"),
+        (ExportFormat::Onnx, ExportPart::Dual) => (onnx(&model, Part::WayBack)?, "the dual models"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {
                 None | Some(PoolingArg::Local) => model.description.local_pooling(),
@@ -164,7 +164,7 @@ fn calibrate(
         "the model has no dual network, which the predicted error requires: {}",
         file.display()
     );
-    let bar = progress_bar(0, "{spinner} picture {pos}", false);
+    let bar = progress_bar(0, "{spinner} image {pos}", false);
     let upscaler = Upscaler::new(&model, &device)?;
     let measuring = Measuring { degradation, ..Measuring::default() };
     let mut left_out = LeftOut::default();

@@ -410,6 +410,6 @@ fn every_control_has_a_name() {
     }
     harness.press("Cancel");
     harness.press("About");
-    assert!(harness.sees("Larger pictures by dual regression") && harness.sees("wgpu"));
+    assert!(harness.sees("where the result stays true to them") && harness.sees("wgpu"));
     harness.check_accessibility();
 }

@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use dualres_engine::{Event, Options, Upscaler};
 use dualres_imaging::Picture;
 use dualres_network::{Model, device};
+use dualres_training::Degradation;
 use poll_promise::Promise;
 
 use super::{
@@ -259,7 +260,10 @@ fn run(
     let adapted = Numbers {
         consistency: [before.consistency, after.consistency],
         paired: [before.paired, after.paired],
-        degradation: degradation.map(|how| how.to_string()),
+        degradation: degradation.map(|how| match how {
+            Degradation::Known(known) => known.words(),
+            Degradation::Photo => "blur, noise and JPEG artefacts".into(),
+        }),
     };
     let (name, from) = (wish.name.clone(), wish.model.clone());
     Ok(Some(Box::new(Offer { name, from, bytes: model.to_bytes(), adapted, document, run })))

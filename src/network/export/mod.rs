@@ -56,7 +56,7 @@ pub fn onnx(model: &Model, part: Part) -> Result<Vec<u8>> {
             for (level, dual) in model.duals.iter().enumerate().rev() {
                 x = back(&mut graph, dual, &format!("dual.{level}."), &x).map_err(refused)?;
             }
-            (x, "the way back, from high to low resolution")
+            (x, "the dual models, from high to low resolution")
         }
     };
     let about = format!("{}, {what}. RGB in [0, 255], [N, 3, H, W]. {}", description.purpose, description.licence);

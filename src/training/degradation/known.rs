@@ -30,6 +30,19 @@ impl Known {
         format!("{}{noise}{jpeg}", self.reduction.name())
     }
 
+    /// For people who take photos, what is wrong with theirs: `blur of 1.6 pixels, JPEG quality 60`; empty if nothing is.
+    pub fn words(self) -> String {
+        let reduction = match self.reduction {
+            Reduction::Bicubic => None,
+            Reduction::Nearest => Some("no smoothing between pixels".to_owned()),
+            Reduction::Blur { sigma, across, .. } if sigma == across => Some(format!("blur of {sigma} pixels")),
+            Reduction::Blur { sigma, across, .. } => Some(format!("blur of {sigma} × {across} pixels")),
+        };
+        let noise = (self.noise > 0.0).then(|| format!("noise of {} levels", self.noise));
+        let jpeg = self.jpeg.map(|quality| format!("JPEG quality {quality}"));
+        [reduction, noise, jpeg].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     pub(super) fn degrade(self, reduced: &Picture, random: &mut ChaCha8Rng) -> Result<Picture> {
         let mut degraded = reduced.clone();
         if self.noise > 0.0 {

@@ -22,6 +22,7 @@ use crate::{
         journal::Journal,
         outcome::{Row, table},
         result::Keep,
+        shard::Shard,
         sizes::{FinalSize, parse_paper},
     },
     cli::{DepthArg, FormatArg, PoolingArg, UpscaleArgs},
@@ -45,12 +46,15 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         return check::run(args, &found, &models, size, keep);
     }
     let is_batch = outputs::are_several(args, &found.pictures);
+    if args.shard.is_some() {
+        check_shard(args, is_batch)?;
+    }
     let outputs = outputs::Outputs::new(args, &found.pictures)?;
     if !is_batch {
         // Folders of a batch are cleared once it is held.
         outputs.folders().iter().for_each(|folder| remove_leftovers(folder));
     }
-    let journal = if is_batch { Some(open_journal(&args.output)?) } else { None };
+    let mut journal = if is_batch { Some(open_journal(&args.output, args.shard)?) } else { None };
     if let Some(doubt) = journal.as_ref().and_then(Journal::doubt) {
         report::say(&format!("warning: {doubt}: {}", args.output.display()));
     }
@@ -81,8 +85,14 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     for problem in &found.problems {
         say.problem(problem);
     }
+    let pictures = found.pictures.iter().cloned().enumerate();
+    let mine: Vec<(usize, Input)> =
+        pictures.filter(|(_, input)| args.shard.is_none_or(|shard| shard.takes(&input.place()))).collect();
     if is_batch {
-        prepare::warn_of_disk(&found.pictures, &models, size, args)?;
+        prepare::warn_of_disk(mine.iter().map(|(_, input)| input), &models, size, args)?;
+    }
+    if let Some(journal) = &mut journal {
+        journal.plan(mine.len())?;
     }
     let work = work::Work {
         args,
@@ -93,7 +103,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         journal: journal.map(Mutex::new),
         say,
     };
-    let rows = pipeline::run(&work, found.pictures)?;
+    let rows = pipeline::run(&work, mine)?;
     let table = args.table.as_ref().map(|path| write_table(&work, path, &rows));
     let failed = rows.iter().any(|row| row.state == "failed") || !found.problems.is_empty();
     work.say.summary(&rows, &found.foreign, &found.problems);
@@ -119,9 +129,22 @@ fn write_table(work: &work::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::Resu
     Ok(())
 }
 
-fn open_journal(folder: &Path) -> anyhow::Result<Journal> {
+/// What shards need so that none takes a name of another's.
+fn check_shard(args: &UpscaleArgs, is_batch: bool) -> Result<(), Misuse> {
+    if !is_batch {
+        return Err(Misuse("--shard divides a batch; name a folder, a pattern or several images".into()));
+    }
+    if !["{name}", "{index}"].iter().any(|token| args.name.contains(token)) {
+        return Err(Misuse(
+            "--shard requires {name} or {index} in --name, or shards would write the same names".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn open_journal(folder: &Path, shard: Option<Shard>) -> anyhow::Result<Journal> {
     let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    Ok(Journal::open(folder, &command)?)
+    Ok(Journal::open(folder, shard, &command)?)
 }
 
 /// Results that lie among the pictures, because their folder is the one that was named or below it, are not enlarged again.

@@ -61,7 +61,8 @@ impl<'a> Outputs<'a> {
         }
         if into_folder {
             let record = args.output.join(record::FILE);
-            let is_record = |path: &Path| resolve(path).starts_with(resolve(&record));
+            // That of a shard as well.
+            let is_record = |path: &Path| resolve(path).starts_with(resolve(&record)) || record::is_record(path);
             if let Some(path) = every(args).chain(&args.table).find(|path| is_record(path)) {
                 return Err(Misuse(format!(
                     "that is where the batch record goes; choose another path: {}",

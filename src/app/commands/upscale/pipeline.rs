@@ -66,7 +66,8 @@ impl Unwritten {
 }
 
 /// Runs all pictures and returns what became of each that had its turn.
-pub(super) fn run(work: &Work<'_>, inputs: Vec<Input>) -> anyhow::Result<Vec<Row>> {
+/// Each has its number among all pictures of the batch.
+pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Result<Vec<Row>> {
     let rows = Mutex::new(Vec::new());
     let unwritten = Unwritten::default();
     let disk_is_full = AtomicBool::new(false);
@@ -75,7 +76,7 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<Input>) -> anyhow::Result<Vec<Row
         let (to_writer, from_device) = sync_channel::<Made>(0);
         let (rows, unwritten, disk_is_full) = (&rows, &unwritten, &disk_is_full);
         scope.spawn(move || {
-            for (index, input) in inputs.into_iter().enumerate() {
+            for (index, input) in inputs {
                 let stop = interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed);
                 if stop || to_device.send(prepare(work, index, input)).is_err() {
                     break;
@@ -90,10 +91,15 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<Input>) -> anyhow::Result<Vec<Row
     Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn fail(work: &Work<'_>, rows: &Mutex<Vec<Row>>, input: &Path, error: &anyhow::Error) {
+fn fail(work: &Work<'_>, rows: &Mutex<Vec<Row>>, input: &Input, error: &anyhow::Error) {
     let message = report::message(error);
-    work.say.failed(input, &message);
-    Work::locked(rows).push(Row::failed(input, message));
+    work.say.failed(&input.path, &message);
+    if let Some(journal) = &work.journal
+        && let Err(error) = Work::locked(journal).fail(&input.key(), &message)
+    {
+        work.say.warn(&input.path, &error.to_string());
+    }
+    Work::locked(rows).push(Row::failed(&input.path, message));
 }
 
 fn run_all(
@@ -109,7 +115,7 @@ fn run_all(
             break;
         }
         match step {
-            Step::Failed(input, error) => fail(work, rows, &input.path, &error),
+            Step::Failed(input, error) => fail(work, rows, &input, &error),
             Step::Done(input, row) => {
                 work.say.skipped(&input.path, &row);
                 Work::locked(rows).push(row);
@@ -123,7 +129,7 @@ fn run_all(
                 match guarded(|| upscale(work, &prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
-                    Err(error) => fail(work, rows, &prepared.input.path, &error),
+                    Err(error) => fail(work, rows, &prepared.input, &error),
                     Ok(upscaled) => {
                         unwritten.add();
                         if to_writer.send(Made { prepared, upscaled }).is_err() {
@@ -177,14 +183,14 @@ fn write_all(
     disk_is_full: &AtomicBool,
 ) {
     for made in results {
-        let path = made.prepared.input.path.clone();
+        let input = made.prepared.input.clone();
         match guarded(|| write(work, made)) {
             Ok(row) => Work::locked(rows).push(row),
             Err(error) => {
                 if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
                     report::say("error: the disk is full; free some space and run the same command to resume");
                 }
-                fail(work, rows, &path, &error);
+                fail(work, rows, &input, &error);
             }
         }
         unwritten.take();

@@ -91,13 +91,14 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
         let content = sums::content_of(&input.path)
             .map_err(|source| dualres_imaging::ImagingError::Open { path: input.path.clone(), source })?;
         let found = Key { input: input.key(), content, settings: made_with.fingerprint() };
-        let journal = Work::locked(journal);
-        let done = journal.done(&found).filter(|_| !args.overwrite);
+        let mut journal = Work::locked(journal);
+        let done = journal.done(&found).filter(|_| !args.overwrite).cloned();
         let has_proofs = |done: &Done| {
             let wanted = args.proofs().map(|(_, folder)| folder.map(|folder| folder.join(&input.below)));
             wanted.iter().zip(&done.proofs).all(|(folder, there)| folder.as_ref().is_none_or(|f| there.is_in(f)))
         };
-        if let Some(done) = done.filter(|done| has_proofs(done)) {
+        if let Some(done) = done.as_ref().filter(|done| has_proofs(done)) {
+            journal.adopt(&found)?;
             return Ok(Err(Row {
                 state: "skipped",
                 output: args.output.join(&done.output).to_string_lossy().into_owned(),
@@ -111,7 +112,7 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
             }));
         }
         // Made again for the sake of its proofs, under its name.
-        again = done.map(|done| args.output.join(&done.output));
+        again = done.map(|done| args.output.join(done.output));
         key = Some(found);
     }
     let picture = match picture {
@@ -167,8 +168,8 @@ fn try_to_prepare(work: &Work<'_>, index: usize, input: &Input) -> Tried {
 }
 
 /// Warns if all results together may not fit on the disk.
-pub(super) fn warn_of_disk(
-    inputs: &[Input],
+pub(super) fn warn_of_disk<'a>(
+    inputs: impl Iterator<Item = &'a Input>,
     models: &Models,
     size: FinalSize,
     args: &UpscaleArgs,

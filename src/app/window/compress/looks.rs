@@ -132,7 +132,7 @@ impl Window {
         let (width, height) = (subject.input.width(), subject.input.height());
         let scale = self.compress.shown.scale;
         if width * height * scale * scale > MOST_PIXELS {
-            self.toasts.warning("This picture is too large to be compared as a whole: look at parts of it.");
+            self.toasts.warning("This picture is too large to compare as a whole; zoom in to compare parts");
             return;
         }
         self.judge(Area { x: 0, y: 0, width, height });

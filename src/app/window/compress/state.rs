@@ -319,7 +319,7 @@ pub(crate) fn subject(mut picture: Picture, scale: usize, shrinks: bool) -> Resu
     }
     let [width, height] = [picture.width(), picture.height()].map(|side| side / scale * scale);
     if width.min(height) < 8 * scale {
-        return Err(format!("the picture is too small to be made {scale} times smaller"));
+        return Err(format!("the picture is too small to be reduced {scale} times"));
     }
     let truth = picture.crop(0, 0, width, height);
     let input = imresize_picture(&truth, 1.0 / scale as f64, Samples::Uint8);

@@ -28,11 +28,15 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
     match &window.adapting {
         Adapting::Running(running) => {
             let (part, text) = running.progress();
-            weak(ui, format!("Adapting to your photos: {}", running.name));
-            ui.add(ProgressBar::new(part).text(text));
-            if ui.button("Cancel").on_hover_text("What was learned is kept for the next time").clicked() {
-                window.actions.push(Action::Adapt(Deed::Cancel));
-            }
+            // Beside the bar, not on it: what is on it has to be read on two grounds.
+            weak(ui, format!("{}: {text}", running.name));
+            ui.horizontal(|ui| {
+                let cancel = ui.button("Cancel").on_hover_text("What was learned is kept for the next time");
+                if cancel.clicked() {
+                    window.actions.push(Action::Adapt(Deed::Cancel));
+                }
+                ui.add(ProgressBar::new(part).desired_height(6.0));
+            });
         }
         Adapting::Offered(_) => {
             weak(ui, "Keep or discard the adapted model first.");
@@ -131,7 +135,7 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
         ..Part::new(Mode::Split, format!("{}  consistency {before}", offer.from))
     }];
     let [paired_before, paired_after] = offer.adapted.paired.map(decibels);
-    let how = offer.adapted.degradation.clone().unwrap_or_else(|| "none found".into());
+    let how = offer.adapted.degradation.clone().unwrap_or_else(|| "nothing unusual".into());
     let mut deed = None;
     ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(12.0, 6.0))), |ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -143,10 +147,13 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
             }
             ui.with_layout(Layout::top_down(Align::Min), |ui| {
                 ui.add(eframe::egui::Label::new(RichText::new("Before and after adaptation").strong()).truncate());
-                let text = format!(
-                    "Degradation: {how}. PSNR of sample pictures degraded alike: {paired_before} before, {paired_after} after"
+                let text =
+                    format!("Found in your photos: {how}. Samples treated alike: {paired_before} → {paired_after} PSNR");
+                let label = ui.add(eframe::egui::Label::new(RichText::new(text).weak().small()).truncate());
+                label.on_hover_text(
+                    "The consistency PSNR of photos that become sharper is lower: the small dual model reproduces a strong blur \
+                     only roughly.",
                 );
-                ui.add(eframe::egui::Label::new(RichText::new(text).weak().small()).truncate());
             });
         });
     });

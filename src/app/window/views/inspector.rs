@@ -91,7 +91,9 @@ fn model(window: &mut Window, ui: &mut Ui) {
         };
         let details = format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes));
         if kind(window).is_none() {
-            weak(ui, format!("For {}.", purpose(&entry.description.purpose)));
+            let is_adapted = entry.description.training.get("adapted_from").is_some();
+            let prefix = if is_adapted { "" } else { "For " };
+            weak(ui, format!("{prefix}{}.", purpose(&entry.description.purpose)));
             weak(ui, details);
         }
         if let Some(original) = entry.compressed_from() {

@@ -179,7 +179,8 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     if let Some(completing) = window.completing.as_ref().filter(|completing| completing.name == entry.name) {
         let (part, text) = completing.progress();
         ui.horizontal(|ui| {
-            ui.add(ProgressBar::new(part).desired_width(320.0).text(text));
+            ui.add(ProgressBar::new(part).desired_width(240.0).desired_height(6.0));
+            ui.label(text);
             if ui.button("Cancel").clicked() {
                 window.actions.push(Action::CancelCompletion);
             }

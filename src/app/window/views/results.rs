@@ -94,7 +94,7 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
             let wanted = folder.join(format!("{name}.{}", format.extension()));
             let file = window.machine.free_name(&wanted);
             weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
-                .on_hover_text("A file that is there is never replaced: the name gets a number");
+                .on_hover_text("Existing files are never replaced: the name gets a number");
         }
         Err(reason) => {
             ui.label(RichText::new(reason).small().color(palette(ui).error));

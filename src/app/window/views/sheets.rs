@@ -123,7 +123,10 @@ fn key_row(ui: &mut Ui, keys: &str, what: &str) {
 
 fn about(ui: &mut Ui) {
     ui.label(RichText::new("Dualres").heading());
-    ui.label(format!("Version {}. Larger pictures by dual regression, with the proof.", env!("CARGO_PKG_VERSION")));
+    ui.label(format!(
+        "Version {}. Upscale photos and see where the result stays true to them.",
+        env!("CARGO_PKG_VERSION")
+    ));
     ui.add_space(6.0);
     ui.label(
         "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, the \
@@ -229,7 +232,7 @@ fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
         if window.device() != "CPU" {
             weak(
                 ui,
-                "A graphics device that is lost comes back when the program is started again; the CPU goes on at once.",
+                "A lost graphics device is available again after a restart of the program; the CPU works at once.",
             );
         }
         ui.add_space(8.0);

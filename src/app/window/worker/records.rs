@@ -22,7 +22,7 @@ impl Records {
         if open.as_ref().is_none_or(|(there, _)| there != folder) {
             // The one before is let go first.
             *open = None;
-            *open = Some((folder.to_owned(), Journal::open(folder, &["window".to_owned()])?));
+            *open = Some((folder.to_owned(), Journal::open(folder, None, &["window".to_owned()])?));
         }
         let (_, journal) = open.as_mut().expect("opened above");
         Ok(work(journal))

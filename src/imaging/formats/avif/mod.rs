@@ -49,7 +49,7 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
             let (width, height) = (frame.width() as usize, frame.height() as usize);
             (colours_of(&frame)?, width, height, frame)
         }
-        (None, None) => return Err("there is no picture in it that is read; save it as PNG first".into()),
+        (None, None) => return Err("it holds no picture that can be read; save it as PNG first".into()),
     };
     let mut picture = Picture::from_planes(std::mem::take(&mut planes));
     picture.depth = if frame_of_colour.bit_depth() > 8 { Depth::Sixteen } else { Depth::Eight };

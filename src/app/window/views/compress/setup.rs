@@ -244,18 +244,13 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 field
             });
             let mut channels = defaults.selection.channels_per_step;
-            number(
-                ui,
-                "Channels at once",
-                "That the selection takes between two looks at the gradient; 1 as published",
-                |ui| {
-                    let field = ui.add(DragValue::new(&mut channels).range(1..=64));
-                    if field.changed() {
-                        choices.channels_per_step = Some(channels);
-                    }
-                    field
-                },
-            );
+            number(ui, "Channels at once", "Channels selected per gradient computation; 1 as published", |ui| {
+                let field = ui.add(DragValue::new(&mut channels).range(1..=64));
+                if field.changed() {
+                    choices.channels_per_step = Some(channels);
+                }
+                field
+            });
             number(ui, "Fine-tuning steps", "0 leaves the network as it was cut", |ui| {
                 let field = ui.add(DragValue::new(&mut finetune).range(0..=10_000_000).speed(10.0));
                 if field.changed() {
@@ -275,7 +270,7 @@ fn more(window: &mut Window, ui: &mut Ui) {
         });
         let second =
             ui.add_enabled(choices.method == Method::Drc, Checkbox::new(&mut choices.second_order, "Second order"));
-        second.on_hover_text("The search looks through one step of the weights: half as long again");
+        second.on_hover_text("Differentiates through one step of the weights; takes half as long again");
         ui.label("Also run, to compare with");
         ui.horizontal_wrapped(|ui| {
             for method in BASELINES {

@@ -112,7 +112,7 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
             let stopping = window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_stopping());
             let stop =
                 ui.add_enabled(!stopping, eframe::egui::Button::new(if stopping { "Stopping…" } else { "Stop" }));
-            if stop.on_hover_text("Saves the run; it can be gone on with at any time").clicked() {
+            if stop.on_hover_text("Saves the run; resume it at any time").clicked() {
                 window.deed(Deed::Stop);
             }
             stop_after(window, ui);
@@ -158,7 +158,7 @@ fn stop_after(window: &mut Window, ui: &mut Ui) {
         }
     });
     named(&combo.response, "Stop after a stage");
-    combo.response.on_hover_text("How far runs go by themselves; they can be gone on with");
+    combo.response.on_hover_text("Where runs stop by themselves; they can be resumed");
     if picked != chosen {
         window.deed(Deed::StopAfter(picked));
     }
