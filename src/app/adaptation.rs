@@ -5,7 +5,6 @@
 
 use std::{ops::ControlFlow, path::PathBuf};
 
-use anyhow::Context;
 use dualres_engine::{Event, Options, Upscaler};
 use dualres_imaging::{Picture, find_pictures};
 use dualres_network::{Blueprint, Model, device::ComputeDevice};
@@ -14,6 +13,8 @@ use dualres_training::{
     TrainingError, Unusable, Validation, calibrate, ground_truth, train,
 };
 use serde_json::json;
+
+use crate::batch::sums::fingerprint;
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +144,8 @@ pub(crate) fn adapt(
     let (training, validation) = (part(false), part(true));
     anyhow::ensure!(!training.is_empty(), "at least 2 high-resolution images are needed: {}", plan.data.display());
 
-    let survey = match Survey::of(&plan.pictures, &mut || observe(Told::Looking)) {
+    let pictures = files_of(&plan.pictures)?;
+    let survey = match Survey::of(&pictures, &mut || observe(Told::Looking)) {
         Ok(survey) => survey,
         Err(TrainingError::Cancelled) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -188,7 +190,11 @@ pub(crate) fn adapt(
         validate_every: plan.steps.div_ceil(VALIDATIONS),
         init: Some(plan.model.clone()),
         degradation,
-        adaptation: Some(Adaptation { fraction: plan.fraction, ..Adaptation::new(plan.pictures.clone(), plan.steps) }),
+        adaptation: Some(Adaptation {
+            contents: contents_of(&pictures),
+            fraction: plan.fraction,
+            ..Adaptation::new(pictures.clone(), plan.steps)
+        }),
         ..TrainConfig::new(&plan.name, Blueprint::of(&original))
     };
     let (mut first, mut flow) = (None, ControlFlow::Continue(()));
@@ -207,9 +213,13 @@ pub(crate) fn adapt(
             flow = told;
         }
         flow
-    })
-    .context("the model could not be adapted")?;
+    })?;
     let (Some(best), ControlFlow::Continue(())) = (best, flow) else { return Ok(None) };
+    anyhow::ensure!(
+        best.step > 0,
+        "the model was not improved: quality on the held-out images fell at once; try a lower learning rate, or name the \
+         degradation"
+    );
 
     let mut model = Model::read(&plan.run.join(BEST_FILE), &device.open()?)?;
     let measuring = Measuring { degradation, ..Measuring::default() };
@@ -221,7 +231,7 @@ pub(crate) fn adapt(
         Err(TrainingError::Cancelled) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let crops = crops(&plan.pictures)?;
+    let crops = crops(&pictures)?;
     let mut consistency = |model: &Model| -> anyhow::Result<Option<f64>> {
         let upscaler = Upscaler::new(model, device)?;
         let mut sum = 0.0;
@@ -247,12 +257,32 @@ fn worth(known: Known) -> Option<Degradation> {
     (known != usual).then_some(Degradation::Known(known))
 }
 
-/// The middle of some of the user's pictures.
-fn crops(pictures: &[PathBuf]) -> anyhow::Result<Vec<Picture>> {
+/// The files of pictures and folders, each once, in an order that does not depend on that of the sources.
+pub(crate) fn files_of(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for source in pictures {
-        if source.is_file() { paths.push(source.clone()) } else { paths.extend(find_pictures(source)?) }
+    for source in sources {
+        if source.is_dir() { paths.extend(find_pictures(source)?) } else { paths.push(source.clone()) }
     }
+    let mut paths: Vec<PathBuf> = paths.into_iter().map(|path| path.canonicalize().unwrap_or(path)).collect();
+    paths.sort();
+    paths.dedup();
+    anyhow::ensure!(
+        !paths.is_empty(),
+        "no images in {}",
+        sources.iter().map(|source| source.display().to_string()).collect::<Vec<_>>().join(", ")
+    );
+    Ok(paths)
+}
+
+/// Names and sizes of files in one number: another file under a name shows mostly in its size.
+pub(crate) fn contents_of(files: &[PathBuf]) -> String {
+    let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |facts| facts.len());
+    let all: Vec<String> = files.iter().map(|path| format!("{}:{}", path.display(), size(path))).collect();
+    fingerprint(all.join("\n").as_bytes())
+}
+
+/// The middle of some of the user's pictures.
+fn crops(paths: &[PathBuf]) -> anyhow::Result<Vec<Picture>> {
     let step = paths.len().div_ceil(MEASURED).max(1);
     let crop = |path: &PathBuf| {
         let picture = ground_truth(path).ok()?;
@@ -276,7 +306,9 @@ fn describe(model: &mut Model, plan: &Plan, degradation: Option<Degradation>, pi
 
 fn few(count: usize) -> Told<'static> {
     let images = crate::report::counted(count, "usable image");
-    Told::Warning(format!("only {images}: the model may learn their content; {FEW} or more of one camera are better"))
+    Told::Warning(format!(
+        "only {images}; {FEW} or more of one camera are better, or the model may learn what they show"
+    ))
 }
 
 fn mixed(cameras: &[String]) -> Told<'static> {

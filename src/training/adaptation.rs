@@ -14,6 +14,9 @@ use crate::{Result, TrainingError};
 pub struct Adaptation {
     /// Folders of low-resolution pictures, or single files.
     pub pictures: Vec<PathBuf>,
+    /// What tells whether files are still those that the run began with, such as a sum of their names and sizes.
+    #[serde(default)]
+    pub contents: String,
     /// Fraction of a batch that comes from them (rho of the paper), rounded to whole patches, at least one and not all.
     pub fraction: f64,
     /// Steps at the beginning in which the dual models stay as they are: what a network that does not know the pictures yet makes
@@ -29,7 +32,7 @@ pub struct Adaptation {
 impl Adaptation {
     /// Usual settings: three tenths of a batch, as the paper has it; dual models wait for a quarter of the steps.
     pub fn new(pictures: Vec<PathBuf>, steps: usize) -> Self {
-        Self { pictures, fraction: 0.3, frozen: steps / 4, dual_rate: 10.0, guard: 0.1 }
+        Self { pictures, contents: String::new(), fraction: 0.3, frozen: steps / 4, dual_rate: 10.0, guard: 0.1 }
     }
 
     /// Patches of a batch that come from pictures without truth.
@@ -46,7 +49,7 @@ impl Adaptation {
             return wrong("adaptation needs batches of at least 2 patches: paired ones, and others".into());
         }
         if !(self.fraction > 0.0 && self.fraction < 1.0) {
-            return wrong(format!("the unpaired fraction must be between 0 and 1, not {}", self.fraction));
+            return wrong(format!("the unpaired fraction must be above 0 and below 1, not {}", self.fraction));
         }
         if !(self.guard >= 0.0 && self.guard.is_finite()) {
             return wrong(format!("the guard must be 0 or a positive, finite number of dB, not {}", self.guard));

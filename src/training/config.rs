@@ -232,11 +232,29 @@ impl TrainConfig {
             "init" => file_name(&self.init) == file_name(&other.init),
             _ => a.get(key) == b.get(key),
         };
-        let different = a.keys().chain(b.keys()).find(|key| !same(key))?;
+        let mut different: Vec<&String> = a.keys().chain(b.keys()).filter(|key| !same(key)).collect();
+        // Some of it follows from the number of steps.
+        different.sort_by_key(|key| *key == "adaptation");
+        let different = *different.first()?;
         let shown = |settings: &serde_json::Map<String, serde_json::Value>| {
             settings.get(different).map_or_else(|| "nothing".to_owned(), ToString::to_string)
         };
-        Some(format!("{different}: {} there, {} here", shown(&b), shown(&a)))
+        let (there, here) = (shown(&b), shown(&a));
+        const READABLE: usize = 120;
+        Some(match different.as_str() {
+            "architecture" => "another network".to_owned(),
+            "adaptation" => match (&self.adaptation, &other.adaptation) {
+                (Some(here), Some(there)) if here.pictures != there.pictures || here.contents != there.contents => {
+                    "other images to adapt to".to_owned()
+                }
+                (Some(here), Some(there)) if here.fraction != there.fraction => {
+                    format!("fraction: {} there, {} here", there.fraction, here.fraction)
+                }
+                _ => "other settings of the adaptation".to_owned(),
+            },
+            name if there.len() + here.len() > READABLE => format!("other {name}"),
+            name => format!("{name}: {there} there, {here} here"),
+        })
     }
 }
 

@@ -151,7 +151,9 @@ impl PictureSet {
                     areas.push((width * height) as u64);
                     paths.push(path);
                 }
-                Ok((width, height)) => skipped.push((path, format!("{width}x{height} is smaller than a patch"))),
+                Ok((width, height)) => {
+                    skipped.push((path, format!("{width}x{height} is smaller than a patch ({side}x{side})")));
+                }
                 Err(error) => skipped.push((path, error.to_string())),
             }
         }

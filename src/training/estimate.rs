@@ -74,8 +74,15 @@ impl Survey {
     pub fn of(pictures: &[PathBuf], observe: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Self> {
         let (mut noises, mut qualities) = (Vec::new(), Vec::new());
         let (mut spectra, mut cameras) = (Vec::new(), Vec::new());
+        let mut unusable = None;
         for path in spread(&pictures_of(pictures)?) {
-            let Some(picture) = read(path, MOST_SIDE, observe)? else { continue };
+            let picture = match read(path, MOST_SIDE, observe)? {
+                Ok(picture) => picture,
+                Err(picture) => {
+                    unusable.get_or_insert(picture);
+                    continue;
+                }
+            };
             let Some(rings) = spectrum(picture.rgb()[1]) else { continue };
             spectra.push(rings);
             // Of one channel: noise of its own in each is less in their sum.
@@ -86,7 +93,10 @@ impl Survey {
         cameras.sort();
         cameras.dedup();
         if spectra.is_empty() {
-            return Err(TrainingError::NoPictures { side: WINDOW, folders: listed(pictures) });
+            return Err(match unusable {
+                Some(Unusable { path, reason, .. }) => TrainingError::Picture { path, reason },
+                None => TrainingError::NoPictures { side: WINDOW, folders: listed(pictures) },
+            });
         }
         let noise = QUIETEST * median(&mut noises);
         let noise = if noise < LEAST_NOISE { 0.0 } else { (noise * 2.0).round() / 2.0 };
@@ -111,7 +121,7 @@ impl Survey {
         let candidates: Vec<Reduction> = [Reduction::Bicubic, Reduction::Nearest].into_iter().chain(blurs).collect();
         let mut spectra = vec![Vec::new(); candidates.len()];
         for path in spread(&pictures_of(known)?) {
-            let Some(picture) = read(path, MOST_SIDE * scale.min(2), observe)? else { continue };
+            let Ok(picture) = read(path, MOST_SIDE * scale.min(2), observe)? else { continue };
             let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
             for (reduction, spectra) in candidates.iter().zip(&mut spectra) {
                 let mut reduced = pyramid(&colour, &[1, scale], *reduction).swap_remove(0);
@@ -133,12 +143,16 @@ impl Survey {
     }
 }
 
-/// The middle of a picture; `None` if it cannot be read.
-fn read(path: &Path, side: usize, observe: &mut dyn FnMut() -> ControlFlow<()>) -> Result<Option<Picture>> {
+/// The middle of a picture, or why it cannot be read.
+fn read(
+    path: &Path,
+    side: usize,
+    observe: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<std::result::Result<Picture, Unusable>> {
     if observe().is_break() {
         return Err(TrainingError::Cancelled);
     }
-    Ok(Unusable::of(path, || ground_truth(path)).ok().map(|picture| middle(&picture, side)))
+    Ok(Unusable::of(path, || ground_truth(path)).map(|picture| middle(&picture, side)))
 }
 
 /// Not more pictures than are needed, over all of them.

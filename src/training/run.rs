@@ -168,7 +168,7 @@ pub fn train(
             flow = flow_and(flow, observe(&TrainEvent::Validated { validation, best }));
         }
         if session.position.guarded {
-            let text = "stopped: the paired validation PSNR has fallen; the weights from before are kept";
+            let text = "stopped: quality on the held-out images has fallen; the weights from before are kept";
             flow = flow_and(flow, observe(&TrainEvent::Warning(text.into())));
         }
         if validate || flow.is_break() {

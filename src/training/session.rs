@@ -282,6 +282,8 @@ impl<'a> Session<'a> {
             Ok(evaluation) => evaluation,
             // A bad picture or a passing want of memory must not end a run of days.
             Err(error) => {
+                // Nothing can be measured of what has diverged.
+                self.position.guarded = self.config.adaptation.is_some() && matches!(error, TrainingError::NotFinite);
                 let _ = observe(&TrainEvent::Warning(format!("not validated: {error}")));
                 return Ok(None);
             }

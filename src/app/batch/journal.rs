@@ -17,7 +17,7 @@ use dualres_imaging::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    record::{Done, FILE, Key, Known, Record, known_of, records_in},
+    record::{Done, FILE, Key, Known, Record, is_held, known_of, records_in},
     shard::Shard,
     sums::{content_of, hexadecimal},
 };
@@ -34,6 +34,9 @@ pub struct Journal {
     others: Vec<Known>,
 }
 
+/// Times that a record is asked for before it counts as held.
+const ATTEMPTS: usize = 10;
+
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -48,6 +51,14 @@ pub enum JournalError {
     /// The file is something else.
     #[error("not a batch record of Dualres; move it away, or choose another folder: {}", .0.display())]
     NoRecord(PathBuf),
+    /// Another run shares the pictures out in another way.
+    #[error("another process runs {other} in this folder; wait, or use as many shards: {}", folder.display())]
+    OtherShards {
+        /// The folder of results.
+        folder: PathBuf,
+        /// What it runs.
+        other: String,
+    },
     /// Another run holds it.
     #[error("another process is writing to this folder; wait, or choose another folder: {}", .0.display())]
     Held(PathBuf),
@@ -63,10 +74,24 @@ impl Journal {
         let path = folder.join(&name);
         let failed = |source| JournalError::File { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
-        let lock = Lock::of(file.try_clone().map_err(failed)?).map_err(|error| match error {
-            LockError::Held => JournalError::Held(folder.to_owned()),
-            LockError::File(source) => failed(source),
-        })?;
+        let mut attempts = 0;
+        let lock = loop {
+            match Lock::of(file.try_clone().map_err(failed)?) {
+                Ok(lock) => break lock,
+                Err(LockError::File(source)) => return Err(failed(source)),
+                // Whoever asks how far a batch is holds its records for a moment.
+                Err(LockError::Held) if attempts < ATTEMPTS => attempts += 1,
+                Err(LockError::Held) => return Err(JournalError::Held(folder.to_owned())),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        // Two ways to share the same pictures out would do some of them twice.
+        let count = |shard: Option<Shard>| shard.map_or(0, |shard| shard.count);
+        let other = records_in(folder).into_iter().find(|(other, path)| count(*other) != count(shard) && is_held(path));
+        if let Some((other, _)) = other {
+            let other = other.map_or("a batch without shards".to_owned(), |shard| format!("shard {shard}"));
+            return Err(JournalError::OtherShards { folder: folder.to_owned(), other });
+        }
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let (known, whole) = Known::read(&file).map_err(failed)?;
         if !known.is_record {

@@ -8,7 +8,10 @@ use std::{
     time::SystemTime,
 };
 
-use dualres_imaging::file::resolve;
+use dualres_imaging::{
+    file::resolve,
+    lock::{Lock, LockError},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -174,6 +177,8 @@ pub(super) struct Known {
     /// Sums of the files that results were written as.
     pub(super) written: HashMap<Key, String>,
     pub(super) done: HashMap<Key, Done>,
+    /// By picture and settings, what was done last: its content may have changed since another time.
+    pub(super) latest: BTreeMap<(String, String), Key>,
     /// Sums of tables.
     pub(super) tables: HashMap<PathBuf, String>,
     /// Sums of proofs.
@@ -223,6 +228,7 @@ impl Known {
             Record::Done { of, done } => {
                 self.failed.remove(&of.input);
                 self.begun.claim(of.clone(), done.output.clone());
+                self.latest.insert((of.input.clone(), of.settings.clone()), of.clone());
                 self.done.insert(of, done);
             }
             Record::Written { of, sum } => drop(self.written.insert(of, sum)),
@@ -268,6 +274,13 @@ pub(super) fn records_in(folder: &Path) -> Vec<(Option<Shard>, PathBuf)> {
 /// Whether a file has the name of a record.
 pub fn is_record(file: &Path) -> bool {
     Shard::of_record(file).is_some()
+}
+
+/// Whether a run holds a record, here or on a machine whose locks are seen here. Held for a moment by whoever asks, which
+/// [`super::journal::Journal::open`] allows for.
+pub(super) fn is_held(record: &Path) -> bool {
+    let file = File::options().read(true).append(true).open(record);
+    file.is_ok_and(|file| matches!(Lock::of(file), Err(LockError::Held)))
 }
 
 /// What a record says, if it is one that can be read.

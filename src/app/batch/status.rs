@@ -1,16 +1,16 @@
 //! How far a batch is, by the records in its folder of results: those of all shards together.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
+    time::SystemTime,
 };
 
-use dualres_imaging::lock::{Lock, LockError};
 use serde::Serialize;
 
 use super::{
     outcome::Row,
-    record::{Known, known_of, records_in},
+    record::{Done, Key, Known, is_held, known_of, records_in},
     shard::Shard,
 };
 
@@ -34,6 +34,8 @@ pub struct Part {
 /// How far a batch is.
 #[derive(Clone, Debug)]
 pub struct Status {
+    /// Whether everything is done: by a batch in one, or by all of some number of shards.
+    pub complete: bool,
     /// Its parts, those that have not begun included.
     pub parts: Vec<Part>,
     /// All pictures that were done or failed, the same for the same results, however they were shared out: without times.
@@ -49,7 +51,12 @@ impl Status {
         for (shard, path) in &records {
             let Some(known) = known_of(path) else { continue };
             parts.push((*shard, part(folder, *shard, &known, is_held(path))));
-            rows.extend(rows_of(folder, &known));
+            for (of, written, row) in rows_of(folder, &known) {
+                // Of results that several records know the newer one counts.
+                if rows.get(&of).is_none_or(|(other, _): &(Option<SystemTime>, Row)| *other <= written) {
+                    rows.insert(of, (written, row));
+                }
+            }
         }
         if parts.is_empty() {
             return None;
@@ -68,22 +75,48 @@ impl Status {
             parts.extend(absent.map(|shard| (Some(shard), nothing(shard))).collect::<Vec<_>>());
         }
         parts.sort_by_key(|(shard, _)| *shard);
-        Some(Self { parts: parts.into_iter().map(|(_, part)| part).collect(), rows: rows.into_values().collect() })
+        // What one way of sharing out has come to the end of, others need not.
+        let count = |shard: Option<Shard>| shard.map_or(0, |shard| shard.count);
+        let ways: BTreeSet<usize> = parts.iter().map(|(shard, _)| count(*shard)).collect();
+        let of = |way: usize| parts.iter().filter(move |(shard, _)| count(*shard) == way).map(|(_, part)| part);
+        let ended = ways.iter().copied().filter(|way| of(*way).all(|part| part.missing == Some(0)));
+        let best = ended.max_by_key(|way| {
+            let pictures: usize = of(*way).map(|part| part.pictures.unwrap_or(0)).sum();
+            (pictures, of(*way).all(|part| part.failed == 0))
+        });
+        let complete = best.is_some_and(|way| of(way).all(|part| part.failed == 0));
+        if let Some(way) = best {
+            parts.retain(|(shard, _)| count(*shard) == way);
+        }
+        // What failed in one way and was done in another is done.
+        let mut rows: Vec<Row> = rows.into_values().map(|(_, row)| row).collect();
+        let done: HashSet<String> =
+            rows.iter().filter(|row| row.state == "done").map(|row| row.input.clone()).collect();
+        rows.retain(|row| row.state == "done" || !done.contains(&row.input));
+        let parts = parts.into_iter().map(|(_, part)| part).collect();
+        Some(Self { complete, parts, rows })
     }
 }
 
 fn part(folder: &Path, shard: Option<Shard>, known: &Known, running: bool) -> Part {
-    let whole = known.done.iter().filter(|(of, done)| known.is_unchanged(of, &folder.join(&done.output)));
-    let done = whole.map(|(of, _)| &of.input).collect::<HashSet<_>>().len();
+    let inputs: HashSet<&String> = done_in(folder, known).map(|(of, _)| &of.input).collect();
     let failed = known.failed.len();
-    let missing = known.planned.map(|planned| planned.saturating_sub(done + failed));
+    // Results of pictures that are gone stay in the record.
+    let room = known.planned.map_or(usize::MAX, |planned| planned.saturating_sub(failed));
+    let done = inputs.iter().filter(|input| !known.failed.contains_key(**input)).count().min(room);
+    let missing = known.planned.map(|_| room - done);
     Part { shard: shard.map(|shard| shard.to_string()), pictures: known.planned, done, failed, missing, running }
 }
 
-/// By picture and settings; what several records know of is one.
-fn rows_of(folder: &Path, known: &Known) -> Vec<((String, String), Row)> {
-    let whole = known.done.iter().filter(|(of, done)| known.is_unchanged(of, &folder.join(&done.output)));
-    let done = whole.map(|(of, done)| {
+/// The last results of pictures, those that are there as they were written.
+fn done_in<'a>(folder: &'a Path, known: &'a Known) -> impl Iterator<Item = (&'a Key, &'a Done)> {
+    let last = known.latest.values().filter_map(|of| Some((of, known.done.get(of)?)));
+    last.filter(|(of, done)| known.is_unchanged(of, &folder.join(&done.output)))
+}
+
+/// By picture and settings, with the time of the result.
+fn rows_of(folder: &Path, known: &Known) -> Vec<((String, String), Option<SystemTime>, Row)> {
+    let done = done_in(folder, known).map(|(of, done)| {
         let row = Row {
             state: "done",
             output: done.output.to_string_lossy().into_owned(),
@@ -94,17 +127,11 @@ fn rows_of(folder: &Path, known: &Known) -> Vec<((String, String), Row)> {
             expected_psnr: done.expected_psnr,
             ..Row::failed(Path::new(&of.input), String::new())
         };
-        ((of.input.clone(), of.settings.clone()), row)
+        ((of.input.clone(), of.settings.clone()), done.stamp.modified, row)
     });
     let failed = known
         .failed
         .iter()
-        .map(|(input, reason)| ((input.clone(), String::new()), Row::failed(Path::new(input), reason.clone())));
+        .map(|(input, reason)| ((input.clone(), String::new()), None, Row::failed(Path::new(input), reason.clone())));
     done.chain(failed).collect()
-}
-
-/// Whether a run holds a record, here or on a machine whose locks are seen here.
-fn is_held(record: &Path) -> bool {
-    let file = std::fs::File::options().append(true).open(record);
-    file.is_ok_and(|file| matches!(Lock::of(file), Err(LockError::Held)))
 }

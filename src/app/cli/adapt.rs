@@ -44,19 +44,20 @@ pub(crate) struct AdaptArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How the photos were made: none (bicubic), photo (random blur, noise and JPEG), or a list of nearest or blur=SIGMA (in
-    /// high-resolution pixels), noise=SIGMA and jpeg=QUALITY [default: estimated from the photos]
+    /// high-resolution pixels), noise=SIGMA and jpeg=QUALITY; what is not listed counts as absent [default: estimated from
+    /// the photos]
     #[arg(long, value_name = "HOW")]
     pub(crate) degradation: Option<DegradationArg>,
     /// How long to train
     #[arg(long, value_enum, default_value_t = EffortArg::Quick, conflicts_with = "steps")]
     pub(crate) effort: EffortArg,
-    /// Training steps, overriding --effort
+    /// Training steps, at least 10, instead of --effort
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(10..=1_000_000))]
     pub(crate) steps: Option<usize>,
-    /// Fraction of each batch taken from the photos
+    /// Fraction of each batch taken from the photos, above 0 and below 1
     #[arg(long, default_value_t = crate::adaptation::FRACTION, value_name = "F")]
     pub(crate) fraction: f64,
-    /// Weight of the dual regression loss
+    /// Weight of the dual regression loss, above 0
     #[arg(long, default_value_t = crate::adaptation::LAMBDA)]
     pub(crate) lambda: f64,
     /// Peak learning rate
@@ -78,8 +79,8 @@ pub(crate) struct AdaptArgs {
 
 /// Make low-resolution images from high-resolution ones
 ///
-/// The same downsampling, noise and compression that `train`, `evaluate` and `adapt` use, as files. Results with JPEG artefacts are
-/// JPEG files, others PNG.
+/// The same downsampling, noise and compression that `train`, `evaluate` and `adapt` use, as files: in 8-bit colour, without alpha, named
+/// like the inputs, in one folder. With jpeg=QUALITY they are JPEG files, otherwise PNG.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres degrade --hr Set14/HR --scale 4 -o Set14/x4

@@ -8,6 +8,8 @@ use clap::{Subcommand, ValueEnum};
 #[derive(Debug, Subcommand)]
 pub(crate) enum BatchCommand {
     /// Show the progress of a batch: done, failed, missing, per shard
+    ///
+    /// Exits with 0 if everything is done, with 1 if something failed or is missing.
     #[command(after_help = "Example:\n  dualres batch status enlarged/")]
     Status {
         /// Output folder of the batch
@@ -50,7 +52,7 @@ pub(crate) enum BatchCommand {
         /// CPU cores per shard
         #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=4096))]
         cores: u32,
-        /// One GPU per shard
+        /// One GPU per shard (HyperQueue and Slurm)
         #[arg(long)]
         gpu: bool,
         /// Further options of `dualres upscale`, after --

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use dualres_imaging::file::write_atomically;
+use dualres_imaging::file::{resolve, write_atomically};
 use dualres_training::Progress;
 use serde_json::json;
 
@@ -29,6 +29,10 @@ pub(crate) fn run(args: &AdaptArgs) -> anyhow::Result<Outcome> {
         Display { bar: bar.clone(), first: None, json: args.json, psnr: None, left_out: LeftOut::default() };
     let adapted = adapt(&plan, &device, &mut |told| display.show(told));
     bar.finish_and_clear();
+    if adapted.is_err() {
+        // Of a run that did not begin nothing is left; one that has files stays.
+        let _ = std::fs::remove_dir(&plan.run);
+    }
     let Some(Adapted { model, degradation, before, after, step }) = adapted? else {
         report::say("stopped; run the same command to resume");
         return Ok(display.left_out.end(Outcome::Failed));
@@ -82,11 +86,18 @@ fn plan(args: &AdaptArgs) -> anyhow::Result<Plan> {
         ("--lr", args.lr, args.lr > 0.0 && args.lr.is_finite()),
     ] {
         if !fits {
-            let rule = if name == "--fraction" { "between 0 and 1" } else { "a positive, finite number" };
+            let rule = if name == "--fraction" { "above 0 and below 1" } else { "a positive, finite number" };
             return Err(Misuse(format!("{name} must be {rule}, not {value}")).into());
         }
     }
     let run = args.run.clone().unwrap_or_else(|| output.with_extension("run"));
+    let is_among = |path: &PathBuf| {
+        let folder = if path.is_dir() { path.clone() } else { path.parent().unwrap_or(path).to_owned() };
+        resolve(&folder) == resolve(&run)
+    };
+    if args.pictures.iter().any(is_among) {
+        return Err(Misuse(format!("--run is a folder of the photos; choose another: {}", run.display())).into());
+    }
     prepare_folder_of(output)?;
     prepare_folder(&run)?;
     let data: PathBuf = match &args.data {
@@ -134,7 +145,7 @@ impl Display {
             Told::Looking => self.bar.set_message("analysing images"),
             Told::Estimated(found) => {
                 let text = format!(
-                    "estimated degradation: {} (spectra differ by {:.2}; {:.2} with bicubic alone)",
+                    "estimated degradation: {} (misfit of the spectra {:.2}, of bicubic alone {:.2}; 0.1 to 0.3 is good)",
                     found.known, found.misfit, found.misfit_bicubic
                 );
                 self.tell(&text);
@@ -155,7 +166,7 @@ impl Display {
             let seconds = since.elapsed().as_secs_f64() * (progress.steps - progress.step) as f64 / done as f64;
             let left = indicatif::HumanDuration(std::time::Duration::from_secs_f64(seconds));
             if done == TIMED {
-                self.tell(&format!("{} steps, about {left}", progress.steps - progress.step));
+                self.tell(&format!("{} more steps, about {left}", progress.steps - progress.step));
             }
             let psnr = self.psnr.map_or(String::new(), |psnr| format!(", {psnr:.2} dB"));
             self.bar.set_message(format!("dual loss of your photos {:.3}{psnr}, {left:#} left", progress.unpaired));

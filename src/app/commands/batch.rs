@@ -1,17 +1,19 @@
 //! `dualres batch`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use clap::Parser as _;
 use dualres_imaging::file::write_atomically;
 use serde_json::json;
 
 use crate::{
     batch::{
         outcome::{Doubt, most_doubtful_first, table},
+        record::{is_record, results_in},
         status::{Part, Status},
     },
-    cli::{BatchCommand, EngineArg},
+    cli::{BatchCommand, Cli, EngineArg},
     report::{self, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
 };
@@ -24,6 +26,7 @@ pub(crate) fn run(command: &BatchCommand) -> anyhow::Result<Outcome> {
         BatchCommand::Status { folder, json } => status(folder, *json),
         BatchCommand::Table { folder, output, overwrite } => write_table(folder, output, *overwrite),
         BatchCommand::Jobs { inputs, output, shards, engine, cores, gpu, options } => {
+            check(inputs, output, *engine, *gpu, options)?;
             let absolute = |path: &Path| {
                 std::path::absolute(path).map(|path| quoted(&path.to_string_lossy())).context("no current folder")
             };
@@ -32,9 +35,35 @@ pub(crate) fn run(command: &BatchCommand) -> anyhow::Result<Outcome> {
             let device = gpu.then_some("--device gpu".to_owned());
             let rest: Vec<String> =
                 [inputs.join(" "), "-o".into(), absolute(output)?].into_iter().chain(device).chain(options).collect();
-            let job = Job { shards: *shards, cores: *cores, gpu: *gpu, rest: rest.join(" ") };
+            let folder = absolute(output)?;
+            let job = Job { folder, shards: *shards, cores: *cores, gpu: *gpu, rest: rest.join(" ") };
             job.script(*engine).lines().for_each(report::line);
             Ok(Outcome::Done)
+        }
+    }
+}
+
+/// What would go wrong in every job is told before there are any.
+fn check(inputs: &[PathBuf], output: &Path, engine: EngineArg, gpu: bool, options: &[String]) -> Result<(), Misuse> {
+    let paths = || inputs.iter().map(PathBuf::as_path).chain([output]);
+    if let Some(path) = paths().find(|path| path.to_str().is_none()) {
+        return Err(Misuse(format!("the name is not valid text, which a script must be: {}", path.display())));
+    }
+    if engine == EngineArg::Parallel && paths().any(|path| path.to_string_lossy().contains(['{', '}'])) {
+        return Err(Misuse("GNU parallel replaces braces in names; use another engine, or rename".into()));
+    }
+    if engine == EngineArg::Parallel && gpu {
+        return Err(Misuse("--gpu: GNU parallel does not assign GPUs; use hyperqueue or slurm".into()));
+    }
+    let words = ["dualres".into(), "upscale".into(), "--shard=1/1".into(), "-o".into(), output.as_os_str().to_owned()];
+    let inputs = inputs.iter().map(|input| input.as_os_str().to_owned());
+    let command = words.into_iter().chain(inputs).chain(options.iter().map(std::ffi::OsString::from));
+    match Cli::try_parse_from(command) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let said = error.to_string();
+            let reason = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            Err(Misuse(format!("options after --: {reason}")))
         }
     }
 }
@@ -47,9 +76,8 @@ fn status_of(folder: &Path) -> anyhow::Result<Status> {
 
 /// 0 if everything is done, 1 if something failed or is missing.
 fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
-    let Status { parts, mut rows } = status_of(folder)?;
+    let Status { complete, parts, mut rows } = status_of(folder)?;
     most_doubtful_first(&mut rows);
-    let complete = parts.iter().all(|part| part.failed == 0 && part.missing == Some(0));
     let failed: Vec<_> = rows.iter().filter(|row| row.state == "failed").collect();
     let by = Doubt::of(&rows);
     let doubtful = || rows.iter().filter_map(|row| Some((by.decibels(row)?, row))).take(NAMED);
@@ -65,15 +93,18 @@ fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
     }
     report::line(&format!("{:>12} {:>8} {:>8} {:>8} {:>8}", "shard", "images", "done", "failed", "missing"));
     let number = |value: Option<usize>| value.map_or("?".to_owned(), |value| value.to_string());
-    for Part { shard, pictures, done, failed, missing, running } in &parts {
+    let idle = |part: &&Part| part.pictures.is_none() && part.done == 0 && !part.running;
+    for Part { shard, pictures, done, failed, missing, running } in parts.iter().filter(|part| !idle(part)) {
         let shard = shard.as_deref().unwrap_or("all");
-        let state = match (running, pictures) {
-            (true, _) => "  running",
-            (false, None) if *done == 0 => "  not started",
-            (false, _) => "",
-        };
+        let state = if *running { "  running" } else { "" };
         let (pictures, missing) = (number(*pictures), number(*missing));
         report::line(&format!("{shard:>12} {pictures:>8} {done:>8} {failed:>8} {missing:>8}{state}"));
+    }
+    let waiting: Vec<&str> = parts.iter().filter(idle).filter_map(|part| part.shard.as_deref()).collect();
+    if !waiting.is_empty() {
+        let named = waiting.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = if waiting.len() > NAMED { ", …" } else { "" };
+        report::line(&format!("{} not started: {named}{more}", report::counted(waiting.len(), "shard")));
     }
     if !failed.is_empty() {
         report::line("");
@@ -94,7 +125,11 @@ fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
 }
 
 fn write_table(folder: &Path, output: &Path, overwrite: bool) -> anyhow::Result<Outcome> {
+    if is_record(output) {
+        return Err(Misuse(format!("that is a batch record; choose another path: {}", output.display())).into());
+    }
     let mut targets = Targets::new(overwrite);
+    results_in(folder).iter().for_each(|result| targets.protect(result));
     targets.take(output, || false)?;
     let Status { rows, .. } = status_of(folder)?;
     prepare_folder_of(output)?;
@@ -105,6 +140,8 @@ fn write_table(folder: &Path, output: &Path, overwrite: bool) -> anyhow::Result<
 
 /// What all engines are told.
 struct Job {
+    /// The folder of results, for a shell.
+    folder: String,
     shards: u32,
     cores: u32,
     gpu: bool,
@@ -114,8 +151,10 @@ struct Job {
 
 impl Job {
     fn script(&self, engine: EngineArg) -> String {
-        let Self { shards, cores, gpu, rest } = self;
-        let again = "# Run again to retry what failed; finished images are skipped. Progress: dualres batch status";
+        let Self { folder, shards, cores, gpu, rest } = self;
+        let again = format!(
+            "# Run again to retry what failed; finished images are skipped. Progress: dualres batch status {folder}"
+        );
         match engine {
             EngineArg::Hyperqueue => {
                 let gpu = if *gpu { " --resource gpus/nvidia=1" } else { "" };

@@ -83,6 +83,17 @@ fn a_model_is_adapted_to_photos_and_says_where_it_comes_from() {
     // Where the photos lie is nobody's business.
     assert!(!serde_json::to_string(&model.description).unwrap().contains(photos));
 
+    // Other photos are another run; named twice, in another order, they are the same.
+    let named = [format!("{photos}/rocket.png"), photos.to_owned(), format!("{photos}/chelsea.png")];
+    let mut same = dualres(folder.path(), &["adapt", "--model", "x2", "--steps", "20", "--device", "cpu", "-o", &out]);
+    same.args(["--overwrite", "--json", "--pictures"]).args(&named);
+    let same = same.output().unwrap();
+    assert!(same.status.success() && serde_json::from_slice::<Value>(&same.stdout).unwrap() == told, "{same:?}");
+    std::fs::copy(format!("{photos}/coffee.png"), format!("{photos}/new.png")).unwrap();
+    let other = dualres(folder.path(), &arguments).arg("--overwrite").output().unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    assert!(said(&other).contains("other images to adapt to"), "{}", said(&other));
+
     // It works as any other, and is not replaced unasked.
     let result = at("out.png");
     let input = format!("{photos}/chelsea.png");
@@ -105,12 +116,13 @@ fn what_cannot_be_adapted_says_why() {
     common::write_picture(Path::new(&at("tiny/dot.png")), 20, 20);
     std::fs::write(at("tiny/broken.png"), "no picture").unwrap();
     let (out, bare, tiny, nowhere) = (at("out.safetensors"), at("bare.safetensors"), at("tiny"), at("nowhere"));
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["--model", "x2", "--pictures", photos, "--lr", "1000", "--steps", "10"], 1, "was not improved"),
         (&["--model", &bare, "--pictures", photos], 1, "no dual model"),
-        (&["--model", "x2", "--pictures", &tiny], 1, "no usable image"),
+        (&["--model", "x2", "--pictures", &tiny], 1, "broken.png"),
         (&["--model", "x2", "--pictures", &nowhere], 2, "no such file or folder"),
         (&["--model", "x9", "--pictures", photos], 2, "no such model"),
-        (&["--model", "x2", "--pictures", photos, "--fraction", "1"], 2, "between 0 and 1, not 1"),
+        (&["--model", "x2", "--pictures", photos, "--fraction", "1"], 2, "above 0 and below 1, not 1"),
         (&["--model", "x2", "--pictures", photos, "--lambda", "-1"], 2, "positive, finite number, not -1"),
         (&["--model", "x2", "--pictures", photos, "--degradation", "blur=x"], 2, "not a degradation"),
         (&["--model", "x2", "--pictures", photos, "--data", &tiny], 1, "no usable image"),
@@ -120,6 +132,8 @@ fn what_cannot_be_adapted_says_why() {
         assert_eq!(run.status.code(), Some(code), "{arguments:?}: {}", said(&run));
         assert!(said(&run).contains(words), "{arguments:?}: {}", said(&run));
         assert!(!Path::new(&out).exists());
+        // Another run may begin there.
+        let _ = std::fs::remove_dir_all(at("out.run"));
     }
     let run =
         dualres(folder.path(), &["adapt", "--model", "x2", "--pictures", photos, "-o", &at("photo.jpg")]).output();

@@ -109,6 +109,16 @@ fn shards_at_once_make_what_one_process_makes() {
     let summary = &summary["summary"];
     assert_eq!((&summary["done"], &summary["skipped"]), (&1.into(), &13.into()), "{summary}");
     assert_eq!(files(&shared).len(), 14);
+    let (code, told) = status(&shared);
+    assert_eq!((code, &told["complete"]), (Some(0), &true.into()), "{told}");
+    // A picture that became another one: the last result counts, each time.
+    write_picture(&archive.join("IMG_3.png"), 25, 15);
+    assert!(upscale(&archive, &shared, &[]).output().unwrap().status.success());
+    for round in 0..6 {
+        let table = String::from_utf8(table(&shared, &folder.path().join(format!("{round}.csv")))).unwrap();
+        let of: Vec<&str> = table.lines().filter(|line| line.starts_with("IMG_3.png")).collect();
+        assert!(matches!(of[..], [row] if row.contains("IMG_3_x2-2.png")), "{of:?}");
+    }
     // Results of shards that lie among pictures are not taken for pictures.
     let inside = upscale(folder.path(), &folder.path().join("again"), &[]).output().unwrap();
     assert!(said(&inside).contains("results of earlier runs"), "{}", said(&inside));
@@ -130,6 +140,10 @@ fn one_shard_is_one_process_and_what_cannot_be_shared_is_refused() {
     assert!(!said(&other).contains("another process"), "{}", said(&other));
     let (_, told) = status(&out);
     assert_eq!(told["parts"][1]["running"], true);
+    for more in [&[][..], &["--shard", "1/2"]] {
+        let mixed = upscale(&archive, &out, more).output().unwrap();
+        assert!(said(&mixed).contains("another process runs shard 2/3"), "{}", said(&mixed));
+    }
     drop(held);
 
     let one = archive.join("IMG_1.png");

@@ -219,7 +219,8 @@ fn run(
     let device = device::choose(device)?;
     let pictures = wish.chosen();
     // The same wish once more goes on where it was.
-    let key = format!("{}\n{pictures:?}\n{:?}", fingerprint(&dualres_network::read_file(&model)?), wish.effort);
+    let contents = adaptation::contents_of(&adaptation::files_of(&pictures)?);
+    let key = format!("{}\n{contents}\n{:?}", fingerprint(&dualres_network::read_file(&model)?), wish.effort);
     let run = paths.data.join("adaptation").join(fingerprint(key.as_bytes()));
     let plan = Plan {
         model: model.clone(),

@@ -92,7 +92,7 @@ impl FromStr for Known {
             };
             if !fits {
                 return Err(TrainingError::Setting(format!(
-                    "not a degradation: '{text}'; use photo, or a list of bicubic, nearest or blur=SIGMA (at most {}), \
+                    "not a degradation: '{text}'; use none, photo, or a list of bicubic, nearest or blur=SIGMA (at most {}), \
                      noise=SIGMA (at most {MOST_NOISE}) and jpeg=QUALITY (1 to 100)",
                     Reduction::MOST_SIGMA
                 )));

@@ -43,6 +43,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let models = models::Models::new(args, size)?;
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
     if args.check {
+        found.pictures.retain(|input| args.shard.is_none_or(|shard| shard.takes(&input.place())));
         return check::run(args, &found, &models, size, keep);
     }
     let is_batch = outputs::are_several(args, &found.pictures);
@@ -81,13 +82,13 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
             names.join(", ")
         ));
     }
-    let say = say::Say::new(args.json, is_batch, found.pictures.len());
-    for problem in &found.problems {
-        say.problem(problem);
-    }
     let pictures = found.pictures.iter().cloned().enumerate();
     let mine: Vec<(usize, Input)> =
         pictures.filter(|(_, input)| args.shard.is_none_or(|shard| shard.takes(&input.place()))).collect();
+    let say = say::Say::new(args.json, is_batch, mine.len(), found.pictures.len());
+    for problem in &found.problems {
+        say.problem(problem);
+    }
     if is_batch {
         prepare::warn_of_disk(mine.iter().map(|(_, input)| input), &models, size, args)?;
     }

@@ -152,7 +152,7 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let path = &prepared.input.path;
     let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", work.say.is_json());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.count())).into_owned());
+    bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
     let upscaler = &prepared.model.upscaler;
     let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
         match event {

@@ -44,21 +44,24 @@ pub(super) struct Line<'a> {
 pub(super) struct Say {
     json: bool,
     is_batch: bool,
+    /// Pictures of this run.
     count: usize,
+    /// Pictures of the whole batch, other shards included.
+    total: usize,
     started: Instant,
 }
 
 impl Say {
-    pub(super) fn new(json: bool, is_batch: bool, count: usize) -> Self {
-        Self { json, is_batch, count, started: Instant::now() }
+    pub(super) fn new(json: bool, is_batch: bool, count: usize, total: usize) -> Self {
+        Self { json, is_batch, count, total, started: Instant::now() }
     }
 
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.count
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
     /// A folder that could not be looked into.
@@ -153,7 +156,9 @@ impl Say {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
-        report::line(&format!("{text} in {seconds:.1} s"));
+        let others = self.total - self.count;
+        let others = if others > 0 { format!("; {others} images belong to other shards") } else { String::new() };
+        report::line(&format!("{text} ({seconds:.1} s){others}"));
         problems.iter().for_each(|problem| report::say(&format!("skipped: {problem}")));
         if failed > 0 {
             report::say(&format!("{failed} of {} images failed:", self.count));
