@@ -10,7 +10,7 @@ use dualres_imaging::{Picture, find_pictures};
 use dualres_network::{Blueprint, Model, device::ComputeDevice};
 use dualres_training::{
     Adaptation, BEST_FILE, Degradation, Estimate, Known, Measuring, Progress, Survey, TrainConfig, TrainEvent,
-    TrainingError, Unusable, Validation, calibrate, ground_truth, train,
+    TrainingError, Unusable, Validation, calibrate, ground_truth, pictures_of, train,
 };
 use serde_json::json;
 
@@ -253,17 +253,13 @@ pub(crate) fn adapt(
 
 /// Bicubic reduction alone is what networks are trained for already.
 fn worth(known: Known) -> Option<Degradation> {
-    let usual = Known { reduction: dualres_training::Reduction::Bicubic, noise: 0.0, jpeg: None };
-    (known != usual).then_some(Degradation::Known(known))
+    (known != Known::BICUBIC).then_some(Degradation::Known(known))
 }
 
 /// The files of pictures and folders, each once, in an order that does not depend on that of the sources.
 pub(crate) fn files_of(sources: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for source in sources {
-        if source.is_dir() { paths.extend(find_pictures(source)?) } else { paths.push(source.clone()) }
-    }
-    let mut paths: Vec<PathBuf> = paths.into_iter().map(|path| path.canonicalize().unwrap_or(path)).collect();
+    let mut paths: Vec<PathBuf> =
+        pictures_of(sources)?.into_iter().map(|path| path.canonicalize().unwrap_or(path)).collect();
     paths.sort();
     paths.dedup();
     anyhow::ensure!(

@@ -24,8 +24,8 @@ pub struct Adaptation {
     pub frozen: usize,
     /// Learning rate of the dual models as a multiple of the network's: they have another degradation to learn, in few steps.
     pub dual_rate: f64,
-    /// The run ends when the PSNR of the paired validation pictures is this many dB below that of the beginning, and the
-    /// weights before that count.
+    /// The run ends when the PSNR of the paired validation pictures is this many dB below the highest so far, and the weights of the
+    /// validation before count.
     pub guard: f64,
 }
 

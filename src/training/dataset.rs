@@ -75,7 +75,10 @@ pub fn reduced(path: &Path, scale: usize, reduction: Reduction) -> Result<Pictur
 }
 
 /// The pictures of folders and single files, in a fixed order.
-pub(crate) fn pictures_of(sources: &[PathBuf]) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn pictures_of(sources: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for source in sources {
         if source.is_file() {

@@ -30,7 +30,7 @@ pub use adam::Optimizers;
 pub use adaptation::Adaptation;
 pub use calibrate::calibrate;
 pub use config::{Distillation, TrainConfig};
-pub use dataset::{PictureSet, reduced};
+pub use dataset::{PictureSet, pictures_of, reduced};
 pub use degradation::{Degradation, Known, Reduction};
 pub use error::{Result, TrainingError};
 pub use estimate::{Estimate, Survey};

@@ -1,7 +1,7 @@
 //! `dualres degrade`
 
 use dualres_imaging::{EncodeOptions, Format, Subsampling, encode, file::write_atomically, find_pictures};
-use dualres_training::{Degradation, Known, Reduction, Unusable, reduced};
+use dualres_training::{Degradation, Known, Unusable, reduced};
 
 use super::progress_bar;
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
 
 pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
-    let bicubic = Known { reduction: Reduction::Bicubic, noise: 0.0, jpeg: None };
-    let degradation = args.degradation.0.unwrap_or(Degradation::Known(bicubic));
+    let degradation = args.degradation.0.unwrap_or(Degradation::Known(Known::BICUBIC));
     // A JPEG file is what its pixels were made by; written as one they are not compressed twice.
     let (pixels, jpeg) = match degradation {
         Degradation::Known(Known { jpeg: Some(quality), reduction, noise }) => {

@@ -24,6 +24,9 @@ pub struct Known {
 }
 
 impl Known {
+    /// Bicubic reduction alone, as the benchmarks have it.
+    pub const BICUBIC: Self = Self { reduction: Reduction::Bicubic, noise: 0.0, jpeg: None };
+
     pub(super) fn name(self) -> String {
         let noise = if self.noise > 0.0 { format!(", noise of {}", self.noise) } else { String::new() };
         let jpeg = self.jpeg.map_or(String::new(), |quality| format!(", JPEG of quality {quality}"));
