@@ -13,6 +13,7 @@ mod commands;
 mod completion;
 mod foreign;
 mod interrupt;
+mod jobs;
 pub mod library;
 pub mod naming;
 pub mod paths;
@@ -20,6 +21,8 @@ mod report;
 mod samples;
 mod session;
 mod signals;
+mod statistics;
+mod sweep;
 mod targets;
 pub mod window;
 

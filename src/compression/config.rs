@@ -1,10 +1,11 @@
 //! The settings of a compression: one definition for command line, window and run folder.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use dualres_network::Description;
 use dualres_training::Distillation;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{CompressionError, Layers, Result};
 
@@ -313,31 +314,31 @@ impl CompressConfig {
 
     /// What differs between two settings in a way that would change a run, if anything.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
-        let (a, b) = (flat(self), flat(other));
+        let (a, b) = (self.settings(), other.settings());
         let name = a.keys().chain(b.keys()).find(|name| a.get(*name) != b.get(*name))?;
-        let shown = |settings: &std::collections::BTreeMap<String, serde_json::Value>| {
+        let shown = |settings: &BTreeMap<String, Value>| {
             settings.get(name).map_or_else(|| "nothing".to_owned(), ToString::to_string)
         };
         Some(format!("{name}: {} there, {} here", shown(&b), shown(&a)))
     }
-}
 
-/// Settings by dotted names.
-fn flat(config: &CompressConfig) -> std::collections::BTreeMap<String, serde_json::Value> {
-    fn add(prefix: &str, value: serde_json::Value, all: &mut std::collections::BTreeMap<String, serde_json::Value>) {
-        match value {
-            serde_json::Value::Object(parts) => {
-                for (name, value) in parts {
-                    let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-                    add(&name, value, all);
+    /// All settings by dotted names, such as `search.lambda`.
+    pub fn settings(&self) -> BTreeMap<String, Value> {
+        fn add(prefix: &str, value: Value, all: &mut BTreeMap<String, Value>) {
+            match value {
+                Value::Object(parts) => {
+                    for (name, value) in parts {
+                        let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+                        add(&name, value, all);
+                    }
+                }
+                value => {
+                    all.insert(prefix.to_owned(), value);
                 }
             }
-            value => {
-                all.insert(prefix.to_owned(), value);
-            }
         }
+        let mut all = BTreeMap::new();
+        add("", serde_json::to_value(self).expect("settings are plain data"), &mut all);
+        all
     }
-    let mut all = std::collections::BTreeMap::new();
-    add("", serde_json::to_value(config).expect("settings are plain data"), &mut all);
-    all
 }

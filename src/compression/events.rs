@@ -1,4 +1,4 @@
-//! What a compression reports, and its curves as a CSV file.
+//! What a compression reports, and its curves as a CSV file and for TensorBoard.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,10 +9,13 @@ use std::{
 };
 
 use dualres_imaging::file::write_atomically;
-use dualres_training::Unusable;
+use dualres_training::{Unusable, tensorboard};
 use serde::{Deserialize, Serialize};
 
-use crate::{Losses, Result, files::unusable};
+use crate::{
+    Losses, Result,
+    files::{EVENTS_FILE, unusable},
+};
 
 /// The stages of a compression, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,14 +33,24 @@ pub enum Stage {
     Finetune,
 }
 
-impl std::fmt::Display for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
+impl Stage {
+    /// Name of its curves, which is that of its rows.
+    fn group(self) -> &'static str {
+        match self {
             Self::Profile => "profile",
             Self::Search => "search",
             Self::Select => "select",
             Self::Cut => "cut",
+            Self::Finetune => "finetune",
+        }
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
             Self::Finetune => "fine-tune",
+            other => other.group(),
         })
     }
 }
@@ -150,6 +163,24 @@ impl Row {
             seconds,
         }
     }
+
+    /// What TensorBoard is told, in a group a stage.
+    fn scalars(&self, begun: f64) -> Vec<u8> {
+        let values = [
+            ("primal", self.primal),
+            ("dual", self.dual),
+            ("total", self.total),
+            ("psnr_y", self.psnr_y),
+            ("kept_macs", Some(self.kept_macs)),
+            ("kept_parameters", Some(self.kept_parameters)),
+            ("entropy", self.entropy),
+        ];
+        let stage = self.stage.group();
+        let named: Vec<(String, f64)> =
+            values.iter().filter_map(|&(name, value)| Some((format!("{stage}/{name}"), value?))).collect();
+        let named = named.iter().map(|(name, value)| (name.as_str(), *value));
+        tensorboard::scalars(begun + self.seconds, self.step, named)
+    }
 }
 
 /// The curves of a run. Rows are appended as they come; those beyond the saved state of an interrupted run are dropped
@@ -157,6 +188,10 @@ impl Row {
 pub(crate) struct EventLog {
     path: PathBuf,
     file: File,
+    /// The same for TensorBoard, in a run folder.
+    tensorboard: Option<File>,
+    /// When the run would have begun had it never been interrupted, in seconds since 1970.
+    begun: f64,
     started: Instant,
     seconds_before: f64,
 }
@@ -173,16 +208,32 @@ impl EventLog {
             bytes = HEADER.as_bytes().to_vec();
         }
         write_atomically(path, &bytes)?;
-        let file = OpenOptions::new().append(true).open(path).map_err(|error| unusable(path, error))?;
-        Ok(Self { path: path.to_owned(), file, started: Instant::now(), seconds_before })
+        let append = |path: &Path| OpenOptions::new().append(true).open(path).map_err(|error| unusable(path, error));
+        let file = append(path)?;
+        let begun = tensorboard::time_before(seconds_before);
+        let tensorboard = match path.file_name().is_some_and(|name| name == EVENTS_FILE) {
+            true => {
+                let beside = path.with_file_name(tensorboard::TENSORBOARD_FILE);
+                let scalars = rows.iter().flat_map(|row| row.scalars(begun));
+                let bytes: Vec<u8> = tensorboard::header(begun).into_iter().chain(scalars).collect();
+                write_atomically(&beside, &bytes)?;
+                Some(append(&beside)?)
+            }
+            false => None,
+        };
+        Ok(Self { path: path.to_owned(), file, tensorboard, begun, started: Instant::now(), seconds_before })
     }
 
     pub(crate) fn push(&mut self, progress: &Progress) -> Result<()> {
         let row = Row::of(progress, self.seconds());
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-        writer.serialize(row).map_err(|error| unusable(&self.path, error))?;
+        writer.serialize(&row).map_err(|error| unusable(&self.path, error))?;
         let line = writer.into_inner().map_err(|error| unusable(&self.path, error))?;
-        self.file.write_all(&line).map_err(|error| unusable(&self.path, error))
+        self.file.write_all(&line).map_err(|error| unusable(&self.path, error))?;
+        if let Some(file) = &mut self.tensorboard {
+            file.write_all(&row.scalars(self.begun)).map_err(|error| unusable(&self.path, error))?;
+        }
+        Ok(())
     }
 
     /// Seconds of the run, over all sessions.

@@ -11,6 +11,7 @@ use dualres_imaging::{
     lock::{Lock, LockError},
 };
 use dualres_network::{Weights, tensors_from_bytes, tensors_to_bytes};
+use dualres_training::tensorboard::TENSORBOARD_FILE;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{CompressionError, Result};
@@ -43,12 +44,16 @@ pub const FINETUNE_FOLDER: &str = "finetune";
 pub const RESULT_FILE: &str = "result.safetensors";
 /// What came of it.
 pub const REPORT_FILE: &str = "report.json";
+/// Settings and report as a table of one row.
+pub const SUMMARY_FILE: &str = "summary.csv";
 
 /// Files of a run but for its settings.
-pub(crate) const RUN_FILES: [&str; 12] = [
+pub(crate) const RUN_FILES: [&str; 14] = [
     REPORT_FILE,
+    SUMMARY_FILE,
     RESULT_FILE,
     EVENTS_FILE,
+    TENSORBOARD_FILE,
     PROFILE_FILE,
     PROFILE_TABLE_FILE,
     SEARCH_FILE,

@@ -31,6 +31,7 @@ mod report;
 mod run;
 mod search;
 mod selection;
+mod summary;
 mod surgery;
 mod widths;
 
@@ -41,7 +42,7 @@ pub use error::{CompressionError, Result};
 pub use events::{Event, Observer, Progress, Row, Stage};
 pub use files::{
     CONFIG_FILE, CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE, RESULT_FILE,
-    SEARCH_FILE, SELECTION_FILE, WIDTHS_FILE, remove_run,
+    SEARCH_FILE, SELECTION_FILE, SUMMARY_FILE, WIDTHS_FILE, remove_run,
 };
 pub use history::History;
 pub use layers::{Block, Layers, MAC_INPUT};
@@ -49,5 +50,6 @@ pub use objective::Losses;
 pub use profile::{BlockProfile, Constraints, Estimate, Profile, UnitProfile};
 pub use report::{Report, WidthRow};
 pub use run::{compress, measure_profile, resume};
+pub use summary::{Summary, flat_row, run_folders};
 pub use surgery::{cut, largest_difference, masked};
 pub use widths::{parse_widths, widths_text};

@@ -103,7 +103,19 @@ pub fn list() -> Vec<ComputeDevice> {
         DeviceClass::Cpu => 4,
     });
     devices.push(ComputeDevice::cpu());
+    tell_apart(&mut devices);
     devices
+}
+
+/// Numbers devices of the same name, so that each can be chosen.
+fn tell_apart(devices: &mut [ComputeDevice]) {
+    let names: Vec<String> = devices.iter().map(|device| device.name.clone()).collect();
+    for (index, device) in devices.iter_mut().enumerate() {
+        let same = |name: &&String| **name == names[index];
+        if names.iter().filter(same).count() > 1 {
+            device.name = format!("{} #{}", names[index], names[..=index].iter().filter(same).count());
+        }
+    }
 }
 
 /// Chooses a device: `auto` (a real GPU if there is one, else the CPU), `cpu`, `gpu` (a real GPU, else a software
@@ -132,6 +144,29 @@ pub fn choose(wanted: &str) -> Result<ComputeDevice> {
             NetworkError::UnknownDevice { wanted: wanted.to_owned(), available: names.join(", ") }
         }),
     }
+}
+
+/// Chooses devices that share work: `all` (every real GPU, else the CPU), or names as [`choose`] takes them, separated by commas.
+/// No device is taken twice.
+///
+/// # Errors
+/// If there is none of a name.
+pub fn choose_several(wanted: &str) -> Result<Vec<ComputeDevice>> {
+    let mut chosen: Vec<ComputeDevice> = Vec::new();
+    for name in wanted.split(',') {
+        let found = if name.trim().eq_ignore_ascii_case("all") {
+            let gpus: Vec<ComputeDevice> = list().into_iter().filter(ComputeDevice::is_real_gpu).collect();
+            if gpus.is_empty() { vec![ComputeDevice::cpu()] } else { gpus }
+        } else {
+            vec![choose(name)?]
+        };
+        for device in found {
+            if !chosen.iter().any(|there| there.name == device.name && there.kind == device.kind) {
+                chosen.push(device);
+            }
+        }
+    }
+    Ok(chosen)
 }
 
 /// The adapters of the graphics interface that the tensor library would settle on: the first with a real GPU, else
@@ -185,4 +220,29 @@ fn adapters(backend: wgpu::Backend) -> Vec<ComputeDevice> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_of_one_name_are_told_apart() {
+        let device = |name: &str| ComputeDevice { name: name.into(), ..ComputeDevice::cpu() };
+        let mut devices = ["card", "other", "card"].map(device);
+        tell_apart(&mut devices);
+        assert_eq!(devices.map(|device| device.name), ["card #1", "other", "card #2"]);
+    }
+
+    #[test]
+    fn several_devices_are_named_by_commas_and_none_is_taken_twice() {
+        let names = |wanted: &str| -> Vec<String> {
+            choose_several(wanted).unwrap().into_iter().map(|device| device.name).collect()
+        };
+        assert_eq!(names("cpu"), ["CPU"]);
+        assert_eq!(names("CPU, cpu,auto,cpu").iter().filter(|name| *name == "CPU").count(), 1);
+        assert!(!names("all").is_empty());
+        assert!(choose_several("cpu,abacus").is_err() && choose_several("cpu,").is_err());
+    }
 }

@@ -25,6 +25,7 @@ mod run;
 mod sampler;
 mod session;
 mod state;
+pub mod tensorboard;
 
 pub use adam::Optimizers;
 pub use adaptation::Adaptation;

@@ -1,10 +1,10 @@
-//! The curves of a run as a CSV file.
+//! The curves of a run as a CSV file, and beside it for TensorBoard.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, TrainingError, Validation};
+use crate::{Result, TrainingError, Validation, tensorboard};
 
 /// One row: means since the row before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,10 +32,32 @@ pub(crate) struct Row {
     pub(crate) unpaired: Option<f64>,
 }
 
+impl Row {
+    /// What TensorBoard shows.
+    fn scalars(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let always = [
+            ("train/loss", self.loss),
+            ("train/primal", self.primal),
+            ("train/lr", self.lr),
+            ("train/gradient_norm", self.gradient_norm),
+            ("train/images_per_second", self.images_per_second),
+        ];
+        let sometimes = [
+            ("train/dual", self.dual),
+            ("train/unpaired", self.unpaired),
+            ("validation/psnr_y", self.validation_psnr_y),
+            ("validation/loop_psnr", self.validation_loop_psnr),
+        ];
+        always.into_iter().chain(sometimes.into_iter().filter_map(|(name, value)| Some((name, value?))))
+    }
+}
+
 /// The log of a run, kept in memory and written whole.
 pub(crate) struct Log {
     path: PathBuf,
     rows: Vec<Row>,
+    /// When the run would have begun had it never been interrupted, in seconds since 1970.
+    begun: f64,
 }
 
 impl Log {
@@ -49,7 +71,8 @@ impl Log {
             rows = reader.deserialize().collect::<std::result::Result<Vec<Row>, _>>().map_err(unreadable)?;
             rows.retain(|row| row.step <= step);
         }
-        Ok(Self { path: path.to_owned(), rows })
+        let begun = tensorboard::time_before(rows.last().map_or(0.0, |row| row.seconds));
+        Ok(Self { path: path.to_owned(), rows, begun })
     }
 
     pub(crate) fn push(&mut self, row: Row) {
@@ -71,6 +94,11 @@ impl Log {
             writer.serialize(row).map_err(|error| unwritable(error.to_string()))?;
         }
         let bytes = writer.into_inner().map_err(|error| unwritable(error.to_string()))?;
-        Ok(dualres_imaging::file::write_atomically(&self.path, &bytes)?)
+        dualres_imaging::file::write_atomically(&self.path, &bytes)?;
+        let mut events = tensorboard::header(self.begun);
+        for row in &self.rows {
+            events.extend(tensorboard::scalars(self.begun + row.seconds, row.step, row.scalars()));
+        }
+        Ok(dualres_imaging::file::write_atomically(&self.path.with_file_name(tensorboard::TENSORBOARD_FILE), &events)?)
     }
 }

@@ -15,7 +15,7 @@ use dualres_training::{Degradation, TrainingError};
 
 pub(crate) use adapt::{AdaptArgs, DegradeArgs, EffortArg};
 pub(crate) use batch::{BatchCommand, EngineArg};
-pub(crate) use compress::{CompressArgs, MethodArg, ModeArg};
+pub(crate) use compress::{CompressArgs, CompressCommand, MethodArg, ModeArg, RowsArg, RunsTableArgs, SweepArgs};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
 pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand, OrderArg};
 pub(crate) use train::{NetworkArg, PresetArg, TrainArgs};
@@ -97,7 +97,11 @@ impl Command {
             Self::Evaluate(args) => args.json,
             Self::Train(args) => args.json,
             Self::Adapt(args) => args.json,
-            Self::Compress(args) => args.json,
+            Self::Compress(args) => match &args.command {
+                Some(CompressCommand::Sweep(sweep)) => sweep.json,
+                Some(CompressCommand::Table(_)) => false,
+                None => args.json,
+            },
             Self::Benchmark(args) => args.json,
             Self::Devices(args) => args.json,
             Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,

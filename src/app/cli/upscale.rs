@@ -60,7 +60,7 @@ pub(crate) struct UpscaleArgs {
     /// Dots per inch of --print
     #[arg(long, value_name = "N", default_value_t = 300.0, requires = "print")]
     pub(crate) dpi: f64,
-    /// Device: auto, cpu, gpu, or part of its name (see `dualres devices`)
+    /// Device: auto, cpu, gpu, or part of its name (see `dualres devices`); several, separated by commas, or all, share the images
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// Tile size in input pixels, including the overlap with neighbours [default: from free memory]

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Parser as _;
 use dualres_imaging::file::write_atomically;
 use serde_json::json;
@@ -13,7 +12,8 @@ use crate::{
         record::{is_record, results_in},
         status::{Part, Status},
     },
-    cli::{BatchCommand, Cli, EngineArg},
+    cli::{BatchCommand, Cli},
+    jobs::{Job, TASK, quoted, quoted_path},
     report::{self, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
 };
@@ -26,35 +26,34 @@ pub(crate) fn run(command: &BatchCommand) -> anyhow::Result<Outcome> {
         BatchCommand::Status { folder, json } => status(folder, *json),
         BatchCommand::Table { folder, output, overwrite } => write_table(folder, output, *overwrite),
         BatchCommand::Jobs { inputs, output, shards, engine, cores, gpu, options } => {
-            check(inputs, output, *engine, *gpu, options)?;
-            let absolute = |path: &Path| {
-                std::path::absolute(path).map(|path| quoted(&path.to_string_lossy())).context("no current folder")
-            };
-            let inputs = inputs.iter().map(|input| absolute(input)).collect::<anyhow::Result<Vec<_>>>()?;
+            check(inputs, output, options)?;
+            let inputs = inputs.iter().map(|input| quoted_path(input)).collect::<anyhow::Result<Vec<_>>>()?;
+            let folder = quoted_path(output)?;
             let options = options.iter().map(|option| quoted(option));
             let device = gpu.then_some("--device gpu".to_owned());
             let rest: Vec<String> =
-                [inputs.join(" "), "-o".into(), absolute(output)?].into_iter().chain(device).chain(options).collect();
-            let folder = absolute(output)?;
-            let job = Job { folder, shards: *shards, cores: *cores, gpu: *gpu, rest: rest.join(" ") };
-            job.script(*engine).lines().for_each(report::line);
+                inputs.into_iter().chain(["-o".into(), folder.clone()]).chain(device).chain(options).collect();
+            let job = Job {
+                name: "dualres".into(),
+                tasks: *shards as usize,
+                cores: *cores,
+                gpu: *gpu,
+                notes: vec![
+                    "Run again to retry what failed; finished images are skipped.".into(),
+                    format!("Progress: dualres batch status {folder}"),
+                ],
+                before: "upscale --shard".into(),
+                task: format!("{TASK}/{shards}"),
+                after: rest.join(" "),
+            };
+            job.script(*engine)?.lines().for_each(report::line);
             Ok(Outcome::Done)
         }
     }
 }
 
 /// What would go wrong in every job is told before there are any.
-fn check(inputs: &[PathBuf], output: &Path, engine: EngineArg, gpu: bool, options: &[String]) -> Result<(), Misuse> {
-    let paths = || inputs.iter().map(PathBuf::as_path).chain([output]);
-    if let Some(path) = paths().find(|path| path.to_str().is_none()) {
-        return Err(Misuse(format!("the name is not valid text, which a script must be: {}", path.display())));
-    }
-    if engine == EngineArg::Parallel && paths().any(|path| path.to_string_lossy().contains(['{', '}'])) {
-        return Err(Misuse("GNU parallel replaces braces in names; use another engine, or rename".into()));
-    }
-    if engine == EngineArg::Parallel && gpu {
-        return Err(Misuse("--gpu: GNU parallel does not assign GPUs; use hyperqueue or slurm".into()));
-    }
+fn check(inputs: &[PathBuf], output: &Path, options: &[String]) -> Result<(), Misuse> {
     let words = ["dualres".into(), "upscale".into(), "--shard=1/1".into(), "-o".into(), output.as_os_str().to_owned()];
     let inputs = inputs.iter().map(|input| input.as_os_str().to_owned());
     let command = words.into_iter().chain(inputs).chain(options.iter().map(std::ffi::OsString::from));
@@ -136,79 +135,4 @@ fn write_table(folder: &Path, output: &Path, overwrite: bool) -> anyhow::Result<
     write_atomically(output, &table(&rows)?)?;
     report::line(&format!("{} written: {}", output.display(), report::counted(rows.len(), "image")));
     Ok(Outcome::Done)
-}
-
-/// What all engines are told.
-struct Job {
-    /// The folder of results, for a shell.
-    folder: String,
-    shards: u32,
-    cores: u32,
-    gpu: bool,
-    /// Arguments of `upscale` but for the shard.
-    rest: String,
-}
-
-impl Job {
-    fn script(&self, engine: EngineArg) -> String {
-        let Self { folder, shards, cores, gpu, rest } = self;
-        let again = format!(
-            "# Run again to retry what failed; finished images are skipped. Progress: dualres batch status {folder}"
-        );
-        match engine {
-            EngineArg::Hyperqueue => {
-                let gpu = if *gpu { " --resource gpus/nvidia=1" } else { "" };
-                format!(
-                    "#!/bin/sh\n{again}\n# Workers: hq server start & hq worker start (or hq alloc add slurm ...)\n\
-                     hq submit --name dualres --array 1-{shards} --cpus {cores}{gpu} --crash-limit 3 --wait \\\n    \
-                     sh -c 'RAYON_NUM_THREADS={cores} dualres upscale --shard \"$HQ_TASK_ID/{shards}\" \"$@\"' dualres \\\n    \
-                     {rest}\n"
-                )
-            }
-            EngineArg::Slurm => {
-                let gpu = if *gpu { "#SBATCH --gres=gpu:1\n" } else { "" };
-                format!(
-                    "#!/bin/sh\n#SBATCH --job-name=dualres\n#SBATCH --array=1-{shards}\n#SBATCH --cpus-per-task={cores}\n{gpu}\
-                     #SBATCH --requeue\n{again}\nRAYON_NUM_THREADS={cores} dualres upscale \\\n    \
-                     --shard \"$SLURM_ARRAY_TASK_ID/{shards}\" \\\n    {rest}\n"
-                )
-            }
-            EngineArg::Parallel => {
-                let jobs = format!("--jobs $(( $(nproc) > {cores} ? $(nproc) / {cores} : 1 ))");
-                format!(
-                    "#!/bin/sh\n{again}\nexport RAYON_NUM_THREADS={cores}\nseq {shards} | parallel {jobs} --retries 3 \\\n    \
-                     dualres upscale --shard {{}}/{shards} {}\n",
-                    quoted_again(rest)
-                )
-            }
-        }
-    }
-}
-
-/// For a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-=,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// GNU parallel hands its words to a shell once more.
-fn quoted_again(words: &str) -> String {
-    if words.contains(['\'', '"', '\\', '$', '*', '?', '[']) { quoted(words) } else { words.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_see_more_in_them() {
-        assert_eq!(quoted("/a/b-c.jpg"), "/a/b-c.jpg");
-        assert_eq!(quoted("my photos"), "'my photos'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -59,10 +59,19 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
 
 /// The device of a name.
 fn device(name: &str) -> anyhow::Result<ComputeDevice> {
-    device::choose(name).map_err(|error| match error {
+    device::choose(name).map_err(misnamed)
+}
+
+/// Devices that share the work: names separated by commas, or `all`.
+fn devices(names: &str) -> anyhow::Result<Vec<ComputeDevice>> {
+    device::choose_several(names).map_err(misnamed)
+}
+
+fn misnamed(error: NetworkError) -> anyhow::Error {
+    match error {
         NetworkError::UnknownDevice { .. } | NetworkError::NoGpu => Misuse(error.to_string()).into(),
         error => error.into(),
-    })
+    }
 }
 
 /// The library of this user.

@@ -361,7 +361,8 @@ impl Window {
         if self.lock.is_none() {
             return;
         }
-        let runs_changed = compress::remember::of(&self.compress.runs, &self.paths) != self.compress.saved;
+        let runs_changed = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths)
+            != self.compress.saved;
         if self.settings != self.saved || self.queue_changed || runs_changed || self.remembering.is_some() {
             ctx.request_repaint_after(Duration::from_secs(1));
         }
@@ -384,7 +385,7 @@ impl Window {
     pub(super) fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
         let settings = (self.settings != self.saved).then(|| self.settings.clone());
         let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
-        let runs = compress::remember::of(&self.compress.runs, &self.paths);
+        let runs = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths);
         let runs = (runs != self.compress.saved).then_some(runs);
         if settings.is_none() && queue.is_none() && runs.is_none() {
             return None;

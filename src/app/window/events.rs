@@ -192,7 +192,7 @@ impl Window {
         let Some(first) = paths.first().cloned() else { return };
         match purpose {
             Purpose::Pictures | Purpose::Folder | Purpose::Model => self.loader.scan(paths),
-            Purpose::RunFolder => self.recall_runs(vec![first], true),
+            Purpose::RunFolder => self.open_runs(first),
             Purpose::CompressData => self.settings.compress.data = paths,
             Purpose::CompressValidation => self.settings.compress.validation = Some(first),
             Purpose::ComparedPicture => self.read_compared(Some(first)),
@@ -265,7 +265,7 @@ impl Window {
         let model = |path: &std::path::Path| super::loader::is_model(path);
         match paths.as_slice() {
             [path] if self.tab == Tab::Compress && path.is_dir() => {
-                if path.join(dualres_compression::CONFIG_FILE).exists() {
+                if !dualres_compression::run_folders(path).is_empty() {
                     self.deed(Deed::RunFolder(path.clone()));
                 } else {
                     self.settings.compress.data = vec![path.clone()];

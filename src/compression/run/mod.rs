@@ -6,12 +6,15 @@ mod conclude;
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use burn::tensor::Device;
 use dualres_engine::Upscaler;
-use dualres_imaging::file::write_atomically;
+use dualres_imaging::{
+    file::write_atomically,
+    lock::{Lock, LockError},
+};
 use dualres_network::{Model, Weights, device::ComputeDevice};
 use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unusable, calibrate, evaluate};
 use serde::{Deserialize, Serialize};
@@ -25,7 +28,7 @@ use crate::{
     events::{EventLog, Meter},
     files::{
         CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, FINETUNE_FOLDER, Held, ORIGINAL_FILE,
-        PROFILE_FILE, REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json,
+        PROFILE_FILE, REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json, unusable,
     },
     finetune,
     layers::Layers,
@@ -33,6 +36,7 @@ use crate::{
     report::Kept,
     search, selection,
     selection::{Selected, Task},
+    summary,
     surgery::{check_smaller, cut, verify},
     widths::widths_text,
 };
@@ -198,6 +202,25 @@ fn check_unused(folder: &Path, original: &[u8]) -> Result<()> {
     }
 }
 
+/// The file that is locked while a shared profile is measured.
+fn with_lock_name(profile: &Path) -> PathBuf {
+    let mut name = profile.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    profile.with_file_name(name)
+}
+
+/// Takes a lock as soon as no other process holds it. `None` if the observer stopped the waiting.
+fn wait_for(path: &Path, observe: Observer) -> Result<Option<Lock>> {
+    loop {
+        match Lock::take(path) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::File(error)) => return Err(unusable(path, error)),
+            Err(LockError::Held) if observe(&Event::Tick).is_break() => return Ok(None),
+            Err(LockError::Held) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
 struct Run<'a> {
     config: &'a CompressConfig,
     original: Model,
@@ -233,6 +256,7 @@ impl Run<'_> {
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
         let (result, report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
         write_atomically(&folder.join(RESULT_FILE), &result.to_bytes())?;
+        summary::write(folder, self.config, &report)?;
         // Last: a folder with a report is finished.
         save_json(&folder.join(REPORT_FILE), &report)?;
         Ok(Some((result, report)))
@@ -256,6 +280,14 @@ impl Run<'_> {
         }
         let path = config.profile_file.as_ref().unwrap_or(&own);
         let events = self.folder.join(EVENTS_FILE);
+        // Runs that share a profile have it measured once: the others wait.
+        let _held = match &config.profile_file {
+            Some(shared) => match wait_for(&with_lock_name(shared), observe)? {
+                Some(held) => Some(held),
+                None => return Ok(None),
+            },
+            None => None,
+        };
         let profile = profile::measure(config, &self.original, &self.data, &self.device, path, &events, observe)?;
         if let Some(profile) = &profile {
             profile.write(&own)?;

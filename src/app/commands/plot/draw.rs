@@ -23,6 +23,8 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(0, 0, 0),
 ];
+/// Points of a curve that are few enough to be seen one by one.
+const FEW: usize = 12;
 const FONT: &str = "sans-serif";
 /// Gray that frames and grids are drawn in.
 const FAINT: RGBColor = RGBColor(220, 220, 220);
@@ -79,8 +81,13 @@ fn curves<'a>(text: &'a mut String, lines: &[Curve], title: &str, labels: [&str;
             let sample = move |(x, y): (i32, i32)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
             series.label(&curve.name).legend(sample);
         }
-        if let [only] = curve.points[..] {
-            chart.draw_series([Circle::new((only.x, only.mean), 3, colour.filled())])?;
+        if curve.points.len() <= FEW {
+            let points = curve.points.iter();
+            chart.draw_series(points.clone().map(|point| Circle::new((point.x, point.mean), 3, colour.filled())))?;
+            let bars = points.filter(|point| point.most > point.least);
+            chart.draw_series(
+                bars.map(|point| ErrorBar::new_vertical(point.x, point.least, point.mean, point.most, colour, 8)),
+            )?;
         }
     }
     chart

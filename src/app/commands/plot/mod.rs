@@ -5,6 +5,8 @@ mod table;
 
 use dualres_imaging::file::write_atomically;
 
+pub(super) use self::table::{Curve, Point};
+
 use crate::{
     cli::PlotArgs,
     report::{self, Misuse, Outcome},
@@ -34,4 +36,12 @@ pub(crate) fn run(args: &PlotArgs) -> anyhow::Result<Outcome> {
     };
     report::line(&format!("{shown} written: {what}"));
     Ok(Outcome::Done)
+}
+
+/// The text of an SVG file with these curves. `labels` are those of x and y.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub(super) fn curves(curves: Vec<Curve>, title: &str, labels: [&str; 2]) -> anyhow::Result<String> {
+    draw::svg(&table::Data::Curves(curves), title, labels)
 }

@@ -20,19 +20,19 @@ pub(super) enum Data {
 
 /// Values over numbers: rows of the same number are runs of the same thing.
 #[derive(Debug, PartialEq)]
-pub(super) struct Curve {
-    pub(super) name: String,
-    /// Number, then smallest, mean and largest value; in rising order.
-    pub(super) points: Vec<Point>,
+pub(in crate::commands) struct Curve {
+    pub(in crate::commands) name: String,
+    /// In rising order of x.
+    pub(in crate::commands) points: Vec<Point>,
 }
 
-/// A number and the values there.
+/// A number and the values there: from where to where they are drawn, and their mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) least: f64,
-    pub(super) mean: f64,
-    pub(super) most: f64,
+pub(in crate::commands) struct Point {
+    pub(in crate::commands) x: f64,
+    pub(in crate::commands) least: f64,
+    pub(in crate::commands) mean: f64,
+    pub(in crate::commands) most: f64,
 }
 
 /// Columns by name; what is not given is found.

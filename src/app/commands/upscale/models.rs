@@ -17,23 +17,26 @@ use crate::{
     report::Misuse,
 };
 
-/// A model on the device.
+/// A model that pictures are given to.
 pub(super) struct Ready {
     pub(super) name: String,
     pub(super) scale: usize,
     /// Tells this model's weights from any others.
     pub(super) fingerprint: String,
-    pub(super) upscaler: Upscaler,
+    of: (Kind, usize),
 }
 
-/// The models that a command may need, brought to the device when they are needed first.
+/// The models that a command may need, brought to each device when they are needed there first.
 pub(super) struct Models {
     size: FinalSize,
     /// Built-in models by what they are for and their scale; the one that was named alone, as a clean one.
     loaded: BTreeMap<(Kind, usize), Model>,
     ready: BTreeMap<(Kind, usize), Arc<Ready>>,
+    /// By device and model.
+    upscalers: BTreeMap<(usize, (Kind, usize)), Arc<Upscaler>>,
     automatic: bool,
-    pub(super) device: ComputeDevice,
+    /// Devices that share the pictures.
+    pub(super) devices: Vec<ComputeDevice>,
 }
 
 impl Models {
@@ -71,8 +74,9 @@ impl Models {
         if without_duals && args.fidelity > 0 {
             return Err(Misuse("this model has no dual network: --fidelity is not available".into()).into());
         }
-        let device = crate::commands::device(&args.device)?;
-        Ok(Self { size, loaded, ready: BTreeMap::new(), automatic: named.is_none(), device })
+        let devices = crate::commands::devices(&args.device)?;
+        let (ready, upscalers) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { size, loaded, ready, upscalers, automatic: named.is_none(), devices })
     }
 
     /// Name of the model of a kind and scale.
@@ -110,7 +114,7 @@ impl Models {
         Ok(automatic(&of(self, Kind::Clean)?, &of(self, Kind::Photo)?))
     }
 
-    /// The model of a kind and scale on the device.
+    /// The model of a kind and scale. It is on the first device then, so that what does not work there is known at once.
     pub(super) fn ready(&mut self, kind: Kind, scale: usize) -> anyhow::Result<Arc<Ready>> {
         if let Some(ready) = self.ready.get(&(kind, scale)) {
             return Ok(ready.clone());
@@ -120,9 +124,20 @@ impl Models {
             name: model.description.name.clone(),
             scale,
             fingerprint: sums::fingerprint(&model.to_bytes()),
-            upscaler: Upscaler::new(model, &self.device)?,
+            of: (kind, scale),
         });
+        self.upscaler(&ready, 0)?;
         self.ready.insert((kind, scale), ready.clone());
         Ok(ready)
+    }
+
+    /// The model on the device of this number.
+    pub(super) fn upscaler(&mut self, ready: &Ready, device: usize) -> anyhow::Result<Arc<Upscaler>> {
+        if let Some(there) = self.upscalers.get(&(device, ready.of)) {
+            return Ok(there.clone());
+        }
+        let upscaler = Arc::new(Upscaler::new(&self.loaded[&ready.of], &self.devices[device])?);
+        self.upscalers.insert((device, ready.of), upscaler.clone());
+        Ok(upscaler)
     }
 }

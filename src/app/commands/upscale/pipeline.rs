@@ -1,10 +1,11 @@
 //! Reading, running and writing at the same time: one thread decodes the next picture and one encodes the last while the
-//! device works. At most one picture waits on either side, so that memory does not grow with the batch.
+//! devices work, each on a picture of its own. At most one picture waits on either side, so that memory does not grow with the
+//! batch.
 
 use std::{
     path::{Path, PathBuf},
     sync::{
-        Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -40,6 +41,8 @@ use crate::{
 struct Made {
     prepared: Box<Prepared>,
     upscaled: Upscaled,
+    /// Name of the device that made it.
+    device: String,
 }
 
 /// Counts the results that are not on the disk yet.
@@ -71,9 +74,11 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
     let rows = Mutex::new(Vec::new());
     let unwritten = Unwritten::default();
     let disk_is_full = AtomicBool::new(false);
+    let devices = work.models().devices.clone();
     std::thread::scope(|scope| {
         let (to_device, from_reader) = sync_channel::<Step>(0);
         let (to_writer, from_device) = sync_channel::<Made>(0);
+        let from_reader = Arc::new(Mutex::new(from_reader));
         let (rows, unwritten, disk_is_full) = (&rows, &unwritten, &disk_is_full);
         scope.spawn(move || {
             for (index, input) in inputs {
@@ -84,14 +89,31 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
             }
         });
         scope.spawn(move || write_all(work, &from_device, rows, unwritten, disk_is_full));
-        run_all(work, &from_reader, &to_writer, rows, unwritten, disk_is_full);
-        // The writer ends when nothing more comes.
-        drop(to_writer);
+        for (number, device) in devices.into_iter().enumerate().skip(1) {
+            let place = Place { number, name: device.name };
+            let (steps, to_writer) = (from_reader.clone(), to_writer.clone());
+            scope.spawn(move || run_all(work, &place, &steps, &to_writer, rows, unwritten, disk_is_full));
+        }
+        let first = Place { number: 0, name: work.models().devices[0].name.clone() };
+        run_all(work, &first, &from_reader, &to_writer, rows, unwritten, disk_is_full);
+        // The writer ends when nothing more comes, and the reader when nobody takes what it reads.
+        drop((to_writer, from_reader));
     });
-    Ok(rows.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.sort_by_key(|(index, _)| *index);
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-fn fail(work: &Work<'_>, rows: &Mutex<Vec<Row>>, input: &Input, error: &anyhow::Error) {
+/// One of the devices that share the pictures.
+struct Place {
+    number: usize,
+    name: String,
+}
+
+/// What became of pictures, with their numbers.
+type Rows = Mutex<Vec<(usize, Row)>>;
+
+fn fail(work: &Work<'_>, rows: &Rows, (index, input): (usize, &Input), error: &anyhow::Error) {
     let message = report::message(error);
     work.say.failed(&input.path, &message);
     if let Some(journal) = &work.journal
@@ -99,40 +121,44 @@ fn fail(work: &Work<'_>, rows: &Mutex<Vec<Row>>, input: &Input, error: &anyhow::
     {
         work.say.warn(&input.path, &error.to_string());
     }
-    Work::locked(rows).push(Row::failed(&input.path, message));
+    Work::locked(rows).push((index, Row::failed(&input.path, message)));
 }
 
 fn run_all(
     work: &Work<'_>,
-    steps: &Receiver<Step>,
+    place: &Place,
+    steps: &Mutex<Receiver<Step>>,
     to_writer: &SyncSender<Made>,
-    rows: &Mutex<Vec<Row>>,
+    rows: &Rows,
     unwritten: &Unwritten,
     disk_is_full: &AtomicBool,
 ) {
-    for step in steps {
+    let devices = work.models().devices.len() as u64;
+    // Whoever is free takes the next picture.
+    let next = || Work::locked(steps).recv();
+    while let Ok(step) = next() {
         if interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed) {
             break;
         }
         match step {
-            Step::Failed(input, error) => fail(work, rows, &input, &error),
-            Step::Done(input, row) => {
+            Step::Failed(index, input, error) => fail(work, rows, (index, &input), &error),
+            Step::Done(index, input, row) => {
                 work.say.skipped(&input.path, &row);
-                Work::locked(rows).push(row);
+                Work::locked(rows).push((index, row));
             }
             Step::Ready(prepared) => {
                 let channels = prepared.picture.planes.len() + usize::from(prepared.picture.alpha.is_some());
                 // The result before it is still being written, perhaps.
-                if !has_room_for(1, prepared.size, channels) {
+                if !has_room_for(devices, prepared.size, channels) {
                     unwritten.wait_for_none();
                 }
-                match guarded(|| upscale(work, &prepared)) {
+                match guarded(|| upscale(work, place, &prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
-                    Err(error) => fail(work, rows, &prepared.input, &error),
+                    Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
                     Ok(upscaled) => {
                         unwritten.add();
-                        if to_writer.send(Made { prepared, upscaled }).is_err() {
+                        if to_writer.send(Made { prepared, upscaled, device: place.name.clone() }).is_err() {
                             break;
                         }
                     }
@@ -142,7 +168,7 @@ fn run_all(
     }
 }
 
-fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
+fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let args = work.args;
     let options = Options {
         tile: args.tile.map(|tile| tile as usize),
@@ -153,7 +179,7 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", work.say.is_json());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
-    let upscaler = &prepared.model.upscaler;
+    let upscaler = work.models().upscaler(&prepared.model, place.number)?;
     let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
         match event {
             Event::Started { tiles } => bar.set_length(tiles as u64),
@@ -165,32 +191,26 @@ fn upscale(work: &Work<'_>, prepared: &Prepared) -> anyhow::Result<Upscaled> {
     bar.finish_and_clear();
     let result = result.with_context(|| path.display().to_string())?;
     if result.retried_tiles > 0 {
-        let device = work.models().device.name.clone();
+        let device = &place.name;
         work.say.warn(path, &format!("{} tiles failed on {device} and were run on the CPU", result.retried_tiles));
     }
-    if let Some(seam) = prepared.model.upscaler.model().description.seam.filter(|_| result.tiles > 1) {
+    if let Some(seam) = upscaler.model().description.seam.filter(|_| result.tiles > 1) {
         let advice = "try a larger --tile, or none";
         work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
     }
     Ok(result)
 }
 
-fn write_all(
-    work: &Work<'_>,
-    results: &Receiver<Made>,
-    rows: &Mutex<Vec<Row>>,
-    unwritten: &Unwritten,
-    disk_is_full: &AtomicBool,
-) {
+fn write_all(work: &Work<'_>, results: &Receiver<Made>, rows: &Rows, unwritten: &Unwritten, disk_is_full: &AtomicBool) {
     for made in results {
-        let input = made.prepared.input.clone();
+        let (index, input) = (made.prepared.index, made.prepared.input.clone());
         match guarded(|| write(work, made)) {
-            Ok(row) => Work::locked(rows).push(row),
+            Ok(row) => Work::locked(rows).push((index, row)),
             Err(error) => {
                 if is_full(&error) && !disk_is_full.swap(true, Ordering::Relaxed) {
                     report::say("error: the disk is full; free some space and run the same command to resume");
                 }
-                fail(work, rows, &input, &error);
+                fail(work, rows, (index, &input), &error);
             }
         }
         unwritten.take();
@@ -264,7 +284,7 @@ fn write_proof(work: &Work<'_>, input: &Path, path: &mut PathBuf, bytes: &[u8]) 
 }
 
 fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
-    let Made { prepared, mut upscaled } = made;
+    let Made { prepared, mut upscaled, device } = made;
     let Prepared { input, key, picture, mut targets, model, choice, started, .. } = *prepared;
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
@@ -316,7 +336,6 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         Work::locked(journal).finish(key, done)?;
     }
     let (input, output) = (input.path.to_string_lossy(), targets.picture.to_string_lossy());
-    let device = work.models().device.name.clone();
     work.say.done(&Line {
         input: &input,
         output: &output,

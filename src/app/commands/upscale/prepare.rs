@@ -46,16 +46,16 @@ pub(super) struct Prepared {
 pub(super) enum Step {
     Ready(Box<Prepared>),
     /// It was done before.
-    Done(Input, Row),
-    Failed(Input, anyhow::Error),
+    Done(usize, Input, Row),
+    Failed(usize, Input, anyhow::Error),
 }
 
 /// Prepares the input at `index`.
 pub(super) fn prepare(work: &Work<'_>, index: usize, input: Input) -> Step {
     match guarded(|| try_to_prepare(work, index, &input)) {
         Ok(Ok(prepared)) => Step::Ready(prepared),
-        Ok(Err(row)) => Step::Done(input, row),
-        Err(error) => Step::Failed(input, error),
+        Ok(Err(row)) => Step::Done(index, input, row),
+        Err(error) => Step::Failed(index, input, error),
     }
 }
 

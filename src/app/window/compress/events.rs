@@ -45,6 +45,7 @@ impl Window {
         if self.tab == Tab::Compress {
             self.open_compress();
             self.ask_for_pixels();
+            self.watch_runs(ctx);
         }
         if self.compress.awaits() {
             // Promises say that they are ready a moment before they can be taken.

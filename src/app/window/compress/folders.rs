@@ -120,6 +120,7 @@ impl Window {
             std::fs::read_dir(own).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
         folders.sort_by_key(|folder| std::fs::metadata(folder).and_then(|facts| facts.modified()).ok());
         folders.extend(remembered.folders);
+        self.compress.watching.folders = remembered.watched;
         if !folders.is_empty() {
             self.recall_runs(folders, false);
         }

@@ -13,6 +13,7 @@ pub(crate) mod estimate;
 mod events;
 pub(crate) mod export;
 mod folders;
+pub(crate) mod grouped;
 pub(crate) mod judge;
 pub mod latency;
 mod looks;
@@ -26,5 +27,6 @@ pub(crate) mod runner;
 pub mod runs;
 pub(crate) mod state;
 pub(crate) mod steer;
+pub(crate) mod watching;
 
 pub use state::Compress;

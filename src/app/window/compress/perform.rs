@@ -68,9 +68,15 @@ impl Window {
             Deed::Choose(id) => self.choose_run(id),
             Deed::AskDelete(id) => self.compress.deleting = Some(id),
             Deed::Delete(id) => self.delete_run(id),
-            Deed::Leave(id) => self.forget_run(id),
+            Deed::Leave(id) => {
+                // It would come back with the folder that it lies in; the others of that folder stay.
+                if let Some(run) = self.compress.runs.get(id) {
+                    self.compress.watching.folders.retain(|folder| !run.folder.starts_with(folder));
+                }
+                self.forget_run(id);
+            }
             Deed::OpenRun => self.ask(Purpose::RunFolder),
-            Deed::RunFolder(folder) => self.recall_runs(vec![folder], true),
+            Deed::RunFolder(folder) => self.open_runs(folder),
             Deed::ChooseData => self.ask(Purpose::CompressData),
             Deed::ChooseValidation => self.ask(Purpose::CompressValidation),
             Deed::ChoosePicture => self.ask(Purpose::ComparedPicture),

@@ -25,6 +25,8 @@ pub(crate) struct Remembered {
     pub(crate) queue: Vec<Queued>,
     /// Run folders outside the program's own.
     pub(crate) folders: Vec<PathBuf>,
+    /// Folders of run folders that somebody else may be filling.
+    pub(crate) watched: Vec<PathBuf>,
 }
 
 /// The file.
@@ -43,7 +45,7 @@ pub(crate) fn is_own(folder: &Path, paths: &Paths) -> bool {
 }
 
 /// What to remember of the runs.
-pub(crate) fn of(runs: &Runs, paths: &Paths) -> Remembered {
+pub(crate) fn of(runs: &Runs, watched: &[PathBuf], paths: &Paths) -> Remembered {
     let going_on = runs.iter().filter(|run| matches!(run.state, RunState::Running | RunState::Waiting));
     let queued = |run: &super::runs::Run| Queued {
         folder: run.folder.clone(),
@@ -54,5 +56,9 @@ pub(crate) fn of(runs: &Runs, paths: &Paths) -> Remembered {
     // What is under way goes on first.
     let mut queue: Vec<_> = going_on.collect();
     queue.sort_by_key(|run| run.state != RunState::Running);
-    Remembered { queue: queue.into_iter().map(queued).collect(), folders: elsewhere.collect() }
+    Remembered {
+        queue: queue.into_iter().map(queued).collect(),
+        folders: elsewhere.collect(),
+        watched: watched.to_vec(),
+    }
 }

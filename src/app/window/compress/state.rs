@@ -13,6 +13,7 @@ use eframe::egui::{ColorImage, Rect};
 use poll_promise::Promise;
 
 use super::{
+    grouped::Grouped,
     judge::{Numbers, Sums, Worst},
     latency::Latency,
     prober::Prober,
@@ -21,6 +22,7 @@ use super::{
     runner::Runner,
     runs::{Column, Recalled, RunId, Runs},
     steer::Steer,
+    watching::Watching,
 };
 use crate::window::{
     canvas::view::View,
@@ -150,6 +152,10 @@ pub(crate) struct Table {
     pub(crate) filter: String,
     pub(crate) column: Column,
     pub(crate) descending: bool,
+    /// Whether runs that differ in their seed alone are one row and one point.
+    pub(crate) grouped: bool,
+    /// What is shown then.
+    pub(crate) statistics: Option<Grouped>,
 }
 
 /// What came of reading run folders: the folder, whether the user asked for it, and what it says.
@@ -192,6 +198,7 @@ pub struct Compress {
     /// A run whose folder is to be deleted, if the user says so.
     pub(crate) deleting: Option<RunId>,
     pub(crate) recalling: Vec<Promise<Found>>,
+    pub(crate) watching: Watching,
     /// Exports under way.
     pub(crate) exporting: Vec<Promise<Result<PathBuf, String>>>,
     /// Where the plots are.
@@ -223,10 +230,17 @@ impl Default for Compress {
             split: 0.5,
             pane: [1.0; 2],
             data: DataFacts::default(),
-            table: Table { filter: String::new(), column: Column::Date, descending: true },
+            table: Table {
+                filter: String::new(),
+                column: Column::Date,
+                descending: true,
+                grouped: false,
+                statistics: None,
+            },
             overlaid: BTreeSet::new(),
             deleting: None,
             recalling: Vec::new(),
+            watching: Watching::default(),
             exporting: Vec::new(),
             plots: Rect::NOTHING,
             picturing: None,

@@ -1,6 +1,7 @@
 //! The Compress tab: settings on the left, layers on the right, and between them a picture, curves, or all runs.
 
 mod curves;
+mod groups;
 mod layers;
 mod pareto;
 mod picture;

@@ -4,15 +4,19 @@ use eframe::egui::{Id, RichText, Ui};
 use egui_plot::{HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoints, Points, Text};
 
 use super::curves::colour;
-use crate::window::{
-    Window,
-    compress::{
-        choices::{CostAxis, method_label},
-        deeds::Deed,
-        runs::{Run, RunId, listed, pareto},
+use crate::{
+    report,
+    statistics::Group,
+    window::{
+        Window,
+        compress::{
+            choices::{CostAxis, method_label},
+            deeds::Deed,
+            runs::{Run, RunId, listed, pareto},
+        },
+        theme::palette,
+        views::weak,
     },
-    theme::palette,
-    views::weak,
 };
 
 /// The published networks: x4, Set5, with distillation from a larger network: name, share of multiply-accumulates and of
@@ -32,6 +36,47 @@ fn cost(run: &Run, axis: CostAxis) -> Option<f64> {
     })
 }
 
+/// A run, or runs of several seeds.
+struct Dot {
+    /// What a click chooses.
+    id: RunId,
+    name: String,
+    label: String,
+    x: f64,
+    y: f64,
+    /// Standard deviation of y.
+    deviation: Option<f64>,
+}
+
+fn single(window: &Window, axis: CostAxis) -> Vec<Dot> {
+    let table = &window.compress.table;
+    let listed = listed(&window.compress.runs, &table.filter, table.column, table.descending);
+    let dot = |run: &Run| {
+        let (x, y) = (cost(run, axis)?, change(run)?);
+        let name = format!("{} ({})", run.name(), method_label(run.config.method));
+        Some(Dot { id: run.id, name, label: run.name().to_owned(), x, y, deviation: None })
+    };
+    window.compress.runs.iter().filter(|run| listed.contains(&run.id)).filter_map(dot).collect()
+}
+
+fn groups(window: &Window, axis: CostAxis) -> Vec<Dot> {
+    let Some(statistics) = &window.compress.table.statistics else { return Vec::new() };
+    let dot = |group: &Group| {
+        let runs = statistics.runs(group);
+        let x = window.spread_of(&runs, |run| cost(run, axis))?;
+        let y = window.spread_of(&runs, change)?;
+        let label = group.values.join(" ");
+        let name = format!("{label}, {}", report::counted(y.count, "seed"));
+        Some(Dot { id: *runs.first()?, name, label, x: x.mean, y: y.mean, deviation: y.deviation })
+    };
+    statistics.grouping.groups.iter().filter_map(dot).collect()
+}
+
+/// PSNR against the original, in dB.
+fn change(run: &Run) -> Option<f64> {
+    run.report.as_ref().map(|report| report.psnr_after - report.psnr_before)
+}
+
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
     let axis = window.settings.compress.plots.cost;
@@ -40,19 +85,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         CostAxis::Parameters => "parameters, % of the original's",
         CostAxis::Milliseconds => "time, % of the original's",
     };
-    let table = &window.compress.table;
-    let listed = listed(&window.compress.runs, &table.filter, table.column, table.descending);
-    let finished: Vec<(RunId, String, f64, f64)> = window
-        .compress
-        .runs
-        .iter()
-        .filter(|run| listed.contains(&run.id))
-        .filter_map(|run| {
-            let report = run.report.as_ref()?;
-            let name = format!("{} ({})", run.name(), method_label(run.config.method));
-            Some((run.id, name, cost(run, axis)?, report.psnr_after - report.psnr_before))
-        })
-        .collect();
+    let finished = if window.compress.table.grouped { groups(window, axis) } else { single(window, axis) };
     ui.horizontal(|ui| {
         ui.label(RichText::new("PSNR against the original, dB").small().strong());
         weak(ui, "over");
@@ -61,7 +94,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             weak(ui, "· hollow: published, on other pictures and with a teacher");
         }
     });
-    let front = pareto(&finished.iter().map(|(.., x, y)| (*x, *y)).collect::<Vec<_>>());
+    let front = pareto(&finished.iter().map(|dot| (dot.x, dot.y)).collect::<Vec<_>>());
     let chosen = window.compress.chosen;
     let plot = Plot::new(Id::unique("pareto"))
         .grid_color(colours.line)
@@ -93,16 +126,19 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             let text = RichText::new(name).small().color(colours.weak);
             plot.text(Text::new("", [x, change].into(), text).anchor(eframe::egui::Align2::LEFT_BOTTOM));
         }
-        for (id, name, x, y) in &finished {
-            let is_chosen = Some(*id) == chosen;
-            let points = Points::new(name.clone(), vec![[*x, *y]]).color(colour(*id, chosen, colours));
+        for Dot { id, name, label, x, y, deviation } in &finished {
+            let (colour, is_chosen) = (colour(*id, chosen, colours), Some(*id) == chosen);
+            if let Some(deviation) = deviation.filter(|deviation| *deviation > 0.0) {
+                let bar = vec![[*x, y - deviation], [*x, y + deviation]];
+                plot.line(Line::new(name.clone(), bar).color(colour).width(1.5).allow_hover(false));
+            }
+            let points = Points::new(name.clone(), vec![[*x, *y]]).color(colour);
             plot.points(points.radius(if is_chosen { 6.0 } else { 4.5 }));
-            let named = window.compress.runs.get(*id).map_or("", Run::name);
-            let text = RichText::new(format!(" {named}")).small().color(colours.text);
+            let text = RichText::new(format!(" {label}")).small().color(colours.text);
             plot.text(Text::new("", [*x, *y].into(), text).anchor(eframe::egui::Align2::LEFT_CENTER));
         }
         let at = |x: f64, y: f64| plot.screen_from_plot([x, y].into());
-        finished.iter().map(|(id, _, x, y)| (*id, at(*x, *y))).collect::<Vec<_>>()
+        finished.iter().map(|dot| (dot.id, at(dot.x, dot.y))).collect::<Vec<_>>()
     });
     if response.response.clicked()
         && let Some(pointer) = response.response.interact_pointer_pos()

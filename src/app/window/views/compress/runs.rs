@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use eframe::egui::{Align, Layout, Panel, RichText, Sense, TextEdit, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
-use super::pareto;
+use super::{groups, pareto};
 use crate::window::{
     Window,
     compress::{
@@ -28,9 +28,12 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     {
         ui.selectable_value(&mut plots.cost, axis, label).on_hover_text("What the points lie over");
     }
+    let hint =
+        "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds";
+    ui.checkbox(&mut window.compress.table.grouped, "Group seeds").on_hover_text(hint);
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if ui.button("Open a run…").on_hover_text("A run folder from elsewhere, such as of the command line").clicked()
-        {
+        let hint = "A run folder, or a folder of run folders, which is then watched for news; another machine may be filling it";
+        if ui.button("Open runs…").on_hover_text(hint).clicked() {
             window.deed(Deed::OpenRun);
         }
         let filter = TextEdit::singleline(&mut window.compress.table.filter).hint_text("Filter").desired_width(150.0);
@@ -39,13 +42,19 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
 }
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    if window.compress.table.grouped {
+        window.group_runs();
+    }
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     let height = (ui.available_height() * 0.46).max(150.0);
     Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui));
     if window.compress.run().is_some() {
         Panel::bottom("chosen run").show(ui, |ui| deeds(window, ui));
     }
-    eframe::egui::CentralPanel::default().show(ui, |ui| table(window, ui));
+    eframe::egui::CentralPanel::default().show(ui, |ui| match window.compress.table.grouped {
+        true => groups::ui(window, ui),
+        false => table(window, ui),
+    });
 }
 
 fn table(window: &mut Window, ui: &mut Ui) {

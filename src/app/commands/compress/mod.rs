@@ -1,5 +1,8 @@
 //! `dualres compress`
 
+mod sweep;
+mod table;
+
 use std::{
     io::IsTerminal,
     ops::ControlFlow,
@@ -19,7 +22,7 @@ use serde_json::json;
 
 use super::{library, progress_bar};
 use crate::{
-    cli::{CompressArgs, MethodArg, ModeArg},
+    cli::{CompressArgs, CompressCommand, MethodArg, ModeArg},
     interrupt, report,
     report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
@@ -28,6 +31,14 @@ use crate::{
 const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
 
 pub(crate) fn run(args: &CompressArgs) -> anyhow::Result<Outcome> {
+    match &args.command {
+        Some(CompressCommand::Sweep(args)) => sweep::run(args),
+        Some(CompressCommand::Table(args)) => table::run(args),
+        None => run_one(args),
+    }
+}
+
+fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     if let Some(output) = &args.output
         && output.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
@@ -121,15 +132,17 @@ fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBu
         return Err(needed("--ratio").into());
     }
     let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let model = library().choose(Some(name), None)?;
     let folder = run_folder(args).unwrap_or_else(|| output.with_extension("run"));
-    let config = config(args, &model, output)?;
-    config.validate().map_err(|error| Misuse(error.to_string()))?;
-    Ok((config, model, folder))
+    Ok((config(args, &model, stem)?, model, folder))
 }
 
-fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<CompressConfig> {
-    let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+/// The settings that a command line stands for; `name` is that of the result where none is given.
+///
+/// # Errors
+/// If they make no sense.
+fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<CompressConfig> {
     let method = match args.method {
         MethodArg::Drc => Method::Drc,
         MethodArg::Uniform => Method::Uniform,
@@ -148,7 +161,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
         (ModeArg::Paper, _) => Mode::Paper,
     };
-    let mut config = CompressConfig { mode, method, streams: args.streams, ..CompressConfig::new(stem, 0.5) };
+    let mut config = CompressConfig { mode, method, streams: args.streams, ..CompressConfig::new(name, 0.5) };
     let layers = config.layers(&model.description);
     let widths = match &args.widths {
         Some(path) => {
@@ -216,6 +229,7 @@ fn config(args: &CompressArgs, model: &Model, output: &Path) -> anyhow::Result<C
         finetune.distillation =
             Some(Distillation { teacher: absolute(&library().file(teacher)?)?, weight: args.teacher_weight });
     }
+    config.validate().map_err(|error| Misuse(error.to_string()))?;
     Ok(config)
 }
 

@@ -1,0 +1,221 @@
+//! `dualres compress sweep`
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use dualres_compression::{CompressConfig, CompressionError, Method, Mode, Report, Summary, compress};
+use dualres_imaging::file::write_atomically;
+use dualres_network::{Model, device::ComputeDevice};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{BAR, Display, config, library};
+use crate::{
+    cli::SweepArgs,
+    commands::progress_bar,
+    jobs::{Job, TASK, quoted_path},
+    report::{self, LeftOut, Misuse, Outcome},
+    sweep::{Point, points},
+    targets::prepare_folder,
+};
+
+/// Folder of the sensitivity profiles that runs share.
+const PROFILES: &str = "profiles";
+/// File of a run folder with the reason why the run could not go on.
+const FAILURE_FILE: &str = "failure.txt";
+
+/// How far a run is.
+enum State {
+    Done(Box<Report>),
+    Begun,
+    NotBegun,
+    Failed(String),
+    /// Another process has it in hand.
+    Elsewhere,
+}
+
+impl State {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Begun => "unfinished",
+            Self::NotBegun => "not started",
+            Self::Failed(_) => "failed",
+            Self::Elsewhere => "in hand elsewhere",
+        }
+    }
+}
+
+pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
+    let points = points(&args.file)?;
+    if let Some(engine) = args.jobs {
+        let (file, folder) = (quoted_path(&args.file)?, quoted_path(&args.output)?);
+        let device = args.gpu.then_some(" --device gpu").unwrap_or_default();
+        let job = Job {
+            name: "dualres-sweep".into(),
+            tasks: points.len(),
+            cores: args.cores,
+            gpu: args.gpu,
+            notes: vec![
+                "Run again to retry what failed; finished runs are skipped, others resumed.".into(),
+                format!("Progress: dualres compress sweep {file} -o {folder} --list"),
+            ],
+            before: format!("compress sweep {file} -o {folder}{device} --only"),
+            task: TASK.into(),
+            after: String::new(),
+        };
+        job.script(engine)?.lines().for_each(report::line);
+        return Ok(Outcome::Done);
+    }
+    if args.list {
+        return list(&points, args);
+    }
+    let chosen = match args.only {
+        Some(number) => {
+            let point = number.checked_sub(1).and_then(|index| points.get(index));
+            let wrong = || Misuse(format!("--only: the sweep has runs 1 to {}, not {number}", points.len()));
+            vec![(number, point.ok_or_else(wrong)?)]
+        }
+        None => points.iter().enumerate().map(|(index, point)| (index + 1, point)).collect(),
+    };
+    crate::signals::listen()?;
+    prepare_folder(&args.output)?;
+    let device = super::super::device(&args.device)?;
+    let mut outcome = Outcome::Done;
+    for &(number, point) in &chosen {
+        let state = work(point, &args.output, &device, args.json);
+        tell((number, points.len()), point, &state, args.json);
+        if !matches!(state, State::Done(_)) {
+            outcome = Outcome::Failed;
+        }
+        if matches!(state, State::Begun) {
+            if !args.json {
+                report::line("stopped and saved; run the same command again to resume");
+            }
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+fn folder_of(point: &Point, output: &Path) -> PathBuf {
+    output.join(&point.name)
+}
+
+fn list(points: &[Point], args: &SweepArgs) -> anyhow::Result<Outcome> {
+    let mut done = 0;
+    for (index, point) in points.iter().enumerate() {
+        let state = state_of(&folder_of(point, &args.output));
+        done += usize::from(matches!(state, State::Done(_)));
+        tell((index + 1, points.len()), point, &state, args.json);
+    }
+    if !args.json {
+        report::line(&format!("{done} of {} done", report::counted(points.len(), "run")));
+    }
+    Ok(Outcome::Done)
+}
+
+/// What the folder says.
+fn state_of(folder: &Path) -> State {
+    let failure = fs::read_to_string(folder.join(FAILURE_FILE)).ok();
+    match Summary::read(folder) {
+        Ok(Some(Summary { report: Some(report), .. })) => State::Done(Box::new(report)),
+        Err(error) => State::Failed(error.to_string()),
+        Ok(_) if failure.is_some() => State::Failed(failure.unwrap_or_default().trim().to_owned()),
+        Ok(Some(_)) => State::Begun,
+        Ok(None) => State::NotBegun,
+    }
+}
+
+fn tell((number, of): (usize, usize), point: &Point, state: &State, json: bool) {
+    let reason = if let State::Failed(reason) = state { Some(reason) } else { None };
+    let found = if let State::Done(found) = state { Some(found) } else { None };
+    if json {
+        let object = json!({
+            "number": number, "run": point.name, "state": state.word(), "error": reason, "report": found,
+        });
+        report::line(&object.to_string());
+        return;
+    }
+    let more = match (found, reason) {
+        (Some(found), _) => format!(
+            ": {:.1} % of MACs, {:.2} dB ({:+.2})",
+            100.0 * found.kept_macs_ratio,
+            found.psnr_after,
+            found.psnr_after - found.psnr_before
+        ),
+        (_, Some(reason)) => format!(": {reason}"),
+        _ => String::new(),
+    };
+    report::line(&format!("{number:>4}/{of} {}  {}{more}", point.name, state.word()));
+}
+
+/// Does a run, or goes on with it.
+fn work(point: &Point, output: &Path, device: &ComputeDevice, json: bool) -> State {
+    let folder = folder_of(point, output);
+    let note = folder.join(FAILURE_FILE);
+    match attempt(point, &folder, output, device, json) {
+        Ok(state) => {
+            // What went wrong before is over.
+            if matches!(state, State::Done(_)) {
+                let _ = fs::remove_file(&note);
+            }
+            state
+        }
+        Err(error) => {
+            if matches!(error.downcast_ref(), Some(CompressionError::Busy { .. })) {
+                return State::Elsewhere;
+            }
+            let reason = report::message(&error);
+            // For those who look later; it is told now in any case.
+            let _ = fs::create_dir_all(&folder);
+            let _ = write_atomically(&note, format!("{reason}\n").as_bytes());
+            State::Failed(reason)
+        }
+    }
+}
+
+fn attempt(point: &Point, folder: &Path, output: &Path, device: &ComputeDevice, json: bool) -> anyhow::Result<State> {
+    let name = point.args.model.as_deref().ok_or_else(|| Misuse("\"model\" is neither fixed nor varied".into()))?;
+    if point.args.ratio.is_none() && point.args.widths.is_none() {
+        return Err(Misuse("neither \"ratio\" nor \"widths\" is fixed or varied".into()).into());
+    }
+    let model = library().choose(Some(name), None)?;
+    let mut config = config(&point.args, &model, point.name.clone())?;
+    share_profile(&mut config, &model, output)?;
+    if let Some(Summary { config: there, report: Some(found), .. }) = Summary::read(folder)?
+        && there == config
+    {
+        return Ok(State::Done(Box::new(found)));
+    }
+    let bar = progress_bar(0, BAR, json);
+    let mut display = Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default() };
+    let finished = compress(&config, &model, device, folder, &mut |event| display.show(event));
+    bar.finish_and_clear();
+    match finished? {
+        Some((_, found)) => Ok(State::Done(Box::new(found))),
+        None => Ok(State::Begun),
+    }
+}
+
+/// Runs that would measure the same profile share one file.
+fn share_profile(config: &mut CompressConfig, model: &Model, output: &Path) -> anyhow::Result<()> {
+    let is_measured = config.method == Method::Profile
+        || config.method == Method::Drc && config.mode == Mode::Budget && config.widths.is_none();
+    if !is_measured || config.profile_file.is_some() {
+        return Ok(());
+    }
+    let same = json!([config.data, config.validation, config.profile, config.streams]);
+    let hash = Sha256::new().chain_update(model.to_bytes()).chain_update(same.to_string()).finalize();
+    let digits: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("seed{}-{digits}.safetensors", config.seed);
+    let file = std::path::absolute(output.join(PROFILES).join(name)).context("no current folder")?;
+    if let Some(folder) = file.parent() {
+        prepare_folder(folder)?;
+    }
+    config.profile_file = Some(file);
+    Ok(())
+}

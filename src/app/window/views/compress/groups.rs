@@ -1,0 +1,107 @@
+//! Runs of several seeds as rows, and what a setting makes of them.
+
+use eframe::egui::{Align, Layout, Panel, RichText, ScrollArea, Sense, Ui};
+use egui_extras::{Column as Width, TableBuilder};
+
+use crate::{
+    report,
+    window::{
+        Window,
+        compress::{deeds::Deed, runs::Run},
+        theme::palette,
+        views::{canvas::centred_text, weak},
+    },
+};
+
+/// Heads of the columns after the settings, and what stands there.
+const MEASURES: [(&str, usize, fn(&Run) -> Option<f64>); 4] = [
+    ("MACs, %", 1, |run| Some(100.0 * run.report.as_ref()?.kept_macs_ratio)),
+    ("PSNR, dB", 2, |run| Some(run.report.as_ref()?.psnr_after)),
+    ("Change, dB", 2, |run| run.report.as_ref().map(|report| report.psnr_after - report.psnr_before)),
+    ("Consistency, dB", 2, |run| run.report.as_ref()?.loop_psnr_after),
+];
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    let Some(statistics) = window.compress.table.statistics.take() else { return };
+    if statistics.grouping.groups.is_empty() {
+        centred_text(ui, ui.max_rect(), "No finished run.");
+    } else {
+        if !statistics.differences.is_empty() {
+            let height = (ui.available_height() * 0.4).max(60.0);
+            Panel::bottom("differences").max_size(height).show(ui, |ui| {
+                ui.label(RichText::new("Differences in PSNR at the same seeds").small().strong());
+                ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
+                    for difference in &statistics.differences {
+                        let where_ = match difference.others.as_str() {
+                            "" => String::new(),
+                            others => format!(" ({others})"),
+                        };
+                        let interval = difference.spread.half_interval().map_or_else(
+                            || "one seed: no interval".to_owned(),
+                            |half| {
+                                let (low, high) = (difference.spread.mean - half, difference.spread.mean + half);
+                                format!("95 % interval {low:+.2} to {high:+.2}")
+                            },
+                        );
+                        weak(
+                            ui,
+                            format!(
+                                "{} {} against {}{where_}: {:+.2} dB, {interval}, {}",
+                                difference.setting,
+                                difference.compared,
+                                difference.with,
+                                difference.spread.mean,
+                                report::counted(difference.spread.count, "seed")
+                            ),
+                        );
+                    }
+                });
+            });
+        }
+        ScrollArea::horizontal().auto_shrink(false).show(ui, |ui| {
+            let colours = palette(ui);
+            ui.visuals_mut().selection.bg_fill = colours.hovered;
+            ui.visuals_mut().selection.stroke.color = colours.text;
+            ui.visuals_mut().faint_bg_color = colours.panel;
+            let centred = Layout::left_to_right(Align::Center);
+            let mut builder = TableBuilder::new(ui).sense(Sense::click()).resizable(true).cell_layout(centred);
+            let columns = &statistics.grouping.columns;
+            for _ in columns {
+                builder = builder.column(Width::initial(96.0).at_least(40.0).clip(true));
+            }
+            builder = builder.column(Width::initial(44.0));
+            for _ in MEASURES {
+                builder = builder.column(Width::initial(104.0).at_least(60.0).clip(true));
+            }
+            let text = |ui: &mut Ui, text: &str| ui.label(RichText::new(text).small());
+            builder
+                .header(22.0, |mut header| {
+                    let heads = MEASURES.iter().map(|(label, ..)| *label);
+                    for head in columns.iter().map(String::as_str).chain(["Runs"]).chain(heads) {
+                        header.col(|ui| drop(ui.label(RichText::new(head).small().strong())));
+                    }
+                })
+                .body(|body| {
+                    body.rows(22.0, statistics.grouping.groups.len(), |mut row| {
+                        let group = &statistics.grouping.groups[row.index()];
+                        let runs = statistics.runs(group);
+                        row.set_selected(window.compress.chosen.is_some_and(|chosen| runs.contains(&chosen)));
+                        for value in &group.values {
+                            row.col(|ui| drop(text(ui, value)));
+                        }
+                        row.col(|ui| drop(text(ui, &runs.len().to_string())));
+                        for (_, digits, of) in MEASURES {
+                            let spread = window.spread_of(&runs, of);
+                            row.col(|ui| drop(text(ui, &spread.map_or("–".into(), |spread| spread.text(digits)))));
+                        }
+                        if row.response().clicked()
+                            && let Some(first) = runs.first()
+                        {
+                            window.deed(Deed::Choose(*first));
+                        }
+                    });
+                });
+        });
+    }
+    window.compress.table.statistics = Some(statistics);
+}
