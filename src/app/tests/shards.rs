@@ -3,6 +3,9 @@
 
 mod common;
 
+#[cfg(unix)]
+mod engines;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -168,7 +171,6 @@ fn one_shard_is_one_process_and_what_cannot_be_shared_is_refused() {
 #[cfg(unix)]
 #[test]
 fn scripts_of_engines_run_all_shards() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("my photos");
     std::fs::create_dir(&root).unwrap();
@@ -186,26 +188,7 @@ fn scripts_of_engines_run_all_shards() {
         assert!(Command::new("sh").arg("-n").arg(&file).status().unwrap().success(), "{engine}");
         (file, String::from_utf8(run.stdout).unwrap())
     };
-    let put = |name: &str, content: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    let program = env!("CARGO_BIN_EXE_dualres");
-    put("dualres", &format!("#!/bin/sh\nexec '{program}' \"$@\"\n"));
-    // Drops its own options, and hands what is left to a shell as parallel does.
-    put(
-        "parallel",
-        "#!/bin/sh\nwhile [ \"${1#--}\" != \"$1\" ]; do shift 2; done\ncommand=\"$*\"\n\
-         while read n; do sh -c \"$(printf %s \"$command\" | sed \"s/{}/$n/g\")\" || exit 1; done\n",
-    );
-    // Runs the tasks of an array one by one.
-    put(
-        "hq",
-        "#!/bin/sh\nshift\nwhile [ \"$1\" != sh ]; do [ \"$1\" = --array ] && last=${2#1-}; shift; done\n\
-         for n in $(seq $last); do HQ_TASK_ID=$n \"$@\" || exit 1; done\n",
-    );
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let path = engines::stand_ins(folder.path());
     for engine in ["parallel", "hyperqueue"] {
         let (file, _) = script(engine);
         let run = Command::new("sh").arg(file).env("PATH", &path).output().unwrap();

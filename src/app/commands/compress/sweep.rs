@@ -16,7 +16,7 @@ use super::{BAR, Display, config, library};
 use crate::{
     cli::SweepArgs,
     commands::progress_bar,
-    jobs::{Job, TASK, quoted_path},
+    jobs::{Job, TASK, quoted, quoted_path},
     report::{self, LeftOut, Misuse, Outcome},
     sweep::{Point, points},
     targets::prepare_folder,
@@ -53,7 +53,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let points = points(&args.file)?;
     if let Some(engine) = args.jobs {
         let (file, folder) = (quoted_path(&args.file)?, quoted_path(&args.output)?);
-        let device = args.gpu.then_some(" --device gpu").unwrap_or_default();
+        let device = if args.gpu { "gpu" } else { args.device.as_str() };
         let job = Job {
             name: "dualres-sweep".into(),
             tasks: points.len(),
@@ -63,9 +63,9 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
                 "Run again to retry what failed; finished runs are skipped, others resumed.".into(),
                 format!("Progress: dualres compress sweep {file} -o {folder} --list"),
             ],
-            before: format!("compress sweep {file} -o {folder}{device} --only"),
+            before: "compress sweep --only".into(),
             task: TASK.into(),
-            after: String::new(),
+            after: format!("{file} -o {folder} --device {}", quoted(device)),
         };
         job.script(engine)?.lines().for_each(report::line);
         return Ok(Outcome::Done);

@@ -13,8 +13,11 @@ use crate::{
     },
 };
 
-/// Heads of the columns after the settings, and what stands there.
-const MEASURES: [(&str, usize, fn(&Run) -> Option<f64>); 4] = [
+/// A column: its head, digits after the point, and what stands there.
+type Measure = (&'static str, usize, fn(&Run) -> Option<f64>);
+
+/// The columns after the settings.
+const MEASURES: [Measure; 4] = [
     ("MACs, %", 1, |run| Some(100.0 * run.report.as_ref()?.kept_macs_ratio)),
     ("PSNR, dB", 2, |run| Some(run.report.as_ref()?.psnr_after)),
     ("Change, dB", 2, |run| run.report.as_ref().map(|report| report.psnr_after - report.psnr_before)),
