@@ -19,8 +19,10 @@ pub(crate) struct Job {
     pub(crate) cores: u32,
     /// Whether each task gets a GPU.
     pub(crate) gpu: bool,
-    /// What whoever reads the script should know.
-    pub(crate) notes: Vec<String>,
+    /// What running the script again does.
+    pub(crate) again: String,
+    /// Arguments of the command that tells how far everything is, quoted for a shell.
+    pub(crate) progress: String,
     /// Arguments before the one with the number, quoted for a shell.
     pub(crate) before: String,
     /// The argument with the number, which is written as [`TASK`].
@@ -41,8 +43,8 @@ impl Job {
         if engine == EngineArg::Parallel && self.gpu {
             return Err(Misuse("--gpu: GNU parallel does not assign GPUs; use hyperqueue or slurm".into()));
         }
-        let Self { name, tasks, cores, gpu, notes, before, task, after } = self;
-        let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
+        let Self { name, tasks, cores, gpu, again, progress, before, task, after } = self;
+        let notes = format!("# {again}\n# Progress: dualres {progress}\n");
         let numbered = |number: &str| task.replace(TASK, number);
         Ok(match engine {
             EngineArg::Hyperqueue => {
@@ -51,7 +53,8 @@ impl Job {
                 format!(
                     "#!/bin/sh\n{notes}# Workers: hq server start & hq worker start (or hq alloc add slurm ...)\n\
                      hq submit --name {name} --array 1-{tasks} --cpus {cores}{gpu} --crash-limit 3 --wait \\\n    \
-                     sh -c 'RAYON_NUM_THREADS={cores} exec dualres {before} \"{task}\" \"$@\"' dualres \\\n    {after}\n"
+                     sh -c 'RAYON_NUM_THREADS={cores} exec dualres {before} \"{task}\" \"$@\"' dualres \\\n    {after}\n\
+                     # The end of the script is that of everything: 0 if all is done.\ndualres {progress}\n"
                 )
             }
             EngineArg::Slurm => {
@@ -66,7 +69,8 @@ impl Job {
                 let jobs = format!("--jobs $(( $(nproc) > {cores} ? $(nproc) / {cores} : 1 ))");
                 format!(
                     "#!/bin/sh\n{notes}export RAYON_NUM_THREADS={cores}\nseq {tasks} | parallel {jobs} --retries 3 \\\n    \
-                     dualres {before} {task} {}\n",
+                     dualres {before} {task} {}\n\
+                     # The end of the script is that of everything: 0 if all is done.\ndualres {progress}\n",
                     quoted_again(after)
                 )
             }

@@ -206,7 +206,7 @@ pub(crate) struct SweepArgs {
     /// Folder of the run folders
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// List the runs and how far they are, and run nothing
+    /// List the runs and how far they are, and run nothing; exits with 0 if all are done, else with 1
     #[arg(long)]
     pub(crate) list: bool,
     /// Do only the run of this number, as --list numbers them

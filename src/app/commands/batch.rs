@@ -38,10 +38,8 @@ pub(crate) fn run(command: &BatchCommand) -> anyhow::Result<Outcome> {
                 tasks: *shards as usize,
                 cores: *cores,
                 gpu: *gpu,
-                notes: vec![
-                    "Run again to retry what failed; finished images are skipped.".into(),
-                    format!("Progress: dualres batch status {folder}"),
-                ],
+                again: "Run again to retry what failed; finished images are skipped.".into(),
+                progress: format!("batch status {folder}"),
                 before: "upscale --shard".into(),
                 task: format!("{TASK}/{shards}"),
                 after: rest.join(" "),

@@ -59,10 +59,8 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
             tasks: points.len(),
             cores: args.cores,
             gpu: args.gpu,
-            notes: vec![
-                "Run again to retry what failed; finished runs are skipped, others resumed.".into(),
-                format!("Progress: dualres compress sweep {file} -o {folder} --list"),
-            ],
+            again: "Run again to retry what failed; finished runs are skipped, others resumed.".into(),
+            progress: format!("compress sweep {file} -o {folder} --list"),
             before: "compress sweep --only".into(),
             task: TASK.into(),
             after: format!("{file} -o {folder} --device {}", quoted(device)),
@@ -115,7 +113,7 @@ fn list(points: &[Point], args: &SweepArgs) -> anyhow::Result<Outcome> {
     if !args.json {
         report::line(&format!("{done} of {} done", report::counted(points.len(), "run")));
     }
-    Ok(Outcome::Done)
+    Ok(if done == points.len() { Outcome::Done } else { Outcome::Failed })
 }
 
 /// What the folder says.
