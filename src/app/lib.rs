@@ -17,6 +17,7 @@ mod jobs;
 pub mod library;
 pub mod naming;
 pub mod paths;
+mod remotes;
 mod report;
 mod samples;
 mod session;

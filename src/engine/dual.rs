@@ -12,7 +12,7 @@ use crate::{
     expected_error, expected_psnr, memory,
     planes::paste,
     tiles::cut_beyond,
-    upscale::{gray_if, halving, run, seen, stop, to_samples},
+    upscale::{gray_if, halving, seen, stop, to_samples},
 };
 
 /// Side of the tiles that dual models run in, in pixels of their output.
@@ -147,7 +147,7 @@ impl Upscaler {
         for &down in &cut_beyond(height, side, border) {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
             for &across in &cut_beyond(width, side, border) {
-                let samples = run(|| {
+                let samples = self.run(|| {
                     let x = seen(
                         picture,
                         crate::planes::enlarged(across, factor),

@@ -7,7 +7,10 @@ use dualres_imaging::{
     Highlights, Picture, Plane, caught, cover_transparent,
     resize::{Samples, imresize},
 };
-use dualres_network::{Model, Pooling, device::ComputeDevice};
+use dualres_network::{
+    Model, Pooling,
+    device::{ComputeDevice, DeviceClass},
+};
 
 use crate::{
     EngineError, Result, consistency, memory,
@@ -139,6 +142,8 @@ pub struct Upscaler {
     pub(crate) device: Device,
     max_buffer: Option<u64>,
     on_cpu: bool,
+    /// The device, if it is another machine's.
+    remote: Option<ComputeDevice>,
     /// The model on the CPU, made when another device fails.
     fallback: OnceLock<Model>,
 }
@@ -154,7 +159,8 @@ impl Upscaler {
             model: model.to_device(&opened)?,
             device: opened,
             max_buffer: device.max_buffer_bytes,
-            on_cpu: device.max_buffer_bytes.is_none(),
+            on_cpu: device.class == DeviceClass::Cpu,
+            remote: Some(device).filter(|device| device.is_remote()).cloned(),
             fallback: OnceLock::new(),
         })
     }
@@ -277,7 +283,7 @@ impl Upscaler {
         let mut retried = 0;
         for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
             let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
-            let samples = run(|| {
+            let samples = self.run(|| {
                 let x = seen(picture, across, down, &self.device);
                 to_samples(self.model.primal.upscale(x, pooling))
             })?;
@@ -299,6 +305,15 @@ impl Upscaler {
         Ok((Picture::from_planes(planes), retried))
     }
 
+    /// Runs work on the device; devices report failure by panicking.
+    pub(crate) fn run(&self, work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
+        caught(work).map_err(|said| match &self.remote {
+            // Smaller tiles are of no use there.
+            Some(device) => EngineError::Network(device.failure(&said)),
+            None => EngineError::Device(said.lines().next().unwrap_or_default().to_owned()),
+        })
+    }
+
     /// A tile once more on the CPU, because the device gave values that are not numbers.
     fn on_cpu(&self, picture: &Picture, across: Span, down: Span, pooling: Pooling) -> Result<Vec<f32>> {
         if self.on_cpu {
@@ -312,7 +327,7 @@ impl Upscaler {
                 self.fallback.get_or_init(|| model)
             }
         };
-        run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
+        self.run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
     }
 }
 
@@ -328,11 +343,6 @@ pub(crate) fn seen(picture: &Picture, across: Span, down: Span, device: &Device)
 
 pub(crate) fn to_samples(x: Tensor<4>) -> Vec<f32> {
     x.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
-}
-
-/// Runs work on a device; devices report failure by panicking.
-pub(crate) fn run(work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
-    caught(work).map_err(|said| EngineError::Device(said.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory

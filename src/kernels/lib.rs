@@ -13,6 +13,8 @@ mod function;
 mod general;
 mod maps;
 mod prepared;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod samplewise;
 mod spec;
 mod training;

@@ -4,7 +4,7 @@
 use burn::{
     backend::{DispatchDevice, Flex, flex::FlexTensor},
     tensor::{
-        Tensor, TensorData,
+        Device, Tensor, TensorData,
         activation::sigmoid,
         module::{avg_pool2d, interpolate},
         ops::{AvgPoolOptions, GridSampleOptions, GridSamplePaddingMode, InterpolateMode, InterpolateOptions},
@@ -53,7 +53,9 @@ pub fn pixel_shuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
     assert!(c.is_multiple_of(square), "{square} channels for each one");
     let (channels, shape) = (c / square, [n, c / square, by * h, by * w]);
     if !is_plain_cpu(&x) {
-        return x.reshape([n, channels, by, by, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape(shape);
+        // Not permuted at once: burn-fusion 0.22 tells remote devices that a permuted tensor holds whole numbers.
+        let x = x.reshape([n, channels, by, by, h, w]);
+        return x.swap_dims(2, 4).swap_dims(3, 4).swap_dims(4, 5).reshape(shape);
     }
     let x = primitive(x);
     let out = match by {
@@ -73,7 +75,8 @@ pub fn pixel_unshuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
     let (h, w) = (height / by, width / by);
     let shape = [n, c * by * by, h, w];
     if !is_plain_cpu(&x) {
-        return x.reshape([n, c, h, by, w, by]).permute([0, 1, 3, 5, 2, 4]).reshape(shape);
+        // As in the other direction.
+        return x.reshape([n, c, h, by, w, by]).swap_dims(2, 3).swap_dims(3, 5).swap_dims(4, 5).reshape(shape);
     }
     tensor(maps::unshuffle(samples(&primitive(x)), h, w, by), shape)
 }
@@ -258,7 +261,11 @@ pub fn attend(x: Tensor<4>, residual: Tensor<4>, layers: AttentionLayers) -> Ten
 
 /// Whether a tensor lies on the CPU backend.
 fn is_cpu(x: &Tensor<4>) -> bool {
-    let device = if x.is_autodiff() { x.device().inner() } else { x.device() };
+    is_cpu_device(&if x.is_autodiff() { x.device().inner() } else { x.device() })
+}
+
+/// Whether a device, which records no gradients, is that of the CPU backend.
+pub(crate) fn is_cpu_device(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 

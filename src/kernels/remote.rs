@@ -2,7 +2,7 @@
 //! machine's own kernels. Burn's own remote backend would send what it is composed of.
 
 use burn::{
-    backend::{Backend, Remote, TensorMetadata, tensor::FloatTensor},
+    backend::{Remote, TensorMetadata, tensor::FloatTensor},
     remote::CustomOpClient,
     server::RemoteServer,
     tensor::{Device, Shape},
@@ -41,7 +41,7 @@ fn sent(
     id: &'static str,
     scalars: Vec<ScalarIr>,
 ) -> Vec<FloatTensor<Remote>> {
-    let client = CustomOpClient::new(&Remote::float_device(&inputs[0]));
+    let client = CustomOpClient::new(&inputs[0].device());
     let dtype = inputs[0].dtype();
     let outputs: Vec<TensorIr> =
         shapes.into_iter().map(|shape| TensorIr::uninit(client.create_empty_handle(), shape, dtype)).collect();
@@ -116,7 +116,7 @@ impl ConvGradients for Remote {
 
 /// A server of `devices` that runs this program's operations, each on the backend that its devices belong to.
 pub fn server(devices: Vec<Device>) -> RemoteServer {
-    let is_cpu = devices.first().is_some_and(crate::maps::is_cpu);
+    let is_cpu = devices.first().is_some_and(crate::maps::is_cpu_device);
     let server = RemoteServer::new(devices);
     if is_cpu { with_operations::<burn::backend::Flex>(server) } else { with_operations::<burn::backend::Cube>(server) }
 }

@@ -41,6 +41,24 @@ pub enum NetworkError {
     /// A GPU was asked for and there is none.
     #[error("no GPU found that can run networks; use --device cpu")]
     NoGpu,
+    /// A device of another machine cannot be used.
+    #[error("the remote device {name} cannot be used: {fault}")]
+    Remote {
+        /// Name of the device.
+        name: String,
+        /// Why.
+        fault: crate::device::RemoteFault,
+    },
+    /// The device failed in the middle of work.
+    #[error(
+        "the device {name} failed ({reason}); run the same command again to resume, with --device cpu if it fails again"
+    )]
+    DeviceFailed {
+        /// Name of the device.
+        name: String,
+        /// What the driver said.
+        reason: String,
+    },
     /// The device did not start.
     #[error("the device {name} does not start ({reason}); use --device cpu")]
     DeviceStart {

@@ -38,6 +38,16 @@ pub fn train(
     folder: &Path,
     observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
 ) -> Result<Option<Validation>> {
+    // What was saved last is what the run goes on from.
+    device.watched(|| train_on(config, device, folder, observe))?
+}
+
+fn train_on(
+    config: &TrainConfig,
+    device: &ComputeDevice,
+    folder: &Path,
+    observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
+) -> Result<Option<Validation>> {
     config.validate()?;
     let unusable = |path: &Path, error: &std::io::Error| TrainingError::RunFile {
         path: path.to_owned(),

@@ -87,6 +87,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Models(ModelsCommand),
     Devices(DevicesArgs),
+    Serve(ServeArgs),
 }
 
 impl Command {
@@ -106,7 +107,7 @@ impl Command {
             Self::Devices(args) => args.json,
             Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,
             Self::Batch(BatchCommand::Status { json, .. }) => *json,
-            Self::Batch(_) | Self::Models(_) | Self::Plot(_) | Self::Degrade(_) => false,
+            Self::Batch(_) | Self::Models(_) | Self::Plot(_) | Self::Degrade(_) | Self::Serve(_) => false,
         }
     }
 }
@@ -134,9 +135,64 @@ impl std::str::FromStr for DegradationArg {
 
 /// List compute devices
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dualres devices --json")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  dualres devices --json
+  dualres devices add workshop 0f3c…d2 --token-file workshop.token
+  dualres upscale photo.jpg -o large.png --device workshop"
+)]
 pub(crate) struct DevicesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<DevicesCommand>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Devices of other machines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevicesCommand {
+    /// Name a device that another machine offers by `dualres serve`
+    Add {
+        /// Name to choose it by
+        name: String,
+        /// What `dualres serve` printed there: an id, or ws://HOST:PORT
+        address: String,
+        /// File with the token of the server
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+    },
+    /// Forget a device of another machine
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Offer this machine's device to other machines
+///
+/// Connections are encrypted and authenticated (Iroh); only who has the token may compute here. The server runs until Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dualres serve
+  dualres serve --device gpu --token-file workshop.token
+  dualres serve --port 4000 --no-relay            within a local network
+  dualres serve --websocket 127.0.0.1:3000        unencrypted: this machine or a trusted network")]
+pub(crate) struct ServeArgs {
+    /// Device: auto, cpu, gpu, or part of its name
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: String,
+    /// File with the token that clients need, made with a random one if missing [default: a file of the program]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// UDP port [default: any]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Use no public relays: clients name this machine's address and port
+    #[arg(long, requires = "port")]
+    pub(crate) no_relay: bool,
+    /// Serve unencrypted WebSocket connections on an address of this machine instead
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["port", "no_relay"])]
+    pub(crate) websocket: Option<std::net::SocketAddr>,
 }

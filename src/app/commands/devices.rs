@@ -3,9 +3,31 @@
 use dualres_network::device;
 use serde_json::json;
 
-use crate::{cli::DevicesArgs, report, report::Outcome};
+use crate::{
+    cli::{DevicesArgs, DevicesCommand},
+    paths::Paths,
+    remotes::{self, Remote},
+    report::{self, Misuse, Outcome},
+};
 
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
+    let paths = Paths::of_user();
+    match &args.command {
+        Some(DevicesCommand::Add { name, address, token_file }) => {
+            let remote = Remote { name: name.clone(), address: address.clone(), token_file: token_file.clone() };
+            remotes::add(&paths, remote).map_err(|error| Misuse(report::message(&error)))?;
+            report::line(&format!("added: {}", name.trim()));
+            return Ok(Outcome::Done);
+        }
+        Some(DevicesCommand::Remove { name }) => {
+            if !remotes::remove(&paths, name)? {
+                return Err(Misuse(format!("no remote device called \"{name}\"")).into());
+            }
+            report::line(&format!("removed: {name}"));
+            return Ok(Outcome::Done);
+        }
+        None => {}
+    }
     let automatic = device::choose("auto")?.name;
     for device in device::list() {
         let is_default = device.name == automatic;

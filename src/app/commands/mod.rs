@@ -9,6 +9,7 @@ mod devices;
 mod evaluate;
 mod models;
 mod plot;
+mod serve;
 mod train;
 mod upscale;
 
@@ -23,6 +24,7 @@ use crate::{
     cli::{Cli, Command, PoolingArg, SubsamplingArg},
     library::Library,
     paths::Paths,
+    remotes,
     report::{self, Misuse, Outcome},
     window,
 };
@@ -31,6 +33,7 @@ pub(crate) use benchmark::size;
 
 /// Runs a command, or opens the window if there is none.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    remotes::register(&Paths::of_user());
     let Some(command) = cli.command else {
         // With some files there, the window opens and tells of those that are not.
         let missing = cli.files.first().filter(|_| !cli.files.iter().any(|path| path.exists()));
@@ -54,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Plot(args) => plot::run(&args),
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
+        Command::Serve(args) => serve::run(&args),
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     dialogs::Dialogs,
     loader::Loader,
     machine::Machine,
+    new_device::NewDevice,
     open_documents::OpenDocuments,
     previewed::Live,
     queue::{ItemId, Queue, Remembered},
@@ -127,6 +128,8 @@ pub struct Window {
     pub(super) completing: Option<Completing>,
     /// The model that is being adapted to the photos of the queue.
     pub(super) adapting: Adapting,
+    /// The device of another machine that is being named.
+    pub(super) new_device: Option<NewDevice>,
     /// The writing of what is to be remembered.
     pub(super) remembering: Option<Promise<Vec<String>>>,
     /// The field a path is typed into, and what for.
@@ -218,6 +221,7 @@ impl Window {
             library_tasks: Vec::new(),
             completing: None,
             adapting: Adapting::Idle,
+            new_device: None,
             remembering: None,
             typing: None,
             compress: Compress::default(),

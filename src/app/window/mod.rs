@@ -22,6 +22,7 @@ mod library_tasks;
 mod live;
 mod loader;
 mod machine;
+mod new_device;
 mod open_documents;
 mod perform;
 mod previewed;

@@ -190,7 +190,8 @@ impl Window {
             (self.help, self.about, self.table) = (false, false, false);
         } else if matches!(self.adapting, Adapting::Asking(_)) {
             self.adapting = Adapting::Idle;
-        } else if self.replacing.take().is_some()
+        } else if self.new_device.take().is_some()
+            || self.replacing.take().is_some()
             || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
             || self.dialogs.abandon().is_some()
@@ -204,7 +205,7 @@ impl Window {
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
         let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
-        let asks = asks || matches!(self.adapting, Adapting::Asking(_));
+        let asks = asks || self.new_device.is_some() || matches!(self.adapting, Adapting::Asking(_));
         self.help || self.about || self.table || asks || self.crashed.is_some()
     }
 

@@ -105,10 +105,13 @@ pub fn compress(
             return Ok(None);
         }
     }
-    let plain = device.open()?;
-    let original = original.to_device(&plain)?;
-    let layers = Layers::of(&original.description.network, config.streams);
-    Run { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
+    // What was saved last is what the run goes on from.
+    device.watched(|| {
+        let plain = device.open()?;
+        let original = original.to_device(&plain)?;
+        let layers = Layers::of(&original.description.network, config.streams);
+        Run { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
+    })?
 }
 
 /// Goes on with the run in `folder`.

@@ -13,11 +13,13 @@ use std::{
 };
 
 use anyhow::Context;
-use dualres_engine::{Event, Options, Upscaled, has_room_for, heat_map};
+use dualres_engine::{EngineError, Event, Options, Upscaled, has_room_for, heat_map};
 use dualres_imaging::{
     EncodeOptions, Format, ImagingError, Picture,
     file::{resolve, write_atomically, write_new},
 };
+
+use dualres_network::NetworkError;
 
 use super::{
     outputs::Files,
@@ -155,7 +157,13 @@ fn run_all(
                 match guarded(|| upscale(work, place, &prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
-                    Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
+                    Err(error) => {
+                        fail(work, rows, (prepared.index, &prepared.input), &error);
+                        // What is left waits for the next run, or for the other devices of this one.
+                        if is_lost(&error) {
+                            break;
+                        }
+                    }
                     Ok(upscaled) => {
                         unwritten.add();
                         if to_writer.send(Made { prepared, upscaled, device: place.name.clone() }).is_err() {
@@ -215,6 +223,15 @@ fn write_all(work: &Work<'_>, results: &Receiver<Made>, rows: &Rows, unwritten: 
         }
         unwritten.take();
     }
+}
+
+/// Whether another machine has left.
+fn is_lost(error: &anyhow::Error) -> bool {
+    let is_remote = |error: &NetworkError| matches!(error, NetworkError::Remote { .. });
+    error.chain().any(|cause| match cause.downcast_ref::<EngineError>() {
+        Some(EngineError::Network(error)) => is_remote(error),
+        _ => cause.downcast_ref().is_some_and(is_remote),
+    })
 }
 
 fn is_full(error: &anyhow::Error) -> bool {

@@ -60,15 +60,19 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
     let scale = entry.map_or(2, |entry| entry.description.scale());
     let speed = window.speed(&wish.model).filter(|&speed| speed > 0.0);
     let device = window.device().to_owned();
+    let is_remote = window.devices.iter().any(|known| known.name == device && known.is_remote);
     let Adapting::Asking(wish) = &mut window.adapting else { return };
     let modal = Modal::new(Id::unique("adapt")).show(ctx, |ui| {
         ui.set_width(460.0_f32.min(ctx.content_rect().width() - 60.0));
         ui.label(RichText::new("Adapt model to your photos").heading());
         ui.add_space(4.0);
+        let place = if is_remote { "Parts of the photos are sent to the remote device" } else { "Nothing leaves this computer" };
         weak(
             ui,
-            "Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. Nothing leaves this \
-             computer, and the photos are not changed.",
+            format!(
+                "Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. {place}, and the \
+                 photos are not changed."
+            ),
         );
         ui.add_space(8.0);
         Grid::new("adapt").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {

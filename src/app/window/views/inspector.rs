@@ -12,7 +12,10 @@ use crate::{
         outcome::verdict,
         sizes::FinalSize,
     },
-    window::{Window, actions::Action, app::speed_key, canvas::view::reduced, queue::State, theme::palette},
+    window::{
+        Window, actions::Action, app::speed_key, canvas::view::reduced, new_device::NewDevice, queue::State,
+        theme::palette,
+    },
 };
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
@@ -168,6 +171,13 @@ pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
         for device in &window.devices {
             if ui.selectable_label(device.name == chosen, &device.name).on_hover_text(&device.detail).clicked() {
                 picked = Some(device.name.clone());
+            }
+        }
+        if cfg!(feature = "remote") {
+            ui.separator();
+            let hint = "A device that another machine offers by `dualres serve`";
+            if ui.selectable_label(false, "Add remote device…").on_hover_text(hint).clicked() {
+                window.new_device = Some(NewDevice::default());
             }
         }
     });

@@ -6,6 +6,7 @@ pub(crate) mod compress;
 pub(crate) mod drop_zone;
 pub(crate) mod inspector;
 pub(crate) mod models;
+pub(crate) mod remote;
 pub(crate) mod results;
 pub(crate) mod sheets;
 pub(crate) mod status;

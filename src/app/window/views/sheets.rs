@@ -28,6 +28,8 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         super::compress::sheet(window, ctx);
     } else if matches!(window.adapting, Adapting::Asking(_)) {
         super::adapting::sheet(window, ctx);
+    } else if window.new_device.is_some() {
+        super::remote::sheet(window, ctx);
     } else if window.typing.is_some() {
         type_path(window, ctx);
     } else {
@@ -137,7 +139,8 @@ fn about(ui: &mut Ui) {
     weak(
         ui,
         "Method: Guo et al., \"Closed-loop Matters\" (CVPR 2020) and \"Towards Lightweight Super-Resolution with Dual \
-         Regression Learning\" (TPAMI 2024). Program and models under MIT or Apache-2.0. Nothing leaves this computer.",
+         Regression Learning\" (TPAMI 2024). Program and models under MIT or Apache-2.0. Images stay on this computer unless you \
+         choose a remote device.",
     );
     ui.add_space(8.0);
     ui.label(RichText::new("Inside the program").strong());

@@ -188,15 +188,22 @@ impl Engine {
                 self.ready = None;
                 self.tell(Report::Failed { item, reason: report::message(error), device_failed: true });
             }
-            _ => self.tell(Report::Failed { item, reason: report::message(error), device_failed: false }),
+            other => {
+                if matches!(other, Some(EngineError::Network(_))) {
+                    // Another machine's device is connected anew next time.
+                    self.ready = None;
+                }
+                self.tell(Report::Failed { item, reason: report::message(error), device_failed: false })
+            }
         }
     }
 
     fn list_devices(&self) {
         let info = |d: device::ComputeDevice| {
             let buffer = d.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
-            let is_software = d.class == DeviceClass::SoftwareGpu;
-            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail), is_software }
+            let [is_software, is_remote] =
+                [DeviceClass::SoftwareGpu, DeviceClass::Remote].map(|class| d.class == class);
+            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail), is_software, is_remote }
         };
         let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
         self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });

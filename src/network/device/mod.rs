@@ -1,4 +1,6 @@
-//! What networks run on: every GPU by name, then the CPU.
+//! What networks run on: every GPU by name, then the CPU, then devices of other machines.
+
+mod remote;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -6,6 +8,8 @@ use std::{
 };
 
 use burn::tensor::{Device, DeviceKind, read_sync};
+
+pub use remote::{RemoteAddress, RemoteFault, know};
 
 use crate::{NetworkError, Result};
 
@@ -22,6 +26,8 @@ pub enum DeviceClass {
     SoftwareGpu,
     /// The processor, with this program's own kernels.
     Cpu,
+    /// A device of another machine: see [`RemoteAddress`].
+    Remote,
 }
 
 impl std::fmt::Display for DeviceClass {
@@ -32,6 +38,7 @@ impl std::fmt::Display for DeviceClass {
             Self::OtherGpu => "GPU",
             Self::SoftwareGpu => "software GPU (slow)",
             Self::Cpu => "CPU",
+            Self::Remote => "remote device",
         })
     }
 }
@@ -47,7 +54,15 @@ pub struct ComputeDevice {
     pub detail: String,
     /// Largest single buffer in bytes; `None` where memory is the limit.
     pub max_buffer_bytes: Option<u64>,
-    kind: Option<DeviceKind>,
+    origin: Origin,
+}
+
+/// Where a device is.
+#[derive(Clone, Debug, PartialEq)]
+enum Origin {
+    Cpu,
+    Gpu(DeviceKind),
+    Remote(RemoteAddress),
 }
 
 impl ComputeDevice {
@@ -58,22 +73,64 @@ impl ComputeDevice {
             class: DeviceClass::Cpu,
             detail: format!("{} kernels", dualres_kernels::slices::instruction_set()),
             max_buffer_bytes: None,
-            kind: None,
+            origin: Origin::Cpu,
+        }
+    }
+
+    /// A device of another machine. Nothing is connected yet.
+    pub fn remote(address: RemoteAddress) -> Self {
+        Self {
+            name: address.name.clone(),
+            class: DeviceClass::Remote,
+            detail: address.to_string(),
+            max_buffer_bytes: None,
+            origin: Origin::Remote(address),
         }
     }
 
     /// Whether this is a graphics adapter that computes on hardware of its own.
     pub fn is_real_gpu(&self) -> bool {
-        !matches!(self.class, DeviceClass::SoftwareGpu | DeviceClass::Cpu)
+        !matches!(self.class, DeviceClass::SoftwareGpu | DeviceClass::Cpu | DeviceClass::Remote)
+    }
+
+    /// Whether it is another machine's.
+    pub fn is_remote(&self) -> bool {
+        self.class == DeviceClass::Remote
+    }
+
+    /// Does work that runs on this device. Backends report the failure of a device by a panic; on the CPU a panic is none, and
+    /// goes on.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn watched<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        if self.class == DeviceClass::Cpu {
+            return Ok(work());
+        }
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            self.failure(said.unwrap_or("no reason given"))
+        })
+    }
+
+    /// The failure of this device in the middle of work, of which it `said` something.
+    pub fn failure(&self, said: &str) -> NetworkError {
+        let (name, reason) = (self.name.clone(), said.lines().next().unwrap_or_default().to_owned());
+        match self.is_remote() {
+            true => NetworkError::Remote { name, fault: RemoteFault::Lost(reason) },
+            false => NetworkError::DeviceFailed { name, reason },
+        }
     }
 
     /// Starts the device for tensors.
     ///
     /// # Errors
-    /// If the graphics driver fails.
+    /// If the graphics driver fails, or another machine does not answer or refuses.
     pub fn open(&self) -> Result<Device> {
-        let Some(kind) = self.kind.clone() else {
-            return Ok(Device::flex());
+        let kind = match &self.origin {
+            Origin::Cpu => return Ok(Device::flex()),
+            Origin::Remote(address) => return remote::open(address),
+            Origin::Gpu(kind) => kind.clone(),
         };
         // A device can be registered once in a process; later calls share it.
         static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
@@ -92,7 +149,7 @@ impl ComputeDevice {
     }
 }
 
-/// All devices: real GPUs (discrete first), software adapters, the CPU last.
+/// All devices: real GPUs (discrete first), software adapters, the CPU, and the devices of other machines that are known.
 pub fn list() -> Vec<ComputeDevice> {
     let mut devices = gpus();
     devices.sort_by_key(|device| match device.class {
@@ -100,9 +157,10 @@ pub fn list() -> Vec<ComputeDevice> {
         DeviceClass::IntegratedGpu => 1,
         DeviceClass::OtherGpu => 2,
         DeviceClass::SoftwareGpu => 3,
-        DeviceClass::Cpu => 4,
+        DeviceClass::Cpu | DeviceClass::Remote => 4,
     });
     devices.push(ComputeDevice::cpu());
+    devices.extend(remote::known().into_iter().map(ComputeDevice::remote));
     tell_apart(&mut devices);
     devices
 }
@@ -119,7 +177,7 @@ fn tell_apart(devices: &mut [ComputeDevice]) {
 }
 
 /// Chooses a device: `auto` (a real GPU if there is one, else the CPU), `cpu`, `gpu` (a real GPU, else a software
-/// adapter), or a part of a device's name.
+/// adapter), `remote:` with the address of a device of another machine, or a part of a device's name.
 ///
 /// # Errors
 /// If there is no such device.
@@ -130,6 +188,9 @@ pub fn choose(wanted: &str) -> Result<ComputeDevice> {
     }
     if wanted.eq_ignore_ascii_case("cpu") {
         return Ok(ComputeDevice::cpu());
+    }
+    if let Some(address) = wanted.strip_prefix("remote:") {
+        return RemoteAddress::parse(address).map(ComputeDevice::remote);
     }
     let devices = list();
     let real = devices.iter().find(|device| device.is_real_gpu());
@@ -161,7 +222,7 @@ pub fn choose_several(wanted: &str) -> Result<Vec<ComputeDevice>> {
             vec![choose(name)?]
         };
         for device in found {
-            if !chosen.iter().any(|there| there.name == device.name && there.kind == device.kind) {
+            if !chosen.iter().any(|there| there.name == device.name && there.origin == device.origin) {
                 chosen.push(device);
             }
         }
@@ -216,7 +277,7 @@ fn adapters(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 class,
                 detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
                 max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
-                kind: Some(kind),
+                origin: Origin::Gpu(kind),
             })
         })
         .collect()
