@@ -34,6 +34,13 @@ use std::process::ExitCode;
 /// Exit codes: 0 all is well, 1 something failed, 2 the command was misused.
 pub fn run() -> ExitCode {
     session::give_a_place();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // What is caught is told as an error, in words.
+        if !dualres_imaging::is_caught() {
+            usual(panic);
+        }
+    }));
     let cli = cli::parse();
     match commands::run(cli) {
         // What was to be said and could not is a failure of commands that say something.

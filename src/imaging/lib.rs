@@ -31,7 +31,7 @@ pub mod psnr;
 pub mod resize;
 pub mod ssim;
 
-pub use caught::caught;
+pub use caught::{caught, is_caught};
 pub use condition::Condition;
 pub use cover::cover_transparent;
 pub use decode::{decode, dimensions, format_of_file, read, upright_dimensions};

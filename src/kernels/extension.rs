@@ -32,7 +32,8 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, spec: Co
 }
 
 /// Backends that run [`conv2d`]. The provided bodies compose Burn's own operations.
-#[backend_extension(Autodiff, Flex, Cube, Remote)]
+#[cfg_attr(feature = "remote", backend_extension(Autodiff, Flex, Cube, Remote))]
+#[cfg_attr(not(feature = "remote"), backend_extension(Autodiff, Flex, Cube))]
 pub trait ConvBackend: Backend {
     /// Convolution without bias.
     fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, spec: ConvSpec) -> FloatTensor<Self> {

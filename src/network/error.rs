@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::fault::RemoteFault;
+
 /// Result of the network room.
 pub type Result<T> = std::result::Result<T, NetworkError>;
 
@@ -47,7 +49,7 @@ pub enum NetworkError {
         /// Name of the device.
         name: String,
         /// Why.
-        fault: crate::device::RemoteFault,
+        fault: RemoteFault,
     },
     /// The device failed in the middle of work.
     #[error(

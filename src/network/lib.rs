@@ -19,6 +19,7 @@ mod error;
 mod evaluate;
 pub mod export;
 pub mod families;
+mod fault;
 mod file;
 pub mod graph;
 pub mod import;

@@ -38,6 +38,6 @@ pub use estimate::{Estimate, Survey};
 pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, evaluate, rule, smallest_measurable};
 pub use events::{Progress, TrainEvent, Validation};
 pub use pictures::{Unusable, about, ground_truth};
-pub use run::train;
+pub use run::{on_device, train};
 pub use sampler::patches;
 pub use state::{BEST_FILE, LAST_FILE, LOG_FILE, STATE_FILE};

@@ -3,10 +3,14 @@
 use std::{fs, ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use dualres_imaging::{
+    caught,
     file::remove_leftovers,
     lock::{Lock, LockError},
 };
-use dualres_network::device::ComputeDevice;
+use dualres_network::{
+    NetworkError,
+    device::{ComputeDevice, DeviceClass},
+};
 
 use crate::{
     Degradation, PictureSet, Reduction, Result, TrainConfig, TrainEvent, TrainingError, Validation,
@@ -39,7 +43,22 @@ pub fn train(
     observe: &mut dyn FnMut(&TrainEvent) -> ControlFlow<()>,
 ) -> Result<Option<Validation>> {
     // What was saved last is what the run goes on from.
-    device.watched(|| train_on(config, device, folder, observe))?
+    on_device(device, || train_on(config, device, folder, observe))
+}
+
+/// Does work that runs on `device`. Backends report the failure of a device by a panic; on the CPU a panic is a fault of this
+/// program, and goes on.
+///
+/// # Errors
+/// What the work says, or that the device failed.
+pub fn on_device<T, E: From<NetworkError>>(
+    device: &ComputeDevice,
+    work: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    match device.class {
+        DeviceClass::Cpu => work(),
+        _ => caught(work).map_err(|said| device.failure(&said))?,
+    }
 }
 
 fn train_on(

@@ -172,7 +172,8 @@ fn a_server_that_is_gone_costs_nothing_that_was_done() {
     drop(server);
     let stopped = running.wait_with_output().unwrap();
     assert_eq!(stopped.status.code(), Some(1));
-    assert!(said(&stopped).contains("remote device"), "{}", said(&stopped));
+    assert!(said(&stopped).contains("the connection was lost"), "{}", said(&stopped));
+    assert!(!said(&stopped).contains("panicked"), "{}", said(&stopped));
     let done = world.results("there").len();
     assert!(done < 12, "it was stopped in the middle");
     // Nobody there.
@@ -210,7 +211,7 @@ fn training_goes_on_where_the_server_was_lost() {
     drop(server);
     let stopped = running.wait_with_output().unwrap();
     assert_eq!(stopped.status.code(), Some(1), "{}", said(&stopped));
-    assert!(said(&stopped).contains("remote device"), "{}", said(&stopped));
+    assert!(said(&stopped).contains("the connection was lost"), "{}", said(&stopped));
     let _server = world.serve(&["--websocket", &place]);
     let again = train("there", &device).output().unwrap();
     assert!(again.status.success(), "{}", said(&again));
@@ -219,4 +220,26 @@ fn training_goes_on_where_the_server_was_lost() {
         last.split(',').nth(7).unwrap().parse().unwrap()
     };
     assert!((psnr("here") - psnr("there")).abs() < 0.02, "{} here, {} there", psnr("here"), psnr("there"));
+}
+
+/// Two devices take pictures from one queue, and each picture is made once.
+#[test]
+fn devices_share_a_batch() {
+    let world = World::new(12);
+    assert!(world.upscale("here", "cpu").output().unwrap().status.success());
+    let server = world.serve(&["--websocket", "127.0.0.1:0"]);
+    let both = world.upscale("both", &format!("cpu,{}", server.device())).output().unwrap();
+    assert!(both.status.success(), "{}", said(&both));
+    let count = |part: &str| said(&both).matches(part).count();
+    assert!(count(" on CPU") > 0 && count(" on remote:") > 0, "{}", said(&both));
+    assert_eq!(count(" on CPU") + count(" on remote:"), 12);
+    assert_eq!(world.results("both"), world.results("here"));
+    // The other one goes on when one is lost; what that one was at is done by the next run.
+    let one =
+        world.upscale("one", &format!("cpu,{}", server.device())).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut one = one.unwrap();
+    drop(server);
+    one.wait().unwrap();
+    assert!(world.upscale("one", "cpu").output().unwrap().status.success());
+    assert_eq!(world.results("one"), world.results("here"));
 }

@@ -11,7 +11,7 @@ use dualres_app::{
     paths::Paths,
     window::{Window, compress::runs::RunState},
 };
-use dualres_compression::{CompressConfig, RESULT_FILE, Stage, compress, resume};
+use dualres_compression::{CompressConfig, Method, RESULT_FILE, Stage, compress, resume};
 use dualres_network::{Model, device::ComputeDevice};
 use eframe::egui::{Key, accesskit::Role};
 use egui_kittest::{Harness, kittest::Queryable};
@@ -294,4 +294,51 @@ fn baselines_run_beside_and_a_run_is_deleted_only_when_the_user_says_so() {
     assert!(text.starts_with("run,stage,step,") && text.contains("\"tiny-50-drc\",finetune,60,"));
     harness.key(NO_KEYS, Key::N);
     harness.await_sight("PSNR against the original");
+}
+
+/// A folder that another machine fills: what is there is listed, what comes is found, and seeds are one row.
+#[test]
+fn a_folder_of_runs_is_watched_and_seeds_are_grouped() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let data = home.path().join("photos");
+    std::fs::create_dir(&data).unwrap();
+    for index in 0..5 {
+        write_picture(&data.join(format!("{index}.png")), 130, 120);
+    }
+    let grid = home.path().join("grid");
+    let run = |seed: u64, method: Method| {
+        let name = format!("{method:?}-{seed}");
+        let mut config = CompressConfig::new(name.clone(), 0.5).quick();
+        (config.data, config.seed, config.method) = (vec![data.clone()], seed, method);
+        config.finetune.steps = 0;
+        let mut on = |_: &dualres_compression::Event<'_>| ControlFlow::Continue(());
+        let report = compress(&config, &tiny(), &ComputeDevice::cpu(), &grid.join(&name), &mut on).unwrap().unwrap().1;
+        (name, report.psnr_after)
+    };
+    let there = [run(1, Method::Random), run(1, Method::L1)];
+    let mut harness = ready(&paths);
+    harness.drop_files(&[&grid]);
+    for (name, _) in &there {
+        harness.await_that(name, |h| state(h, name) == Some(RunState::Done));
+    }
+    let later = [run(2, Method::Random), run(2, Method::L1)];
+    for (name, _) in &later {
+        harness.await_that(name, |h| state(h, name) == Some(RunState::Done));
+    }
+    harness.run_steps(3);
+    harness.get_by_role_and_label(Role::CheckBox, "Group seeds").click();
+    harness.run_steps(3);
+    let mean = (there[0].1 + later[0].1) / 2.0;
+    let deviation = (there[0].1 - later[0].1).abs() / 2.0_f64.sqrt();
+    assert!(harness.sees(&format!("{mean:.2} ± {deviation:.2}")), "{mean} {deviation}");
+    assert!(harness.sees("Differences in PSNR at the same seeds") && harness.sees("2 seeds"));
+    // The folder is remembered: what comes while the window is closed is there when it opens.
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    drop(app);
+    let (third, _) = run(3, Method::L1);
+    let mut harness = window(&paths);
+    harness.key(COMMAND, Key::Num2);
+    harness.await_that(&third, |h| state(h, &third) == Some(RunState::Done));
 }

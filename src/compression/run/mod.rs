@@ -16,7 +16,7 @@ use dualres_imaging::{
     lock::{Lock, LockError},
 };
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unusable, calibrate, evaluate};
+use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unusable, calibrate, evaluate, on_device};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -34,9 +34,8 @@ use crate::{
     layers::Layers,
     profile,
     report::Kept,
-    search, selection,
+    row, search, selection,
     selection::{Selected, Task},
-    summary,
     surgery::{check_smaller, cut, verify},
     widths::widths_text,
 };
@@ -106,12 +105,12 @@ pub fn compress(
         }
     }
     // What was saved last is what the run goes on from.
-    device.watched(|| {
+    on_device(device, || {
         let plain = device.open()?;
         let original = original.to_device(&plain)?;
         let layers = Layers::of(&original.description.network, config.streams);
         Run { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
-    })?
+    })
 }
 
 /// Goes on with the run in `folder`.
@@ -259,7 +258,7 @@ impl Run<'_> {
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
         let (result, report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
         write_atomically(&folder.join(RESULT_FILE), &result.to_bytes())?;
-        summary::write(folder, self.config, &report)?;
+        row::write(folder, self.config, &report)?;
         // Last: a folder with a report is finished.
         save_json(&folder.join(REPORT_FILE), &report)?;
         Ok(Some((result, report)))

@@ -9,8 +9,9 @@ use std::{
 
 use burn::tensor::{Device, DeviceKind, read_sync};
 
-pub use remote::{RemoteAddress, RemoteFault, know};
+pub use remote::{RemoteAddress, know};
 
+pub use crate::fault::RemoteFault;
 use crate::{NetworkError, Result};
 
 /// What a device is made of.
@@ -98,26 +99,12 @@ impl ComputeDevice {
         self.class == DeviceClass::Remote
     }
 
-    /// Does work that runs on this device. Backends report the failure of a device by a panic; on the CPU a panic is none, and
-    /// goes on.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn watched<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
-        if self.class == DeviceClass::Cpu {
-            return Ok(work());
-        }
-        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            self.failure(said.unwrap_or("no reason given"))
-        })
-    }
-
     /// The failure of this device in the middle of work, of which it `said` something.
     pub fn failure(&self, said: &str) -> NetworkError {
         let (name, reason) = (self.name.clone(), said.lines().next().unwrap_or_default().to_owned());
         match self.is_remote() {
-            true => NetworkError::Remote { name, fault: RemoteFault::Lost(reason) },
+            // The reason is that nothing can be read any more, in the words of the library.
+            true => NetworkError::Remote { name, fault: RemoteFault::Lost },
             false => NetworkError::DeviceFailed { name, reason },
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use burn::tensor::Device;
 
-use crate::{NetworkError, Result};
+use crate::{NetworkError, Result, fault::RemoteFault};
 
 /// Environment variable with the file of the token for addresses that name none.
 const TOKEN_FILE: &str = "DUALRES_TOKEN_FILE";
@@ -26,39 +26,6 @@ pub struct RemoteAddress {
     index: usize,
     /// File that holds the token.
     token_file: Option<PathBuf>,
-}
-
-/// Why a device of another machine cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RemoteFault {
-    /// No address.
-    #[error("not an address of a remote device: \"{0}\"; use ws://HOST:PORT or the id that `dualres serve` prints")]
-    Address(String),
-    /// The token cannot be read.
-    #[error("cannot read the token ({reason}): {}", path.display())]
-    Token {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Built without.
-    #[error("this program was built without remote devices; build it with `--features remote`")]
-    NotBuilt,
-    /// The server does not know the token.
-    #[error("the server refused the token; use the token file of `dualres serve` there")]
-    Refused,
-    /// Another version.
-    #[error("the server runs another version of dualres; install the same version on both machines")]
-    Version,
-    /// The connection ended in the middle of work.
-    #[error(
-        "the connection was lost ({0}); check that `dualres serve` runs there, and run the same command again to resume"
-    )]
-    Lost(String),
-    /// No answer.
-    #[error("the server does not answer ({0}); check that `dualres serve` runs there")]
-    Unreachable(String),
 }
 
 impl RemoteAddress {

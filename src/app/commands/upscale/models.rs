@@ -75,6 +75,10 @@ impl Models {
             return Err(Misuse("this model has no dual network: --fidelity is not available".into()).into());
         }
         let devices = crate::commands::devices(&args.device)?;
+        // Another machine that does not answer is told once, not for each picture.
+        for device in devices.iter().filter(|device| device.is_remote()) {
+            device.open()?;
+        }
         let (ready, upscalers) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { size, loaded, ready, upscalers, automatic: named.is_none(), devices })
     }

@@ -14,6 +14,7 @@ mod events;
 pub(crate) mod export;
 mod folders;
 pub(crate) mod grouped;
+mod grouping;
 pub(crate) mod judge;
 pub mod latency;
 mod looks;
@@ -27,6 +28,7 @@ pub(crate) mod runner;
 pub mod runs;
 pub(crate) mod state;
 pub(crate) mod steer;
+mod watch;
 pub(crate) mod watching;
 
 pub use state::Compress;
