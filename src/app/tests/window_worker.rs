@@ -9,7 +9,7 @@ use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, with_played_worker, 
 use dualres_app::window::{
     Window,
     queue::{Finished, ItemId, Proven, State},
-    worker::{Command, FarEnd, Job, Report},
+    worker::{Command, DeviceInfo, FarEnd, Job, Report},
 };
 use eframe::egui::{Key, Modifiers};
 use egui_kittest::{Harness, kittest::Queryable};
@@ -196,4 +196,56 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
     assert!(harness.sees("33.75 dB"), "what is expected of it is told");
     harness.run_steps(2);
     assert_eq!(asked(&far), [0.8], "what was passed over is not computed");
+}
+
+/// Two devices take pictures from one queue; what fails with its device is done by the other.
+#[test]
+fn devices_share_the_queue() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let first = ends.recv().unwrap();
+    let device =
+        |name: &str| DeviceInfo { name: name.into(), detail: String::new(), is_software: false, is_remote: false };
+    let devices = vec![device("card"), device("CPU")];
+    first.reports.send(Report::Devices { devices, automatic: "card".into() }).unwrap();
+    harness.drop_files(&[&files[0], &files[1], &files[2]]);
+    harness.await_sight("c.png: waiting");
+    harness.get_by_role_and_label(eframe::egui::accesskit::Role::CheckBox, "card").click();
+    harness.run_steps(3);
+    assert!(ends.try_recv().is_err(), "nothing is started before it is needed");
+    harness.press("Upscale 3 pictures");
+    let second = ends.recv().unwrap();
+    harness.run_steps(2);
+    let (one, two) = (next_job(&first).unwrap(), next_job(&second).unwrap());
+    assert_eq!((&one.input, one.choices.device.as_str()), (&files[0], "CPU"));
+    assert_eq!((&two.input, two.choices.device.as_str()), (&files[1], "card"));
+    assert!(next_job(&first).is_none() && next_job(&second).is_none());
+
+    // Pausing halts both; the one that is free first goes on with the next.
+    harness.key(COMMAND, Key::P);
+    assert!(first.control.is_paused() && second.control.is_paused());
+    harness.key(COMMAND, Key::P);
+    assert!(!first.control.is_paused() && !second.control.is_paused());
+    second.reports.send(done(two.item, &home.path().join("b_tiny.png"))).unwrap();
+    harness.await_sight("1 of 3 done");
+    let three = next_job(&second).unwrap();
+    assert_eq!(three.input, files[2]);
+
+    // Its device fails: the picture goes to the other one, and nothing more to this.
+    let reason = "the driver fell over".to_owned();
+    second.reports.send(Report::Failed { item: three.item, reason, device_failed: true }).unwrap();
+    harness.await_sight("card failed and is left out");
+    assert!(next_job(&first).is_none(), "it is still busy");
+    first.reports.send(done(one.item, &home.path().join("a_tiny.png"))).unwrap();
+    harness.await_sight("2 of 3 done");
+    assert_eq!(next_job(&first).unwrap().input, files[2]);
+    assert!(next_job(&second).is_none());
+
+    // Cancelling reaches whoever has the picture.
+    harness.press("Cancel c.png");
+    assert!(first.control.is_cancelled(three.item));
+    first.reports.send(Report::Cancelled { item: three.item }).unwrap();
+    harness.await_sight("c.png: cancelled");
 }

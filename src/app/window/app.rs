@@ -18,6 +18,7 @@ use super::{
     compress::{self, Compress},
     cost::Beside,
     dialogs::Dialogs,
+    helpers::Helper,
     loader::Loader,
     machine::Machine,
     new_device::NewDevice,
@@ -83,6 +84,8 @@ pub struct Window {
     pub(super) link: Link,
     /// A worker that was replaced and has not ended yet.
     pub(super) old_link: Option<Link>,
+    /// Workers on further devices.
+    pub(super) helpers: Vec<Helper>,
     /// Whether the worker has been told that nothing waits.
     pub(super) rests: bool,
     start_worker: StartWorker,
@@ -193,6 +196,7 @@ impl Window {
             gpu: cc.wgpu_render_state.as_ref().map(Gpu::new),
             link,
             old_link: None,
+            helpers: Vec::new(),
             rests: true,
             start_worker,
             loader: Loader::start(wake.clone())?,
@@ -298,6 +302,13 @@ impl Window {
         if chosen == "auto" { &self.automatic } else { chosen }
     }
 
+    /// Whether a device that takes pictures of the queue is another machine's.
+    pub(super) fn sends_pictures_away(&self) -> bool {
+        let choices = &self.settings.choices;
+        let takes_some = |name: &String| *name == choices.device || choices.more_devices.contains(name);
+        self.devices.iter().any(|device| device.is_remote && takes_some(&device.name))
+    }
+
     /// Measured speed of a model on the chosen device, in output pixels a second.
     pub(super) fn speed(&self, model: &str) -> Option<f64> {
         self.settings.speeds.get(&speed_key(model, self.device())).copied()
@@ -328,6 +339,11 @@ impl Window {
             self.measuring = true;
             self.send(Command::Compare(Box::new(Comparison::of_models([original, chosen], device))));
         }
+    }
+
+    /// Another worker, for a further device.
+    pub(super) fn start_helper(&self) -> std::io::Result<Link> {
+        (self.start_worker)(self.wake.clone())
     }
 
     pub(super) fn restart_engine(&mut self) {

@@ -37,8 +37,11 @@ impl Window {
                 ctx.request_repaint();
                 break;
             }
-            let Ok(report) = self.link.reports.try_recv() else { break };
-            self.take_report(report);
+            match self.link.reports.try_recv() {
+                Ok(report) => self.take_report(report),
+                Err(_) if self.take_helpers_report() => {}
+                Err(_) => break,
+            }
         }
         self.take_last_reports();
         while let Some(loaded) = self.loader.next() {

@@ -5,6 +5,7 @@ use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
 use super::{
     Window,
     actions::{self, Action, Tab},
+    queue::State,
     views, worker,
 };
 
@@ -68,13 +69,17 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self) {
-        if let Some(running) = self.queue.running() {
-            self.link.control.cancel(running.id);
+        for running in self.queue.items().iter().filter(|item| matches!(&item.state, State::Running(p) if !p.saving)) {
+            self.controls().for_each(|control| control.cancel(running.id));
         }
         // A result that is being saved is saved, and remembered as done.
         self.link.end();
+        self.helpers.iter_mut().for_each(|helper| helper.link.end());
         self.link.wait();
-        while let Ok(report) = self.link.reports.try_recv() {
+        self.helpers.iter().for_each(|helper| helper.link.wait());
+        let mut reports: Vec<worker::Report> = self.link.reports.try_iter().collect();
+        self.helpers.iter().for_each(|helper| reports.extend(helper.link.reports.try_iter()));
+        for report in reports {
             if matches!(&report, worker::Report::Done { .. }) {
                 self.take_report(report);
             }

@@ -54,7 +54,9 @@ impl Window {
                 }
             }
             Action::CancelRunning => {
-                if let Some(id) = self.queue.running().map(|item| item.id) {
+                let computes = |state: &State| matches!(state, State::Running(progress) if !progress.saving);
+                let items = self.queue.items().iter().filter(|item| computes(&item.state));
+                for id in items.map(|item| item.id).collect::<Vec<_>>() {
                     self.runs = false;
                     self.cancel(id);
                 }
@@ -297,7 +299,7 @@ impl Window {
 
     /// Halts the running picture or lets it go on; the time it is halted is not counted as work.
     fn pause(&mut self, pauses: bool) {
-        self.link.control.pause(pauses);
+        self.controls().for_each(|control| control.pause(pauses));
         if pauses {
             self.paused_since = self.paused_since.or(Some(Instant::now()));
         } else if let Some(since) = self.paused_since.take()
@@ -309,7 +311,7 @@ impl Window {
     }
 
     fn cancel(&mut self, id: ItemId) {
-        self.link.control.cancel(id);
+        self.controls().for_each(|control| control.cancel(id));
         self.pause(false);
         if let Some(item) = self.queue.get_mut(id)
             && matches!(item.state, State::Waiting)

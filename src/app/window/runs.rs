@@ -7,6 +7,7 @@ use super::{
     actions::Action,
     app::speed_key,
     cost::Beside,
+    helpers::Place,
     queue::{Progress, State},
     tally::Told,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
@@ -196,24 +197,31 @@ impl Window {
         }
     }
 
-    /// Gives the worker the next picture if it is its turn.
+    /// Gives each worker that has none the next picture.
     pub(super) fn schedule(&mut self) {
         if !self.rests && !self.queue.is_busy() && (!self.runs || self.queue.next_waiting().is_none()) {
             // A run of the command line may have the folder of results from now on.
             self.rests = true;
             self.send(Command::Rest);
         }
-        if !self.runs || self.crashed.is_some() || self.queue.running().is_some() {
-            return;
+        while self.runs && self.crashed.is_none() {
+            let Some(place) = self.idle_place() else { return };
+            if !self.schedule_on(place) {
+                return;
+            }
         }
+    }
+
+    /// Gives a worker the next picture. Returns whether there was one.
+    fn schedule_on(&mut self, place: Place) -> bool {
         let Some(id) = self.queue.next_waiting() else {
             // The last result may still be on its way to the disk; what ends a run is told then.
             self.end_run_if_done();
-            return;
+            return false;
         };
         let choices = self.settings.choices.clone();
         let scale = self.scale();
-        let Some(item) = self.queue.get_mut(id) else { return };
+        let Some(item) = self.queue.get_mut(id) else { return false };
         item.state = State::Running(Progress {
             stage: "starting".into(),
             done: 0.0,
@@ -244,10 +252,12 @@ impl Window {
                 self.view.rescale(factor);
             }
         }
-        self.link.control.allow(id);
         let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
         self.rests = false;
         let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
-        self.send(Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
+        // With several workers nobody knows whose the next one will be.
+        let next = next.filter(|_| self.helpers.is_empty());
+        self.hand_over(place, Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
+        true
     }
 }

@@ -104,6 +104,9 @@ pub struct Choices {
     pub model: String,
     /// Device by name; `auto` for a real GPU if there is one.
     pub device: String,
+    /// Devices that take pictures of the queue too, by name.
+    #[serde(default)]
+    pub more_devices: Vec<String>,
     /// How far the dual residual is fed back, in `[0, 1]`.
     pub fidelity: f32,
     /// Format of results.
@@ -135,6 +138,7 @@ impl Default for Choices {
             automatic: true,
             model: "x2".into(),
             device: "auto".into(),
+            more_devices: Vec::new(),
             fidelity: 0.0,
             format: OutputFormat::Same,
             jpeg_quality: 95,

@@ -40,7 +40,12 @@ pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
                 }
             });
             ui.add_space(14.0);
-            weak(ui, "Ctrl+V pastes a picture or its path. Everything stays on this computer.");
+            let place = if window.sends_pictures_away() {
+                "Pictures are sent to the remote device."
+            } else {
+                "Everything stays on this computer."
+            };
+            weak(ui, format!("Ctrl+V pastes a picture or its path. {place}"));
             if std::env::var_os("WAYLAND_DISPLAY").is_some_and(|display| !display.is_empty()) {
                 weak(ui, "Dropping does not work on Wayland yet: open, paste or type instead.");
             }

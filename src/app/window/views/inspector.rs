@@ -29,6 +29,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
                 ui.set_max_width(ui.available_width() - 10.0);
                 model(window, ui);
                 device(window, ui);
+                more_devices(window, ui);
                 fidelity(window, ui);
                 results::ui(window, ui);
                 numbers(window, ui);
@@ -186,6 +187,33 @@ pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
         window.settings.choices.device = name;
         window.measure();
     }
+}
+
+/// Devices that could take pictures of the queue beside the chosen one.
+fn more_devices(window: &mut Window, ui: &mut Ui) {
+    let chosen = window.device().to_owned();
+    let others: Vec<String> = window
+        .devices
+        .iter()
+        .filter(|device| device.name != chosen && !device.is_software)
+        .map(|device| device.name.clone())
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        weak(ui, "Share the queue with");
+        for name in others {
+            let more = &mut window.settings.choices.more_devices;
+            let mut on = more.contains(&name);
+            if ui.checkbox(&mut on, &name).on_hover_text("Takes pictures of its own from the queue").changed() {
+                more.retain(|there| *there != name);
+                if on {
+                    more.push(name);
+                }
+            }
+        }
+    });
 }
 
 fn fidelity(window: &mut Window, ui: &mut Ui) {

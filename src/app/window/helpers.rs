@@ -1,0 +1,136 @@
+//! Workers on further devices: they take pictures from the same queue as the first.
+
+use super::{
+    Window,
+    queue::{ItemId, State},
+    worker::{Command, Control, Link, Report},
+};
+
+/// A worker on a device beside the chosen one.
+pub(super) struct Helper {
+    pub(super) device: String,
+    pub(super) link: Link,
+    /// The picture that it computes.
+    pub(super) item: Option<ItemId>,
+    /// Whether its device failed.
+    is_out: bool,
+}
+
+/// Who takes the next picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The worker on the chosen device.
+    First,
+    /// A helper, by its place.
+    Helper(usize),
+}
+
+impl Window {
+    /// A worker that has no picture to compute. Starts those on further devices that the user wants, and lets those go that are
+    /// not wanted any more.
+    pub(super) fn idle_place(&mut self) -> Option<Place> {
+        self.staff();
+        let helped: Vec<ItemId> = self.helpers.iter().filter_map(|helper| helper.item).collect();
+        let computes = |state: &State| matches!(state, State::Running(progress) if !progress.saving);
+        let first_is_busy = self.queue.items().iter().any(|item| computes(&item.state) && !helped.contains(&item.id));
+        if !first_is_busy {
+            return Some(Place::First);
+        }
+        // What is halted does not begin anything either.
+        if self.link.control.is_paused() {
+            return None;
+        }
+        let idle = |helper: &Helper| helper.item.is_none() && !helper.is_out;
+        self.helpers.iter().position(idle).map(Place::Helper)
+    }
+
+    fn staff(&mut self) {
+        let chosen = self.device().to_owned();
+        let is_there = |name: &String| *name != chosen && self.devices.iter().any(|device| device.name == *name);
+        let wanted: Vec<String> =
+            self.settings.choices.more_devices.iter().filter(|name| is_there(name)).cloned().collect();
+        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.helpers)
+            .into_iter()
+            .partition(|helper| helper.item.is_some() || wanted.contains(&helper.device));
+        self.helpers = stay;
+        if !go.is_empty() {
+            // What they save is waited for by nobody who has something to draw.
+            let _ = std::thread::Builder::new().name("old helpers".into()).spawn(move || drop(go));
+        }
+        for device in wanted {
+            if self.helpers.iter().any(|helper| helper.device == device) {
+                continue;
+            }
+            match self.start_helper() {
+                Ok(link) => self.helpers.push(Helper { device, link, item: None, is_out: false }),
+                Err(error) => self.toasts.error(format!("the system gives no thread for {device} ({error})")),
+            }
+        }
+    }
+
+    /// Gives a picture to a worker.
+    pub(super) fn hand_over(&mut self, place: Place, mut command: Command) {
+        let Command::Upscale(job) = &mut command else { return };
+        let item = job.item;
+        match place {
+            Place::First => {
+                self.link.control.allow(item);
+                self.send(command);
+            }
+            Place::Helper(index) => {
+                let helper = &mut self.helpers[index];
+                job.choices.device.clone_from(&helper.device);
+                helper.link.control.allow(item);
+                helper.item = Some(item);
+                if helper.link.commands.send(command).is_err() {
+                    self.helper_failed(index, "its engine is not running");
+                }
+            }
+        }
+    }
+
+    /// Takes in a report of a helper, if there is one.
+    pub(super) fn take_helpers_report(&mut self) -> bool {
+        let reports = self.helpers.iter().enumerate();
+        let next = reports.filter_map(|(index, helper)| Some((index, helper.link.reports.try_recv().ok()?))).next();
+        let Some((index, report)) = next else { return false };
+        let of = self.helpers[index].item;
+        match report {
+            // The picture is left to the others.
+            Report::Failed { reason, device_failed: true, .. } | Report::Crashed { reason } => {
+                self.helper_failed(index, &reason);
+            }
+            report => {
+                let ends = match &report {
+                    Report::Computed { item }
+                    | Report::Done { item, .. }
+                    | Report::Failed { item, .. }
+                    | Report::Refused { item, .. }
+                    | Report::Cancelled { item } => Some(*item) == of,
+                    _ => false,
+                };
+                if ends {
+                    self.helpers[index].item = None;
+                }
+                self.take_report(report);
+            }
+        }
+        true
+    }
+
+    fn helper_failed(&mut self, index: usize, reason: &str) {
+        let helper = &mut self.helpers[index];
+        helper.is_out = true;
+        let (device, item) = (helper.device.clone(), helper.item.take());
+        self.toasts.warning(format!("{device} failed and is left out until the program is started again: {reason}"));
+        if let Some(item) = item.and_then(|id| self.queue.get_mut(id)) {
+            item.state = State::Waiting;
+        }
+    }
+
+    /// The controls of all workers.
+    pub(super) fn controls(&self) -> impl Iterator<Item = &Control> {
+        let helpers = self.helpers.iter().map(|helper| &*helper.link.control);
+        std::iter::once(&*self.link.control).chain(helpers)
+    }
+}
