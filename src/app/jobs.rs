@@ -85,6 +85,10 @@ impl Job {
 pub(crate) fn quoted_path(path: &Path) -> anyhow::Result<String> {
     let absolute = std::path::absolute(path).context("no current folder")?;
     match absolute.to_str() {
+        // It stands in a comment too.
+        Some(text) if text.chars().any(char::is_control) => {
+            Err(Misuse(format!("the path has a line break or another control character: {}", path.display())).into())
+        }
         Some(text) => Ok(quoted(text)),
         None => Err(Misuse(format!("the name is not valid text, which a script must be: {}", path.display())).into()),
     }

@@ -56,21 +56,23 @@ fn address(remote: &Remote) -> Result<RemoteAddress, dualres_network::NetworkErr
 /// If the name belongs to another device, the address is none, or the list cannot be written.
 pub(crate) fn add(paths: &Paths, remote: Remote) -> anyhow::Result<()> {
     let name = remote.name.trim();
-    let is_word = ["auto", "cpu", "gpu", "all"].iter().any(|word| name.eq_ignore_ascii_case(word));
-    if name.is_empty() || is_word || name.contains([',', ':']) {
-        bail!("\"{name}\" cannot be the name of a device; choose a name without commas and colons");
+    if ["auto", "cpu", "gpu", "all"].iter().any(|word| name.eq_ignore_ascii_case(word)) {
+        bail!("\"{name}\" cannot be the name of a device: it has a meaning of its own");
+    }
+    if name.is_empty() || name.contains([',', ':']) || name.chars().any(char::is_control) {
+        bail!("\"{name}\" cannot be the name of a device; choose a name without commas, colons and line breaks");
     }
     let token_file = match &remote.token_file {
         Some(file) => Some(std::path::absolute(file).context("no current folder")?),
         None => None,
     };
     let remote = Remote { name: name.to_owned(), address: remote.address.trim().to_owned(), token_file };
-    address(&remote)?;
+    address(&remote)?.check_token()?;
     let mut all = named(paths)?;
-    all.retain(|there| there.name != remote.name);
+    all.retain(|there| !there.name.eq_ignore_ascii_case(&remote.name));
     know(all.iter().filter_map(|there| address(there).ok()).collect());
-    if list().iter().any(|device| device.name == remote.name) {
-        bail!("a device of this machine is called \"{name}\"; choose another name");
+    if list().iter().any(|device| device.name.to_lowercase().contains(&remote.name.to_lowercase())) {
+        bail!("\"{name}\" is part of the name of another device; choose another name");
     }
     all.push(remote);
     write(paths, &all)
@@ -83,7 +85,7 @@ pub(crate) fn add(paths: &Paths, remote: Remote) -> anyhow::Result<()> {
 pub(crate) fn remove(paths: &Paths, name: &str) -> anyhow::Result<bool> {
     let mut all = named(paths)?;
     let before = all.len();
-    all.retain(|there| there.name != name);
+    all.retain(|there| !there.name.eq_ignore_ascii_case(name));
     if all.len() < before {
         write(paths, &all)?;
     }

@@ -8,8 +8,9 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 /// Settings that make no other experiment: names, the seed, and where files lie. Pictures are told apart by their contents.
 const BESIDE: [&str; 5] = ["name", "seed", "profile_file", "data", "validation"];
-/// Settings that trade cost for quality: a difference between two of their values answers no question.
-const TRADES: [&str; 2] = ["ratio", "model"];
+/// Settings that trade cost for quality, or measure on other pictures: a difference between two of their values answers no
+/// question.
+const TRADES: [&str; 3] = ["ratio", "model", "images"];
 
 /// Mean and spread of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,6 +105,17 @@ impl Grouping {
         Self { columns, groups }
     }
 
+    /// Values that groups can be compared with.
+    pub(crate) fn baselines(&self) -> BTreeSet<&str> {
+        let columns = self.columns.iter().enumerate().filter(|(_, name)| !TRADES.contains(&name.as_str()));
+        columns.flat_map(|(column, _)| self.groups.iter().map(move |group| group.values[column].as_str())).collect()
+    }
+
+    /// Whether [`Self::baselines`] has a value.
+    pub(crate) fn has_baseline(&self, value: &str) -> bool {
+        self.baselines().iter().any(|there| is_same(there, value))
+    }
+
     /// All pairs of groups that differ in one setting which is no trade of cost for quality, the second being the reference:
     /// the group with `baseline` where there is one, else the first of those that differ in that setting.
     fn pairs(&self, baseline: Option<&str>) -> Vec<Pair> {
@@ -194,6 +206,11 @@ fn differences(
     };
     let there = by_seed(reference);
     by_seed(group).into_iter().filter_map(|(seed, value)| Some(value - there.get(&seed)?)).collect()
+}
+
+/// What tells a run from every other: a repetition of it says nothing new.
+pub(crate) fn identity(config: &CompressConfig, report: &Report) -> String {
+    format!("{:?} {}", row(config, report), config.seed)
 }
 
 /// What tells experiments apart.

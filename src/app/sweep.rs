@@ -46,8 +46,10 @@ pub(crate) struct Point {
 /// If it cannot be read or names what `dualres compress` does not take.
 pub(crate) fn points(file: &Path) -> anyhow::Result<Vec<Point>> {
     let wrong = |what: String| Misuse(format!("{what}: {}", file.display()));
-    let bytes = dualres_network::read_file(file)?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("not a text file".into()))?;
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return Err(wrong("not a file".into()).into());
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot read the sweep ({error})")))?;
     let File { fixed, grid } =
         toml::from_str(&text).map_err(|error| wrong(format!("not a sweep ({})", error.to_string().trim())))?;
     let base = file.parent().unwrap_or(Path::new(""));

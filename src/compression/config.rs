@@ -313,7 +313,7 @@ impl CompressConfig {
     }
 
     /// What differs between two settings in a way that would change a run, if anything.
-    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+    pub fn difference(&self, other: &Self) -> Option<String> {
         let (a, b) = (self.settings(), other.settings());
         let name = a.keys().chain(b.keys()).find(|name| a.get(*name) != b.get(*name))?;
         let shown = |settings: &BTreeMap<String, Value>| {

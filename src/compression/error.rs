@@ -5,6 +5,22 @@ use std::path::PathBuf;
 /// Result of the compression room.
 pub type Result<T> = std::result::Result<T, CompressionError>;
 
+impl CompressionError {
+    /// Whether the device was another machine's and is gone: what comes next on it fails too.
+    pub fn is_lost_device(&self) -> bool {
+        use dualres_engine::EngineError;
+        use dualres_network::NetworkError;
+        use dualres_training::TrainingError;
+        let error = match self {
+            Self::Network(error)
+            | Self::Engine(EngineError::Network(error))
+            | Self::Training(TrainingError::Network(error)) => error,
+            _ => return false,
+        };
+        matches!(error, NetworkError::Remote { .. })
+    }
+}
+
 /// A compression that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CompressionError {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteFault {
     /// No address.
-    #[error("not an address of a remote device: \"{0}\"; use ws://HOST:PORT or the id that `dualres serve` prints")]
+    #[error(
+        "not an address of a remote device: \"{0}\"; use ws://HOST:PORT, or the id that `dualres serve` prints, with @IP:PORT after it if it says so"
+    )]
     Address(String),
     /// The token cannot be read.
     #[error("cannot read the token ({reason}): {}", path.display())]

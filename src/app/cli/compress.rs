@@ -181,7 +181,7 @@ pub(crate) enum CompressCommand {
 /// the same model and seed share a sensitivity profile.
 ///
 /// Run the command again after Ctrl-C, a crash or a failure: finished runs are skipped, others resumed. Several processes may
-/// work on one sweep: each skips the runs that another one has in hand.
+/// work on one sweep: each skips the runs that another process is working on.
 #[derive(Debug, Args)]
 #[command(after_help = "Example of a file, 12 runs:
   [fixed]
@@ -231,8 +231,8 @@ pub(crate) struct SweepArgs {
 
 /// Compare finished runs: mean ± standard deviation over seeds, and paired differences with 95 % confidence intervals
 ///
-/// Runs with the same settings but for the seed are one row. A difference is that of two rows which differ in one setting, at
-/// the same seeds; its interval is that of Student's t over the seeds.
+/// Runs with the same settings except the seed are one row. Rows that differ in one setting only, such as the method, are
+/// compared: the mean difference in PSNR-Y at the same seeds, with the interval of Student's t.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres compress table grid/
@@ -249,7 +249,7 @@ pub(crate) struct RunsTableArgs {
     /// What a row of a CSV file is
     #[arg(long, value_enum, default_value_t = RowsArg::Settings)]
     pub(crate) rows: RowsArg,
-    /// Value that others are compared with, such as a method or a lambda [default: the first]
+    /// Value that others are compared with, such as a method or a lambda [default: the first in the order of the table]
     #[arg(long, value_name = "VALUE")]
     pub(crate) baseline: Option<String>,
     /// Overwrite existing files

@@ -140,7 +140,8 @@ impl std::str::FromStr for DegradationArg {
     after_help = "Examples:
   dualres devices --json
   dualres devices add workshop 0f3c…d2 --token-file workshop.token
-  dualres upscale photo.jpg -o large.png --device workshop"
+  dualres upscale photo.jpg -o large.png --device workshop
+  DUALRES_TOKEN_FILE=workshop.token dualres upscale photo.jpg -o large.png --device remote:0f3c…d2"
 )]
 pub(crate) struct DevicesArgs {
     #[command(subcommand)]
@@ -157,9 +158,9 @@ pub(crate) enum DevicesCommand {
     Add {
         /// Name to choose it by
         name: String,
-        /// What `dualres serve` printed there: an id, or ws://HOST:PORT
+        /// What `dualres serve` printed there: an id, an id with @IP:PORT, or ws://HOST:PORT
         address: String,
-        /// File with the token of the server
+        /// Copy of the token file of the server, which refuses those without it
         #[arg(long, value_name = "FILE")]
         token_file: Option<PathBuf>,
     },
@@ -172,7 +173,7 @@ pub(crate) enum DevicesCommand {
 
 /// Offer this machine's device to other machines
 ///
-/// Connections are encrypted and authenticated (Iroh); only who has the token may compute here. The server runs until Ctrl-C.
+/// Connections are encrypted and authenticated (Iroh); only those who have the token may compute here. The server runs until Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres serve
@@ -192,7 +193,7 @@ pub(crate) struct ServeArgs {
     /// Use no public relays: clients name this machine's address and port
     #[arg(long, requires = "port")]
     pub(crate) no_relay: bool,
-    /// Serve unencrypted WebSocket connections on an address of this machine instead
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with_all = ["port", "no_relay"])]
+    /// Serve unencrypted WebSocket connections on an IP address of this machine instead
+    #[arg(long, value_name = "IP:PORT", conflicts_with_all = ["port", "no_relay"])]
     pub(crate) websocket: Option<std::net::SocketAddr>,
 }

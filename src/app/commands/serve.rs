@@ -55,6 +55,9 @@ mod serving {
                 let mut transport = IrohTransport::new(identity);
                 let mut address = transport.id().to_string();
                 if let Some(port) = args.port {
+                    // Told before the address is.
+                    std::net::UdpSocket::bind(("0.0.0.0", port))
+                        .with_context(|| format!("cannot listen on UDP port {port}; choose another one"))?;
                     transport = transport.with_port(port);
                     if args.no_relay {
                         transport = transport.with_relays(IrohRelays::Disabled);
@@ -67,7 +70,8 @@ mod serving {
         report::line(&format!("serving {} until Ctrl-C", device.name));
         report::line(&format!("address: {address}"));
         report::line(&format!("token file: {}", token_file.display()));
-        report::line("on the other machine, with a copy of the token file:");
+        let replaced = if args.no_relay { "; in place of ADDRESS, this machine's IP address" } else { "" };
+        report::line(&format!("on the other machine, with a copy of the token file{replaced}:"));
         report::line(&format!("  dualres devices add NAME {address} --token-file FILE"));
         report::line("  dualres upscale photo.jpg -o large.png --device NAME");
         server.serve(transport).context("the server stopped")?;

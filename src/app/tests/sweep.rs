@@ -147,6 +147,8 @@ fn a_run_that_cannot_work_leaves_the_others_alone() {
     let other = setting.sweep("out", &[]).output().unwrap();
     assert_eq!(other.status.code(), Some(1));
     assert!(said(&other).contains("different settings (finetune.steps"), "{}", said(&other));
+    let listed = setting.sweep("out", &["--list"]).output().unwrap();
+    assert!(listed.status.code() == Some(1) && said(&listed).contains("different settings"), "{}", said(&listed));
     let wrong = setting.sweep("out", &["--only", "2"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
 }
@@ -168,6 +170,21 @@ fn tables_are_written_as_markdown_csv_and_plot() {
     assert!(read(&groups).starts_with("ratio,method,runs,kept_macs_percent,"));
     assert_eq!(read(&groups).lines().count(), 5);
     assert!(read(&plot).contains("uniform") && read(&plot).contains("<circle"));
+    // However often and by whatever name a run is given, it counts once; so does a copy.
+    std::fs::create_dir(setting.path("copy")).unwrap();
+    for name in ["config.json", "report.json", "original.safetensors"] {
+        let from = setting.path("out/tiny-ratio0.5-drc-seed2").join(name);
+        std::fs::copy(from, setting.path("copy").join(name)).unwrap();
+    }
+    let twice = setting.table("out", &[text(&setting.path("out/../out")), text(&setting.path("copy"))]);
+    assert!(
+        said(&twice).contains("8 finished runs") && said(&twice).contains("those of another run"),
+        "{}",
+        said(&twice)
+    );
+    let unknown = setting.table("out", &["--baseline", "thinet"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(said(&unknown).contains("there are: drc, uniform"), "{}", said(&unknown));
     // Nothing is replaced unasked.
     assert_eq!(setting.table("out", &outputs).status.code(), Some(2));
     let rows = |kind: &str| {
@@ -222,6 +239,9 @@ fn scripts_of_engines_do_all_runs() {
         "finetune-steps = 0\n[grid]\nmodel = [\"tiny.safetensors\"]\nratio = [0.3, 0.5]\nmethod = [\"uniform\"]\n",
     );
     let path = engines::stand_ins(setting.0.path());
+    let odd = Setting::new("[grid]\nmodel = [\"absent\"]\nratio = [0.5]\n");
+    let refused = odd.sweep("out", &["--jobs", "slurm"]).output().unwrap();
+    assert!(refused.status.code() == Some(2) && said(&refused).contains("cannot work"), "{}", said(&refused));
     for engine in ["hyperqueue", "parallel"] {
         let printed = setting.sweep(engine, &["--jobs", engine]).output().unwrap();
         assert!(printed.status.success(), "{}", said(&printed));

@@ -18,7 +18,7 @@ use super::{
     compress::{self, Compress},
     cost::Beside,
     dialogs::Dialogs,
-    helpers::Helper,
+    helper::Helper,
     loader::Loader,
     machine::Machine,
     new_device::NewDevice,

@@ -2,28 +2,10 @@
 
 use super::{
     Window,
+    helper::{Helper, Place},
     queue::{ItemId, State},
-    worker::{Command, Control, Link, Report},
+    worker::{Command, Control, Report},
 };
-
-/// A worker on a device beside the chosen one.
-pub(super) struct Helper {
-    pub(super) device: String,
-    pub(super) link: Link,
-    /// The picture that it computes.
-    pub(super) item: Option<ItemId>,
-    /// Whether its device failed.
-    is_out: bool,
-}
-
-/// Who takes the next picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The worker on the chosen device.
-    First,
-    /// A helper, by its place.
-    Helper(usize),
-}
 
 impl Window {
     /// A worker that has no picture to compute. Starts those on further devices that the user wants, and lets those go that are

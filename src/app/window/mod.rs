@@ -17,6 +17,7 @@ pub mod document;
 mod events;
 mod frame;
 mod gain;
+mod helper;
 mod helpers;
 mod library_news;
 mod library_tasks;

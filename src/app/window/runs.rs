@@ -7,7 +7,7 @@ use super::{
     actions::Action,
     app::speed_key,
     cost::Beside,
-    helpers::Place,
+    helper::Place,
     queue::{Progress, State},
     tally::Told,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},

@@ -187,10 +187,17 @@ pub fn choose(wanted: &str) -> Result<ComputeDevice> {
             .or_else(|| devices.iter().find(|device| device.class == DeviceClass::SoftwareGpu))
             .cloned()
             .ok_or(NetworkError::NoGpu),
-        name => devices.iter().find(|device| device.name.to_lowercase().contains(name)).cloned().ok_or_else(|| {
-            let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
-            NetworkError::UnknownDevice { wanted: wanted.to_owned(), available: names.join(", ") }
-        }),
+        // A whole name before a part of one.
+        name => devices
+            .iter()
+            .find(|device| device.name == wanted)
+            .or_else(|| devices.iter().find(|device| device.name.to_lowercase() == name))
+            .or_else(|| devices.iter().find(|device| device.name.to_lowercase().contains(name)))
+            .cloned()
+            .ok_or_else(|| {
+                let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
+                NetworkError::UnknownDevice { wanted: wanted.to_owned(), available: names.join(", ") }
+            }),
     }
 }
 

@@ -64,6 +64,14 @@ impl RemoteAddress {
         Ok(Self { name: name.to_owned(), host: host.to_owned(), index, token_file })
     }
 
+    /// Finds out whether the token can be read.
+    ///
+    /// # Errors
+    /// If it cannot.
+    pub fn check_token(&self) -> Result<()> {
+        self.token().map(drop).map_err(|fault| NetworkError::Remote { name: self.name.clone(), fault })
+    }
+
     fn token(&self) -> std::result::Result<Option<String>, RemoteFault> {
         self.token_file.as_deref().map(read_token).transpose()
     }
@@ -180,7 +188,12 @@ mod tests {
 
     #[test]
     fn known_devices_are_found_by_their_names() {
-        know(vec![RemoteAddress::named("workshop", "ws://127.0.0.1:9", None).unwrap()]);
+        let named = |name: &str| RemoteAddress::named(name, "ws://127.0.0.1:9", None).unwrap();
+        know(vec![named("work"), named("Workshop"), named("workshop")]);
+        assert_eq!(super::super::choose("work").unwrap().name, "work");
+        assert_eq!(super::super::choose("WORKSHOP").unwrap().name, "Workshop");
+        assert_eq!(super::super::choose("workshop").unwrap().name, "workshop");
+        know(vec![named("workshop")]);
         let device = super::super::choose("worksh").unwrap();
         assert_eq!((device.name.as_str(), device.class), ("workshop", super::super::DeviceClass::Remote));
         // Nothing listens there, or the program has no remote devices.

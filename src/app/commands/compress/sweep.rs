@@ -1,6 +1,7 @@
 //! `dualres compress sweep`
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -33,8 +34,10 @@ enum State {
     Begun,
     NotBegun,
     Failed(String),
-    /// Another process has it in hand.
+    /// Another process is working on it.
     Elsewhere,
+    /// The device of another machine is gone.
+    Lost(String),
 }
 
 impl State {
@@ -44,7 +47,8 @@ impl State {
             Self::Begun => "unfinished",
             Self::NotBegun => "not started",
             Self::Failed(_) => "failed",
-            Self::Elsewhere => "in hand elsewhere",
+            Self::Elsewhere => "another process is working on it",
+            Self::Lost(_) => "unfinished",
         }
     }
 }
@@ -52,6 +56,11 @@ impl State {
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let points = points(&args.file)?;
     if let Some(engine) = args.jobs {
+        // What would go wrong in a task is told before there are any.
+        let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
+        for point in &points {
+            planner.plan(point).with_context(|| format!("the run {} cannot work", point.name))?;
+        }
         let (file, folder) = (quoted_path(&args.file)?, quoted_path(&args.output)?);
         let device = if args.gpu { "gpu" } else { args.device.as_str() };
         let job = Job {
@@ -82,31 +91,66 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     prepare_folder(&args.output)?;
     let device = super::super::device(&args.device)?;
-    let mut outcome = Outcome::Done;
+    let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
+    let mut done = 0;
     for &(number, point) in &chosen {
-        let state = work(point, &args.output, &device, args.json);
+        let state = work(point, &mut planner, &device, args.json);
         tell((number, points.len()), point, &state, args.json);
-        if !matches!(state, State::Done(_)) {
-            outcome = Outcome::Failed;
-        }
-        if matches!(state, State::Begun) {
-            if !args.json {
-                report::line("stopped and saved; run the same command again to resume");
-            }
+        done += usize::from(matches!(state, State::Done(_)));
+        if matches!(state, State::Begun | State::Lost(_)) {
             break;
         }
     }
-    Ok(outcome)
+    if done < chosen.len() && !args.json {
+        let left = report::counted(chosen.len() - done, "run");
+        report::line(&format!("{left} not finished; run the same command again to resume or check"));
+    }
+    Ok(if done == chosen.len() { Outcome::Done } else { Outcome::Failed })
 }
 
 fn folder_of(point: &Point, output: &Path) -> PathBuf {
     output.join(&point.name)
 }
 
+/// Settings and network of the runs, each network read once.
+struct Planner<'a> {
+    output: &'a Path,
+    models: BTreeMap<String, Model>,
+}
+
+impl Planner<'_> {
+    /// Settings and network of a run.
+    ///
+    /// # Errors
+    /// If it cannot run: without network, ratio or pictures.
+    fn plan(&mut self, point: &Point) -> anyhow::Result<(CompressConfig, &Model)> {
+        let missing = |what: &str| Misuse(format!("{what} neither fixed nor varied"));
+        let name = point.args.model.as_deref().ok_or_else(|| missing("\"model\" is"))?;
+        if point.args.ratio.is_none() && point.args.widths.is_none() {
+            return Err(missing("\"ratio\" and \"widths\" are").into());
+        }
+        if !self.models.contains_key(name) {
+            self.models.insert(name.to_owned(), library().choose(Some(name), None)?);
+        }
+        let model = &self.models[name];
+        let mut config = config(&point.args, model, point.name.clone())?;
+        let pictures = config.data.iter().chain(&config.validation);
+        if let Some(path) = pictures.into_iter().find(|path| !path.exists()) {
+            return Err(Misuse(format!("no such file or folder: {}", path.display())).into());
+        }
+        share_profile(&mut config, model, self.output)?;
+        Ok((config, model))
+    }
+}
+
 fn list(points: &[Point], args: &SweepArgs) -> anyhow::Result<Outcome> {
     let mut done = 0;
+    let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
     for (index, point) in points.iter().enumerate() {
-        let state = state_of(&folder_of(point, &args.output));
+        let state = match planner.plan(point) {
+            Ok((config, _)) => state_of(&folder_of(point, &args.output), &config),
+            Err(error) => State::Failed(report::message(&error)),
+        };
         done += usize::from(matches!(state, State::Done(_)));
         tell((index + 1, points.len()), point, &state, args.json);
     }
@@ -117,9 +161,13 @@ fn list(points: &[Point], args: &SweepArgs) -> anyhow::Result<Outcome> {
 }
 
 /// What the folder says.
-fn state_of(folder: &Path) -> State {
+fn state_of(folder: &Path, config: &CompressConfig) -> State {
     let failure = fs::read_to_string(folder.join(FAILURE_FILE)).ok();
     match Summary::read(folder) {
+        Ok(Some(Summary { config: there, .. })) if there != *config => {
+            let difference = config.difference(&there).unwrap_or_default();
+            State::Failed(format!("the run there has different settings ({difference}); choose another output folder"))
+        }
         Ok(Some(Summary { report: Some(report), .. })) => State::Done(Box::new(report)),
         Err(error) => State::Failed(error.to_string()),
         Ok(_) if failure.is_some() => State::Failed(failure.unwrap_or_default().trim().to_owned()),
@@ -129,7 +177,7 @@ fn state_of(folder: &Path) -> State {
 }
 
 fn tell((number, of): (usize, usize), point: &Point, state: &State, json: bool) {
-    let reason = if let State::Failed(reason) = state { Some(reason) } else { None };
+    let reason = if let State::Failed(reason) | State::Lost(reason) = state { Some(reason) } else { None };
     let found = if let State::Done(found) = state { Some(found) } else { None };
     if json {
         let object = json!({
@@ -152,10 +200,10 @@ fn tell((number, of): (usize, usize), point: &Point, state: &State, json: bool) 
 }
 
 /// Does a run, or goes on with it.
-fn work(point: &Point, output: &Path, device: &ComputeDevice, json: bool) -> State {
-    let folder = folder_of(point, output);
+fn work(point: &Point, planner: &mut Planner<'_>, device: &ComputeDevice, json: bool) -> State {
+    let folder = folder_of(point, planner.output);
     let note = folder.join(FAILURE_FILE);
-    match attempt(point, &folder, output, device, json) {
+    match attempt(point, &folder, planner, device, json) {
         Ok(state) => {
             // What went wrong before is over.
             if matches!(state, State::Done(_)) {
@@ -168,6 +216,9 @@ fn work(point: &Point, output: &Path, device: &ComputeDevice, json: bool) -> Sta
                 return State::Elsewhere;
             }
             let reason = report::message(&error);
+            if error.downcast_ref().is_some_and(CompressionError::is_lost_device) {
+                return State::Lost(reason);
+            }
             // For those who look later; it is told now in any case.
             let _ = fs::create_dir_all(&folder);
             let _ = write_atomically(&note, format!("{reason}\n").as_bytes());
@@ -176,22 +227,25 @@ fn work(point: &Point, output: &Path, device: &ComputeDevice, json: bool) -> Sta
     }
 }
 
-fn attempt(point: &Point, folder: &Path, output: &Path, device: &ComputeDevice, json: bool) -> anyhow::Result<State> {
-    let name = point.args.model.as_deref().ok_or_else(|| Misuse("\"model\" is neither fixed nor varied".into()))?;
-    if point.args.ratio.is_none() && point.args.widths.is_none() {
-        return Err(Misuse("neither \"ratio\" nor \"widths\" is fixed or varied".into()).into());
-    }
-    let model = library().choose(Some(name), None)?;
-    let mut config = config(&point.args, &model, point.name.clone())?;
-    share_profile(&mut config, &model, output)?;
+fn attempt(
+    point: &Point,
+    folder: &Path,
+    planner: &mut Planner<'_>,
+    device: &ComputeDevice,
+    json: bool,
+) -> anyhow::Result<State> {
+    let (config, model) = planner.plan(point)?;
     if let Some(Summary { config: there, report: Some(found), .. }) = Summary::read(folder)?
         && there == config
     {
         return Ok(State::Done(Box::new(found)));
     }
+    if let Some(profiles) = config.profile_file.as_deref().and_then(Path::parent) {
+        prepare_folder(profiles)?;
+    }
     let bar = progress_bar(0, BAR, json);
     let mut display = Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default() };
-    let finished = compress(&config, &model, device, folder, &mut |event| display.show(event));
+    let finished = compress(&config, model, device, folder, &mut |event| display.show(event));
     bar.finish_and_clear();
     match finished? {
         Some((_, found)) => Ok(State::Done(Box::new(found))),
@@ -211,9 +265,6 @@ fn share_profile(config: &mut CompressConfig, model: &Model, output: &Path) -> a
     let digits: String = hash[..4].iter().map(|byte| format!("{byte:02x}")).collect();
     let name = format!("seed{}-{digits}.safetensors", config.seed);
     let file = std::path::absolute(output.join(PROFILES).join(name)).context("no current folder")?;
-    if let Some(folder) = file.parent() {
-        prepare_folder(folder)?;
-    }
     config.profile_file = Some(file);
     Ok(())
 }

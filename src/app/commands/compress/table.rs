@@ -1,6 +1,6 @@
 //! `dualres compress table`
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use anyhow::Context as _;
 use dualres_compression::{CompressConfig, Report, Summary, flat_row, run_folders};
@@ -10,7 +10,7 @@ use crate::{
     cli::{RowsArg, RunsTableArgs},
     commands::plot::{self, Curve, Point},
     report::{self, Misuse, Outcome},
-    statistics::{Difference, Group, Grouping, Spread},
+    statistics::{Difference, Group, Grouping, Spread, identity},
     targets::{Targets, prepare_folder_of},
 };
 
@@ -50,17 +50,26 @@ pub(super) fn run(args: &RunsTableArgs) -> anyhow::Result<Outcome> {
     let mut folders = Vec::new();
     for folder in &args.folders {
         if !folder.is_dir() {
-            return Err(Misuse(format!("no such folder: {}", folder.display())).into());
+            let what = if folder.exists() { "not a folder" } else { "no such folder" };
+            return Err(Misuse(format!("{what}: {}", folder.display())).into());
         }
         folders.extend(run_folders(folder));
     }
+    // However they were named.
+    let mut seen = HashSet::new();
+    folders.retain(|folder| seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())));
     let mut summaries = Vec::new();
     let mut outcome = Outcome::Done;
+    let mut known = HashSet::new();
     for folder in &folders {
         match Summary::read(folder) {
+            Ok(Some(Summary { config, report: Some(report), .. })) if !known.insert(identity(&config, &report)) => {
+                let place = folder.display();
+                report::say(&format!("warning: left out, settings and seed are those of another run: {place}"));
+            }
             Ok(summary) => summaries.extend(summary),
             Err(error) => {
-                report::say(&format!("warning: {error}"));
+                report::say(&format!("warning: left out: {error}"));
                 outcome = Outcome::Failed;
             }
         }
@@ -74,6 +83,11 @@ pub(super) fn run(args: &RunsTableArgs) -> anyhow::Result<Outcome> {
     }
     let runs: Runs<'_> = finished.iter().map(|(config, report)| (config, report)).collect();
     let grouping = Grouping::of(&runs);
+    if let Some(baseline) = args.baseline.as_deref().filter(|baseline| !grouping.has_baseline(baseline)) {
+        let there: Vec<&str> = grouping.baselines().into_iter().collect();
+        let there = if there.is_empty() { "nothing else varies".to_owned() } else { there.join(", ") };
+        return Err(Misuse(format!("--baseline: nothing to compare with \"{baseline}\"; there are: {there}")).into());
+    }
     let left = summaries.len() - finished.len();
     let markdown = || markdown(&runs, &grouping, args.baseline.as_deref(), left);
     if args.output.is_empty() {

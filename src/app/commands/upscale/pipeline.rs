@@ -77,11 +77,12 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
     let unwritten = Unwritten::default();
     let disk_is_full = AtomicBool::new(false);
     let devices = work.models().devices.clone();
+    let left = Left::default();
     std::thread::scope(|scope| {
         let (to_device, from_reader) = sync_channel::<Step>(0);
         let (to_writer, from_device) = sync_channel::<Made>(0);
         let from_reader = Arc::new(Mutex::new(from_reader));
-        let (rows, unwritten, disk_is_full) = (&rows, &unwritten, &disk_is_full);
+        let (rows, unwritten, disk_is_full, left) = (&rows, &unwritten, &disk_is_full, &left);
         scope.spawn(move || {
             for (index, input) in inputs {
                 let stop = interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed);
@@ -94,13 +95,16 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
         for (number, device) in devices.into_iter().enumerate().skip(1) {
             let place = Place { number, name: device.name };
             let (steps, to_writer) = (from_reader.clone(), to_writer.clone());
-            scope.spawn(move || run_all(work, &place, &steps, &to_writer, rows, unwritten, disk_is_full));
+            scope.spawn(move || run_all(work, &place, (&steps, left), &to_writer, rows, unwritten, disk_is_full));
         }
         let first = Place { number: 0, name: work.models().devices[0].name.clone() };
-        run_all(work, &first, &from_reader, &to_writer, rows, unwritten, disk_is_full);
+        run_all(work, &first, (&from_reader, left), &to_writer, rows, unwritten, disk_is_full);
         // The writer ends when nothing more comes, and the reader when nobody takes what it reads.
         drop((to_writer, from_reader));
     });
+    for (prepared, error) in left.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        fail(work, &rows, (prepared.index, &prepared.input), &error);
+    }
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(index, _)| *index);
     Ok(rows.into_iter().map(|(_, row)| row).collect())
@@ -111,6 +115,9 @@ struct Place {
     number: usize,
     name: String,
 }
+
+/// Pictures whose device was lost, which another one may take, and why.
+type Left = Mutex<Vec<(Box<Prepared>, anyhow::Error)>>;
 
 /// What became of pictures, with their numbers.
 type Rows = Mutex<Vec<(usize, Row)>>;
@@ -129,7 +136,7 @@ fn fail(work: &Work<'_>, rows: &Rows, (index, input): (usize, &Input), error: &a
 fn run_all(
     work: &Work<'_>,
     place: &Place,
-    steps: &Mutex<Receiver<Step>>,
+    (steps, left): (&Mutex<Receiver<Step>>, &Left),
     to_writer: &SyncSender<Made>,
     rows: &Rows,
     unwritten: &Unwritten,
@@ -137,8 +144,9 @@ fn run_all(
 ) {
     let devices = work.models().devices.len() as u64;
     // Whoever is free takes the next picture.
-    let next = || Work::locked(steps).recv();
-    while let Ok(step) = next() {
+    let taken_over = || Work::locked(left).pop().map(|(prepared, _)| Step::Ready(prepared));
+    let next = || taken_over().or_else(|| Work::locked(steps).recv().ok()).or_else(taken_over);
+    while let Some(step) = next() {
         if interrupt::flow().is_break() || disk_is_full.load(Ordering::Relaxed) {
             break;
         }
@@ -157,13 +165,15 @@ fn run_all(
                 match guarded(|| upscale(work, place, &prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
-                    Err(error) => {
-                        fail(work, rows, (prepared.index, &prepared.input), &error);
-                        // What is left waits for the next run, or for the other devices of this one.
-                        if is_lost(&error) {
-                            break;
+                    // What is left waits for the other devices of this run, or for the next one.
+                    Err(error) if is_lost(&error) => {
+                        if devices > 1 {
+                            report::say(&format!("warning: {}; going on without it", report::message(&error)));
                         }
+                        Work::locked(left).push((prepared, error));
+                        break;
                     }
+                    Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
                     Ok(upscaled) => {
                         unwritten.add();
                         if to_writer.send(Made { prepared, upscaled, device: place.name.clone() }).is_err() {
