@@ -59,7 +59,7 @@ impl World {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let address = lines.find_map(|line| line.unwrap().strip_prefix("address: ").map(str::to_owned)).unwrap();
         // What else it says must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::Builder::new().spawn(move || lines.for_each(drop)).unwrap();
         let server = Server { child, address };
         std::thread::sleep(Duration::from_millis(300));
         server

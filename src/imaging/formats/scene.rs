@@ -27,8 +27,13 @@ const CURVE: &str = "linear light was brought to the curve of sRGB";
 /// Most bytes of all channels together that an OpenEXR file unpacks to: those of a picture of the most pixels in four floats.
 const MOST_BYTES: u64 = MAX_PIXELS * 16;
 
-/// Bytes that the first part of an OpenEXR file unpacks to, by its header; `None` if it cannot be understood. The decoder takes the
-/// memory of all channels, however many there are that nobody sees.
+/// A frame of more pixels than this must not be more than so many times what the file holds of it: the rest would be black.
+const LARGE_FRAME: u64 = 64_000_000;
+const MOST_EMPTY: u64 = 16;
+
+/// Bytes that the first part of an OpenEXR file unpacks to, by its header; `None` if it cannot be understood, or asks for a frame
+/// that is nearly all empty. The decoder takes the memory of all channels, however many there are that nobody sees, and of the
+/// whole frame.
 fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
     const MOST_HEADER: u64 = 1 << 20;
     let mut header = Vec::new();
@@ -41,11 +46,21 @@ fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
         Some(text)
     };
     let long = |bytes: &[u8], at: usize| Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-    let (mut pixel, mut size) = (0_u64, None::<u64>);
+    let pixels = |window: &[u8]| {
+        let side = |low: usize, high: usize| {
+            u64::try_from(i64::from(long(window, high)?) - i64::from(long(window, low)?) + 1)
+                .ok()
+                .filter(|&side| side > 0)
+        };
+        Some(side(0, 8)?.saturating_mul(side(4, 12)?))
+    };
+    let (mut pixel, mut size, mut frame) = (0_u64, None::<u64>, None::<u64>);
     loop {
         let name = text(&mut rest)?;
         if name.is_empty() {
-            return Some(size?.saturating_mul(pixel));
+            let (size, frame) = (size?, frame?);
+            let is_empty = frame > LARGE_FRAME && frame / MOST_EMPTY > size;
+            return (!is_empty).then(|| size.saturating_mul(pixel));
         }
         let _kind = text(&mut rest)?;
         let length = usize::try_from(long(rest, 0)?).ok()?;
@@ -59,12 +74,8 @@ fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
                     left = left.get(16..)?;
                 }
             }
-            b"dataWindow" => {
-                let side =
-                    |low: usize, high: usize| Some(i64::from(long(value, high)?) - i64::from(long(value, low)?) + 1);
-                let [width, height] = [side(0, 8)?, side(4, 12)?].map(|side| u64::try_from(side).unwrap_or(0));
-                size = Some(width.saturating_mul(height));
-            }
+            b"dataWindow" => size = Some(pixels(value)?),
+            b"displayWindow" => frame = Some(pixels(value)?),
             _ => {}
         }
         rest = &rest[4 + length..];

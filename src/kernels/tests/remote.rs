@@ -20,9 +20,10 @@ fn served() -> Device {
     let place = PLACE.get_or_init(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let place = format!("ws://{}", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
+        let serve = move || {
             remote::server(vec![Device::flex()]).serve(WebSocketTransport::from_listener(listener)).unwrap();
-        });
+        };
+        std::thread::Builder::new().spawn(serve).unwrap();
         std::thread::sleep(Duration::from_millis(300));
         place
     });
