@@ -222,7 +222,6 @@ fn row(config: &CompressConfig, report: &Report) -> BTreeMap<String, String> {
     };
     let settings = config.settings().into_iter().filter(|(name, _)| !BESIDE.contains(&name.as_str()));
     let mut row: BTreeMap<String, String> = settings.map(|(name, value)| (name, text(value))).collect();
-    // Widths that were given are many numbers; that they were is enough, and what they cost is in the ratio.
     row.insert("model".into(), report.original.clone());
     row.insert("images".into(), report.data_hash.chars().take(8).collect());
     row

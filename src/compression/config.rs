@@ -248,6 +248,12 @@ impl CompressConfig {
         self.mode == Mode::Budget || self.method == Method::Profile
     }
 
+    /// Whether a run with these settings needs the sensitivity profile of its network.
+    pub fn needs_profile(&self) -> bool {
+        let is_searched = self.method == Method::Drc && self.mode == Mode::Budget && self.widths.is_none();
+        is_searched || self.method == Method::Profile
+    }
+
     /// The layers that a compression of `description` with these settings works on.
     pub fn layers(&self, description: &Description) -> Layers {
         let run = if self.is_budgeted() { description.network.collapsed().ok() } else { None };

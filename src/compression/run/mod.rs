@@ -271,8 +271,7 @@ impl Run<'_> {
     /// The sensitivity profile, if the method needs one. `None` if the observer stopped it.
     fn profile(&self, observe: Observer) -> Result<Option<Option<Profile>>> {
         let config = self.config;
-        let searched = config.method == Method::Drc && config.mode == Mode::Budget && config.widths.is_none();
-        if !searched && config.method != Method::Profile {
+        if !config.needs_profile() {
             return Ok(Some(None));
         }
         // The run keeps a copy of a shared profile: what becomes of the other file is no matter then.

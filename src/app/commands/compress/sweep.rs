@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use dualres_compression::{CompressConfig, CompressionError, Method, Mode, Report, Summary, compress};
+use dualres_compression::{CompressConfig, CompressionError, Report, Summary, compress};
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, device::ComputeDevice};
 use serde_json::json;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     let points = points(&args.file)?;
     if let Some(engine) = args.jobs {
         // What would go wrong in a task is told before there are any.
-        let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
+        let mut planner = Planner { output: &args.output, models: BTreeMap::new(), left_out: false };
         for point in &points {
             planner.plan(point).with_context(|| format!("the run {} cannot work", point.name))?;
         }
@@ -91,7 +91,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     prepare_folder(&args.output)?;
     let device = super::super::device(&args.device)?;
-    let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
+    let mut planner = Planner { output: &args.output, models: BTreeMap::new(), left_out: false };
     let mut done = 0;
     for &(number, point) in &chosen {
         let state = work(point, &mut planner, &device, args.json);
@@ -105,7 +105,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Outcome> {
         let left = report::counted(chosen.len() - done, "run");
         report::line(&format!("{left} not finished; run the same command again to resume or check"));
     }
-    Ok(if done == chosen.len() { Outcome::Done } else { Outcome::Failed })
+    Ok(if done == chosen.len() && !planner.left_out { Outcome::Done } else { Outcome::Failed })
 }
 
 fn folder_of(point: &Point, output: &Path) -> PathBuf {
@@ -116,6 +116,8 @@ fn folder_of(point: &Point, output: &Path) -> PathBuf {
 struct Planner<'a> {
     output: &'a Path,
     models: BTreeMap<String, Model>,
+    /// Whether pictures of a run could not be used.
+    left_out: bool,
 }
 
 impl Planner<'_> {
@@ -145,7 +147,7 @@ impl Planner<'_> {
 
 fn list(points: &[Point], args: &SweepArgs) -> anyhow::Result<Outcome> {
     let mut done = 0;
-    let mut planner = Planner { output: &args.output, models: BTreeMap::new() };
+    let mut planner = Planner { output: &args.output, models: BTreeMap::new(), left_out: false };
     for (index, point) in points.iter().enumerate() {
         let state = match planner.plan(point) {
             Ok((config, _)) => state_of(&folder_of(point, &args.output), &config),
@@ -247,6 +249,7 @@ fn attempt(
     let mut display = Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default() };
     let finished = compress(&config, model, device, folder, &mut |event| display.show(event));
     bar.finish_and_clear();
+    planner.left_out |= matches!(display.left_out.end(Outcome::Done), Outcome::Failed);
     match finished? {
         Some((_, found)) => Ok(State::Done(Box::new(found))),
         None => Ok(State::Begun),
@@ -255,9 +258,7 @@ fn attempt(
 
 /// Runs that would measure the same profile share one file.
 fn share_profile(config: &mut CompressConfig, model: &Model, output: &Path) -> anyhow::Result<()> {
-    let is_measured = config.method == Method::Profile
-        || config.method == Method::Drc && config.mode == Mode::Budget && config.widths.is_none();
-    if !is_measured || config.profile_file.is_some() {
+    if !config.needs_profile() || config.profile_file.is_some() {
         return Ok(());
     }
     let same = json!([config.data, config.validation, config.profile, config.streams]);
