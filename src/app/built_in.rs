@@ -30,6 +30,12 @@ pub fn of(kind: Kind, scale: usize) -> Option<&'static str> {
     EMBEDDED.iter().find(|(name, bytes)| is_it(name, bytes)).map(|(name, _)| *name)
 }
 
+/// Names of the models that are chosen by themselves.
+pub(crate) fn automatic() -> Vec<String> {
+    let kinds = [Kind::Clean, Kind::Photo].into_iter();
+    kinds.flat_map(|kind| (2..=4).filter_map(move |scale| of(kind, scale))).map(str::to_owned).collect()
+}
+
 /// The name of the built-in model of a kind and scale; `otherwise` where there is none.
 pub fn fitting(kind: Kind, scale: usize, otherwise: &str) -> String {
     of(kind, scale).unwrap_or(otherwise).to_owned()

@@ -13,7 +13,7 @@ use dualres_network::{
 };
 use dualres_training::{LAST_FILE, Measuring, TrainConfig, TrainEvent, TrainingError, calibrate, train};
 
-use crate::{batch::sums::fingerprint, library::Library, paths::Paths, samples};
+use crate::{batch::sums::fingerprint, library::Library, paths::Paths, samples, trust};
 
 /// Training steps of the dual models. They begin with those of another network, which know how pictures are reduced.
 const STEPS: usize = 300;
@@ -67,7 +67,7 @@ pub(crate) fn complete(
     let file = library.own_file(name)?;
     let bytes = dualres_network::read_file(&file)?;
     let mut model = Model::from_bytes(&bytes, name, &Device::flex())?;
-    let device = device::choose(device)?;
+    let device = trust::vetted(paths, &model, &device::choose(device)?)?;
     let pictures = samples::unpack(paths)?;
     let run = paths.data.join("completion").join(format!("{name}-{}", fingerprint(&bytes)));
     if lacks_duals(&model.description) {

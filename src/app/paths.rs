@@ -9,6 +9,8 @@ pub struct Paths {
     pub config: PathBuf,
     /// Models that were imported, pictures that were pasted.
     pub data: PathBuf,
+    /// What can be found out again: checks of devices, and what GPUs run fastest.
+    pub cache: PathBuf,
     /// Where results go whose original has no folder of its own.
     pub pictures: PathBuf,
 }
@@ -22,6 +24,7 @@ impl Paths {
             None => Self {
                 config: dirs::config_dir().unwrap_or_else(here).join("dualres"),
                 data: dirs::data_dir().unwrap_or_else(here).join("dualres"),
+                cache: dirs::cache_dir().unwrap_or_else(here).join("dualres"),
                 pictures: dirs::picture_dir().or_else(dirs::home_dir).unwrap_or_else(here),
             },
         }
@@ -29,12 +32,18 @@ impl Paths {
 
     /// All folders in one place.
     pub fn under(home: &Path) -> Self {
-        Self { config: home.join("config"), data: home.join("data"), pictures: home.join("pictures") }
+        let [config, data, cache, pictures] = ["config", "data", "cache", "pictures"].map(|name| home.join(name));
+        Self { config, data, cache, pictures }
     }
 
     /// Folder of imported models.
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
+    }
+
+    /// Folder of what GPUs run fastest.
+    pub fn tuning(&self) -> PathBuf {
+        self.cache.join("gpu")
     }
 
     /// Folder of pictures that came without a file: pasted ones and samples.

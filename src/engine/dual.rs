@@ -1,18 +1,17 @@
 //! The way back: dual reconstruction of a result, and feeding its residual into the result.
 
-use dualres_imaging::{
-    Picture, Plane,
-    resize::{Samples, imresize},
-};
-use dualres_network::DualModel;
-
 use crate::{
     EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency,
     expected::LEAST_SIDE,
     expected_error, expected_psnr, memory,
-    planes::paste,
+    place::is_plain,
+    planes::{enlarged, paste},
     tiles::cut_beyond,
-    upscale::{gray_if, halving, seen, stop, to_samples},
+    upscale::{gray_if, seen, stop},
+};
+use dualres_imaging::{
+    Picture, Plane,
+    resize::{Samples, imresize},
 };
 
 /// Side of the tiles that dual models run in, in pixels of their output.
@@ -124,21 +123,22 @@ impl Upscaler {
             return Ok(self.reconstruct(&rest, observe)?.into_iter().map(led_back).collect());
         }
         let mut reconstructions: Vec<Picture> = Vec::new();
-        for (level, dual) in self.model.duals.iter().enumerate().rev() {
+        for level in (0..self.model.duals.len()).rev() {
             stop(observe(Event::Reconstructing { level }))?;
-            let reconstruction = self.reduce(reconstructions.last().unwrap_or(result), dual, observe)?;
+            let reconstruction = self.reduce(reconstructions.last().unwrap_or(result), level, observe)?;
             reconstructions.push(reconstruction);
         }
         Ok(reconstructions)
     }
 
-    /// A picture through a dual model: a part of the size, the same whatever the tiles. Beyond the picture its border is
+    /// A picture through the dual model of a level: a part of the size, the same whatever the tiles. Beyond the picture its border is
     /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
-    fn reduce(&self, picture: &Picture, dual: &DualModel, observe: Observer) -> Result<Picture> {
-        halving(DUAL_TILE, LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, dual, side, observe))
+    fn reduce(&self, picture: &Picture, level: usize, observe: Observer) -> Result<Picture> {
+        self.place.halving(DUAL_TILE, LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, level, side, observe))
     }
 
-    fn reduce_tiled(&self, picture: &Picture, dual: &DualModel, side: usize, observe: Observer) -> Result<Picture> {
+    fn reduce_tiled(&self, picture: &Picture, level: usize, side: usize, observe: Observer) -> Result<Picture> {
+        let dual = &self.model.duals[level];
         let gray = picture.is_gray();
         let factor = dual.factor();
         let border = dual.border() / factor;
@@ -147,18 +147,11 @@ impl Upscaler {
         for &down in &cut_beyond(height, side, border) {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
             for &across in &cut_beyond(width, side, border) {
-                let samples = self.run(|| {
-                    let x = seen(
-                        picture,
-                        crate::planes::enlarged(across, factor),
-                        crate::planes::enlarged(down, factor),
-                        &self.device,
-                    );
-                    to_samples(dual.forward(x))
+                let (wide, high) = (enlarged(across, factor), enlarged(down, factor));
+                let samples = self.place.make(&self.model, is_plain(picture, wide, high), |model, device| {
+                    model.duals[level].forward(seen(picture, wide, high, device))
                 })?;
-                if !paste(&gray_if(gray, samples), across, down, &mut planes) {
-                    return Err(EngineError::NotFinite);
-                }
+                paste(&gray_if(gray, samples), across, down, &mut planes);
             }
         }
         Ok(Picture::from_planes(planes))

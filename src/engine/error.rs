@@ -41,8 +41,8 @@ pub enum EngineError {
         /// Memory that is free, in GB.
         available_gb: f64,
     },
-    /// The device failed in the middle.
-    #[error("the device failed while upscaling ({0}); try a smaller --tile or --device cpu")]
+    /// The device failed in the middle, and the CPU as well.
+    #[error("upscaling failed ({0}); close other programs, or use smaller tiles")]
     Device(String),
     /// The network could not be brought to the device.
     #[error(transparent)]

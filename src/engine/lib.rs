@@ -16,7 +16,9 @@ mod examine;
 mod expected;
 mod memory;
 mod passes;
+mod place;
 mod planes;
+mod self_check;
 mod tiles;
 mod upscale;
 
@@ -28,4 +30,5 @@ pub use examine::{Examination, examine, glance};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use memory::{check_reading, has_room_for};
 pub use passes::{MOST_PASSES, passes_to};
+pub use self_check::{Finding, MOST_DIFFERENCE, self_check};
 pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};

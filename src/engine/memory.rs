@@ -41,9 +41,16 @@ pub fn has_room_for(pictures: u64, size: [usize; 2], channels: usize) -> bool {
     needed.saturating_mul(pictures).saturating_mul(2) < available()
 }
 
-/// Side of a tile in low-resolution pixels, its shared border included, that the memory allows.
-pub(crate) fn tile_side(network: &Graph, available: u64, max_buffer: Option<u64>) -> usize {
-    let mut pixels = (available / 4).min(WORKING_SET) / network.bytes_a_pixel().max(1);
+/// Bytes that a tile may take: those that were `asked` for, else what has proven enough, and no more than is free where the
+/// device has no memory of its own.
+pub(crate) fn budget(asked: Option<u64>, has_memory_of_its_own: bool) -> u64 {
+    let most = asked.unwrap_or(WORKING_SET);
+    if has_memory_of_its_own { most } else { most.min(available() / 4) }
+}
+
+/// Side of a tile in low-resolution pixels, its shared border included, that `budget` bytes allow.
+pub(crate) fn tile_side(network: &Graph, budget: u64, max_buffer: Option<u64>) -> usize {
+    let mut pixels = budget / network.bytes_a_pixel().max(1);
     if let Some(bytes) = max_buffer {
         pixels = pixels.min(bytes / network.widest_bytes_a_pixel().max(1));
     }

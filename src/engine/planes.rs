@@ -32,10 +32,9 @@ pub(crate) fn to_tensor(
 }
 
 /// Copies what a tile gives into planes, clamped to `[0, 255]`; `samples` is [3, H, W] of what the tile saw. Spans are
-/// in the planes' pixels; what lies beyond the planes is dropped. Returns false if a sample is not a number.
-pub(crate) fn paste(samples: &[f32], across: Span, down: Span, planes: &mut [Plane]) -> bool {
+/// in the planes' pixels; what lies beyond the planes is dropped.
+pub(crate) fn paste(samples: &[f32], across: Span, down: Span, planes: &mut [Plane]) {
     let (seen_width, seen_height) = (across.seen_length, down.seen_length);
-    let mut finite = true;
     for (channel, plane) in planes.iter_mut().enumerate() {
         let end = (across.start + across.length).min(plane.width);
         if across.start >= end {
@@ -45,14 +44,12 @@ pub(crate) fn paste(samples: &[f32], across: Span, down: Span, planes: &mut [Pla
             let seen_y = (y as isize - down.seen_start) as usize;
             let row = (channel * seen_height + seen_y) * seen_width;
             let source = &samples[row + (across.start as isize - across.seen_start) as usize..][..end - across.start];
-            finite &= source.iter().all(|sample| sample.is_finite());
             let target = y * plane.width;
             for (target, &sample) in plane.data[target + across.start..target + end].iter_mut().zip(source) {
                 *target = sample.clamp(0.0, 255.0);
             }
         }
     }
-    finite
 }
 
 /// The same tile in a picture `factor` times as large.

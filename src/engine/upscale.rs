@@ -1,10 +1,10 @@
 //! From a picture to a larger one and back.
 
-use std::{ops::ControlFlow, sync::OnceLock};
+use std::ops::ControlFlow;
 
 use burn::tensor::{Device, Tensor};
 use dualres_imaging::{
-    Highlights, Picture, Plane, caught, cover_transparent,
+    Highlights, Picture, Plane, cover_transparent,
     resize::{Samples, imresize},
 };
 use dualres_network::{
@@ -14,6 +14,7 @@ use dualres_network::{
 
 use crate::{
     EngineError, Result, consistency, memory,
+    place::{Place, is_plain},
     planes::{enlarged, paste, to_tensor},
     tiles::{Span, cut},
 };
@@ -63,6 +64,9 @@ pub enum Event<'a> {
         /// How many.
         tiles: usize,
     },
+    /// The device is about to run the network for the first time, which takes longer than all times after it: kernels are
+    /// compiled and tuned.
+    Preparing,
     /// A tile of the network is done.
     Tile {
         /// Tiles done.
@@ -114,7 +118,7 @@ pub struct Upscaled {
     pub expected_psnr: Option<f64>,
     /// Parts that the picture was run in, the most of a pass; 0 if no network was needed.
     pub tiles: usize,
-    /// Tiles that had to be run again on the CPU because the device gave values that are not numbers.
+    /// Tiles that had to be run again on the CPU because the device gave something that cannot be right.
     pub retried_tiles: usize,
 }
 
@@ -139,13 +143,7 @@ impl Upscaled {
 #[derive(Debug)]
 pub struct Upscaler {
     pub(crate) model: Model,
-    pub(crate) device: Device,
-    max_buffer: Option<u64>,
-    on_cpu: bool,
-    /// The device, if it is another machine's.
-    remote: Option<ComputeDevice>,
-    /// The model on the CPU, made when another device fails.
-    fallback: OnceLock<Model>,
+    pub(crate) place: Place,
 }
 
 impl Upscaler {
@@ -154,15 +152,19 @@ impl Upscaler {
     /// # Errors
     /// If the device does not start.
     pub fn new(model: &Model, device: &ComputeDevice) -> Result<Self> {
-        let opened = device.open()?;
-        Ok(Self {
-            model: model.to_device(&opened)?,
-            device: opened,
-            max_buffer: device.max_buffer_bytes,
-            on_cpu: device.class == DeviceClass::Cpu,
-            remote: Some(device).filter(|device| device.is_remote()).cloned(),
-            fallback: OnceLock::new(),
-        })
+        let place = Place::new(model, device)?;
+        Ok(Self { model: model.to_device(place.device())?, place })
+    }
+
+    /// Why the device is not used any more, if it failed in the middle of a picture: what was left of that picture, and all that
+    /// followed, was made on the CPU.
+    pub fn given_up(&self) -> Option<&str> {
+        self.place.given_up()
+    }
+
+    /// The device that the model was brought to.
+    pub fn device(&self) -> &ComputeDevice {
+        &self.place.compute
     }
 
     /// The model.
@@ -201,7 +203,8 @@ impl Upscaler {
     fn upscale_up_to_white(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
         let scale = self.model.description.scale();
         let mut parts = 0;
-        let (mut result, retried_tiles) = self.enlarge(picture, options, &mut |event| {
+        let before = self.place.retries();
+        let mut result = self.enlarge(picture, options, &mut |event| {
             if let Event::Started { tiles } = event {
                 parts = tiles;
             }
@@ -214,7 +217,8 @@ impl Upscaler {
         }
         result.depth = picture.depth;
         result.metadata = picture.metadata.clone();
-        Ok(Upscaled { tiles: parts, retried_tiles, ..self.refine(picture, result, options.fidelity, observe)? })
+        let refined = self.refine(picture, result, options.fidelity, observe)?;
+        Ok(Upscaled { tiles: parts, retried_tiles: self.place.retries() - before, ..refined })
     }
 
     /// Whether there is memory for a pass over a picture of so many pixels and channels, with its result.
@@ -233,7 +237,7 @@ impl Upscaler {
         Ok(())
     }
 
-    fn enlarge(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<(Picture, usize)> {
+    fn enlarge(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Picture> {
         let description = &self.model.description;
         let pooling = match options.pooling {
             PoolingChoice::Global => Pooling::Global,
@@ -246,26 +250,35 @@ impl Upscaler {
             Some(side) => side,
             // Parts would not give what the whole gives.
             None if description.seam.is_some() && self.fits_whole(picture) => usize::MAX,
-            None => memory::tile_side(&description.network, memory::available(), self.max_buffer),
+            None => memory::tile_side(&description.network, self.budget(), self.max_buffer()),
         };
-        if whole {
-            return self.enlarge_tiled(picture, pooling, side, observe);
-        }
-        halving(side, 2 * (description.halo() + 32), |side| self.enlarge_tiled(picture, pooling, side, observe))
+        let least = if whole { usize::MAX } else { 2 * (description.halo() + 32) };
+        self.place.halving(side, least, |side| self.enlarge_tiled(picture, pooling, side, observe))
     }
 
     fn fits_whole(&self, picture: &Picture) -> bool {
         let pixels = picture.width() as u64 * picture.height() as u64;
-        memory::runs_whole(&self.model.description.network, memory::available(), self.max_buffer, pixels)
+        let available = match self.place.compute.memory_limit {
+            Some(bytes) if self.has_memory_of_its_own() => bytes.saturating_mul(2),
+            _ => memory::available(),
+        };
+        memory::runs_whole(&self.model.description.network, available, self.max_buffer(), pixels)
     }
 
-    fn enlarge_tiled(
-        &self,
-        picture: &Picture,
-        pooling: Pooling,
-        side: usize,
-        observe: Observer,
-    ) -> Result<(Picture, usize)> {
+    fn max_buffer(&self) -> Option<u64> {
+        self.place.compute.max_buffer_bytes
+    }
+
+    fn has_memory_of_its_own(&self) -> bool {
+        matches!(self.place.compute.class, DeviceClass::DiscreteGpu | DeviceClass::Remote)
+    }
+
+    /// Bytes that a tile may take.
+    fn budget(&self) -> u64 {
+        memory::budget(self.place.compute.memory_limit, self.has_memory_of_its_own())
+    }
+
+    fn enlarge_tiled(&self, picture: &Picture, pooling: Pooling, side: usize, observe: Observer) -> Result<Picture> {
         let align = self.model.description.alignment(pooling);
         let halo = self.model.description.halo().next_multiple_of(align);
         // Smaller pictures are seen with their border repeated, as far as the network needs.
@@ -280,20 +293,15 @@ impl Upscaler {
         }
         let tiles = columns.len() * rows.len();
         stop(observe(Event::Started { tiles }))?;
-        let mut retried = 0;
+        if self.place.is_new() {
+            stop(observe(Event::Preparing))?;
+        }
         for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
             let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
-            let samples = self.run(|| {
-                let x = seen(picture, across, down, &self.device);
-                to_samples(self.model.primal.upscale(x, pooling))
+            let samples = self.place.make(&self.model, is_plain(picture, across, down), |model, device| {
+                model.primal.upscale(seen(picture, across, down, device), pooling)
             })?;
-            if !paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes) {
-                retried += 1;
-                let samples = self.on_cpu(picture, across, down, pooling)?;
-                if !paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes) {
-                    return Err(EngineError::NotFinite);
-                }
-            }
+            paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes);
             let area = Area {
                 x: wide.start,
                 y: high.start,
@@ -302,32 +310,7 @@ impl Upscaler {
             };
             stop(observe(Event::Tile { done: index + 1, tiles, area, planes: &planes }))?;
         }
-        Ok((Picture::from_planes(planes), retried))
-    }
-
-    /// Runs work on the device; devices report failure by panicking.
-    pub(crate) fn run(&self, work: impl FnOnce() -> Vec<f32>) -> Result<Vec<f32>> {
-        caught(work).map_err(|said| match &self.remote {
-            // Smaller tiles are of no use there.
-            Some(device) => EngineError::Network(device.failure(&said)),
-            None => EngineError::Device(said.lines().next().unwrap_or_default().to_owned()),
-        })
-    }
-
-    /// A tile once more on the CPU, because the device gave values that are not numbers.
-    fn on_cpu(&self, picture: &Picture, across: Span, down: Span, pooling: Pooling) -> Result<Vec<f32>> {
-        if self.on_cpu {
-            return Err(EngineError::NotFinite);
-        }
-        let cpu = ComputeDevice::cpu().open()?;
-        let model = match self.fallback.get() {
-            Some(model) => model,
-            None => {
-                let model = self.model.to_device(&cpu)?;
-                self.fallback.get_or_init(|| model)
-            }
-        };
-        self.run(|| to_samples(model.primal.upscale(seen(picture, across, down, &cpu), pooling)))
+        Ok(Picture::from_planes(planes))
     }
 }
 
@@ -339,21 +322,6 @@ pub(crate) fn channels(picture: &Picture) -> usize {
 pub(crate) fn seen(picture: &Picture, across: Span, down: Span, device: &Device) -> Tensor<4> {
     let corner = [across.seen_start, down.seen_start];
     to_tensor(picture.rgb(), corner, [across.seen_length, down.seen_length], device)
-}
-
-pub(crate) fn to_samples(x: Tensor<4>) -> Vec<f32> {
-    x.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
-}
-
-/// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory
-/// does not suffice. Tiles of less than twice `least` are not halved.
-pub(crate) fn halving<T>(mut side: usize, least: usize, mut attempt: impl FnMut(usize) -> Result<T>) -> Result<T> {
-    loop {
-        match attempt(side) {
-            Err(EngineError::Device(_)) if side / 2 >= least => side /= 2,
-            other => return other,
-        }
-    }
 }
 
 pub(crate) fn stop(flow: ControlFlow<()>) -> Result<()> {
@@ -372,37 +340,4 @@ pub(crate) fn gray_if(gray: bool, mut samples: Vec<f32>) -> Vec<f32> {
         }
     }
     samples
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failing_device_is_given_smaller_tiles_and_then_given_up() {
-        let mut tried = Vec::new();
-        let fits_256 = |side: usize| {
-            tried.push(side);
-            if side > 256 { Err(EngineError::Device("out of memory".into())) } else { Ok(side) }
-        };
-        assert_eq!(halving(1024, 128, fits_256).unwrap(), 256);
-        assert_eq!(tried, [1024, 512, 256]);
-
-        let mut count = 0;
-        let lost = |_| -> Result<()> {
-            count += 1;
-            Err(EngineError::Device("lost".into()))
-        };
-        assert!(matches!(halving(1024, 128, lost), Err(EngineError::Device(_))));
-        assert_eq!(count, 4);
-
-        let mut count = 0;
-        let cancelled = |_| -> Result<()> {
-            count += 1;
-            Err(EngineError::Cancelled)
-        };
-        assert!(matches!(halving(1024, 128, cancelled), Err(EngineError::Cancelled)));
-        assert_eq!(count, 1, "only a failing device is tried again");
-    }
 }

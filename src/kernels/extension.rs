@@ -32,15 +32,17 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, spec: Co
 }
 
 /// Backends that run [`conv2d`]. The provided bodies compose Burn's own operations.
-#[cfg_attr(feature = "remote", backend_extension(Autodiff, Flex, Cube, Remote))]
-#[cfg_attr(not(feature = "remote"), backend_extension(Autodiff, Flex, Cube))]
+#[cfg_attr(feature = "remote", backend_extension(Autodiff, Flex, Cube, Fusion, Remote))]
+#[cfg_attr(not(feature = "remote"), backend_extension(Autodiff, Flex, Cube, Fusion))]
 pub trait ConvBackend: Backend {
     /// Convolution without bias.
+    #[fusion(dtype = x, shape = spec.output_shape(x, weight))]
     fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, spec: ConvSpec) -> FloatTensor<Self> {
         composed::<Self>(x, weight, None, spec)
     }
 
     /// Convolution with bias.
+    #[fusion(dtype = x, shape = spec.output_shape(x, weight))]
     fn convolve_with_bias(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -84,7 +86,7 @@ fn options(kernel: usize, spec: ConvSpec) -> ConvOptions<2> {
     ConvOptions::new([spec.stride, spec.stride], [pad, pad], [1, 1], 1)
 }
 
-fn composed<B: Backend>(
+pub(crate) fn composed<B: Backend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: Option<FloatTensor<B>>,
@@ -128,8 +130,6 @@ fn composed_gradients<B: Backend>(
     (input, Some((B::conv2d_weight_backward(x, weight, grad, options(kernel, spec)), bias)))
 }
 
-impl ConvBackend for Cube {}
-
 impl ConvBackend for Flex {
     fn convolve(x: FlexTensor, weight: FlexTensor, spec: ConvSpec) -> FlexTensor {
         flex_forward(x, weight, None, spec, true)
@@ -140,7 +140,19 @@ impl ConvBackend for Flex {
     }
 }
 
-impl ConvGradients for Cube {}
+impl ConvGradients for Cube {
+    fn convolve_changing(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        spec: ConvSpec,
+    ) -> FloatTensor<Self> {
+        match bias {
+            Some(bias) => Self::convolve_with_bias(x, weight, bias, spec),
+            None => Self::convolve(x, weight, spec),
+        }
+    }
+}
 
 impl ConvGradients for Flex {
     fn convolve_changing(x: FlexTensor, weight: FlexTensor, bias: Option<FlexTensor>, spec: ConvSpec) -> FlexTensor {

@@ -11,6 +11,7 @@ mod cpu;
 mod extension;
 mod function;
 mod general;
+mod gpu;
 mod maps;
 mod prepared;
 #[cfg(feature = "remote")]

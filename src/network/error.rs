@@ -41,8 +41,11 @@ pub enum NetworkError {
         available: String,
     },
     /// A GPU was asked for and there is none.
-    #[error("no GPU found that can run networks; use --device cpu")]
+    #[error("no GPU found that can run networks; use the CPU")]
     NoGpu,
+    /// A software driver was asked for and there is none.
+    #[error("no software graphics driver found; use the CPU, which is faster")]
+    NoSoftwareDriver,
     /// A device of another machine cannot be used.
     #[error("the remote device {name} cannot be used: {fault}")]
     Remote {
@@ -62,7 +65,7 @@ pub enum NetworkError {
         reason: String,
     },
     /// The device did not start.
-    #[error("the device {name} does not start ({reason}); use --device cpu")]
+    #[error("the device {name} does not start ({reason}); update its driver, or use the CPU")]
     DeviceStart {
         /// Name of the device.
         name: String,

@@ -40,6 +40,9 @@ pub(crate) struct Cli {
     /// Images, folders and models to open in the window
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Use GPUs without checking them against the CPU first
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) trust_device: bool,
 }
 
 /// The arguments of the process. What looks like a negative number is a value: the option says what is wrong with it.
@@ -133,12 +136,16 @@ impl std::str::FromStr for DegradationArg {
     }
 }
 
-/// List compute devices
+/// List compute devices, and check that they compute what the CPU computes
+///
+/// A GPU is checked by itself when it meets a model for the first time, and again with another driver. What GPUs were found to run fastest, and what checks found, lies in the cache folder of the program; it can be deleted at any time.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
   dualres devices --json
+  dualres devices --check
+  dualres devices --check=software --model x4
   dualres devices add workshop 0f3c…d2 --token-file workshop.token
   dualres upscale photo.jpg -o large.png --device workshop
   DUALRES_TOKEN_FILE=workshop.token dualres upscale photo.jpg -o large.png --device remote:0f3c…d2"
@@ -146,6 +153,12 @@ impl std::str::FromStr for DegradationArg {
 pub(crate) struct DevicesArgs {
     #[command(subcommand)]
     pub(crate) command: Option<DevicesCommand>,
+    /// Check devices against the CPU: all GPUs, or the named one
+    #[arg(long, value_name = "DEVICE", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(crate) check: Option<String>,
+    /// Model to check with, repeatable [default: those that are chosen by themselves]
+    #[arg(long, value_name = "MODEL", requires = "check")]
+    pub(crate) model: Vec<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

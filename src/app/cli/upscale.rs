@@ -63,6 +63,9 @@ pub(crate) struct UpscaleArgs {
     /// Device: auto, cpu, gpu, or part of its name (see `dualres devices`); several, separated by commas, or all, share the images
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
+    /// Memory of a GPU that may be used at a time, such as 2GB or 800MB: tiles become smaller, or larger [default: about 1 GB]
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub(crate) gpu_memory: Option<u64>,
     /// Tile size in input pixels, including the overlap with neighbours [default: from free memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub(crate) tile: Option<u32>,
@@ -170,4 +173,17 @@ pub(crate) enum SubsamplingArg {
     Full,
     /// Half resolution (4:2:0): smaller files
     Half,
+}
+
+/// Bytes, from a number with MB or GB behind it.
+fn memory(text: &str) -> Result<u64, String> {
+    let wrong = || "use a number with MB or GB, such as 2GB".to_owned();
+    let text = text.trim().to_uppercase();
+    let (number, unit) = match (text.strip_suffix("GB"), text.strip_suffix("MB")) {
+        (Some(number), _) => (number, 1e9),
+        (_, Some(number)) => (number, 1e6),
+        _ => return Err(wrong()),
+    };
+    let bytes = number.trim().parse::<f64>().map_err(|_| wrong())? * unit;
+    if (64e6..=1e15).contains(&bytes) { Ok(bytes as u64) } else { Err("use at least 64MB".to_owned()) }
 }

@@ -2,7 +2,9 @@
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
+use burn::tensor::Device;
 use dualres_imaging::file::{resolve, write_atomically};
+use dualres_network::Model;
 use dualres_training::Progress;
 use serde_json::json;
 
@@ -24,6 +26,7 @@ pub(crate) fn run(args: &AdaptArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     let plan = plan(args)?;
     let device = super::device(&args.device)?;
+    let device = super::vetted(&Model::read(&plan.model, &Device::flex())?, &device)?;
     let bar = progress_bar(plan.steps as u64, "{pos}/{len} {bar:20} {msg}", args.json);
     let mut display =
         Display { bar: bar.clone(), first: None, json: args.json, psnr: None, left_out: LeftOut::default() };

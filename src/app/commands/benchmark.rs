@@ -25,6 +25,8 @@ const NOISY: f64 = 0.2;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Measured {
     model: String,
+    /// What it ran on: the CPU where another device failed.
+    device: String,
     /// Of the picture that is enlarged.
     macs: u64,
     parameters: u64,
@@ -41,7 +43,7 @@ struct Measured {
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     let (width, height) = args.size;
-    let device = super::device(&args.device)?;
+    let chosen = super::device(&args.device)?;
     let picture = test_picture(width, height);
     let mut upscalers = Vec::new();
     for name in &args.model {
@@ -49,7 +51,7 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
         if !args.proof {
             model = model.without_duals();
         }
-        upscalers.push(Upscaler::new(&model, &device)?);
+        upscalers.push(Upscaler::new(&model, &super::vetted(&model, &chosen)?)?);
     }
     if args.memory_only {
         let Some(upscaler) = upscalers.first() else { bail!("no model") };
@@ -84,9 +86,10 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
             max_seconds: seconds[seconds.len() - 1],
             spread: (at(0.75) - at(0.25)) / median(&seconds),
             peak_memory_bytes: memory_of(name, args)?,
+            device: upscaler.given_up().map_or(upscaler.device().name.as_str(), |_| "CPU").to_owned(),
         });
     }
-    tell(&all, &device.name, args);
+    tell(&all, &chosen.name, args);
     Ok(Outcome::Done)
 }
 
@@ -232,6 +235,7 @@ mod tests {
     fn measured(macs: u64, median_seconds: f64) -> Measured {
         Measured {
             model: "m".into(),
+            device: "CPU".into(),
             macs,
             parameters: 0,
             median_seconds,

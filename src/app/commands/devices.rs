@@ -1,13 +1,18 @@
 //! `dualres devices`
 
-use dualres_network::device;
+use std::time::Instant;
+
+use dualres_network::device::{self, ComputeDevice};
 use serde_json::json;
 
+use super::{library, preparing};
 use crate::{
+    built_in,
     cli::{DevicesArgs, DevicesCommand},
     paths::Paths,
     remotes::{self, Remote},
     report::{self, Misuse, Outcome},
+    trust::{Trust, advice},
 };
 
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
@@ -28,6 +33,9 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
         }
         None => {}
     }
+    if let Some(which) = &args.check {
+        return check(args, which, &paths);
+    }
     let automatic = device::choose("auto")?.name;
     for device in device::list() {
         let is_default = device.name == automatic;
@@ -37,6 +45,7 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
                 "class": device.class.to_string(),
                 "detail": device.detail,
                 "max_buffer_bytes": device.max_buffer_bytes,
+                "half_precision": device.has_half,
                 "default": is_default,
             });
             report::line(&object.to_string());
@@ -48,5 +57,60 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
             report::line(&format!("    {}, {}{buffer}", device.class, device.detail));
         }
     }
+    if !args.json
+        && let Some(file) = device::tuning_file()
+    {
+        report::line(&format!("what these GPUs run fastest is kept in {}", file.display()));
+    }
     Ok(Outcome::Done)
+}
+
+/// Checks devices against the CPU with models, and remembers what is found.
+fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outcome> {
+    let devices: Vec<ComputeDevice> = match which {
+        "all" => device::list().into_iter().filter(ComputeDevice::is_real_gpu).collect(),
+        name => vec![super::device(name)?],
+    };
+    if devices.is_empty() {
+        report::say("no GPU to check; name a device to check it: --check=DEVICE");
+        return Ok(Outcome::Done);
+    }
+    let names = if args.model.is_empty() { built_in::automatic() } else { args.model.clone() };
+    let (library, trust) = (library(), Trust::of(paths));
+    let mut are_sound = true;
+    for device in &devices {
+        for name in &names {
+            let model = library.choose(Some(name), None)?;
+            let bar = preparing(&device.name);
+            let begun = Instant::now();
+            let finding = trust.check(&model, device);
+            bar.finish_and_clear();
+            let (is_sound, said) = match &finding {
+                Ok(finding) => (finding.is_sound(), finding.to_string()),
+                Err(error) => (false, report::message(error)),
+            };
+            are_sound &= is_sound;
+            if args.json {
+                let object = json!({
+                    "name": device.name,
+                    "detail": device.detail,
+                    "model": name,
+                    "sound": is_sound,
+                    "finding": said,
+                    "seconds": begun.elapsed().as_secs_f64(),
+                });
+                report::line(&object.to_string());
+            } else {
+                report::line(&format!(
+                    "{}: {}, model {name}: {said}",
+                    if is_sound { "ok" } else { "WRONG" },
+                    device.name
+                ));
+                if !is_sound {
+                    report::line(&format!("    {}", advice(device)));
+                }
+            }
+        }
+    }
+    Ok(if are_sound { Outcome::Done } else { Outcome::Failed })
 }

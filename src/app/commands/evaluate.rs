@@ -16,7 +16,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
     let model = library().choose(Some(&args.model), args.scale)?;
     let device = super::device(&args.device)?;
-    let upscaler = Upscaler::new(&model, &device)?;
+    let upscaler = Upscaler::new(&model, &super::vetted(&model, &device)?)?;
     let count = match args.hr.is_file() {
         true => 1,
         false => dualres_imaging::find_pictures(&args.hr)?.len() as u64,

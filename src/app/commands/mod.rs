@@ -16,7 +16,7 @@ mod upscale;
 use dualres_engine::PoolingChoice;
 use dualres_imaging::Subsampling;
 use dualres_network::{
-    NetworkError,
+    Model, NetworkError,
     device::{self, ComputeDevice},
 };
 
@@ -26,6 +26,7 @@ use crate::{
     paths::Paths,
     remotes,
     report::{self, Misuse, Outcome},
+    trust::{self, Notice, Trust},
     window,
 };
 
@@ -33,7 +34,10 @@ pub(crate) use benchmark::size;
 
 /// Runs a command, or opens the window if there is none.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    remotes::register(&Paths::of_user());
+    let paths = Paths::of_user();
+    remotes::register(&paths);
+    device::keep_tuning_in(&paths.tuning());
+    trust::trust_all(cli.trust_device);
     let Some(command) = cli.command else {
         // With some files there, the window opens and tells of those that are not.
         let missing = cli.files.first().filter(|_| !cli.files.iter().any(|path| path.exists()));
@@ -41,7 +45,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
             let missing = missing.display();
             return Err(Misuse(format!("no such command or file: \"{missing}\"; see `dualres --help`")).into());
         }
-        window::open(Paths::of_user(), cli.files)?;
+        window::open(paths, cli.files)?;
         return Ok(Outcome::Done);
     };
     report::for_programs(command.is_json());
@@ -66,6 +70,31 @@ fn device(name: &str) -> anyhow::Result<ComputeDevice> {
     device::choose(name).map_err(misnamed)
 }
 
+/// The device if it may be used for a model, else the CPU. Says what takes time and what is wrong.
+fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice> {
+    let mut waiting = None;
+    let used = Trust::of(&Paths::of_user()).vet(model, device, &mut |notice| match notice {
+        Notice::Checking(name) => waiting = Some(preparing(&name)),
+        Notice::Refused(reason) => report::say(&format!("warning: {reason}")),
+    });
+    if let Some(bar) = waiting {
+        bar.finish_and_clear();
+    }
+    used
+}
+
+/// Says that a device is made ready, and on a terminal for how long it has been.
+fn preparing(name: &str) -> indicatif::ProgressBar {
+    let text = format!("preparing {name}, once: its kernels are compiled, tuned and checked against the CPU");
+    let bar = progress_bar(0, "{msg} ({elapsed})", false);
+    if bar.is_hidden() {
+        report::say(&text);
+    }
+    bar.set_message(text);
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
 /// Devices that share the work: names separated by commas, or `all`.
 fn devices(names: &str) -> anyhow::Result<Vec<ComputeDevice>> {
     device::choose_several(names).map_err(misnamed)
@@ -73,7 +102,9 @@ fn devices(names: &str) -> anyhow::Result<Vec<ComputeDevice>> {
 
 fn misnamed(error: NetworkError) -> anyhow::Error {
     match error {
-        NetworkError::UnknownDevice { .. } | NetworkError::NoGpu => Misuse(error.to_string()).into(),
+        NetworkError::UnknownDevice { .. } | NetworkError::NoGpu | NetworkError::NoSoftwareDriver => {
+            Misuse(error.to_string()).into()
+        }
         error => error.into(),
     }
 }

@@ -165,7 +165,7 @@ fn calibrate(
         file.display()
     );
     let bar = progress_bar(0, "{spinner} image {pos}", false);
-    let upscaler = Upscaler::new(&model, &device)?;
+    let upscaler = Upscaler::new(&model, &super::vetted(&model, &device)?)?;
     let measuring = Measuring { degradation, ..Measuring::default() };
     let mut left_out = LeftOut::default();
     let calibration = dualres_training::calibrate(&upscaler, sources, measuring, &mut |unmeasured| {

@@ -206,8 +206,13 @@ fn devices_share_the_queue() {
     let files = three_pictures(home.path());
     let (mut harness, ends) = with_played_worker(&paths);
     let first = ends.recv().unwrap();
-    let device =
-        |name: &str| DeviceInfo { name: name.into(), detail: String::new(), is_software: false, is_remote: false };
+    let device = |name: &str| DeviceInfo {
+        name: name.into(),
+        detail: String::new(),
+        is_software: false,
+        is_cpu: false,
+        is_remote: false,
+    };
     let devices = vec![device("card"), device("CPU")];
     first.reports.send(Report::Devices { devices, automatic: "card".into() }).unwrap();
     harness.drop_files(&[&files[0], &files[1], &files[2]]);

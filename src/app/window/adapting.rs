@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::anyhow;
+use burn::tensor::Device;
 use dualres_engine::{Event, Options, Upscaler};
 use dualres_imaging::Picture;
 use dualres_network::{Model, device};
@@ -25,7 +26,7 @@ use crate::{
     batch::sums::fingerprint,
     library::Library,
     paths::Paths,
-    samples,
+    samples, trust,
 };
 
 /// What the user does with an adaptation.
@@ -216,7 +217,7 @@ fn run(
     observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Box<Offer>>> {
     let model = library.file(&wish.model)?;
-    let device = device::choose(device)?;
+    let device = trust::vetted(paths, &Model::read(&model, &Device::flex())?, &device::choose(device)?)?;
     let pictures = wish.chosen();
     // The same wish once more goes on where it was.
     let contents = adaptation::contents_of(&adaptation::files_of(&pictures)?);

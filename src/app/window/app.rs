@@ -242,6 +242,7 @@ impl Window {
             remembered_at: Instant::now(),
             paths,
         };
+        window.limit_gpu_memory();
         if !window.entries.iter().any(|entry| entry.name == window.settings.choices.model) {
             window.settings.choices.model = settings::Choices::default().model;
         }
@@ -294,6 +295,13 @@ impl Window {
     /// Enlargement of the chosen model.
     pub(super) fn scale(&self) -> usize {
         self.model().map_or(2, |entry| entry.description.scale())
+    }
+
+    /// Has GPUs use no more memory than was chosen, from the next picture on.
+    pub(super) fn limit_gpu_memory(&mut self) {
+        let gigabytes = u64::from(self.settings.choices.gpu_memory);
+        dualres_network::device::limit_memory((gigabytes > 0).then_some(gigabytes * 1_000_000_000));
+        self.send(Command::Forget);
     }
 
     /// The device that the chosen one stands for.

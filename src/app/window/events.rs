@@ -21,7 +21,10 @@ use super::{
     queue::{ItemId, State},
     worker::Command,
 };
-use crate::batch::{outcome::write_table, place::Place};
+use crate::{
+    batch::{outcome::write_table, place::Place},
+    trust::{self, Notice},
+};
 
 /// Longest time that reports are taken in for in one frame.
 const LONGEST: Duration = Duration::from_millis(4);
@@ -54,6 +57,14 @@ impl Window {
                 self.type_path(purpose);
             }
             None => {}
+        }
+        for notice in trust::take_news() {
+            match notice {
+                Notice::Checking(device) => self.toasts.good(format!(
+                    "Preparing {device}, once: its kernels are compiled, tuned and checked against the CPU."
+                )),
+                Notice::Refused(reason) => self.toasts.warning(reason),
+            }
         }
         self.take_completed();
         self.take_adapted();

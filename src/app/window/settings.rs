@@ -107,6 +107,9 @@ pub struct Choices {
     /// Devices that take pictures of the queue too, by name.
     #[serde(default)]
     pub more_devices: Vec<String>,
+    /// Gigabytes of a GPU's memory that may be used at a time; 0 for what has proven enough.
+    #[serde(default)]
+    pub gpu_memory: u32,
     /// How far the dual residual is fed back, in `[0, 1]`.
     pub fidelity: f32,
     /// Format of results.
@@ -139,6 +142,7 @@ impl Default for Choices {
             model: "x2".into(),
             device: "auto".into(),
             more_devices: Vec::new(),
+            gpu_memory: 0,
             fidelity: 0.0,
             format: OutputFormat::Same,
             jpeg_quality: 95,

@@ -1,15 +1,18 @@
 //! What networks run on: every GPU by name, then the CPU, then devices of other machines.
 
+mod adapters;
+mod fault;
 mod remote;
+mod tuning;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::tensor::{Device, DeviceKind, read_sync};
+use burn::tensor::Device;
 
+pub use adapters::{Adapter, graphics_interfaces};
+pub use fault::{FAULT_VARIABLE, Fault, FaultKind};
 pub use remote::{RemoteAddress, know};
+pub use tuning::{keep_tuning_in, tuning_file};
 
 pub use crate::fault::RemoteFault;
 use crate::{NetworkError, Result};
@@ -55,6 +58,12 @@ pub struct ComputeDevice {
     pub detail: String,
     /// Largest single buffer in bytes; `None` where memory is the limit.
     pub max_buffer_bytes: Option<u64>,
+    /// Bytes of its memory that may be used at a time, if there is a limit; see [`limit_memory`].
+    pub memory_limit: Option<u64>,
+    /// Whether it computes with numbers of 16 bits.
+    pub has_half: bool,
+    /// What it is made to do wrong, in tests.
+    pub fault: Option<Fault>,
     origin: Origin,
 }
 
@@ -62,7 +71,7 @@ pub struct ComputeDevice {
 #[derive(Clone, Debug, PartialEq)]
 enum Origin {
     Cpu,
-    Gpu(DeviceKind),
+    Gpu(Adapter),
     Remote(RemoteAddress),
 }
 
@@ -74,6 +83,9 @@ impl ComputeDevice {
             class: DeviceClass::Cpu,
             detail: format!("{} kernels", dualres_kernels::slices::instruction_set()),
             max_buffer_bytes: None,
+            memory_limit: None,
+            has_half: false,
+            fault: None,
             origin: Origin::Cpu,
         }
     }
@@ -85,6 +97,9 @@ impl ComputeDevice {
             class: DeviceClass::Remote,
             detail: address.to_string(),
             max_buffer_bytes: None,
+            memory_limit: None,
+            has_half: false,
+            fault: None,
             origin: Origin::Remote(address),
         }
     }
@@ -109,47 +124,74 @@ impl ComputeDevice {
         }
     }
 
-    /// Starts the device for tensors.
+    /// What tells it from any other, and its driver from other versions of it: nothing that was found out about a device holds
+    /// for one that answers differently here.
+    pub fn identity(&self) -> String {
+        match &self.origin {
+            Origin::Cpu => format!("cpu {}", self.detail),
+            Origin::Gpu(adapter) => adapter.identity().to_owned(),
+            Origin::Remote(address) => format!("remote {address}"),
+        }
+    }
+
+    /// Starts the device for tensors. One that was lost is started anew.
     ///
     /// # Errors
-    /// If the graphics driver fails, or another machine does not answer or refuses.
+    /// If the graphics driver fails or another adapter answers, or another machine does not answer or refuses.
     pub fn open(&self) -> Result<Device> {
-        let kind = match &self.origin {
-            Origin::Cpu => return Ok(Device::flex()),
-            Origin::Remote(address) => return remote::open(address),
-            Origin::Gpu(kind) => kind.clone(),
-        };
-        // A device can be registered once in a process; later calls share it.
-        static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, device)) = open.iter().find(|(known, _)| *known == kind) {
-            return Ok(device.clone());
+        match &self.origin {
+            Origin::Cpu => Ok(Device::flex()),
+            Origin::Remote(address) => remote::open(address),
+            Origin::Gpu(adapter) => {
+                adapter.open().map_err(|reason| NetworkError::DeviceStart { name: self.name.clone(), reason })
+            }
         }
-        let failed = |reason: String| NetworkError::DeviceStart { name: self.name.clone(), reason };
-        let start = || Device::wgpu_options().device_kind(kind.clone()).init();
-        // Drivers are foreign code and the layers above them panic on some failures.
-        let device = catch_unwind(AssertUnwindSafe(start))
-            .map_err(|_| failed("the graphics driver failed".into()))?
-            .map_err(|error| failed(error.to_string()))?;
-        open.push((kind, device.clone()));
-        Ok(device)
+    }
+
+    /// Says that the device does nothing any more, so that [`ComputeDevice::open`] starts it anew. Tensors that lie on it are
+    /// lost.
+    pub fn give_up(&self) {
+        if let Origin::Gpu(adapter) = &self.origin {
+            adapter.give_up();
+        }
+    }
+
+    /// Takes the device away from the program, as a driver that is reset does. For tests.
+    pub fn lose(&self) {
+        if let Origin::Gpu(adapter) = &self.origin {
+            adapter.lose();
+        }
     }
 }
 
-/// All devices: real GPUs (discrete first), software adapters, the CPU, and the devices of other machines that are known.
+/// Lets GPUs that are listed from now on use so many bytes of their memory at a time, or as many as have proven enough.
+pub fn limit_memory(bytes: Option<u64>) {
+    MEMORY_LIMIT.store(bytes.unwrap_or(0), Ordering::Relaxed);
+}
+
+/// Bytes; 0 for no limit.
+static MEMORY_LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// All devices: real GPUs (discrete first), the CPU, software adapters, and the devices of other machines that are known.
 pub fn list() -> Vec<ComputeDevice> {
-    let mut devices = gpus();
-    devices.sort_by_key(|device| match device.class {
+    let mut devices = adapters::all();
+    devices.push(ComputeDevice::cpu());
+    devices.extend(remote::known().into_iter().map(ComputeDevice::remote));
+    devices.sort_by_key(rank);
+    tell_apart(&mut devices);
+    devices
+}
+
+/// Which device comes first: what is likely to be fastest.
+fn rank(device: &ComputeDevice) -> usize {
+    match device.class {
         DeviceClass::DiscreteGpu => 0,
         DeviceClass::IntegratedGpu => 1,
         DeviceClass::OtherGpu => 2,
-        DeviceClass::SoftwareGpu => 3,
-        DeviceClass::Cpu | DeviceClass::Remote => 4,
-    });
-    devices.push(ComputeDevice::cpu());
-    devices.extend(remote::known().into_iter().map(ComputeDevice::remote));
-    tell_apart(&mut devices);
-    devices
+        DeviceClass::Cpu => 3,
+        DeviceClass::SoftwareGpu => 4,
+        DeviceClass::Remote => 5,
+    }
 }
 
 /// Numbers devices of the same name, so that each can be chosen.
@@ -163,8 +205,8 @@ fn tell_apart(devices: &mut [ComputeDevice]) {
     }
 }
 
-/// Chooses a device: `auto` (a real GPU if there is one, else the CPU), `cpu`, `gpu` (a real GPU, else a software
-/// adapter), `remote:` with the address of a device of another machine, or a part of a device's name.
+/// Chooses a device: `auto` (a real GPU if there is one, else the CPU), `cpu`, `gpu` (a real GPU), `software` (a graphics
+/// driver that computes on the CPU), `remote:` with the address of a device of another machine, or a part of a device's name.
 ///
 /// # Errors
 /// If there is no such device.
@@ -183,10 +225,11 @@ pub fn choose(wanted: &str) -> Result<ComputeDevice> {
     let real = devices.iter().find(|device| device.is_real_gpu());
     match wanted.to_lowercase().as_str() {
         "auto" => Ok(real.cloned().unwrap_or_else(ComputeDevice::cpu)),
-        "gpu" => real
-            .or_else(|| devices.iter().find(|device| device.class == DeviceClass::SoftwareGpu))
-            .cloned()
-            .ok_or(NetworkError::NoGpu),
+        "gpu" => real.cloned().ok_or(NetworkError::NoGpu),
+        "software" => {
+            let software = devices.iter().find(|device| device.class == DeviceClass::SoftwareGpu);
+            software.cloned().ok_or(NetworkError::NoSoftwareDriver)
+        }
         // A whole name before a part of one.
         name => devices
             .iter()
@@ -224,59 +267,6 @@ pub fn choose_several(wanted: &str) -> Result<Vec<ComputeDevice>> {
     Ok(chosen)
 }
 
-/// The adapters of the graphics interface that the tensor library would settle on: the first with a real GPU, else
-/// the first with any adapter.
-fn gpus() -> Vec<ComputeDevice> {
-    let mut fallback = Vec::new();
-    for backend in [wgpu::Backend::Vulkan, wgpu::Backend::Metal, wgpu::Backend::Dx12, wgpu::Backend::Gl] {
-        if !wgpu::Instance::enabled_backend_features().contains(backend.into()) {
-            continue;
-        }
-        let found = catch_unwind(|| adapters(backend)).unwrap_or_default();
-        if found.iter().any(ComputeDevice::is_real_gpu) {
-            return found;
-        }
-        if fallback.is_empty() {
-            fallback = found;
-        }
-    }
-    fallback
-}
-
-fn adapters(backend: wgpu::Backend) -> Vec<ComputeDevice> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: backend.into(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let mut counts = [0; 3];
-    let mut number = |slot: usize| {
-        counts[slot] += 1;
-        counts[slot] - 1
-    };
-    read_sync(instance.enumerate_adapters(backend.into()))
-        .iter()
-        .filter_map(|adapter| {
-            let info = adapter.get_info();
-            // Each kind counts from zero on its own, in enumeration order.
-            let (class, kind) = match info.device_type {
-                wgpu::DeviceType::DiscreteGpu => (DeviceClass::DiscreteGpu, DeviceKind::DiscreteGpu(number(0))),
-                wgpu::DeviceType::IntegratedGpu => (DeviceClass::IntegratedGpu, DeviceKind::IntegratedGpu(number(1))),
-                wgpu::DeviceType::VirtualGpu => (DeviceClass::OtherGpu, DeviceKind::VirtualGpu(number(2))),
-                wgpu::DeviceType::Cpu => (DeviceClass::SoftwareGpu, DeviceKind::Cpu),
-                wgpu::DeviceType::Other => return None,
-            };
-            let limits = adapter.limits();
-            Some(ComputeDevice {
-                name: info.name.clone(),
-                class,
-                detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
-                max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
-                origin: Origin::Gpu(kind),
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -288,6 +278,16 @@ mod tests {
         let mut devices = ["card", "other", "card"].map(device);
         tell_apart(&mut devices);
         assert_eq!(devices.map(|device| device.name), ["card #1", "other", "card #2"]);
+    }
+
+    #[test]
+    fn software_drivers_come_after_the_processor_and_all_gpus_before_it() {
+        use DeviceClass::{Cpu, DiscreteGpu, IntegratedGpu, OtherGpu, Remote, SoftwareGpu};
+        let device = |class| ComputeDevice { class, ..ComputeDevice::cpu() };
+        let mut devices = [Remote, SoftwareGpu, Cpu, OtherGpu, IntegratedGpu, DiscreteGpu].map(device);
+        devices.sort_by_key(rank);
+        let classes = devices.map(|device| device.class);
+        assert_eq!(classes, [DiscreteGpu, IntegratedGpu, OtherGpu, Cpu, SoftwareGpu, Remote]);
     }
 
     #[test]

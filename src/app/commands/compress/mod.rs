@@ -59,6 +59,7 @@ fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
         Some(folder) => (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?),
         None => {
             let (config, model, folder) = new_run(args)?;
+            let device = super::vetted(&model, &device)?;
             let finished = compress(&config, &model, &device, &folder, &mut |event| display.show(event))?;
             (folder, finished)
         }

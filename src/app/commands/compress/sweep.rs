@@ -247,7 +247,8 @@ fn attempt(
     }
     let bar = progress_bar(0, BAR, json);
     let mut display = Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default() };
-    let finished = compress(&config, model, device, folder, &mut |event| display.show(event));
+    let device = super::super::vetted(model, device)?;
+    let finished = compress(&config, model, &device, folder, &mut |event| display.show(event));
     bar.finish_and_clear();
     planner.left_out |= matches!(display.left_out.end(Outcome::Done), Outcome::Failed);
     match finished? {

@@ -15,6 +15,7 @@ use std::{
 };
 
 use dualres_imaging::{Depth, file::remove_leftovers};
+use dualres_network::device;
 
 use crate::{
     batch::{
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     if args.tile.is_some() && matches!(args.pooling, PoolingArg::Global) {
         return Err(Misuse("--pooling global does not support --tile".into()).into());
     }
+    device::limit_memory(args.gpu_memory);
     let size = final_size(args)?;
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;

@@ -140,7 +140,9 @@ impl Models {
         if let Some(there) = self.upscalers.get(&(device, ready.of)) {
             return Ok(there.clone());
         }
-        let upscaler = Arc::new(Upscaler::new(&self.loaded[&ready.of], &self.devices[device])?);
+        let model = &self.loaded[&ready.of];
+        let device_of_model = crate::commands::vetted(model, &self.devices[device])?;
+        let upscaler = Arc::new(Upscaler::new(model, &device_of_model)?);
         self.upscalers.insert((device, ready.of), upscaler.clone());
         Ok(upscaler)
     }

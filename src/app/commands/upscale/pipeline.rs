@@ -19,7 +19,7 @@ use dualres_imaging::{
     file::{resolve, write_atomically, write_new},
 };
 
-use dualres_network::NetworkError;
+use dualres_network::{NetworkError, device::ComputeDevice};
 
 use super::{
     outputs::Files,
@@ -76,7 +76,7 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
     let rows = Mutex::new(Vec::new());
     let unwritten = Unwritten::default();
     let disk_is_full = AtomicBool::new(false);
-    let devices = work.models().devices.clone();
+    let devices = work.models().devices.len();
     let left = Left::default();
     std::thread::scope(|scope| {
         let (to_device, from_reader) = sync_channel::<Step>(0);
@@ -92,12 +92,12 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
             }
         });
         scope.spawn(move || write_all(work, &from_device, rows, unwritten, disk_is_full));
-        for (number, device) in devices.into_iter().enumerate().skip(1) {
-            let place = Place { number, name: device.name };
+        for number in 1..devices {
+            let place = Place { number };
             let (steps, to_writer) = (from_reader.clone(), to_writer.clone());
             scope.spawn(move || run_all(work, &place, (&steps, left), &to_writer, rows, unwritten, disk_is_full));
         }
-        let first = Place { number: 0, name: work.models().devices[0].name.clone() };
+        let first = Place { number: 0 };
         run_all(work, &first, (&from_reader, left), &to_writer, rows, unwritten, disk_is_full);
         // The writer ends when nothing more comes, and the reader when nobody takes what it reads.
         drop((to_writer, from_reader));
@@ -113,7 +113,6 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
 /// One of the devices that share the pictures.
 struct Place {
     number: usize,
-    name: String,
 }
 
 /// Pictures whose device was lost, which another one may take, and why.
@@ -174,9 +173,9 @@ fn run_all(
                         break;
                     }
                     Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
-                    Ok(upscaled) => {
+                    Ok((upscaled, device)) => {
                         unwritten.add();
-                        if to_writer.send(Made { prepared, upscaled, device: place.name.clone() }).is_err() {
+                        if to_writer.send(Made { prepared, upscaled, device }).is_err() {
                             break;
                         }
                     }
@@ -186,7 +185,8 @@ fn run_all(
     }
 }
 
-fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Result<Upscaled> {
+/// The result, and the name of the device that made it.
+fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Result<(Upscaled, String)> {
     let args = work.args;
     let options = Options {
         tile: args.tile.map(|tile| tile as usize),
@@ -194,29 +194,41 @@ fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Resul
         fidelity: f32::from(args.fidelity) / 100.0,
     };
     let path = &prepared.input.path;
-    let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left", work.say.is_json());
+    let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left{msg}", work.say.is_json());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
     let upscaler = work.models().upscaler(&prepared.model, place.number)?;
+    let was_given_up = upscaler.given_up().is_some();
     let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
         match event {
             Event::Started { tiles } => bar.set_length(tiles as u64),
-            Event::Tile { done, .. } => bar.set_position(done as u64),
+            Event::Preparing => {
+                bar.set_message(format!(" (preparing {}, the first tile takes longest)", upscaler.device().name));
+                bar.tick();
+            }
+            Event::Tile { done, .. } => {
+                bar.set_message("");
+                bar.set_position(done as u64);
+            }
             Event::Refining { .. } | Event::Reconstructing { .. } | Event::Reconstructed { .. } => {}
         }
         interrupt::flow()
     });
     bar.finish_and_clear();
     let result = result.with_context(|| path.display().to_string())?;
+    let device = &upscaler.device().name;
+    if let Some(reason) = upscaler.given_up().filter(|_| !was_given_up) {
+        work.say.warn(path, &format!("{device} is not used any more: {reason}; the CPU goes on"));
+    }
     if result.retried_tiles > 0 {
-        let device = &place.name;
         work.say.warn(path, &format!("{} tiles failed on {device} and were run on the CPU", result.retried_tiles));
     }
     if let Some(seam) = upscaler.model().description.seam.filter(|_| result.tiles > 1) {
         let advice = "try a larger --tile, or none";
         work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
     }
-    Ok(result)
+    let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { device.clone() };
+    Ok((result, device))
 }
 
 fn write_all(work: &Work<'_>, results: &Receiver<Made>, rows: &Rows, unwritten: &Unwritten, disk_is_full: &AtomicBool) {

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     library::Library,
     paths::Paths,
-    report,
+    report, trust,
     window::worker::{Wake, part::Part},
 };
 
@@ -149,7 +149,8 @@ impl Probe {
         };
         let mut measure = || {
             let model = self.library.load(name)?;
-            profiles::of(&self.paths, &model, &device::choose(device)?, &mut told)
+            let device = trust::vetted(&self.paths, &model, &device::choose(device)?)?;
+            profiles::of(&self.paths, &model, &device, &mut told)
         };
         let profile = match measure() {
             Ok(Some(profile)) => Ok(Arc::new(profile)),
@@ -163,6 +164,7 @@ impl Probe {
     fn ready(&mut self, pair: &Pair) -> anyhow::Result<(Arc<Upscaler>, Arc<Upscaler>, String)> {
         let same_original =
             self.ready.as_ref().filter(|r| r.pair.original == pair.original && r.pair.device == pair.device);
+        // Networks cut from one that runs as it should do so too; to check each would take longer than to look at it.
         let (model, original, device_name) = match same_original {
             Some(ready) if ready.pair.small == pair.small => {
                 return Ok((ready.original.clone(), ready.small.clone(), ready.device.clone()));
@@ -173,7 +175,7 @@ impl Probe {
                     Original::Named(name) => self.library.load(name)?,
                     Original::File(path) => Model::read(path, &Device::flex())?,
                 };
-                let device = device::choose(&pair.device)?;
+                let device = trust::vetted(&self.paths, &model, &device::choose(&pair.device)?)?;
                 let upscaler = Upscaler::new(&model, &device)?;
                 (Arc::new(model), Arc::new(upscaler), device.name)
             }
@@ -182,7 +184,7 @@ impl Probe {
             Small::Instant(profile, widths) => profile.one_shot(&model, widths, &Device::flex())?,
             Small::File(path) => Model::read(path, &Device::flex())?,
         };
-        let small = Arc::new(Upscaler::new(&small, &device::choose(&pair.device)?)?);
+        let small = Arc::new(Upscaler::new(&small, original.device())?);
         let answer = (original.clone(), small.clone(), device_name.clone());
         self.ready = Some(Ready { pair: pair.clone(), device: device_name, original, small, model });
         Ok(answer)
@@ -232,7 +234,7 @@ impl Probe {
         let without = |upscaler: &Upscaler| -> anyhow::Result<Upscaler> {
             let mut model = upscaler.model().to_device(&Device::flex())?;
             model = model.without_duals();
-            Ok(Upscaler::new(&model, &device::choose(&pair.device)?)?)
+            Ok(Upscaler::new(&model, upscaler.device())?)
         };
         let (original, small) = (without(&original)?, without(&small)?);
         let shared = self.shared.clone();

@@ -21,7 +21,7 @@ use crate::{
     library::Library,
     paths::Paths,
     report::{self, about},
-    samples,
+    samples, trust,
     window::worker::{Wake, wait_for},
 };
 
@@ -227,7 +227,9 @@ fn work(
     let finished = if job.folder.join(CONFIG_FILE).exists() {
         resume(&job.folder, &device, &mut observe)?
     } else {
-        compress(&job.config, &library.load(&job.model)?, &device, &job.folder, &mut observe)?
+        let model = library.load(&job.model)?;
+        let device = trust::vetted(paths, &model, &device)?;
+        compress(&job.config, &model, &device, &job.folder, &mut observe)?
     };
     Ok(finished.map(|(_, report)| report))
 }

@@ -29,6 +29,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
                 ui.set_max_width(ui.available_width() - 10.0);
                 model(window, ui);
                 device(window, ui);
+                gpu_memory(window, ui);
                 more_devices(window, ui);
                 fidelity(window, ui);
                 results::ui(window, ui);
@@ -186,6 +187,33 @@ pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
     if let Some(name) = picked {
         window.settings.choices.device = name;
         window.measure();
+    }
+}
+
+/// How much memory a GPU may be asked for: others may need theirs at the same time.
+fn gpu_memory(window: &mut Window, ui: &mut Ui) {
+    const CHOICES: [u32; 6] = [0, 1, 2, 4, 8, 16];
+    let device = window.device();
+    if !window.devices.iter().any(|known| known.name == device && !known.is_cpu && !known.is_remote) {
+        return;
+    }
+    let text = |gigabytes: u32| match gigabytes {
+        0 => "as much as it needs".to_owned(),
+        most => format!("at most {most} GB"),
+    };
+    let before = window.settings.choices.gpu_memory;
+    ui.horizontal(|ui| {
+        weak(ui, "GPU memory");
+        let chosen = &mut window.settings.choices.gpu_memory;
+        let combo = ComboBox::from_id_salt("gpu memory").selected_text(text(*chosen)).show_ui(ui, |ui| {
+            for choice in CHOICES {
+                ui.selectable_value(chosen, choice, text(choice));
+            }
+        });
+        named(&combo.response, "GPU memory");
+    });
+    if window.settings.choices.gpu_memory != before {
+        window.limit_gpu_memory();
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
     },
     library::Library,
     paths::Paths,
-    report,
+    report, trust,
     window::{
         document::{Patch, ProofPatch},
         queue::{ItemId, Proven},
@@ -201,12 +201,18 @@ impl Engine {
     fn list_devices(&self) {
         let info = |d: device::ComputeDevice| {
             let buffer = d.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
-            let [is_software, is_remote] =
-                [DeviceClass::SoftwareGpu, DeviceClass::Remote].map(|class| d.class == class);
-            DeviceInfo { name: d.name, detail: format!("{}, {}{buffer}", d.class, d.detail), is_software, is_remote }
+            let [is_software, is_cpu, is_remote] =
+                [DeviceClass::SoftwareGpu, DeviceClass::Cpu, DeviceClass::Remote].map(|class| d.class == class);
+            let detail = format!("{}, {}{buffer}", d.class, d.detail);
+            DeviceInfo { name: d.name, detail, is_software, is_cpu, is_remote }
         };
         let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
         self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });
+    }
+
+    /// Has the model brought to the device anew for the next picture.
+    pub(super) fn forget_device(&mut self) {
+        self.ready = None;
     }
 
     /// The model on the device; brought there if it is not the one used last.
@@ -214,8 +220,8 @@ impl Engine {
         match &self.ready {
             Some(ready) if ready.model == model && ready.wanted_device == wanted_device => {}
             _ => {
-                let device = device::choose(wanted_device)?;
                 let loaded = self.library.load(model)?;
+                let device = trust::vetted(&self.paths, &loaded, &device::choose(wanted_device)?)?;
                 let fingerprint = sums::fingerprint(&loaded.to_bytes());
                 let upscaler = Arc::new(Upscaler::new(&loaded, &device)?);
                 self.ready = Some(Ready {
@@ -243,6 +249,10 @@ impl Engine {
         match *event {
             Event::Started { tiles } => {
                 let stage = if tiles == 1 { "upscaling".to_owned() } else { format!("tile 0 of {tiles}") };
+                self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
+            }
+            Event::Preparing => {
+                let stage = "preparing this GPU, once".to_owned();
                 self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
             }
             Event::Tile { done, tiles, area, planes } => {
@@ -397,7 +407,10 @@ impl Engine {
         const RUNS: usize = 3;
         let Comparison { item, input, area, models, device } = comparison;
         let device = device::choose(device)?;
-        let load = |name: &String| anyhow::Ok(Upscaler::new(&self.library.load(name)?, &device)?);
+        let load = |name: &String| {
+            let model = self.library.load(name)?;
+            anyhow::Ok(Upscaler::new(&model, &trust::vetted(&self.paths, &model, &device)?)?)
+        };
         let upscalers = [load(&models[0])?, load(&models[1])?];
         let (mut seconds, mut loop_psnr) = ([f64::INFINITY; 2], [f64::NAN; 2]);
         // In turns, and the best of each: the first runs tune, and other programs disturb.

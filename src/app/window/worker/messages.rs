@@ -286,6 +286,8 @@ pub struct DeviceInfo {
     pub detail: String,
     /// Whether it is a graphics driver that computes on the CPU, many times slower than the CPU by itself.
     pub is_software: bool,
+    /// Whether it is the processor.
+    pub is_cpu: bool,
     /// Whether it is another machine's.
     pub is_remote: bool,
 }
