@@ -18,7 +18,7 @@ use dualres_engine::{EngineError, Finding, self_check};
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
     Model, NetworkError,
-    device::{ComputeDevice, DeviceClass, graphics_interfaces},
+    device::{ComputeDevice, DeviceClass, Precision, graphics_interfaces},
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,33 @@ const MOST_REMEMBERED: usize = 500;
 
 /// Whether devices are used unseen.
 static BLIND: AtomicBool = AtomicBool::new(false);
+
+/// What GPUs are to run pictures in; not said, what a check allows.
+static PRECISION: Mutex<Option<Precision>> = Mutex::new(None);
+
+/// Has GPUs run pictures in a precision from now on, or in the lowest that a check allows.
+pub(crate) fn use_precision(wanted: Option<Precision>) {
+    *PRECISION.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+}
+
+fn precision() -> Option<Precision> {
+    *PRECISION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a device is to be tried in 16 bits: software drivers gain nothing by it.
+fn wants_half(device: &ComputeDevice) -> bool {
+    device.has_half
+        && match precision() {
+            Some(wanted) => wanted == Precision::Half,
+            None => device.is_real_gpu(),
+        }
+}
+
+fn in_half(device: &ComputeDevice) -> ComputeDevice {
+    let mut half = device.clone();
+    half.precision = Precision::Half;
+    half
+}
 
 /// One process finds one thing out at a time.
 static CHECKING: Mutex<()> = Mutex::new(());
@@ -113,24 +140,22 @@ impl Trust {
         device: &ComputeDevice,
         tell: &mut dyn FnMut(Notice),
     ) -> anyhow::Result<ComputeDevice> {
-        if device.class == DeviceClass::Cpu || BLIND.load(Ordering::Relaxed) {
+        if device.class == DeviceClass::Cpu {
             return Ok(device.clone());
         }
+        if BLIND.load(Ordering::Relaxed) {
+            let is_half = precision() == Some(Precision::Half) && device.has_half;
+            return Ok(if is_half { in_half(device) } else { device.clone() });
+        }
         let _turn = CHECKING.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.remembered().checks.into_iter().find(|check| is_of(check, &key(model, device)));
-        let finding = match known {
-            Some(check) => check.finding(),
-            None => {
-                tell(Notice::Checking(device.name.clone()));
-                match self.checked(model, device) {
-                    Ok(finding) => finding,
-                    Err(EngineError::Network(NetworkError::DeviceStart { reason, .. })) => {
-                        Finding::Failed(format!("it does not start: {reason}"))
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+        if wants_half(device) {
+            let half = in_half(device);
+            // Where that is too far off, nobody has to be told: 32 bits are what the device is asked for next.
+            if self.found(model, &half, tell)?.is_sound() {
+                return Ok(half);
             }
-        };
+        }
+        let finding = self.found(model, device, tell)?;
         if finding.is_sound() {
             return Ok(device.clone());
         }
@@ -143,13 +168,34 @@ impl Trust {
         Ok(ComputeDevice::cpu())
     }
 
-    /// Checks a device, whatever is known of it, and remembers what is found.
+    /// What is remembered of a device, or found out now.
+    fn found(&self, model: &Model, device: &ComputeDevice, tell: &mut dyn FnMut(Notice)) -> anyhow::Result<Finding> {
+        let known = self.remembered().checks.into_iter().find(|check| is_of(check, &key(model, device)));
+        if let Some(check) = known {
+            return Ok(check.finding());
+        }
+        tell(Notice::Checking(device.name.clone()));
+        match self.checked(model, device) {
+            Err(EngineError::Network(NetworkError::DeviceStart { reason, .. })) => {
+                Ok(Finding::Failed(format!("it does not start: {reason}")))
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Checks a device in the precisions that it would be used in, whatever is known of it, and remembers what is found, with the
+    /// bits of each.
     ///
     /// # Errors
     /// If it does not start, or the CPU fails.
-    pub(crate) fn check(&self, model: &Model, device: &ComputeDevice) -> anyhow::Result<Finding> {
+    pub(crate) fn check(&self, model: &Model, device: &ComputeDevice) -> anyhow::Result<Vec<(usize, Finding)>> {
         let _turn = CHECKING.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(self.checked(model, device)?)
+        let mut findings = Vec::new();
+        if wants_half(device) {
+            findings.push((16, self.checked(model, &in_half(device))?));
+        }
+        findings.push((32, self.checked(model, device)?));
+        Ok(findings)
     }
 
     fn checked(&self, model: &Model, device: &ComputeDevice) -> dualres_engine::Result<Finding> {
@@ -193,7 +239,8 @@ fn key(model: &Model, device: &ComputeDevice) -> [String; 3] {
     // A device that is made to fail is not the one that does not.
     let fault = device.fault.map(|fault| format!(" with {fault:?}")).unwrap_or_default();
     let program = env!("CARGO_PKG_VERSION").to_owned();
-    [device.identity() + &fault, program, sums::fingerprint(&model.to_bytes())]
+    let half = if device.precision == Precision::Half { " in 16 bits" } else { "" };
+    [device.identity() + half + &fault, program, sums::fingerprint(&model.to_bytes())]
 }
 
 fn is_of(check: &Check, [device, program, model]: &[String; 3]) -> bool {

@@ -53,6 +53,10 @@ impl Place {
         })
     }
 
+    pub(crate) fn source(&self) -> &Model {
+        &self.source
+    }
+
     pub(crate) fn device(&self) -> &Device {
         &self.device
     }

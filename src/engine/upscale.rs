@@ -9,7 +9,7 @@ use dualres_imaging::{
 };
 use dualres_network::{
     Model, Pooling,
-    device::{ComputeDevice, DeviceClass},
+    device::{ComputeDevice, DeviceClass, Precision},
 };
 
 use crate::{
@@ -153,7 +153,9 @@ impl Upscaler {
     /// If the device does not start.
     pub fn new(model: &Model, device: &ComputeDevice) -> Result<Self> {
         let place = Place::new(model, device)?;
-        Ok(Self { model: model.to_device(place.device())?, place })
+        let there = model.to_device(place.device())?;
+        let model = if device.precision == Precision::Half { there.in_half_precision() } else { there };
+        Ok(Self { model, place })
     }
 
     /// Why the device is not used any more, if it failed in the middle of a picture: what was left of that picture, and all that
@@ -167,9 +169,9 @@ impl Upscaler {
         &self.place.compute
     }
 
-    /// The model.
+    /// The model, where it came from.
     pub fn model(&self) -> &Model {
-        &self.model
+        self.place.source()
     }
 
     /// Upscales a picture and reconstructs it. `observe` is called after each tile and stops the run by `Break`.

@@ -23,6 +23,7 @@ mod training;
 pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
 pub use function::Function;
 pub use general::{GeneralConv, concat, conv2d_general};
+pub use gpu::{GpuKernels, use_gpu_kernels};
 pub use maps::{
     Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside,
     pixel_unshuffle, resample, sample_at,

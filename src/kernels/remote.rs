@@ -56,9 +56,7 @@ fn forward(
     spec: ConvSpec,
     keep: bool,
 ) -> FloatTensor<Remote> {
-    let (from, kernel) = (x.shape(), weight.shape());
-    let side = |axis: usize| spec.output_side(from[axis], kernel[2]);
-    let shape = Shape::from([from[0], kernel[0], side(2), side(3)]);
+    let shape = spec.output_shape(&x.shape(), &weight.shape());
     let inputs = [x, weight].into_iter().chain(bias).collect();
     sent(inputs, vec![shape], FORWARD, scalars(spec, keep)).remove(0)
 }

@@ -1,5 +1,7 @@
 //! What is to be computed, apart from the tensors.
 
+use burn::tensor::Shape;
+
 /// The function applied to each output sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Activation {
@@ -46,6 +48,12 @@ impl ConvSpec {
     /// The same convolution followed by `activation`.
     pub fn with_activation(self, activation: Activation) -> Self {
         Self { activation, ..self }
+    }
+
+    /// Shape of what `weight` [O, C, K, K] makes of `x` [N, C, H, W].
+    pub(crate) fn output_shape(self, x: &Shape, weight: &Shape) -> Shape {
+        let side = |axis: usize| self.output_side(x[axis], weight[2]);
+        Shape::from([x[0], weight[0], side(2), side(3)])
     }
 
     /// Side of the output for a side of the input and a kernel.

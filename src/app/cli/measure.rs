@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use dualres_network::device::GpuKernels;
 
 use super::{DegradationArg, PoolingArg};
 
@@ -99,6 +100,12 @@ pub(crate) struct BenchmarkArgs {
     /// Measured runs per model
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10000))]
     pub(crate) runs: u32,
+    /// Precision on GPUs
+    #[arg(long, value_enum, default_value_t = super::PrecisionArg::Auto)]
+    pub(crate) precision: super::PrecisionArg,
+    /// Convolution kernels on GPUs
+    #[arg(long, value_enum, default_value_t = GpuKernelsArg::Auto)]
+    pub(crate) gpu_kernels: GpuKernelsArg,
     /// Include the dual reconstruction
     #[arg(long)]
     pub(crate) proof: bool,
@@ -108,4 +115,25 @@ pub(crate) struct BenchmarkArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which kernels run convolutions on GPUs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum GpuKernelsArg {
+    /// Whichever is faster for a layer
+    Auto,
+    /// Those of this program
+    Own,
+    /// Those of the tensor library
+    Library,
+}
+
+impl From<GpuKernelsArg> for GpuKernels {
+    fn from(kernels: GpuKernelsArg) -> Self {
+        match kernels {
+            GpuKernelsArg::Auto => Self::Timed,
+            GpuKernelsArg::Own => Self::Own,
+            GpuKernelsArg::Library => Self::Library,
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod upscale;
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use dualres_network::device::Precision;
 use dualres_training::{Degradation, TrainingError};
 
 pub(crate) use adapt::{AdaptArgs, DegradeArgs, EffortArg};
@@ -115,6 +116,27 @@ impl Command {
     }
 }
 
+/// Numbers that GPUs run images in.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// Half where the GPU has it and a check against the CPU allows it, else single
+    Auto,
+    /// 32 bits
+    Single,
+    /// Stored in 16 bits, added in 32
+    Half,
+}
+
+impl PrecisionArg {
+    pub(crate) fn wanted(self) -> Option<Precision> {
+        match self {
+            Self::Auto => None,
+            Self::Single => Some(Precision::Single),
+            Self::Half => Some(Precision::Half),
+        }
+    }
+}
+
 /// What channel attention averages over.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PoolingArg {
@@ -159,6 +181,9 @@ pub(crate) struct DevicesArgs {
     /// Model to check with, repeatable [default: those that are chosen by themselves]
     #[arg(long, value_name = "MODEL", requires = "check")]
     pub(crate) model: Vec<String>,
+    /// Precision to check
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Auto, requires = "check")]
+    pub(crate) precision: PrecisionArg,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::PoolingArg;
+use super::{PoolingArg, PrecisionArg};
 use crate::batch::shard::Shard;
 
 /// Upscale images
@@ -66,6 +66,9 @@ pub(crate) struct UpscaleArgs {
     /// Memory of a GPU that may be used at a time, such as 2GB or 800MB: tiles become smaller, or larger [default: about 1 GB]
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub(crate) gpu_memory: Option<u64>,
+    /// Precision on GPUs
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Auto)]
+    pub(crate) precision: PrecisionArg,
     /// Tile size in input pixels, including the overlap with neighbours [default: from free memory]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=16384))]
     pub(crate) tile: Option<u32>,

@@ -8,12 +8,12 @@ use std::{
 use anyhow::{Context, bail};
 use dualres_engine::{Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
-
+use dualres_network::device::{Precision, use_gpu_kernels};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::library;
-use crate::{cli::BenchmarkArgs, interrupt, report, report::Outcome};
+use crate::{cli::BenchmarkArgs, interrupt, report, report::Outcome, trust};
 
 /// A network whose time falls by less than this share of what its multiply-accumulates fall by is warned of.
 const FAIR_SHARE: f64 = 0.5;
@@ -27,6 +27,8 @@ struct Measured {
     model: String,
     /// What it ran on: the CPU where another device failed.
     device: String,
+    /// `single` or `half`.
+    precision: String,
     /// Of the picture that is enlarged.
     macs: u64,
     parameters: u64,
@@ -42,6 +44,8 @@ struct Measured {
 
 pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
+    trust::use_precision(args.precision.wanted());
+    use_gpu_kernels(args.gpu_kernels.into());
     let (width, height) = args.size;
     let chosen = super::device(&args.device)?;
     let picture = test_picture(width, height);
@@ -86,6 +90,11 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
             max_seconds: seconds[seconds.len() - 1],
             spread: (at(0.75) - at(0.25)) / median(&seconds),
             peak_memory_bytes: memory_of(name, args)?,
+            precision: match upscaler.device().precision {
+                Precision::Single => "single",
+                Precision::Half => "half",
+            }
+            .into(),
             device: upscaler.given_up().map_or(upscaler.device().name.as_str(), |_| "CPU").to_owned(),
         });
     }
@@ -236,6 +245,7 @@ mod tests {
         Measured {
             model: "m".into(),
             device: "CPU".into(),
+            precision: "single".into(),
             macs,
             parameters: 0,
             median_seconds,

@@ -12,7 +12,7 @@ use crate::{
     paths::Paths,
     remotes::{self, Remote},
     report::{self, Misuse, Outcome},
-    trust::{Trust, advice},
+    trust::{Trust, advice, use_precision},
 };
 
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
@@ -67,6 +67,7 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
 
 /// Checks devices against the CPU with models, and remembers what is found.
 fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outcome> {
+    use_precision(args.precision.wanted());
     let devices: Vec<ComputeDevice> = match which {
         "all" => device::list().into_iter().filter(ComputeDevice::is_real_gpu).collect(),
         name => vec![super::device(name)?],
@@ -83,10 +84,15 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
             let model = library.choose(Some(name), None)?;
             let bar = preparing(&device.name);
             let begun = Instant::now();
-            let finding = trust.check(&model, device);
+            let found = trust.check(&model, device);
             bar.finish_and_clear();
-            let (is_sound, said) = match &finding {
-                Ok(finding) => (finding.is_sound(), finding.to_string()),
+            let (is_sound, said) = match &found {
+                Ok(findings) => {
+                    // 16 bits may be too few: then 32 are used.
+                    let said: Vec<String> =
+                        findings.iter().map(|(bits, finding)| format!("{finding} ({bits} bits)")).collect();
+                    (findings.iter().any(|(_, finding)| finding.is_sound()), said.join(", "))
+                }
                 Err(error) => (false, report::message(error)),
             };
             are_sound &= is_sound;

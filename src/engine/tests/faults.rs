@@ -4,6 +4,7 @@
 
 use std::{
     ops::ControlFlow,
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +13,7 @@ use dualres_engine::{EngineError, Event, Finding, Options, Upscaled, Upscaler, s
 use dualres_imaging::{Picture, Plane};
 use dualres_network::{
     Architecture, Description, Model,
-    device::{self, ComputeDevice, Fault},
+    device::{self, ComputeDevice, Fault, Precision},
 };
 
 /// An adapter, with a fault or without.
@@ -182,4 +183,22 @@ fn tiles_follow_the_memory_that_may_be_used() {
         count
     };
     assert!(tiles(Some(64 << 20)) > tiles(None), "{} and {}", tiles(Some(64 << 20)), tiles(None));
+}
+
+/// Networks that ship, with all that they are made of: in 16 bits they stay within one level, and differ.
+#[test]
+fn half_precision_stays_within_a_level() {
+    let _turn = alone();
+    let Some(mut device) = adapter("") else { return };
+    if !device.has_half {
+        eprintln!("not run: the adapter has no numbers of 16 bits");
+        return;
+    }
+    device.precision = Precision::Half;
+    for name in ["x2", "x4-30", "x2-fast"] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../models/{name}.safetensors"));
+        let finding = self_check(&Model::read(&path, &Device::flex()).unwrap(), &device).unwrap();
+        println!("{name}: {finding}");
+        assert!(matches!(finding, Finding::Difference(levels) if levels <= 1.0 && levels > 0.01), "{name}: {finding}");
+    }
 }

@@ -10,7 +10,7 @@ use burn::tensor::{
     wgpu::{WgpuBackend, WgpuSetup},
 };
 
-use super::{ComputeDevice, DeviceClass, Fault, MEMORY_LIMIT, Origin, tuning};
+use super::{ComputeDevice, DeviceClass, Fault, MEMORY_LIMIT, Origin, Precision, tuning};
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,6 +194,7 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
                 memory_limit: Some(MEMORY_LIMIT.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0),
                 has_half: adapter.features().contains(wgpu::Features::SHADER_F16),
+                precision: Precision::Single,
                 fault: Fault::of_environment(),
                 origin: Origin::Gpu(Adapter { kind, identity: identity(&info) }),
             })

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::Device;
 
+pub use dualres_kernels::{GpuKernels, use_gpu_kernels};
+
 pub use adapters::{Adapter, graphics_interfaces};
 pub use fault::{FAULT_VARIABLE, Fault, FaultKind};
 pub use remote::{RemoteAddress, know};
@@ -62,9 +64,21 @@ pub struct ComputeDevice {
     pub memory_limit: Option<u64>,
     /// Whether it computes with numbers of 16 bits.
     pub has_half: bool,
+    /// What pictures are to be run in on it.
+    pub precision: Precision,
     /// What it is made to do wrong, in tests.
     pub fault: Option<Fault>,
     origin: Origin,
+}
+
+/// The numbers that convolutions are made in when pictures are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    Single,
+    /// Stored in 16 bits, added in 32: see [`Model::in_half_precision`](crate::Model::in_half_precision).
+    Half,
 }
 
 /// Where a device is.
@@ -85,6 +99,7 @@ impl ComputeDevice {
             max_buffer_bytes: None,
             memory_limit: None,
             has_half: false,
+            precision: Precision::Single,
             fault: None,
             origin: Origin::Cpu,
         }
@@ -99,6 +114,7 @@ impl ComputeDevice {
             max_buffer_bytes: None,
             memory_limit: None,
             has_half: false,
+            precision: Precision::Single,
             fault: None,
             origin: Origin::Remote(address),
         }

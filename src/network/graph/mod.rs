@@ -9,6 +9,7 @@ mod blocks;
 pub mod cost;
 mod fuse;
 mod groups;
+mod half;
 mod memory;
 mod op;
 mod parameter;

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{
     Graph, NodeId, Op,
     fuse::{Action, Step, plan},
+    half,
     parameter::Parameter,
 };
 use crate::{NetworkError, Pooling, Result, Weights, evaluate};
@@ -26,6 +27,8 @@ pub struct Network {
     plans: Arc<[OnceLock<Vec<Step>>; 2]>,
     /// Products of weights that [`Action::Join`] has made, while the weights stay as they are.
     joined: Mutex<BTreeMap<NodeId, (Tensor<4>, Option<Tensor<1>>)>>,
+    /// Whether convolutions are made in 16 bits.
+    is_half: bool,
 }
 
 impl Clone for Network {
@@ -35,6 +38,7 @@ impl Clone for Network {
             parameters: self.parameters.clone(),
             plans: self.plans.clone(),
             joined: Mutex::default(),
+            is_half: self.is_half,
         }
     }
 }
@@ -91,7 +95,7 @@ impl Network {
     }
 
     fn of(graph: Arc<Graph>, parameters: BTreeMap<String, Parameter>) -> Self {
-        Self { graph, parameters, plans: Arc::default(), joined: Mutex::default() }
+        Self { graph, parameters, plans: Arc::default(), joined: Mutex::default(), is_half: false }
     }
 
     /// A network with stored weights.
@@ -234,6 +238,9 @@ impl Network {
     }
 
     fn step(&self, step: &Step, mut inputs: Vec<Tensor<4>>, pass: &Activations) -> Tensor<4> {
+        if self.is_half {
+            inputs = self.harmonised(step, inputs);
+        }
         match step.action {
             Action::Op => {
                 let node = self.graph.node(step.output);
@@ -248,7 +255,8 @@ impl Network {
                 let bias = match shift.map(|shift| &self.graph.node(shift).op) {
                     Some(Op::Shift(by)) => own.map(|own| {
                         let by: Tensor<1> = Tensor::from_data(by.as_slice(), &own.device());
-                        own + by
+                        let dtype = own.dtype();
+                        own + by.cast(dtype)
                     }),
                     _ => own,
                 };
@@ -272,12 +280,15 @@ impl Network {
                 let residual = inputs.pop().expect("two inputs");
                 let x = inputs.pop().expect("two inputs");
                 let of = |id: NodeId, role: &str| &self.parameters[&format!("{}.{role}", self.graph.node(id).name)];
-                let layers = dualres_kernels::AttentionLayers {
+                let mut layers = dualres_kernels::AttentionLayers {
                     squeeze: of(squeeze, "weight").tensor(),
                     squeeze_bias: of(squeeze, "bias").tensor(),
                     excite: of(excite, "weight").tensor(),
                     excite_bias: of(excite, "bias").tensor(),
                 };
+                if self.is_half {
+                    layers = half::single(layers);
+                }
                 evaluate::attention(x, residual, layers, pass.pooling, pass.size)
             }
             Action::AddScaled { factor } => {
@@ -287,6 +298,11 @@ impl Network {
         }
     }
 
+    /// Marks the weights as those of [`super::half`].
+    pub(super) fn mark_half(&mut self) {
+        self.is_half = true;
+    }
+
     /// Weight and bias of the convolution that does the work of `up` and `reduce`.
     fn join(&self, up: NodeId, by: usize, reduce: NodeId) -> (Tensor<4>, Option<Tensor<1>>) {
         let of = |id: NodeId, role: &str| self.parameters.get(&format!("{}.{role}", self.graph.node(id).name));
@@ -294,7 +310,9 @@ impl Network {
         let make = || {
             let bias = |id: NodeId| of(id, "bias").map(Parameter::tensor::<1>);
             let reduced = of(reduce, "weight").expect("a convolution has a weight").tensor();
-            evaluate::join([weight.tensor(), reduced], [bias(up), bias(reduce)], by)
+            let join = |weights, biases| evaluate::join(weights, biases, by);
+            let (weights, biases) = ([weight.tensor(), reduced], [bias(up), bias(reduce)]);
+            if self.is_half { half::joined(weights, biases, join) } else { join(weights, biases) }
         };
         if weight.values.is_autodiff() {
             return make();

@@ -29,6 +29,7 @@ use crate::{
     cli::{DepthArg, FormatArg, PoolingArg, UpscaleArgs},
     interrupt,
     report::{self, Misuse, Outcome},
+    trust,
 };
 
 /// Hidden folders that are named at most.
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         return Err(Misuse("--pooling global does not support --tile".into()).into());
     }
     device::limit_memory(args.gpu_memory);
+    trust::use_precision(args.precision.wanted());
     let size = final_size(args)?;
     let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
     let models = models::Models::new(args, size)?;
