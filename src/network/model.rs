@@ -103,6 +103,13 @@ impl Model {
         Self::from_weights(self.description.clone(), &self.weights(), device)
     }
 
+    /// The model with the primal network's convolutions in 16 bits, to run pictures by; it is not to be trained or saved. The
+    /// dual models, which are small, prove in 32.
+    pub fn in_half_precision(mut self) -> Self {
+        self.primal.halve();
+        self
+    }
+
     /// The same model without dual models.
     pub fn without_duals(mut self) -> Self {
         self.duals.clear();

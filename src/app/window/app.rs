@@ -93,6 +93,8 @@ pub struct Window {
     pub(super) wake: Wake,
     pub(super) devices: Vec<DeviceInfo>,
     pub(super) automatic: String,
+    /// A device that was asked for, and what is used in its place or for it.
+    pub(super) using: Option<(String, String)>,
     pub(super) measuring: bool,
     pub(super) previewing: Option<Instant>,
     pub(super) live: Live,
@@ -236,6 +238,7 @@ impl Window {
             table: false,
             sorting: Sorting::default(),
             crashed: None,
+            using: None,
             actions: Vec::new(),
             machine: Machine::default(),
             queue_changed: false,
@@ -307,7 +310,11 @@ impl Window {
     /// The device that the chosen one stands for.
     pub(super) fn device(&self) -> &str {
         let chosen = &self.settings.choices.device;
-        if chosen == "auto" { &self.automatic } else { chosen }
+        match &self.using {
+            Some((wanted, device)) if wanted == chosen => device,
+            _ if chosen == "auto" => &self.automatic,
+            _ => chosen,
+        }
     }
 
     /// Whether a device that takes pictures of the queue is another machine's.

@@ -41,6 +41,7 @@ impl Window {
                 (self.devices, self.automatic) = (devices, automatic);
                 self.measure();
             }
+            Report::Using { wanted, device } => self.using = Some((wanted, device)),
             Report::Progress { item, stage, done } => {
                 if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
                     (progress.stage, progress.done) = (stage, progress.done.max(done));

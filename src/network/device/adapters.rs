@@ -22,7 +22,9 @@ pub struct Adapter {
 
 /// An adapter that runs networks.
 struct Opened {
-    adapter: Adapter,
+    kind: DeviceKind,
+    /// Of the one that answered.
+    identity: String,
     device: Device,
     setup: WgpuSetup,
     is_lost: bool,
@@ -43,11 +45,11 @@ impl Adapter {
     /// What the driver said, in words.
     pub(super) fn open(&self) -> Result<Device, String> {
         let mut open = lock();
-        let before = open.iter().position(|known| known.adapter == *self);
-        if let Some(at) = before
-            && !open[at].is_lost
+        let before = open.iter().position(|known| known.kind == self.kind);
+        if let Some(known) = before.map(|at| &open[at])
+            && !known.is_lost
         {
-            return Ok(open[at].device.clone());
+            return self.checked(known);
         }
         tuning::prepare(&all());
         // Drivers are foreign code and the layers above them panic on some failures.
@@ -64,26 +66,32 @@ impl Adapter {
             })?,
             Some(at) => guarded(&|| reopened(&open[at].setup))?,
         };
-        let answered = identity(&setup.adapter.get_info());
-        if answered != self.identity {
-            return Err(format!("another adapter answered in its place: {answered}"));
-        }
-        let opened = Opened { adapter: self.clone(), device: device.clone(), setup, is_lost: false };
+        let identity = identity(&setup.adapter.get_info());
+        let opened = Opened { kind: self.kind.clone(), identity, device, setup, is_lost: false };
+        let device = self.checked(&opened);
         match before {
             Some(at) => open[at] = opened,
             None => open.push(opened),
         }
-        Ok(device)
+        device
+    }
+
+    /// The device, if it is this adapter's.
+    fn checked(&self, opened: &Opened) -> Result<Device, String> {
+        match opened.identity == self.identity {
+            true => Ok(opened.device.clone()),
+            false => Err(format!("another adapter answered in its place: {}", opened.identity)),
+        }
     }
 
     /// Says that it was lost.
     pub(super) fn give_up(&self) {
-        lock().iter_mut().filter(|known| known.adapter == *self).for_each(|known| known.is_lost = true);
+        lock().iter_mut().filter(|known| known.kind == self.kind).for_each(|known| known.is_lost = true);
     }
 
     /// Loses it.
     pub(super) fn lose(&self) {
-        lock().iter().filter(|known| known.adapter == *self).for_each(|known| known.setup.device.destroy());
+        lock().iter().filter(|known| known.kind == self.kind).for_each(|known| known.setup.device.destroy());
     }
 }
 
@@ -200,4 +208,24 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and says what it left out")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_adapter_that_was_chosen_is_the_one_that_is_opened() {
+        let Some(device) = all().into_iter().next() else {
+            assert!(std::env::var_os("DUALRES_REQUIRE_GPU").is_none(), "no adapter");
+            eprintln!("not run: no adapter");
+            return;
+        };
+        let Origin::Gpu(adapter) = device.origin else { unreachable!("an adapter") };
+        let other = Adapter { identity: "another card".into(), ..adapter.clone() };
+        let said = other.open().unwrap_err();
+        assert!(said.contains("another adapter answered in its place") && said.contains(adapter.identity()), "{said}");
+        assert!(adapter.open().is_ok(), "the one that is there can still be used");
+    }
 }

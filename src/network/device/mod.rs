@@ -5,7 +5,10 @@ mod fault;
 mod remote;
 mod tuning;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use burn::tensor::Device;
 
@@ -14,7 +17,7 @@ pub use dualres_kernels::{GpuKernels, use_gpu_kernels};
 pub use adapters::{Adapter, graphics_interfaces};
 pub use fault::{FAULT_VARIABLE, Fault, FaultKind};
 pub use remote::{RemoteAddress, know};
-pub use tuning::{keep_tuning_in, tuning_file};
+pub use tuning::keep_tuning_in;
 
 pub use crate::fault::RemoteFault;
 use crate::{NetworkError, Result};
@@ -178,6 +181,11 @@ impl ComputeDevice {
             adapter.lose();
         }
     }
+}
+
+/// The file that is kept of what GPUs run fastest, for the adapters that are there now; see [`keep_tuning_in`].
+pub fn tuning_file() -> Option<PathBuf> {
+    tuning::file(&adapters::all())
 }
 
 /// Lets GPUs that are listed from now on use so many bytes of their memory at a time, or as many as have proven enough.

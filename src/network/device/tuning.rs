@@ -28,10 +28,10 @@ pub fn keep_tuning_in(folder: &Path) {
     *FOLDER.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.to_owned());
 }
 
-/// The file that tuning is kept in for the adapters that are there now.
-pub fn tuning_file() -> Option<PathBuf> {
+/// The file that tuning is kept in for adapters.
+pub(super) fn file(adapters: &[ComputeDevice]) -> Option<PathBuf> {
     let folder = FOLDER.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-    Some(folder.join(file_name(&name(&super::adapters::all()))))
+    Some(folder.join(file_name(&name(adapters))))
 }
 
 /// A name for a set of adapters.

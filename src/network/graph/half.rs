@@ -7,48 +7,30 @@
 use burn::tensor::{DType, FloatDType, Tensor};
 use dualres_kernels::AttentionLayers;
 
-use super::{
-    Network, Op,
-    fuse::{Action, Step},
-};
-use crate::Model;
+use super::{Graph, Op, fuse::Action};
 
-impl Model {
-    /// The model with the primal network's convolutions in 16 bits, to run pictures by; it is not to be trained or saved. The
-    /// dual models, which are small, prove in 32.
-    pub fn in_half_precision(mut self) -> Self {
-        self.primal.halve();
-        self
-    }
+/// What the names of weights of convolutions begin with.
+pub(super) fn convolutions(graph: &Graph) -> Vec<String> {
+    let convolutions = graph.nodes().iter().filter(|node| matches!(&node.op, Op::Conv(_)));
+    convolutions.map(|node| format!("{}.", node.name)).collect()
 }
 
-impl Network {
-    fn halve(&mut self) {
-        let layers: Vec<String> = self
-            .graph()
-            .nodes()
-            .iter()
-            .filter(|node| matches!(&node.op, Op::Conv(_)))
-            .map(|node| format!("{}.", node.name))
-            .collect();
-        let is_convolution =
-            |name: &str| layers.iter().any(|layer| name.strip_prefix(layer).is_some_and(|role| !role.contains('.')));
-        self.map_parameters(|name, values| if is_convolution(name) { values.cast(FloatDType::F16) } else { values });
-        self.mark_half();
-    }
+/// Weights in 16 bits, if they are of one of the `convolutions`.
+pub(super) fn halved(name: &str, values: Tensor<1>, convolutions: &[String]) -> Tensor<1> {
+    let is_of = |layer: &String| name.strip_prefix(layer).is_some_and(|role| !role.contains('.'));
+    if convolutions.iter().any(is_of) { values.cast(FloatDType::F16) } else { values }
+}
 
-    /// Brings what goes into a step to one precision: that of its weights for a convolution, 16 bits where all are and nothing
-    /// is lost by it, else 32.
-    pub(super) fn harmonised(&self, step: &Step, inputs: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
-        let op = &self.graph().node(step.output).op;
-        let are_half = inputs.iter().all(|x| x.dtype() == DType::F16);
-        let wanted = match convolves(&step.action, op) {
-            true => FloatDType::F16,
-            false if are_half && keeps(&step.action, op) => return inputs,
-            false => FloatDType::F32,
-        };
-        inputs.into_iter().map(|x| if x.dtype() == DType::from(wanted) { x } else { x.cast(wanted) }).collect()
-    }
+/// Brings what goes into a step to one precision: 16 bits for a convolution, and where all are and nothing is lost by it; else
+/// 32.
+pub(super) fn harmonised(action: &Action, op: &Op, inputs: Vec<Tensor<4>>) -> Vec<Tensor<4>> {
+    let are_half = inputs.iter().all(|x| x.dtype() == DType::F16);
+    let wanted = match convolves(action, op) {
+        true => FloatDType::F16,
+        false if are_half && keeps(action, op) => return inputs,
+        false => FloatDType::F32,
+    };
+    inputs.into_iter().map(|x| if x.dtype() == DType::from(wanted) { x } else { x.cast(wanted) }).collect()
 }
 
 /// Whether a step is a convolution, whose weights are in 16 bits.

@@ -239,7 +239,7 @@ impl Network {
 
     fn step(&self, step: &Step, mut inputs: Vec<Tensor<4>>, pass: &Activations) -> Tensor<4> {
         if self.is_half {
-            inputs = self.harmonised(step, inputs);
+            inputs = half::harmonised(&step.action, &self.graph.node(step.output).op, inputs);
         }
         match step.action {
             Action::Op => {
@@ -298,8 +298,10 @@ impl Network {
         }
     }
 
-    /// Marks the weights as those of [`super::half`].
-    pub(super) fn mark_half(&mut self) {
+    /// Has all convolutions made in 16 bits from now on.
+    pub(crate) fn halve(&mut self) {
+        let convolutions = half::convolutions(&self.graph);
+        self.map_parameters(|name, values| half::halved(name, values, &convolutions));
         self.is_half = true;
     }
 

@@ -12,7 +12,12 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
         let chosen = &window.settings.choices.device;
-        let device = if chosen == "auto" { format!("{} (automatic)", window.automatic) } else { chosen.clone() };
+        let used = window.device();
+        let device = match (chosen == "auto", chosen == used) {
+            (true, _) => format!("{used} (automatic)"),
+            (false, true) => used.to_owned(),
+            (false, false) => format!("{used} (in place of {chosen})"),
+        };
         ui.label(RichText::new(format!("⚙ {device}")).small())
             .on_hover_text("What networks run on; choose it on the right");
         ui.separator();

@@ -224,6 +224,7 @@ impl Engine {
                 let device = trust::vetted(&self.paths, &loaded, &device::choose(wanted_device)?)?;
                 let fingerprint = sums::fingerprint(&loaded.to_bytes());
                 let upscaler = Arc::new(Upscaler::new(&loaded, &device)?);
+                self.tell(Report::Using { wanted: wanted_device.to_owned(), device: device.name.clone() });
                 self.ready = Some(Ready {
                     fingerprint,
                     model: model.to_owned(),

@@ -142,6 +142,13 @@ pub enum Report {
         /// Name of the one that `auto` stands for.
         automatic: String,
     },
+    /// What a device that was asked for stands for: another one, if it failed its check.
+    Using {
+        /// The device that was asked for, or `auto`.
+        wanted: String,
+        /// Name of the device that is used.
+        device: String,
+    },
     /// How far a job is.
     Progress {
         /// The picture.

@@ -161,7 +161,6 @@ impl Engine {
         if let Some(seam) = upscaler.model().description.seam.filter(|_| parts > 1) {
             warnings.push(crate::report::parted(parts, seam));
         }
-        let mut device = device;
         if let Some(reason) = upscaler.given_up() {
             warnings.push(format!("{device} stopped working: {reason}. The CPU finished this picture."));
             device = dualres_network::device::ComputeDevice::cpu().name;
