@@ -11,11 +11,15 @@ const MIN_TILE: usize = 64;
 /// Largest tile: beyond it the border that tiles share costs little.
 const MAX_TILE: usize = 1024;
 
-/// Free memory of the machine in bytes.
+/// Free memory of the machine in bytes; without end where the system does not tell, as in a root without `/proc`.
 pub(crate) fn available() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    system.available_memory()
+    told(system.total_memory(), system.available_memory())
+}
+
+fn told(total: u64, available: u64) -> u64 {
+    if total == 0 { u64::MAX } else { available }
 }
 
 /// Bytes that reading a picture takes a pixel: four planes of `f32`, and what its decoder holds beside them.
@@ -80,6 +84,11 @@ pub(crate) fn needed(scale: usize, width: usize, height: usize, channels: usize)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_that_does_not_tell_has_memory() {
+        assert_eq!((told(8, 0), told(8, 3), told(0, 0)), (0, 3, u64::MAX));
+    }
 
     #[test]
     fn pictures_that_no_memory_holds_are_refused_before_they_are_read() {

@@ -92,6 +92,21 @@ pub(crate) enum Command {
     Models(ModelsCommand),
     Devices(DevicesArgs),
     Serve(ServeArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Examples:
+  dualres completions bash > ~/.local/share/bash-completion/completions/dualres
+  dualres completions fish > ~/.config/fish/completions/dualres.fish")]
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages, for packages
+    #[command(hide = true)]
+    Manual {
+        /// Folder
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
 }
 
 impl Command {
@@ -111,7 +126,13 @@ impl Command {
             Self::Devices(args) => args.json,
             Self::Models(ModelsCommand::List { json } | ModelsCommand::Show { json, .. }) => *json,
             Self::Batch(BatchCommand::Status { json, .. }) => *json,
-            Self::Batch(_) | Self::Models(_) | Self::Plot(_) | Self::Degrade(_) | Self::Serve(_) => false,
+            Self::Batch(_)
+            | Self::Models(_)
+            | Self::Plot(_)
+            | Self::Degrade(_)
+            | Self::Serve(_)
+            | Self::Completions { .. }
+            | Self::Manual { .. } => false,
         }
     }
 }

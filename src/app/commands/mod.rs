@@ -7,6 +7,7 @@ mod compress;
 mod degrade;
 mod devices;
 mod evaluate;
+mod generate;
 mod models;
 mod plot;
 mod serve;
@@ -62,6 +63,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Models(command) => models::run(command),
         Command::Devices(args) => devices::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Manual { output } => generate::manual(&output),
     }
 }
 

@@ -361,7 +361,7 @@ fn the_manifest_tells_the_truth_about_the_embedded_models() {
 #[test]
 fn the_cpu_is_always_a_device() {
     let devices = lines(&dualres(&["devices", "--json"]));
-    assert_eq!(devices.last().unwrap()["name"], "CPU");
+    assert!(devices.iter().any(|device| device["name"] == "CPU"), "{devices:?}");
     assert_eq!(devices.iter().filter(|device| device["default"] == true).count(), 1);
 }
 
@@ -431,4 +431,32 @@ fn training_from_the_command_line_gives_a_model_that_upscales() {
     let run =
         dualres(&["upscale", text(&data.join("a.png")), "-o", text(&out), "--model", text(&model), "--device", "cpu"]);
     assert!(run.status.success(), "{run:?}");
+}
+
+/// Packages install pages and completions, and both know every command.
+#[test]
+fn pages_and_completions_are_made_of_all_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = dualres(&["manual", "-o", text(folder.path())]);
+    assert!(run.status.success(), "{run:?}");
+    let help = dualres(&["--help"]);
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 10 && !commands.contains(&"manual"), "{commands:?}");
+    let completions = dualres(&["completions", "bash"]);
+    let completions = String::from_utf8_lossy(&completions.stdout).into_owned();
+    for command in commands {
+        let page = std::fs::read_to_string(folder.path().join(format!("dualres-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS") && page.contains(command), "{command}");
+        assert!(completions.contains(&format!("dualres__subcmd__{command}")), "{command}");
+    }
+    let page = std::fs::read_to_string(folder.path().join("dualres-upscale.1")).unwrap();
+    assert!(page.contains("\\-\\-fidelity") && page.contains("\\-\\-trust\\-device"), "{page}");
 }

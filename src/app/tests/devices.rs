@@ -94,7 +94,7 @@ fn a_device_that_fails_in_the_middle_costs_no_picture() {
     for (fault, device_is_kept, words) in [
         ("nan@1", true, "failed on"),
         ("constant@1", true, "failed on"),
-        ("lost@2", false, "is not used any more"),
+        ("lost@1", false, "is not used any more"),
         ("memory@100", false, "is not used any more"),
     ] {
         let (record, said) = home.upscale(fault, &["--trust-device", "--tile", "64"]);

@@ -1,6 +1,6 @@
 //! What the window looks like, against pictures that a person has looked at.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo nextest run --release --workspace -E 'binary(window_snapshots)'` makes them anew; look at
+//! `UPDATE_SNAPSHOTS=1 cargo test --release --workspace --test window_snapshots` makes them anew; look at
 //! each before committing it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

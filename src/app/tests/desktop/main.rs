@@ -1,7 +1,7 @@
 //! The program on a desktop: a real X server, real keys, a real drop of a file from another program.
 //!
-//! The screenshots of the README are made here: `DUALRES_SCREENSHOTS=assets/screenshots cargo nextest run --release
-//! --workspace -E 'binary(desktop)'`.
+//! The screenshots of the README are made here: `DUALRES_SCREENSHOTS=$PWD/assets/screenshots cargo test --release
+//! --workspace --test desktop`.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
