@@ -34,8 +34,10 @@ seconds() { python3 -c 'import subprocess, sys, time
 start = time.time()
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(time.time() - start)' "$@"; }
-first=$(seconds "$DUALRES" upscale "$sample" -o "$work/first.png" --model "${MODELS%% *}" --device "$DEVICE")
-second=$(seconds "$DUALRES" upscale "$sample" -o "$work/second.png" --model "${MODELS%% *}" --device "$DEVICE")
+small() { seconds "$DUALRES" upscale "$sample" -o "$work/$1.ppm" --model "${MODELS%% *}" --tile 200 --device "$2" 2>>"$work/said"; }
+first=$(small first "$DEVICE")
+second=$(small second "$DEVICE")
+small cpu cpu >/dev/null
 
 say "the device against the CPU"
 "$DUALRES" devices --check="$DEVICE" "${models[@]}" --json >"$work/check.json" || say "  not every check was passed"
@@ -61,7 +63,16 @@ with open(sys.argv[1], "wb") as file:
             row += bytes(((sky + (noise[(x * 7 + y * 13) & 4095] >> 4)) & 255, (sky + 30) & 255, (255 - sky) & 255))
         file.write(row)
 PY
-"$DUALRES" upscale "$work/photo.ppm" -o "$work/photo.jpg" --model "${MODELS%% *}" --device "$DEVICE" --json >"$work/photo.json"
+photo() { "$DUALRES" upscale "$work/photo.ppm" -o "$work/photo.jpg" --model "${MODELS%% *}" --device "$DEVICE" --overwrite --json; }
+# The first run tunes kernels for tiles of its size.
+photo >/dev/null
+watch=""
+if command -v nvidia-smi >/dev/null; then
+    nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits --loop-ms=200 >"$work/memory" 2>/dev/null &
+    watch=$!
+fi
+photo >"$work/photo.json"
+[ -z "$watch" ] || kill "$watch"
 "$DUALRES" upscale "$work/photo.ppm" -o "$work/photo-cpu.jpg" --model "${MODELS%% *}" --device cpu --json >"$work/photo-cpu.json"
 memory=""
 if command -v nvidia-smi >/dev/null; then
@@ -72,19 +83,36 @@ python3 - "$work" "$first" "$second" "$memory" "$SIZE" "$MEGAPIXELS" "$("$DUALRE
 import json, platform, sys
 work, first, second, memory, size, megapixels, version = sys.argv[1:]
 lines = lambda name: [json.loads(line) for line in open(f"{work}/{name}.json") if line.strip()]
+# Warnings are lines too.
+result = lambda name: next(line for line in lines(name) if "device" in line)
+def samples(name):
+    # P6, sides, largest value, samples.
+    return open(f"{work}/{name}.ppm", "rb").read().split(b"\n", 3)[3]
+difference = max(map(lambda pair: abs(pair[0] - pair[1]), zip(samples("second"), samples("cpu"))))
+try:
+    peak_of_gpu = max(int(line) for line in open(f"{work}/memory") if line.strip().isdigit())
+except (OSError, ValueError):
+    peak_of_gpu = None
 report = {
     "program": version, "system": platform.platform(), "devices": lines("devices"), "driver": memory,
     "first_start_seconds": float(first), "second_start_seconds": float(second), "checks": lines("check"),
+    "difference_on_several_tiles": difference, "gpu_memory_peak_mb": peak_of_gpu, "said": open(f"{work}/said").read(),
     "size": size, "benchmark": {name: lines(name)[0] for name in ("gpu", "library", "single", "cpu")},
-    "photo": {"megapixels": float(megapixels), "device": lines("photo")[0], "cpu": lines("photo-cpu")[0]},
+    "photo": {"megapixels": float(megapixels), "device": result("photo"), "cpu": result("photo-cpu")},
 }
 json.dump(report, open("gpu_report.json", "w"), indent=2)
 benchmark = {name: {m["model"]: m for m in found["models"]} for name, found in report["benchmark"].items()}
 best = lambda name, model: benchmark[name][model]["min_seconds"]
-out = [f"**{report['benchmark']['gpu']['device']}**, {version}, {report['system']}{', ' + memory if memory else ''}", ""]
+ran_on = {m["device"] for m in report["benchmark"]["gpu"]["models"]}
+if not any("GPU" in device["class"] and "software" not in device["class"] for device in report["devices"]):
+    print("note: no GPU was found; this says how the program runs without one", file=sys.stderr)
+refused = "" if ran_on != {"CPU"} else " (the CPU: no GPU, or none that passed its check)"
+out = [f"**{report['benchmark']['gpu']['device']}**{refused}, {version}, {report['system']}{', ' + memory if memory else ''}", ""]
 out += [f"First start {report['first_start_seconds']:.1f} s, second {report['second_start_seconds']:.1f} s. "
         f"A photo of {megapixels} megapixels, file to file: {report['photo']['device']['seconds']:.1f} s on "
-        f"{report['photo']['device']['device']}, {report['photo']['cpu']['seconds']:.1f} s on the CPU.", ""]
+        f"{report['photo']['device']['device']}, {report['photo']['cpu']['seconds']:.1f} s on the CPU. Several tiles "
+        f"differ from the CPU by {difference} of 255 levels at most"
+        f"{'' if peak_of_gpu is None else f'; {peak_of_gpu} MB of the GPU were in use'}.", ""]
 out += [f"| model | against the CPU | {size}, best s | library's kernels | 32 bits | CPU | speed-up | ran on | memory of the process |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
 said = {check["model"]: ("" if check["sound"] else "**WRONG** ") + check["finding"] for check in report["checks"]}

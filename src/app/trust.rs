@@ -22,7 +22,7 @@ use dualres_network::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{batch::sums, paths::Paths};
+use crate::{batch::sums, interrupt, paths::Paths};
 
 /// Findings that are remembered; the oldest go first.
 const MOST_REMEMBERED: usize = 500;
@@ -63,6 +63,11 @@ static CHECKING: Mutex<()> = Mutex::new(());
 /// Uses devices without checking them, for as long as the program runs.
 pub(crate) fn trust_all(blindly: bool) {
     BLIND.store(blindly, Ordering::Relaxed);
+}
+
+/// Whether devices are used unseen.
+pub(crate) fn trusts_all() -> bool {
+    BLIND.load(Ordering::Relaxed)
 }
 
 /// What was found out about devices.
@@ -143,7 +148,7 @@ impl Trust {
         if device.class == DeviceClass::Cpu {
             return Ok(device.clone());
         }
-        if BLIND.load(Ordering::Relaxed) {
+        if trusts_all() {
             let is_half = precision() == Some(Precision::Half) && device.has_half;
             return Ok(if is_half { in_half(device) } else { device.clone() });
         }
@@ -199,7 +204,7 @@ impl Trust {
     }
 
     fn checked(&self, model: &Model, device: &ComputeDevice) -> dualres_engine::Result<Finding> {
-        let finding = self_check(model, device)?;
+        let finding = self_check(model, device, &mut interrupt::flow)?;
         let difference = match &finding {
             Finding::Difference(levels) => Some(*levels),
             Finding::Impossible => None,
@@ -255,7 +260,7 @@ pub(crate) fn advice(device: &ComputeDevice) -> String {
         true => String::new(),
         false => format!(", or another graphics interface: set DUALRES_GRAPHICS to {}", others.join(" or ")),
     };
-    format!("Try a newer graphics driver{other}.")
+    format!("Try a newer graphics driver{other}. `dualres devices --check` looks again.")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::{
     EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency,
     expected::LEAST_SIDE,
     expected_error, expected_psnr, memory,
-    place::is_plain,
+    place::expected,
     planes::{enlarged, paste},
     tiles::cut_beyond,
     upscale::{gray_if, seen, stop},
@@ -134,7 +134,9 @@ impl Upscaler {
     /// A picture through the dual model of a level: a part of the size, the same whatever the tiles. Beyond the picture its border is
     /// repeated: the zeros that convolution would put there are a black frame, which the map would report as error.
     fn reduce(&self, picture: &Picture, level: usize, observe: Observer) -> Result<Picture> {
-        self.place.halving(DUAL_TILE, LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, level, side, observe))
+        let longest = picture.width().max(picture.height());
+        self.place
+            .halving(DUAL_TILE.min(longest), LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, level, side, observe))
     }
 
     fn reduce_tiled(&self, picture: &Picture, level: usize, side: usize, observe: Observer) -> Result<Picture> {
@@ -148,7 +150,7 @@ impl Upscaler {
             stop(observe(Event::Reconstructed { rows: down.start, of: height }))?;
             for &across in &cut_beyond(width, side, border) {
                 let (wide, high) = (enlarged(across, factor), enlarged(down, factor));
-                let samples = self.place.make(&self.model, is_plain(picture, wide, high), |model, device| {
+                let samples = self.place.make(&self.model, expected(picture, wide, high), |model, device| {
                     model.duals[level].forward(seen(picture, wide, high, device))
                 })?;
                 paste(&gray_if(gray, samples), across, down, &mut planes);

@@ -30,5 +30,6 @@ pub use examine::{Examination, examine, glance};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use memory::{check_reading, has_room_for};
 pub use passes::{MOST_PASSES, passes_to};
-pub use self_check::{Finding, MOST_DIFFERENCE, self_check};
+pub use place::MOST_DIFFERENCE;
+pub use self_check::{Finding, self_check};
 pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};

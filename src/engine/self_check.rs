@@ -5,12 +5,10 @@ use std::ops::ControlFlow;
 use dualres_imaging::{Picture, Plane};
 use dualres_network::{Model, device::ComputeDevice};
 
-use crate::{Event, Options, Result, Upscaled, Upscaler};
+use crate::{Event, Options, Result, Upscaled, Upscaler, place::MOST_DIFFERENCE};
 
 /// Sides of the picture. Neither is a multiple of what kernels work in.
 const PROBE: [usize; 2] = [75, 61];
-/// Gray levels of 255 that a device may differ by from the CPU.
-pub const MOST_DIFFERENCE: f32 = 1.0;
 
 /// What a device made of the picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,30 +34,35 @@ impl std::fmt::Display for Finding {
             Self::Difference(levels) if self.is_sound() => {
                 write!(f, "differs from the CPU by {levels:.3} of 255 levels at most")
             }
-            Self::Difference(levels) => write!(f, "differs from the CPU by {levels:.0} of 255 levels"),
+            Self::Difference(levels) => write!(f, "differs from the CPU by {levels:.1} of 255 levels"),
             Self::Impossible => f.write_str("gives results that cannot be right"),
             Self::Failed(reason) => write!(f, "fails ({reason})"),
         }
     }
 }
 
-/// Runs a model, its dual models included, on a device and on the CPU, and compares.
+/// Runs a model, its dual models included, on a device and on the CPU, and compares. `go_on` is asked in between.
 ///
 /// # Errors
-/// If the device does not start, or the CPU fails.
-pub fn self_check(model: &Model, device: &ComputeDevice) -> Result<Finding> {
+/// If the device does not start, the CPU fails, or it is cancelled.
+pub fn self_check(
+    model: &Model,
+    device: &ComputeDevice,
+    go_on: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Finding> {
     let (there, here) = (Upscaler::new(model, device)?, Upscaler::new(model, &ComputeDevice::cpu())?);
     let probe = probe();
     // In one piece, so that no other cutting tells.
     let options = Options { tile: Some(usize::MAX), ..Options::default() };
-    let run = |upscaler: &Upscaler| upscaler.upscale(&probe, &options, &mut |_: Event| ControlFlow::Continue(()));
-    let (got, wanted) = (run(&there)?, run(&here)?);
-    if let Some(reason) = there.given_up() {
-        return Ok(Finding::Failed(reason.to_owned()));
-    }
+    let mut run = |upscaler: &Upscaler| upscaler.upscale(&probe, &options, &mut |_: Event| go_on());
+    let got = run(&there)?;
     if got.retried_tiles > 0 {
         return Ok(Finding::Impossible);
     }
+    if let Some(reason) = there.given_up() {
+        return Ok(Finding::Failed(reason.to_owned()));
+    }
+    let wanted = run(&here)?;
     let difference = pictures(&got).zip(pictures(&wanted)).map(|(a, b)| gap(a, b)).fold(0.0, f32::max);
     Ok(Finding::Difference(difference))
 }

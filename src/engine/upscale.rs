@@ -14,7 +14,7 @@ use dualres_network::{
 
 use crate::{
     EngineError, Result, consistency, memory,
-    place::{Place, is_plain},
+    place::{MOST_DIFFERENCE, Place, expected},
     planes::{enlarged, paste, to_tensor},
     tiles::{Span, cut},
 };
@@ -164,6 +164,11 @@ impl Upscaler {
         self.place.given_up()
     }
 
+    /// How many results of the device could not be right so far, and were made again on the CPU.
+    pub fn retries(&self) -> usize {
+        self.place.retries()
+    }
+
     /// The device that the model was brought to.
     pub fn device(&self) -> &ComputeDevice {
         &self.place.compute
@@ -255,7 +260,9 @@ impl Upscaler {
             None => memory::tile_side(&description.network, self.budget(), self.max_buffer()),
         };
         let least = if whole { usize::MAX } else { 2 * (description.halo() + 32) };
-        self.place.halving(side, least, |side| self.enlarge_tiled(picture, pooling, side, observe))
+        // From what makes a difference on.
+        let longest = picture.width().max(picture.height()).next_multiple_of(description.alignment(pooling));
+        self.place.halving(side.min(longest), least, |side| self.enlarge_tiled(picture, pooling, side, observe))
     }
 
     fn fits_whole(&self, picture: &Picture) -> bool {
@@ -295,14 +302,22 @@ impl Upscaler {
         }
         let tiles = columns.len() * rows.len();
         stop(observe(Event::Started { tiles }))?;
-        if self.place.is_new() {
+        let (first_down, first_across) = (rows[0], columns[0]);
+        let is_first = self.place.is_new([first_across.seen_length, first_down.seen_length]);
+        if is_first {
             stop(observe(Event::Preparing))?;
         }
         for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
             let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
-            let samples = self.place.make(&self.model, is_plain(picture, across, down), |model, device| {
-                model.primal.upscale(seen(picture, across, down, device), pooling)
-            })?;
+            let make = || {
+                self.place.make(&self.model, expected(picture, across, down), |model, device| {
+                    model.primal.upscale(seen(picture, across, down, device), pooling)
+                })
+            };
+            let mut samples = make()?;
+            if is_first && index == 0 && !self.is_right(picture, across, down, pooling, &samples)? {
+                samples = make()?;
+            }
             paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes);
             let area = Area {
                 x: wide.start,
@@ -313,6 +328,51 @@ impl Upscaler {
             stop(observe(Event::Tile { done: index + 1, tiles, area, planes: &planes }))?;
         }
         Ok(Picture::from_planes(planes))
+    }
+}
+
+/// Side of the part of a first tile that the CPU makes too, in low-resolution pixels, without its border.
+const WITNESS: usize = 48;
+
+impl Upscaler {
+    /// Whether the middle of the first tile of its size is what the CPU makes of the same: kernels are chosen by size, and a
+    /// check on a small picture says nothing about those for large ones. A device that is wrong is given up. Networks that see
+    /// farther than the border of a tile are not compared.
+    fn is_right(&self, picture: &Picture, across: Span, down: Span, pooling: Pooling, samples: &[f32]) -> Result<bool> {
+        let network = &self.model.description.network;
+        let align = self.model.description.alignment(pooling);
+        let halo = network.reach().pixels.next_multiple_of(align);
+        let side = (WITNESS + 2 * halo).next_multiple_of(align).max(network.least_side().next_multiple_of(align));
+        let fits = |span: Span| span.seen_length >= 2 * side;
+        if !self.place.is_watched() || network.reach().global || !fits(across) || !fits(down) {
+            return Ok(true);
+        }
+        let middle = |span: Span| {
+            let offset = (span.seen_length - side) / 2 / align * align;
+            (offset, Span { start: 0, length: side, seen_start: span.seen_start + offset as isize, seen_length: side })
+        };
+        let ((x, wide), (y, high)) = (middle(across), middle(down));
+        let scale = self.model.description.scale();
+        let (columns, rows) = (across.seen_length * scale, down.seen_length * scale);
+        // The inner part, which the border of neither cutting reaches.
+        let inner = (halo * scale)..((side - halo) * scale);
+        let width = inner.len();
+        let crop = |model: &Model, device: &Device| {
+            let made = model.primal.upscale(seen(picture, wide, high, device), pooling);
+            made.narrow(2, inner.start, width).narrow(3, inner.start, width)
+        };
+        let mut there = Vec::with_capacity(3 * width * width);
+        for channel in 0..3 {
+            for row in inner.clone() {
+                let start = (channel * rows + y * scale + row) * columns + x * scale + inner.start;
+                there.extend_from_slice(&samples[start..start + width]);
+            }
+        }
+        let gap = self.place.compare(&there, crop)?;
+        if gap > MOST_DIFFERENCE {
+            self.place.give_up(format!("its first tile differs from the CPU's by {gap:.1} of 255 levels"));
+        }
+        Ok(gap <= MOST_DIFFERENCE)
     }
 }
 

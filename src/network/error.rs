@@ -43,6 +43,14 @@ pub enum NetworkError {
     /// A GPU was asked for and there is none.
     #[error("no GPU found that can run networks; use the CPU")]
     NoGpu,
+    /// No graphics interface of that name.
+    #[error("no graphics interface called \"{wanted}\"; DUALRES_GRAPHICS is one of: {available}")]
+    UnknownInterface {
+        /// What was asked for.
+        wanted: String,
+        /// Names of those there are.
+        available: String,
+    },
     /// A software driver was asked for and there is none.
     #[error("no software graphics driver found; use the CPU, which is faster")]
     NoSoftwareDriver,

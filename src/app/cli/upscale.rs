@@ -60,7 +60,7 @@ pub(crate) struct UpscaleArgs {
     /// Dots per inch of --print
     #[arg(long, value_name = "N", default_value_t = 300.0, requires = "print")]
     pub(crate) dpi: f64,
-    /// Device: auto, cpu, gpu, or part of its name (see `dualres devices`); several, separated by commas, or all, share the images
+    /// Device: auto, cpu, gpu, software, or part of its name (see `dualres devices`); several, separated by commas, or all, share the images
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,
     /// Memory of a GPU that may be used at a time, such as 2GB or 800MB: tiles become smaller, or larger [default: about 1 GB]
@@ -188,5 +188,5 @@ fn memory(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     let bytes = number.trim().parse::<f64>().map_err(|_| wrong())? * unit;
-    if (64e6..=1e15).contains(&bytes) { Ok(bytes as u64) } else { Err("use at least 64MB".to_owned()) }
+    if (64e6..=1e13).contains(&bytes) { Ok(bytes as u64) } else { Err("use 64MB to 10000GB".to_owned()) }
 }

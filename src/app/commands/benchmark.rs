@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use dualres_engine::{Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
 use dualres_network::device::{Precision, use_gpu_kernels};
@@ -98,7 +99,8 @@ pub(crate) fn run(args: &BenchmarkArgs) -> anyhow::Result<Outcome> {
             device: upscaler.given_up().map_or(upscaler.device().name.as_str(), |_| "CPU").to_owned(),
         });
     }
-    tell(&all, &chosen.name, args);
+    upscalers.iter().for_each(super::tell_of_failures);
+    tell(&all, args);
     Ok(Outcome::Done)
 }
 
@@ -140,12 +142,21 @@ fn memory_of(name: &str, args: &BenchmarkArgs) -> anyhow::Result<Option<u64>> {
     if args.proof {
         command.arg("--proof");
     }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start a process")?;
+    if trust::trusts_all() {
+        command.arg("--trust-device");
+    }
+    command.args(["--precision", &value_name(args.precision), "--gpu-kernels", &value_name(args.gpu_kernels)]);
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().context("cannot start a process")?;
     if !output.status.success() {
         bail!("the process that measures the memory of {name} failed");
     }
     let answer: Answer = serde_json::from_slice(&output.stdout).context("no answer on memory")?;
     Ok(answer.peak_memory_bytes)
+}
+
+/// What an option calls a value.
+fn value_name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Highest resident memory of this process.
@@ -172,7 +183,10 @@ fn disappointment(large: &Measured, small: &Measured) -> Option<String> {
     })
 }
 
-fn tell(all: &[Measured], device: &str, args: &BenchmarkArgs) {
+fn tell(all: &[Measured], args: &BenchmarkArgs) {
+    let mut ran_on: Vec<String> = all.iter().map(|m| format!("{} ({} precision)", m.device, m.precision)).collect();
+    ran_on.dedup();
+    let device = ran_on.join(", ");
     let others = all.iter().skip(1).map(|other| (&all[0], other));
     let pairs: Vec<_> = others.map(|(a, b)| if b.macs <= a.macs { (a, b) } else { (b, a) }).collect();
     let warnings: Vec<String> = pairs.iter().filter_map(|(large, small)| disappointment(large, small)).collect();

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use dualres_network::device::{self, ComputeDevice};
+use dualres_engine::Finding;
+use dualres_network::device::{self, ComputeDevice, DeviceClass};
 use serde_json::json;
 
-use super::{library, preparing};
+use super::{library, waiting};
 use crate::{
     built_in,
     cli::{DevicesArgs, DevicesCommand},
@@ -72,6 +73,9 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
         "all" => device::list().into_iter().filter(ComputeDevice::is_real_gpu).collect(),
         name => vec![super::device(name)?],
     };
+    if devices.iter().any(|device| device.class == DeviceClass::Cpu) {
+        return Err(Misuse("the CPU is what other devices are checked against".into()).into());
+    }
     if devices.is_empty() {
         report::say("no GPU to check; name a device to check it: --check=DEVICE");
         return Ok(Outcome::Done);
@@ -82,18 +86,23 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
     for device in &devices {
         for name in &names {
             let model = library.choose(Some(name), None)?;
-            let bar = preparing(&device.name);
+            let bar = waiting(format!("checking {} with the model {name}", device.name));
             let begun = Instant::now();
             let found = trust.check(&model, device);
             bar.finish_and_clear();
-            let (is_sound, said) = match &found {
+            let findings = found.as_deref().unwrap_or_default();
+            // 16 bits may be too few: then 32 are used.
+            let used = findings.iter().find(|(_, finding)| finding.is_sound()).map(|(bits, _)| *bits);
+            let is_sound = used.is_some();
+            let said = match &found {
                 Ok(findings) => {
-                    // 16 bits may be too few: then 32 are used.
                     let said: Vec<String> =
-                        findings.iter().map(|(bits, finding)| format!("{finding} ({bits} bits)")).collect();
-                    (findings.iter().any(|(_, finding)| finding.is_sound()), said.join(", "))
+                        findings.iter().map(|(bits, finding)| format!("in {bits} bits it {finding}")).collect();
+                    let so =
+                        used.filter(|_| findings.len() > 1).map_or(String::new(), |bits| format!("; {bits} are used"));
+                    said.join(", ") + &so
                 }
-                Err(error) => (false, report::message(error)),
+                Err(error) => report::message(error),
             };
             are_sound &= is_sound;
             if args.json {
@@ -103,6 +112,12 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
                     "model": name,
                     "sound": is_sound,
                     "finding": said,
+                    "bits": used,
+                    "checks": findings.iter().map(|(bits, finding)| json!({
+                        "bits": bits,
+                        "sound": finding.is_sound(),
+                        "levels": if let Finding::Difference(levels) = finding { Some(levels) } else { None },
+                    })).collect::<Vec<_>>(),
                     "seconds": begun.elapsed().as_secs_f64(),
                 });
                 report::line(&object.to_string());

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
         interrupt::flow()
     });
     bar.finish_and_clear();
+    super::tell_of_failures(&upscaler);
     let evaluation = evaluation?;
     let outcome = if evaluation.stopped { Outcome::Failed } else { Outcome::Done };
     if args.json {

@@ -14,7 +14,7 @@ mod serve;
 mod train;
 mod upscale;
 
-use dualres_engine::PoolingChoice;
+use dualres_engine::{PoolingChoice, Upscaler};
 use dualres_imaging::Subsampling;
 use dualres_network::{
     Model, NetworkError,
@@ -36,6 +36,7 @@ pub(crate) use benchmark::size;
 /// Runs a command, or opens the window if there is none.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     let paths = Paths::of_user();
+    device::check_graphics_interface().map_err(|error| Misuse(error.to_string()))?;
     remotes::register(&paths);
     device::keep_tuning_in(&paths.tuning());
     trust::trust_all(cli.trust_device);
@@ -86,9 +87,38 @@ fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice
     used
 }
 
-/// Says that a device is made ready, and on a terminal for how long it has been.
+/// Says what a device did wrong in the middle of work, and who made up for it.
+fn tell_of_failures(upscaler: &Upscaler) {
+    failures(upscaler, 0, false).iter().for_each(|said| report::say(&format!("warning: {said}")));
+}
+
+/// What a device did wrong since it had failed `before` times and perhaps `was_given_up`.
+fn failures(upscaler: &Upscaler, before: usize, was_given_up: bool) -> Vec<String> {
+    let device = upscaler.device();
+    let mut said = Vec::new();
+    let failed = upscaler.retries() - before;
+    if failed > 0 {
+        let results = report::counted(failed, "result");
+        said.push(format!(
+            "{results} of {} cannot be right; the CPU made {} again",
+            device.name,
+            if failed == 1 { "it" } else { "them" }
+        ));
+    }
+    if let Some(reason) = upscaler.given_up().filter(|_| !was_given_up) {
+        let advice = trust::advice(device);
+        said.push(format!("{} is not used any more: {reason}; the CPU goes on. {advice}", device.name));
+    }
+    said
+}
+
+/// Says that a device is made ready.
 fn preparing(name: &str) -> indicatif::ProgressBar {
-    let text = format!("preparing {name}, once: its kernels are compiled, tuned and checked against the CPU");
+    waiting(format!("preparing {name}, once: its kernels are compiled, tuned and checked against the CPU"))
+}
+
+/// Says what takes long, and on a terminal for how long it has.
+fn waiting(text: String) -> indicatif::ProgressBar {
     let bar = progress_bar(0, "{msg} ({elapsed})", false);
     if bar.is_hidden() {
         report::say(&text);

@@ -176,6 +176,7 @@ fn calibrate(
         interrupt::flow()
     });
     bar.finish_and_clear();
+    super::tell_of_failures(&upscaler);
     model.description.error_calibration =
         calibration.with_context(|| format!("the model was not changed: {}", file.display()))?;
     write_atomically(file, &model.to_bytes())?;

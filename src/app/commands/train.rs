@@ -33,6 +33,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     let config = config(args)?;
     prepare_folder(&args.output)?;
     let device = super::device(&args.device)?;
+    // Weights do not matter for what a device can do.
+    let untrained = Model::init(config.architecture.describe(&config.name)?, config.seed, &Device::flex())?;
+    let device = super::vetted(&untrained, &device)?;
     let bar = progress_bar(config.steps as u64, BAR, args.json);
     let mut display = Display {
         bar: bar.clone(),

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError, atomic::Ordering},
+    sync::{Mutex, OnceLock, PoisonError, atomic::Ordering},
 };
 
 use burn::tensor::{
@@ -11,6 +11,7 @@ use burn::tensor::{
 };
 
 use super::{ComputeDevice, DeviceClass, Fault, MEMORY_LIMIT, Origin, Precision, tuning};
+use crate::NetworkError;
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,9 +156,31 @@ fn wanted_interface() -> Option<Interface> {
     built_in().find(|(name, ..)| wanted.eq_ignore_ascii_case(name))
 }
 
+/// Finds out whether the environment names a graphics interface that there is, if it names one.
+///
+/// # Errors
+/// If it names another.
+pub fn check_graphics_interface() -> crate::Result<()> {
+    match std::env::var(INTERFACE_VARIABLE) {
+        Ok(wanted) if !wanted.is_empty() && wanted_interface().is_none() => {
+            Err(NetworkError::UnknownInterface { wanted, available: graphics_interfaces().join(", ") })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The adapters of the graphics interface that the environment names, else of the one that the tensor library would settle
 /// on: the first with a real GPU, else the first with any adapter.
 pub(super) fn all() -> Vec<ComputeDevice> {
+    // Looked for once: drivers crash where several threads look at a time.
+    static FOUND: OnceLock<Vec<ComputeDevice>> = OnceLock::new();
+    let mut devices = FOUND.get_or_init(find).clone();
+    let memory_limit = Some(MEMORY_LIMIT.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0);
+    devices.iter_mut().for_each(|device| device.memory_limit = memory_limit);
+    devices
+}
+
+fn find() -> Vec<ComputeDevice> {
     let mut fallback = Vec::new();
     let wanted = wanted_interface();
     for (_, backend, _) in built_in().filter(|known| wanted.is_none_or(|wanted| wanted.0 == known.0)) {
@@ -200,7 +223,7 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 class,
                 detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
                 max_buffer_bytes: Some(limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)),
-                memory_limit: Some(MEMORY_LIMIT.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0),
+                memory_limit: None,
                 has_half: adapter.features().contains(wgpu::Features::SHADER_F16),
                 precision: Precision::Single,
                 fault: Fault::of_environment(),

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 
 pub use dualres_kernels::{GpuKernels, use_gpu_kernels};
 
-pub use adapters::{Adapter, graphics_interfaces};
+pub use adapters::{Adapter, check_graphics_interface, graphics_interfaces};
 pub use fault::{FAULT_VARIABLE, Fault, FaultKind};
 pub use remote::{RemoteAddress, know};
 pub use tuning::keep_tuning_in;
@@ -29,7 +29,7 @@ pub enum DeviceClass {
     DiscreteGpu,
     /// Graphics in the processor.
     IntegratedGpu,
-    /// A share of a GPU in a virtual machine, or one that does not say what it is.
+    /// A share of a GPU in a virtual machine.
     OtherGpu,
     /// A graphics driver that computes on the CPU. Correct and very slow: never chosen by itself.
     SoftwareGpu,

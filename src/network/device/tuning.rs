@@ -66,7 +66,7 @@ fn throw_away_if_broken(file: &Path) {
     let read = || Database::open_at(file, Access::ReadWrite).map(|database| drop(database.summary()));
     let is_broken = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(())) => false,
-        Ok(Err(reason)) => !reason.to_lowercase().contains("lock"),
+        Ok(Err(reason)) => !reason.to_lowercase().contains("locking"),
         Err(_) => true,
     };
     if is_broken {

@@ -34,7 +34,7 @@ use crate::{
         record::{Done, Key, Proof, Stamp},
         result::{finish, losses},
     },
-    commands::progress_bar,
+    commands::{failures, progress_bar},
     interrupt,
     report::{self, guarded},
 };
@@ -198,7 +198,7 @@ fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Resul
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
     let upscaler = work.models().upscaler(&prepared.model, place.number)?;
-    let was_given_up = upscaler.given_up().is_some();
+    let (was_given_up, failed_before) = (upscaler.given_up().is_some(), upscaler.retries());
     let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
         match event {
             Event::Started { tiles } => bar.set_length(tiles as u64),
@@ -216,18 +216,14 @@ fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Resul
     });
     bar.finish_and_clear();
     let result = result.with_context(|| path.display().to_string())?;
-    let device = &upscaler.device().name;
-    if let Some(reason) = upscaler.given_up().filter(|_| !was_given_up) {
-        work.say.warn(path, &format!("{device} is not used any more: {reason}; the CPU goes on"));
-    }
-    if result.retried_tiles > 0 {
-        work.say.warn(path, &format!("{} tiles failed on {device} and were run on the CPU", result.retried_tiles));
+    for said in failures(&upscaler, failed_before, was_given_up) {
+        work.say.warn(path, &said);
     }
     if let Some(seam) = upscaler.model().description.seam.filter(|_| result.tiles > 1) {
         let advice = "try a larger --tile, or none";
         work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
     }
-    let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { device.clone() };
+    let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { upscaler.device().name.clone() };
     Ok((result, device))
 }
 

@@ -161,14 +161,14 @@ impl Engine {
         if let Some(seam) = upscaler.model().description.seam.filter(|_| parts > 1) {
             warnings.push(crate::report::parted(parts, seam));
         }
+        if retried > 0 {
+            warnings.push(format!("{device} gave results that cannot be right ({retried}); the CPU made them again"));
+        }
         if let Some(reason) = upscaler.given_up() {
             warnings.push(format!("{device} stopped working: {reason}. The CPU finished this picture."));
             device = dualres_network::device::ComputeDevice::cpu().name;
             // The next picture tries the device anew.
             self.forget_device();
-        }
-        if retried > 0 {
-            warnings.push(format!("{device} gave wrong values for {retried} tiles, which were run on the CPU instead"));
         }
         let channels = ready.planes.len() + usize::from(ready.alpha.is_some());
         let may_overlap = has_room_for(1, final_size, channels);
