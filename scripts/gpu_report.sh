@@ -34,7 +34,8 @@ seconds() { python3 -c 'import subprocess, sys, time
 start = time.time()
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 print(time.time() - start)' "$@"; }
-small() { seconds "$DUALRES" upscale "$sample" -o "$work/$1.ppm" --model "${MODELS%% *}" --tile 200 --device "$2" 2>>"$work/said"; }
+small() { seconds "$DUALRES" upscale "$sample" -o "$work/$1.bmp" --model "${MODELS%% *}" --tile 200 --device "$2" 2>>"$work/said" ||
+    { cat "$work/said" >&2; exit 1; }; }
 first=$(small first "$DEVICE")
 second=$(small second "$DEVICE")
 small cpu cpu >/dev/null
@@ -86,8 +87,8 @@ lines = lambda name: [json.loads(line) for line in open(f"{work}/{name}.json") i
 # Warnings are lines too.
 result = lambda name: next(line for line in lines(name) if "device" in line)
 def samples(name):
-    # P6, sides, largest value, samples.
-    return open(f"{work}/{name}.ppm", "rb").read().split(b"\n", 3)[3]
+    bitmap = open(f"{work}/{name}.bmp", "rb").read()
+    return bitmap[int.from_bytes(bitmap[10:14], "little"):]
 difference = max(map(lambda pair: abs(pair[0] - pair[1]), zip(samples("second"), samples("cpu"))))
 try:
     peak_of_gpu = max(int(line) for line in open(f"{work}/memory") if line.strip().isdigit())
