@@ -64,8 +64,8 @@ pub enum Event<'a> {
         /// How many.
         tiles: usize,
     },
-    /// The device is about to run the network for the first time, which takes longer than all times after it: kernels are
-    /// compiled and tuned.
+    /// The device is about to run tiles of about this size for the first time, which takes longer than all times after it:
+    /// kernels are compiled and tuned.
     Preparing,
     /// A tile of the network is done.
     Tile {

@@ -16,9 +16,15 @@ use crate::{
 pub(crate) fn completions(shell: Shell) -> anyhow::Result<Outcome> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "dualres", &mut script);
-    // Byte by byte, for shells read them so; a reader that has gone away wants no more.
-    let _ = std::io::stdout().write_all(&script);
-    Ok(Outcome::Done)
+    // As it is: shells read tabs, which `report` would not let through.
+    let mut output = std::io::stdout().lock();
+    match output.write_all(&script).and_then(|()| output.flush()) {
+        // A reader that has gone away wants no more.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the completions")
+        }
+        _ => Ok(Outcome::Done),
+    }
 }
 
 /// Writes a manual page for the program and for each of its commands.

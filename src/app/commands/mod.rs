@@ -76,13 +76,19 @@ fn device(name: &str) -> anyhow::Result<ComputeDevice> {
 
 /// The device if it may be used for a model, else the CPU. Says what takes time and what is wrong.
 fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice> {
-    let mut waiting = None;
+    let (mut waiting, mut refused) = (None, None);
     let used = Trust::of(&Paths::of_user()).vet(model, device, &mut |notice| match notice {
-        Notice::Checking(name) => waiting = Some(preparing(&name)),
-        Notice::Refused(reason) => report::say(&format!("warning: {reason}")),
+        // Told once, though 16 and 32 bits are looked at.
+        Notice::Checking(name) => {
+            waiting.get_or_insert_with(|| preparing(&name));
+        }
+        Notice::Refused(reason) => refused = Some(reason),
     });
     if let Some(bar) = waiting {
         bar.finish_and_clear();
+    }
+    if let Some(reason) = refused {
+        report::say(&format!("warning: {reason}"));
     }
     used
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use burn::tensor::Device;
 use dualres_compression::{
     CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
     compress, parse_widths, resume,
@@ -56,7 +57,15 @@ fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
     let bar = progress_bar(0, BAR, args.json);
     let mut display = Display { bar: bar.clone(), psnr: None, json: args.json, left_out: LeftOut::default() };
     let (folder, finished) = match &args.resume {
-        Some(folder) => (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?),
+        Some(folder) => {
+            let original = folder.join(ORIGINAL_FILE);
+            // What a folder lacks is told by what resumes it.
+            let device = match Model::read(&original, &Device::flex()) {
+                Ok(model) => super::vetted(&model, &device)?,
+                Err(_) => device,
+            };
+            (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?)
+        }
         None => {
             let (config, model, folder) = new_run(args)?;
             let device = super::vetted(&model, &device)?;
