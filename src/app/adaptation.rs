@@ -14,7 +14,10 @@ use dualres_training::{
 };
 use serde_json::json;
 
-use crate::batch::sums::fingerprint;
+use crate::{
+    batch::sums::fingerprint,
+    language::{tr, tr_counted},
+};
 
 /// How long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,17 +304,20 @@ fn describe(model: &mut Model, plan: &Plan, degradation: Option<Degradation>, pi
 }
 
 fn few(count: usize) -> Told<'static> {
-    let images = crate::report::counted(count, "usable image");
-    Told::Warning(format!(
-        "only {images}; {FEW} or more of one camera are better, or the model may learn what they show"
+    Told::Warning(tr_counted!(
+        count,
+        "only %{count} usable image; %{few} or more of one camera are better, or the model may learn what they show",
+        "only %{count} usable images; %{few} or more of one camera are better, or the model may learn what they show",
+        few = FEW
     ))
 }
 
 fn mixed(cameras: &[String]) -> Told<'static> {
     let shown = cameras.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
     let more = if cameras.len() > 4 { ", …" } else { "" };
-    Told::Warning(format!(
-        "the images are from {} cameras ({shown}{more}); a model adapted to one camera at a time fits better",
-        cameras.len()
+    Told::Warning(tr!(
+        "the images are from %{count} cameras (%{cameras}); a model adapted to one camera at a time fits better",
+        count = cameras.len(),
+        cameras = format!("{shown}{more}")
     ))
 }

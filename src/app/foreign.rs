@@ -11,7 +11,7 @@ use dualres_network::{
     import::{self, ColourOrder, ImportOptions},
 };
 
-use crate::{built_in, samples};
+use crate::{built_in, language::tr, samples};
 
 /// Reads a model file of ours, or a network of others with the dual models of another one of its scale, and says what was
 /// found out about it. Nothing is stored.
@@ -53,14 +53,15 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> anyhow::Result<(Mode
                 let (name, other) = other?;
                 model = model.with_duals_of(&other)?;
                 model.description.borrowed_duals = true;
-                format!("results are proven by the dual models of {name}; train its own with `dualres train --dual-only --model`")
+                tr!(
+                    "results are proven by the dual models of %{name}; train its own with `dualres train --dual-only \
+                     --model`",
+                    name = name
+                )
             }
-            None if model.description.scale() == 1 => {
-                "it does not enlarge, so its results cannot be proven".into()
-            }
-            None => "it has no dual model: results cannot be proven before one is trained with \
-                     `dualres train --dual-only --model`"
-                .into(),
+            None if model.description.scale() == 1 => tr!("it does not enlarge, so its results cannot be proven"),
+            None => tr!("it has no dual model: results cannot be proven before one is trained with \
+                 `dualres train --dual-only --model`"),
         });
     }
     notes.extend(examined.notes());

@@ -5,6 +5,8 @@
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+rust_i18n::i18n!("locales", fallback = "en");
+
 mod adaptation;
 pub mod batch;
 pub mod built_in;
@@ -14,6 +16,7 @@ mod completion;
 mod foreign;
 mod interrupt;
 mod jobs;
+pub mod language;
 pub mod library;
 pub mod naming;
 pub mod paths;
@@ -44,7 +47,9 @@ pub fn run() -> ExitCode {
         }
     }));
     let cli = cli::parse();
-    match commands::run(cli) {
+    let ended = commands::run(cli);
+    trust::leave();
+    match ended {
         // What was to be said and could not is a failure of commands that say something.
         Ok(report::Outcome::Done) if report::has_failed() => report::Outcome::Failed.into(),
         Ok(outcome) => outcome.into(),

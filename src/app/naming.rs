@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::language::tr;
+
 /// What the places of a pattern stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -62,10 +64,10 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
         (!PLACES.contains(&place.as_str())).then_some(place)
     });
     if let Some(place) = unknown {
-        return Err(format!("unknown placeholder {place}; use {}", PLACES.join(" ")));
+        return Err(tr!("unknown placeholder %{place}; use %{places}", place = place, places = PLACES.join(" ")));
     }
     if pattern.contains(['/', '\\']) {
-        return Err("a file name cannot contain / or \\; set the folder instead".into());
+        return Err(tr!("a file name cannot contain / or \\; set the folder instead"));
     }
     // Room for a number, an ending, and what a proof adds, in what file systems take: the original's name gives way, not what
     // tells results apart.
@@ -77,7 +79,7 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     // What follows is an ending; Windows takes no dot or space before it.
     name.truncate(name.trim_end_matches(['.', ' ']).len());
     if name.trim_start_matches(['.', ' ']).is_empty() {
-        return Err("the pattern results in an empty name".into());
+        return Err(tr!("the pattern results in an empty name"));
     }
     Ok(name)
 }

@@ -9,6 +9,8 @@ use dualres_training::Unusable;
 pub(crate) use dualres_training::about;
 pub(crate) use streams::{has_failed, line, one_line, say};
 
+use crate::language::{number, tr};
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -114,5 +116,9 @@ pub(crate) fn finite(value: Option<f64>) -> Option<f64> {
 
 /// That a picture was run in parts by a network whose result depends on where they lie, by `seam` gray levels.
 pub(crate) fn parted(parts: usize, seam: f32) -> String {
-    format!("run in {parts} tiles, whose seams may be visible with this network (up to {seam:.0} gray levels)")
+    tr!(
+        "run in %{parts} tiles, whose seams may be visible with this network (up to %{seam} gray levels)",
+        parts = parts,
+        seam = number(seam, 0)
+    )
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dualres_compression::{CompressConfig, Report};
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
+use crate::language::number;
+
 /// Settings that make no other experiment: names, the seed, and where files lie. Pictures are told apart by their contents.
 const BESIDE: [&str; 5] = ["name", "seed", "profile_file", "data", "validation"];
 /// Settings that trade cost for quality, or measure on other pictures: a difference between two of their values answers no
@@ -38,8 +40,8 @@ impl Spread {
     /// As it is written: the mean, and ± the standard deviation where there is one.
     pub(crate) fn text(&self, digits: usize) -> String {
         match self.deviation {
-            Some(deviation) => format!("{:.digits$} ± {deviation:.digits$}", self.mean),
-            None => format!("{:.digits$}", self.mean),
+            Some(deviation) => format!("{} ± {}", number(self.mean, digits), number(deviation, digits)),
+            None => number(self.mean, digits),
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Place {
     in_a_row: AtomicUsize,
     /// Sides of tiles that the device has run.
     shapes: Mutex<BTreeSet<[usize; 2]>>,
+    /// The largest side of tiles, if the device failed with larger ones.
+    most: AtomicUsize,
 }
 
 /// What goes into a part of a picture, as far as it says something about what comes out.
@@ -72,6 +74,7 @@ impl Place {
             retries: AtomicUsize::new(0),
             in_a_row: AtomicUsize::new(0),
             shapes: Mutex::default(),
+            most: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -204,14 +207,25 @@ impl Place {
     }
 
     /// Runs `attempt` with smaller and smaller tiles for as long as the device fails, which is what it does when its memory
-    /// does not suffice, and then on the CPU. Tiles of less than twice `least` are not halved.
+    /// does not suffice, and then on the CPU. Tiles of less than twice `least` are not halved. Later pictures begin with what
+    /// was small enough.
     pub(crate) fn halving<T>(
         &self,
         side: usize,
         least: usize,
         mut attempt: impl FnMut(usize) -> Result<T>,
     ) -> Result<T> {
-        match halving(side, least, &mut attempt) {
+        let mut tried = self.most.load(Ordering::Relaxed).min(side);
+        let begun = tried;
+        let mut noted = |side| {
+            tried = side;
+            attempt(side)
+        };
+        let made = halving(begun, least, &mut noted);
+        if made.is_ok() && tried < begun {
+            self.most.fetch_min(tried, Ordering::Relaxed);
+        }
+        match made {
             Err(EngineError::Device(said)) if !self.is_cpu() && self.given_up.get().is_none() => {
                 self.give_up(format!("it failed with tiles of any size ({said})"));
                 attempt(side)

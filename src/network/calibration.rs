@@ -13,9 +13,11 @@ pub struct ErrorCalibration {
     /// What the expected error is multiplied by so that its mean is that of the true one.
     pub scale: f32,
     /// Mean squared error over the mean square of the expected one.
+    #[serde(serialize_with = "crate::digits::serialize")]
     pub squared_scale: f64,
     /// Spearman's correlation of expected and true error over the pictures it was fitted to, in windows of 8x8 pixels of
     /// the input.
+    #[serde(serialize_with = "crate::digits::serialize")]
     pub correlation: f64,
     /// Pictures it was fitted to.
     pub set: String,

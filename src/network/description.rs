@@ -31,6 +31,7 @@ pub struct Metric {
     /// Pictures it was measured on.
     pub set: String,
     /// The value.
+    #[serde(serialize_with = "crate::digits::serialize")]
     pub value: f64,
     /// How it was measured.
     pub rule: String,

@@ -15,6 +15,7 @@ mod calibration;
 mod collapse;
 mod description;
 pub mod device;
+mod digits;
 mod error;
 mod evaluate;
 pub mod export;

@@ -2,6 +2,8 @@
 
 use dualres_imaging::Condition;
 
+use crate::language::{number, tr};
+
 /// The name that stands for a choice by the picture.
 pub const AUTOMATIC: &str = "auto";
 
@@ -24,10 +26,10 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::Photo, Self::Clean];
 
     /// As it is called.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Clean => "Clean",
-            Self::Photo => "Photo",
+            Self::Clean => tr!("Clean"),
+            Self::Photo => tr!("Photo"),
         }
     }
 
@@ -50,10 +52,12 @@ const DRAWN: f32 = 3.0;
 pub fn choose(condition: &Condition) -> (Kind, String) {
     let Condition { noise, blocking, jpeg_quality } = *condition;
     match jpeg_quality {
-        Some(quality) if quality <= COMPRESSED => (Kind::Photo, format!("JPEG compression (quality {quality})")),
-        _ if noise >= NOISY => (Kind::Photo, format!("noise ({noise:.0} of 255 levels)")),
-        _ if (BLOCKY..DRAWN).contains(&blocking) => (Kind::Photo, "visible JPEG blocks".to_owned()),
-        _ => (Kind::Clean, "little noise and compression".to_owned()),
+        Some(quality) if quality <= COMPRESSED => {
+            (Kind::Photo, tr!("JPEG compression (quality %{quality})", quality = quality))
+        }
+        _ if noise >= NOISY => (Kind::Photo, tr!("noise (%{noise} of 255 levels)", noise = number(noise, 0))),
+        _ if (BLOCKY..DRAWN).contains(&blocking) => (Kind::Photo, tr!("visible JPEG blocks")),
+        _ => (Kind::Clean, tr!("little noise and compression")),
     }
 }
 

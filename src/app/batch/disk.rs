@@ -4,6 +4,8 @@ use std::path::Path;
 
 use dualres_imaging::{Depth, Format, Picture};
 
+use crate::language::{number, tr};
+
 /// Most bytes that a picture of `size` takes in a file of `format`.
 pub fn most_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Format) -> u64 {
     let samples = (size[0] * size[1] * channels) as u64;
@@ -27,11 +29,11 @@ pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow:
     // A system that does not tell is no reason not to try: writing fails cleanly.
     let Ok(available) = fs4::available_space(folder) else { return Ok(None) };
     if needed > available {
-        return Ok(Some(format!(
-            "the disk may be too full: the result may take {}, and {} are free in {}",
-            bytes(needed),
-            bytes(available),
-            folder.display()
+        return Ok(Some(tr!(
+            "the disk may be too full: the result may take %{needed}, and %{free} are free in %{folder}",
+            needed = bytes(needed),
+            free = bytes(available),
+            folder = folder.display()
         )));
     }
     Ok(None)
@@ -40,9 +42,9 @@ pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow:
 /// Bytes, as one says them.
 pub fn bytes(count: u64) -> String {
     match count as f64 {
-        b if b < 1e6 => format!("{:.0} kB", (b / 1e3).max(1.0)),
-        b if b < 1e9 => format!("{:.0} MB", b / 1e6),
-        b => format!("{:.1} GB", b / 1e9),
+        b if b < 1e6 => format!("{} kB", number((b / 1e3).max(1.0), 0)),
+        b if b < 1e9 => format!("{} MB", number(b / 1e6, 0)),
+        b => format!("{} GB", number(b / 1e9, 1)),
     }
 }
 

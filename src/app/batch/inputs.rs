@@ -8,6 +8,7 @@ use std::{
 use dualres_imaging::{Found, find_pictures_below, is_hidden_folder, natural_order};
 
 use super::{record::results_in, sums::fingerprint};
+use crate::language::{tr, translated};
 
 /// A picture and where it lies below the folder that was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,14 +90,22 @@ impl Inputs {
         let results = self.results_among(&pictures, folder);
         if pictures.is_empty() && problems.is_empty() {
             if let Some(hidden) = left_out.first().filter(|_| foreign.is_empty()) {
-                let (folder, hidden) = (folder.display(), hidden.display());
-                return Err(format!("no images in {folder}; name hidden folders to include them: {hidden}"));
+                return Err(tr!(
+                    "no images in %{folder}; name hidden folders to include them: %{hidden}",
+                    folder = folder.display(),
+                    hidden = hidden.display()
+                ));
             }
-            let others = foreign.first().map_or(String::new(), |(path, advice)| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                format!(", only {} files in unsupported formats; {name}: {advice}", foreign.len())
-            });
-            return Err(format!("no images in {}{others}", folder.display()));
+            let Some((path, advice)) = foreign.first() else {
+                return Err(tr!("no images in %{folder}", folder = folder.display()));
+            };
+            return Err(tr!(
+                "no images in %{folder}, only %{count} files in unsupported formats; %{name}: %{advice}",
+                folder = folder.display(),
+                count = foreign.len(),
+                name = path.file_name().unwrap_or_default().to_string_lossy(),
+                advice = translated(advice)
+            ));
         }
         for path in pictures.into_iter().filter(|path| !results.contains(path)) {
             let below = path.parent().and_then(|parent| parent.strip_prefix(folder).ok()).unwrap_or(Path::new(""));
@@ -111,7 +120,8 @@ impl Inputs {
 
     fn pattern(&mut self, pattern: &Path) -> Result<(), String> {
         let text = pattern.to_string_lossy();
-        let wanted = glob::Pattern::new(&text).map_err(|error| format!("invalid pattern \"{text}\" ({error})"))?;
+        let wanted = glob::Pattern::new(&text)
+            .map_err(|error| tr!("invalid pattern \"%{pattern}\" (%{error})", pattern = text, error = error))?;
         // What lies below the part that has no signs keeps its folders.
         let fixed: PathBuf = pattern.components().take_while(|part| !is_pattern(Path::new(part))).collect();
         let beyond = pattern.components().count() - fixed.components().count();
@@ -127,7 +137,7 @@ impl Inputs {
             self.add(path, below.unwrap_or_default());
         }
         if self.pictures.len() + self.problems.len() == before && results.is_empty() {
-            return Err(format!("no file matches \"{text}\""));
+            return Err(tr!("no file matches \"%{pattern}\"", pattern = text));
         }
         Ok(())
     }
@@ -137,7 +147,11 @@ impl Inputs {
         let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::default() };
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) => return self.problems.push(format!("cannot read the folder ({error}): {}", folder.display())),
+            Err(error) => {
+                let shown = folder.display();
+                let problem = tr!("cannot read the folder (%{error}): %{folder}", error = error, folder = shown);
+                return self.problems.push(problem);
+            }
         };
         for entry in entries.flatten() {
             let path = shown.join(entry.file_name());

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::choice::Kind;
+use crate::language::tr;
 
 /// What became of one picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,22 +65,22 @@ pub enum Verdict {
 
 impl Verdict {
     /// In a few words.
-    pub fn words(self) -> &'static str {
+    pub fn words(self) -> String {
         match self {
-            Self::True => "True to the original",
-            Self::Cleaned => "Noise removed, otherwise true",
-            Self::Near => "Small changes",
-            Self::Doubtful => "Look closely",
+            Self::True => tr!("True to the original"),
+            Self::Cleaned => tr!("Noise removed, otherwise true"),
+            Self::Near => tr!("Small changes"),
+            Self::Doubtful => tr!("Look closely"),
         }
     }
 
     /// What that means.
-    pub fn reason(self) -> &'static str {
+    pub fn reason(self) -> String {
         match self {
-            Self::True => "Reduced again, the result matches the original.",
-            Self::Cleaned => "Noise and JPEG artefacts were removed; Difference shows where.",
-            Self::Near => "Reduced again, the result differs a little; Difference shows where.",
-            Self::Doubtful => "The result shows things that the original does not; Overlay marks them.",
+            Self::True => tr!("Reduced again, the result matches the original."),
+            Self::Cleaned => tr!("Noise and JPEG artefacts were removed; Difference shows where."),
+            Self::Near => tr!("Reduced again, the result differs a little; Difference shows where."),
+            Self::Doubtful => tr!("The result shows things that the original does not; Overlay marks them."),
         }
     }
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use dualres_imaging::{Depth, Format, Picture};
 
 use super::sizes::FinalSize;
-use crate::naming;
+use crate::{
+    language::{tr, translated},
+    naming,
+};
 
 /// What results take along of their originals, and with how many bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,13 +37,13 @@ pub fn finish(result: &mut Picture, original: [usize; 2], model: &str, size: Fin
 
 /// What the user should know of what a result in this format does not take along of its original.
 pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
-    let mut lost: Vec<String> = original.metadata.left_out.iter().map(ToString::to_string).collect();
+    let mut lost: Vec<String> = original.metadata.left_out.iter().map(|text| translated(text)).collect();
     if original.alpha.is_some() && format == Format::Jpeg {
-        lost.push("JPEG has no transparency: composited over white".to_owned());
+        lost.push(tr!("JPEG has no transparency: composited over white"));
     }
     lost.extend(lost_depth(format, keep.depth.unwrap_or(original.depth)));
     if !keep.strip {
-        lost.extend(original.metadata.lost_in(format).into_iter().map(std::borrow::Cow::into_owned));
+        lost.extend(original.metadata.lost_in(format).iter().map(|text| translated(text)));
     }
     lost
 }
@@ -53,7 +56,14 @@ fn lost_depth(format: Format, depth: Depth) -> Option<String> {
         Depth::Sixteen => 16,
         Depth::Float { .. } => 32,
     };
-    (held < wanted).then(|| format!("{} is written with {held} bits per channel, not {wanted}", format.name()))
+    (held < wanted).then(|| {
+        tr!(
+            "%{format} is written with %{held} bits per channel, not %{wanted}",
+            format = format.name(),
+            held = held,
+            wanted = wanted
+        )
+    })
 }
 
 /// The format of a result that is to be what its original is: by the content of the original, for a PNG picture called

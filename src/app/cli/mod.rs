@@ -5,6 +5,8 @@ mod batch;
 mod compress;
 mod measure;
 mod models;
+#[cfg(test)]
+mod tests;
 mod train;
 mod upscale;
 
@@ -46,16 +48,20 @@ pub(crate) struct Cli {
     pub(crate) trust_device: bool,
 }
 
-/// The arguments of the process. What looks like a negative number is a value: the option says what is wrong with it.
+/// The arguments of the process.
 pub(crate) fn parse() -> Cli {
+    understood(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// What arguments ask for, the name of the program first. What looks like a negative number is a value: the option says what is wrong with it.
+fn understood(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let takes_values = |arg: Arg| match arg.get_action().takes_values() && arg.get_long().is_some() {
         true => arg.allow_negative_numbers(true),
         false => arg,
     };
     let command = Cli::command()
         .mut_subcommands(|sub| sub.mut_args(takes_values).mut_subcommands(|below| below.mut_args(takes_values)));
-    let mut matches = command.get_matches_from(joined(std::env::args_os()));
-    Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit())
+    Cli::from_arg_matches_mut(&mut command.try_get_matches_from(joined(arguments))?)
 }
 
 /// `--lr -inf` as `--lr=-inf`: what is no number but looks like one is a value too, and the option says what is wrong.

@@ -13,7 +13,7 @@ use crate::{
     paths::Paths,
     remotes::{self, Remote},
     report::{self, Misuse, Outcome},
-    trust::{Trust, advice, use_precision},
+    trust::{Notice, Trust, advice, use_precision},
 };
 
 pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
@@ -77,7 +77,9 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
         return Err(Misuse("the CPU is what other devices are checked against".into()).into());
     }
     if devices.is_empty() {
-        report::say("no GPU to check; name a device to check it: --check=DEVICE");
+        let software = device::list().into_iter().find(|device| device.class == DeviceClass::SoftwareGpu);
+        let example = software.map_or("DEVICE", |_| "software");
+        report::say(&format!("no GPU to check; name a device to check it: --check={example}"));
         return Ok(Outcome::Done);
     }
     let names = if args.model.is_empty() { built_in::automatic() } else { args.model.clone() };
@@ -88,8 +90,15 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
             let model = library.choose(Some(name), None)?;
             let bar = waiting(format!("checking {} with the model {name}", device.name));
             let begun = Instant::now();
-            let found = trust.check(&model, device);
+            let mut wrong = Vec::new();
+            let found = trust.check(&model, device, &mut |notice| match notice {
+                Notice::NotKept(reason) => wrong.push(reason),
+                // What is found is told below.
+                Notice::Checking(_) | Notice::Refused(_) => {}
+            });
             bar.finish_and_clear();
+            wrong.dedup();
+            wrong.iter().for_each(|reason| report::say(&format!("warning: {reason}")));
             let findings = found.as_deref().unwrap_or_default();
             // 16 bits may be too few: then 32 are used.
             let used = findings.iter().find(|(_, finding)| finding.is_sound()).map(|(bits, _)| *bits);

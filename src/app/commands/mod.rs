@@ -76,20 +76,20 @@ fn device(name: &str) -> anyhow::Result<ComputeDevice> {
 
 /// The device if it may be used for a model, else the CPU. Says what takes time and what is wrong.
 fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice> {
-    let (mut waiting, mut refused) = (None, None);
+    let (mut waiting, mut wrong) = (None, Vec::new());
     let used = Trust::of(&Paths::of_user()).vet(model, device, &mut |notice| match notice {
         // Told once, though 16 and 32 bits are looked at.
         Notice::Checking(name) => {
             waiting.get_or_insert_with(|| preparing(&name));
         }
-        Notice::Refused(reason) => refused = Some(reason),
+        Notice::Refused(reason) | Notice::NotKept(reason) => wrong.push(reason),
     });
     if let Some(bar) = waiting {
         bar.finish_and_clear();
     }
-    if let Some(reason) = refused {
-        report::say(&format!("warning: {reason}"));
-    }
+    // That it cannot be kept is as true of 16 bits as of 32.
+    wrong.dedup();
+    wrong.iter().for_each(|reason| report::say(&format!("warning: {reason}")));
     used
 }
 

@@ -129,6 +129,29 @@ fn checks_are_run_at_will_and_say_what_they_find() {
 }
 
 #[test]
+fn a_driver_that_ends_the_program_does_so_once() {
+    let Some(home) = Home::new() else { return };
+    let arguments = ["upscale", "in.png", "-o", "out.png", "--model", "tiny.safetensors", "--device", "software"];
+    let output = home.run("deadly", &arguments);
+    assert!(!output.status.success() && output.status.code().is_none(), "{output:?}");
+    let (record, said) = home.upscale("deadly", &[]);
+    assert!(on_cpu(&record) && said.contains("its check came to no end") && !said.contains("preparing"), "{said}");
+    // Nothing is held against the same device without the fault, or once it is looked at again.
+    let (record, _) = home.upscale("", &[]);
+    assert!(!on_cpu(&record), "{record}");
+}
+
+#[test]
+fn what_cannot_be_kept_is_told_and_stops_nothing() {
+    let Some(home) = Home::new() else { return };
+    // A file where the folder would be.
+    std::fs::write(home.path("home"), "in the way").unwrap();
+    let (record, said) = home.upscale("", &[]);
+    assert!(!on_cpu(&record), "{record}");
+    assert_eq!(said.matches("cannot be kept for the next start").count(), 1, "{said}");
+}
+
+#[test]
 fn tuning_is_kept_where_it_is_said_to_be_and_a_broken_file_is_thrown_away() {
     let Some(home) = Home::new() else { return };
     home.upscale("", &[]);

@@ -30,7 +30,7 @@ fn drawn(home: &std::path::Path, size: [f32; 2], points: f32) -> (Harness<'stati
         sender.send(far).unwrap();
         Ok(link)
     };
-    let setup = Setup { paths, files: Vec::new(), start_worker: Box::new(start_worker) };
+    let setup = Setup { paths, files: Vec::new(), follows_system: false, start_worker: Box::new(start_worker) };
     let mut harness = Harness::builder()
         .with_size(size)
         .with_pixels_per_point(points)

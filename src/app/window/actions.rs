@@ -2,7 +2,13 @@
 
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
-use super::{adapting, compress::deeds::Deed, queue::ItemId, settings::ViewMode};
+use super::{
+    adapting,
+    compress::deeds::Deed,
+    queue::ItemId,
+    settings::{ThemeChoice, ViewMode},
+};
+use crate::language::Language;
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +43,9 @@ pub(crate) enum Action {
     Pan([f64; 2]),
     SetTab(Tab),
     ToggleTheme,
+    SetTheme(ThemeChoice),
+    /// None for that of the system.
+    SetLanguage(Option<Language>),
     ToggleHelp,
     ToggleAbout,
     ToggleTable,

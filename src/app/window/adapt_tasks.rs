@@ -6,7 +6,12 @@ use super::{
     library_news::Change,
     queue::State,
 };
-use crate::{adaptation::Effort, built_in, report};
+use crate::{
+    adaptation::Effort,
+    built_in,
+    language::{tr, translated},
+    report,
+};
 
 impl Window {
     /// Goes a step on.
@@ -28,7 +33,7 @@ impl Window {
             }
             (Deed::Discard, Adapting::Offered(offer)) => {
                 offer.clear();
-                self.toasts.good(format!("Discarded; {} is unchanged", offer.from));
+                self.toasts.good(tr!("Discarded; %{name} is unchanged", name = offer.from));
             }
             (Deed::Cancel | Deed::Discard, Adapting::Asking(_)) => {}
             // It says nothing where it stands now.
@@ -39,7 +44,7 @@ impl Window {
     fn ask_adaptation(&mut self) {
         let Some((item, open)) = self.selected.and_then(|id| Some((self.queue.get(id)?, self.documents.get(id)?)))
         else {
-            self.toasts.warning("Select a photo that is open first");
+            self.toasts.warning(tr!("Select a photo that is open first"));
             return;
         };
         let choices = &self.settings.choices;
@@ -64,7 +69,7 @@ impl Window {
                 return;
             }
         };
-        running.take_warnings().into_iter().for_each(|text| self.toasts.warning(text));
+        running.take_warnings().into_iter().for_each(|text| self.toasts.warning(translated(&text)));
         let name = running.name.clone();
         match running.ended() {
             Err(under_way) => self.adapting = Adapting::Running(under_way),
@@ -72,7 +77,7 @@ impl Window {
                 self.view.fits = true;
                 self.adapting = Adapting::Offered(offer);
             }
-            Ok(Ok(None)) => self.toasts.warning("Cancelled; the next adaptation to these photos resumes"),
+            Ok(Ok(None)) => self.toasts.warning(tr!("Cancelled; the next adaptation to these photos resumes")),
             Ok(Err(error)) => self.toasts.error(format!("{name}: {}", report::message(&error))),
         }
     }

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use dualres_engine::{Event, Options, Upscaler};
 use dualres_imaging::Picture;
 use dualres_network::{Model, device};
-use dualres_training::Degradation;
+use dualres_training::{Degradation, Known, Reduction};
 use poll_promise::Promise;
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
 use crate::{
     adaptation::{self, Adapted, BATCH, Effort, Origin, PATCH, Plan, Told},
     batch::sums::fingerprint,
+    language::{tr, written},
     library::Library,
     paths::Paths,
     samples, trust,
@@ -129,7 +130,7 @@ struct Shared {
     steps: Option<(usize, usize)>,
     /// When this session's first step was done, and how many had been by then.
     began: Option<(Instant, usize)>,
-    stage: &'static str,
+    stage: String,
     warnings: Vec<String>,
     cancelled: bool,
 }
@@ -145,7 +146,8 @@ impl Running {
         let (name, told) = (wish.name.clone(), shared.clone());
         let task = Promise::spawn_thread("adaptation", move || {
             let attempt = || run(&places, &wish, &device, &mut |news| told_of(&told, &wake, news));
-            let done = dualres_imaging::caught(attempt).unwrap_or_else(|said| Err(anyhow!("internal error ({said})")));
+            let done = dualres_imaging::caught(attempt)
+                .unwrap_or_else(|said| Err(anyhow!(tr!("internal error (%{said})", said = said))));
             wake();
             done
         });
@@ -167,16 +169,19 @@ impl Running {
     pub(crate) fn progress(&self) -> (f32, String) {
         let shared = lock(&self.shared);
         match shared.steps {
-            _ if shared.cancelled => (0.0, "Cancelling…".into()),
-            None => (0.0, shared.stage.to_owned()),
-            Some((step, steps)) if step == steps => (1.0, "Measuring".into()),
+            _ if shared.cancelled => (0.0, tr!("Cancelling…")),
+            None => (0.0, shared.stage.clone()),
+            Some((step, steps)) if step == steps => (1.0, tr!("Measuring")),
             Some((step, steps)) => {
                 let left = shared.began.and_then(|(began, before)| {
                     let done = step.checked_sub(before).filter(|&done| done >= 3)?;
                     Some(began.elapsed().mul_f64((steps - step) as f64 / done as f64))
                 });
-                let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
-                (step as f32 / steps as f32, format!("Adapting{left}"))
+                let text = match left {
+                    Some(left) => tr!("Adapting, %{left} left", left = duration(left)),
+                    None => tr!("Adapting"),
+                };
+                (step as f32 / steps as f32, text)
             }
         }
     }
@@ -190,7 +195,7 @@ impl Running {
 fn told_of(shared: &Mutex<Shared>, wake: &Wake, news: Told<'_>) -> ControlFlow<()> {
     let mut shared = lock(shared);
     match news {
-        Told::Looking => shared.stage = "Analysing photos",
+        Told::Looking => shared.stage = tr!("Analysing photos"),
         Told::Step(progress) => {
             shared.began.get_or_insert((Instant::now(), progress.step));
             shared.steps = Some((progress.step, progress.steps));
@@ -198,13 +203,31 @@ fn told_of(shared: &Mutex<Shared>, wake: &Wake, news: Told<'_>) -> ControlFlow<(
         Told::Measuring => shared.steps = Some((1, 1)),
         Told::Warning(text) => shared.warnings.push(text),
         Told::Unusable(photo) => {
-            let text = format!("Left out: {}", crate::report::about(&photo.path, &photo.reason));
+            let text = tr!("Left out: %{photo}", photo = crate::report::about(&photo.path, &photo.reason));
             shared.warnings.push(text);
         }
         Told::Estimated(_) | Told::Validated(_) => {}
     }
     wake();
     if shared.cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// For people who take photos, what is wrong with theirs: `blur of 1.6 pixels, JPEG quality 60`; empty if nothing is.
+fn words(known: Known) -> String {
+    let exactly = |value: f32| written(value.to_string());
+    let reduction = match known.reduction {
+        Reduction::Bicubic => None,
+        Reduction::Nearest => Some(tr!("no smoothing between pixels")),
+        Reduction::Blur { sigma, across, .. } if sigma == across => {
+            Some(tr!("blur of %{sigma} pixels", sigma = exactly(sigma)))
+        }
+        Reduction::Blur { sigma, across, .. } => {
+            Some(tr!("blur of %{sigma} × %{across} pixels", sigma = exactly(sigma), across = exactly(across)))
+        }
+    };
+    let noise = (known.noise > 0.0).then(|| tr!("noise of %{levels} levels", levels = exactly(known.noise)));
+    let jpeg = known.jpeg.map(|quality| tr!("JPEG quality %{quality}", quality = quality));
+    [reduction, noise, jpeg].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Side that the picture of before and after is cut to, in pixels of the photo.
@@ -263,8 +286,8 @@ fn run(
         consistency: [before.consistency, after.consistency],
         paired: [before.paired, after.paired],
         degradation: degradation.map(|how| match how {
-            Degradation::Known(known) => known.words(),
-            Degradation::Photo => "blur, noise and JPEG artefacts".into(),
+            Degradation::Known(known) => words(known),
+            Degradation::Photo => tr!("blur, noise and JPEG artefacts"),
         }),
     };
     let (name, from) = (wish.name.clone(), wish.model.clone());

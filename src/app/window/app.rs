@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,7 @@ use super::{
     completing::Completing,
     compress::{self, Compress},
     cost::Beside,
+    desktop::{self, Wishes},
     dialogs::Dialogs,
     helper::Helper,
     loader::Loader,
@@ -34,6 +38,7 @@ use super::{
     worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
 };
 use crate::{
+    language::{self, Language, tr},
     library::{Entry, Library},
     paths::Paths,
 };
@@ -47,6 +52,8 @@ pub struct Setup {
     pub paths: Paths,
     /// Files to open.
     pub files: Vec<PathBuf>,
+    /// Whether it speaks the language of the system and follows what the desktop asks for, or is the same everywhere.
+    pub follows_system: bool,
     /// Starts a worker; called again when the engine is restarted.
     pub start_worker: StartWorker,
 }
@@ -58,7 +65,7 @@ impl Setup {
         let records = worker::Records::default();
         let start_worker: StartWorker =
             Box::new(move |wake| worker::start(Library::new(theirs.models()), theirs.clone(), records.clone(), wake));
-        Self { paths, files, start_worker }
+        Self { paths, files, follows_system: false, start_worker }
     }
 }
 
@@ -150,6 +157,14 @@ pub struct Window {
     pub(super) crashed: Option<String>,
     pub(super) actions: Vec<Action>,
     pub(super) machine: Machine,
+    /// The language where none is chosen.
+    pub(super) usual_language: Language,
+    /// The language that letters are looked for, and how many passes to wait for them.
+    pub(super) unproven: Option<(Language, u8)>,
+    /// Whether the window has been brought to its place.
+    settled: bool,
+    /// What the desktop asks for, as it comes.
+    wishes: Receiver<Wishes>,
     queue_changed: bool,
     remembered_at: Instant,
 }
@@ -169,13 +184,25 @@ impl Window {
     /// # Errors
     /// If the system gives no threads or the models inside the program are damaged.
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> anyhow::Result<Self> {
-        let Setup { paths, files, start_worker } = setup;
+        let Setup { paths, files, follows_system, start_worker } = setup;
+        let usual_language = if follows_system { Language::of_system() } else { Language::English };
+        // What is wrong with the settings is told in it.
+        language::speak(usual_language);
         let (settings, complaint): (Settings, _) = stored::read(&settings_file(&paths));
         let mut toasts = Toasts::default();
         complaint.into_iter().for_each(|text| toasts.warning(text));
         theme::install(&cc.egui_ctx, settings.theme);
         let ctx = cc.egui_ctx.clone();
         let wake: Wake = Arc::new(move || ctx.request_repaint());
+        let (wished, wishes) = channel();
+        let waker = wake.clone();
+        if follows_system {
+            desktop::watch(move |wish| {
+                // Nobody listens once the window is closed.
+                let _ = wished.send(wish);
+                waker();
+            });
+        }
         let link = start_worker(wake.clone())?;
         let (lock, told) = stored::lock(&paths);
         told.into_iter().for_each(|text| toasts.warning(text));
@@ -241,10 +268,15 @@ impl Window {
             using: None,
             actions: Vec::new(),
             machine: Machine::default(),
+            usual_language,
+            unproven: None,
+            settled: false,
+            wishes,
             queue_changed: false,
             remembered_at: Instant::now(),
             paths,
         };
+        window.speak(&cc.egui_ctx);
         window.limit_gpu_memory();
         if !window.entries.iter().any(|entry| entry.name == window.settings.choices.model) {
             window.settings.choices.model = settings::Choices::default().model;
@@ -286,7 +318,19 @@ impl Window {
 
     pub(super) fn send(&mut self, command: Command) {
         if self.link.commands.send(command).is_err() && self.crashed.is_none() {
-            self.crashed = Some("the engine is not running".into());
+            self.crashed = Some(tr!("the engine is not running"));
+        }
+    }
+
+    /// Brings the window to where it was on this screen, once, and follows what the desktop asks for.
+    pub(super) fn settle(&mut self, ctx: &eframe::egui::Context) {
+        for wish in self.wishes.try_iter() {
+            wish.grant(ctx);
+        }
+        let info = ctx.input(|input| input.viewport().clone());
+        if !self.settled && info.monitor_size.is_some() && info.inner_rect.is_some() {
+            self.settled = true;
+            self.settings.screens.settle(&info).into_iter().for_each(|command| ctx.send_viewport_cmd(command));
         }
     }
 
@@ -315,6 +359,24 @@ impl Window {
             _ if chosen == "auto" => &self.automatic,
             _ => chosen,
         }
+    }
+
+    /// The device that was chosen and is not used, because it failed its check.
+    pub(super) fn refused_device(&self) -> Option<&str> {
+        let chosen = &self.settings.choices.device;
+        let named = if chosen == "auto" { &self.automatic } else { chosen };
+        let (_, used) = self.using.as_ref().filter(|(wanted, _)| wanted == chosen)?;
+        (used != named).then_some(named)
+    }
+
+    /// Has the chosen device checked again, and pictures run on it if it is right now.
+    pub(super) fn check_device_again(&mut self) {
+        self.send(Command::ForgetChecks { device: self.settings.choices.device.clone() });
+        (self.using, self.unmeasurable) = (None, None);
+        // Measuring brings the model to the device, which checks it.
+        let (model, device) = (self.settings.choices.model.clone(), self.settings.choices.device.clone());
+        self.measuring = true;
+        self.send(Command::Measure { model, device });
     }
 
     /// Whether a device that takes pictures of the queue is another machine's.
@@ -383,7 +445,9 @@ impl Window {
                 }
                 self.send(Command::Devices);
             }
-            Err(error) => self.toasts.error(format!("the engine does not start ({error}); restart the program")),
+            Err(error) => {
+                self.toasts.error(tr!("the engine does not start (%{error}); restart the program", error = error));
+            }
         }
     }
 
@@ -433,11 +497,12 @@ impl Window {
         Some(move || {
             let settings = settings.and_then(|s| stored::write(&settings_file(&paths), &s).err());
             let queue = queue.and_then(|q| stored::write(&queue_file(&paths), &q).err());
-            let tell = |what: &str, error: Option<anyhow::Error>| {
-                error.map(|error| format!("the {what} could not be remembered: {error}"))
-            };
             let runs = runs.and_then(|r| stored::write(&compress::remember::file(&paths), &r).err());
-            let all = [tell("settings", settings), tell("queue", queue), tell("list of runs", runs)];
+            let all = [
+                settings.map(|error| tr!("the settings could not be remembered: %{error}", error = error)),
+                queue.map(|error| tr!("the queue could not be remembered: %{error}", error = error)),
+                runs.map(|error| tr!("the list of runs could not be remembered: %{error}", error = error)),
+            ];
             all.into_iter().flatten().collect()
         })
     }

@@ -12,6 +12,7 @@ use poll_promise::Promise;
 use super::{views::duration, worker::Wake};
 use crate::{
     completion::{self, Progress},
+    language::tr,
     library::Library,
     paths::Paths,
 };
@@ -54,7 +55,8 @@ impl Completing {
                 if shared.cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let attempt = || completion::complete((&library, &paths), &model, &device, &mut observe);
-            let done = dualres_imaging::caught(attempt).unwrap_or_else(|said| Err(anyhow!("internal error ({said})")));
+            let done = dualres_imaging::caught(attempt)
+                .unwrap_or_else(|said| Err(anyhow!(tr!("internal error (%{said})", said = said))));
             wake();
             done
         });
@@ -71,17 +73,20 @@ impl Completing {
     pub(super) fn progress(&self) -> (f32, String) {
         let shared = Shared::of(&self.shared);
         match shared.progress {
-            _ if shared.cancelled => (0.0, "Cancelling…".into()),
-            None => (0.0, "Starting…".into()),
+            _ if shared.cancelled => (0.0, tr!("Cancelling…")),
+            None => (0.0, tr!("Starting…")),
             Some(Progress::Dual { step, steps }) => {
                 let left = shared.began.and_then(|(began, before)| {
                     let done = step.checked_sub(before).filter(|&done| done >= 3)?;
                     Some(began.elapsed().mul_f64((steps - step) as f64 / done as f64))
                 });
-                let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
-                (step as f32 / steps as f32, format!("Training the dual model{left}"))
+                let text = match left {
+                    Some(left) => tr!("Training the dual model, %{left} left", left = duration(left)),
+                    None => tr!("Training the dual model"),
+                };
+                (step as f32 / steps as f32, text)
             }
-            Some(Progress::Calibration { .. }) => (1.0, "Measuring errors".into()),
+            Some(Progress::Calibration { .. }) => (1.0, tr!("Measuring errors")),
         }
     }
 

@@ -9,6 +9,7 @@ use poll_promise::Promise;
 use rfd::{AsyncFileDialog, FileHandle};
 
 use super::queue::ItemId;
+use crate::language::tr;
 
 /// What a dialog was opened for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,21 +42,21 @@ pub(crate) enum Purpose {
 
 impl Purpose {
     /// What the user is doing.
-    pub(crate) fn title(&self) -> &'static str {
+    pub(crate) fn title(&self) -> String {
         match self {
-            Self::Pictures => "Open pictures",
-            Self::Folder => "Open a folder",
-            Self::Model => "Import a model",
-            Self::OutputFolder => "Folder for results",
-            Self::SaveAs { .. } => "Save the result as",
-            Self::ExportModel { .. } => "Export the model as",
-            Self::RunFolder => "Open a run of compression",
-            Self::CompressData => "Pictures to compress with",
-            Self::CompressValidation => "Pictures to validate on",
-            Self::ComparedPicture => "Picture to compare on",
-            Self::CurvesCsv => "Export the curves as",
-            Self::PlotsPng => "Export the plots as",
-            Self::Table => "Save the table as",
+            Self::Pictures => tr!("Open pictures"),
+            Self::Folder => tr!("Open a folder"),
+            Self::Model => tr!("Import a model"),
+            Self::OutputFolder => tr!("Folder for results"),
+            Self::SaveAs { .. } => tr!("Save the result as"),
+            Self::ExportModel { .. } => tr!("Export the model as"),
+            Self::RunFolder => tr!("Open a run of compression"),
+            Self::CompressData => tr!("Pictures to compress with"),
+            Self::CompressValidation => tr!("Pictures to validate on"),
+            Self::ComparedPicture => tr!("Picture to compare on"),
+            Self::CurvesCsv => tr!("Export the curves as"),
+            Self::PlotsPng => tr!("Export the plots as"),
+            Self::Table => tr!("Save the table as"),
         }
     }
 }
@@ -114,7 +115,8 @@ impl Dialogs {
         type Answer = std::pin::Pin<Box<dyn Future<Output = Vec<FileHandle>> + Send>>;
         let answer: Answer = match &purpose {
             Purpose::Pictures => {
-                let future = dialog.add_filter("Pictures", &pictures).add_filter("All files", &["*"]).pick_files();
+                let dialog = dialog.add_filter(tr!("Pictures"), &pictures).add_filter(tr!("All files"), &["*"]);
+                let future = dialog.pick_files();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
             Purpose::Folder => {
@@ -122,7 +124,8 @@ impl Dialogs {
                 Box::pin(async { future.await.unwrap_or_default() })
             }
             Purpose::ComparedPicture => {
-                let future = dialog.add_filter("Pictures", &pictures).add_filter("All files", &["*"]).pick_file();
+                let dialog = dialog.add_filter(tr!("Pictures"), &pictures).add_filter(tr!("All files"), &["*"]);
+                let future = dialog.pick_file();
                 Box::pin(async { future.await.into_iter().collect() })
             }
             Purpose::CompressData => {
@@ -143,7 +146,7 @@ impl Dialogs {
                 Box::pin(async { future.await.into_iter().collect() })
             }
             Purpose::Model => {
-                let future = dialog.add_filter("Models", &dualres_network::import::EXTENSIONS).pick_files();
+                let future = dialog.add_filter(tr!("Models"), &dualres_network::import::EXTENSIONS).pick_files();
                 Box::pin(async { future.await.unwrap_or_default() })
             }
             Purpose::SaveAs { name, folder, .. } => {

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     batch::{outcome::write_table, place::Place},
+    language::tr,
     trust::{self, Notice},
 };
 
@@ -53,17 +54,18 @@ impl Window {
         match self.dialogs.poll() {
             Some(dialogs::Outcome::Chosen(purpose, paths)) => self.take_chosen(&purpose, paths),
             Some(dialogs::Outcome::NoDialog(purpose)) => {
-                self.toasts.warning("This desktop gave no file dialog. Type the path instead.");
+                self.toasts.warning(tr!("This desktop gave no file dialog. Type the path instead."));
                 self.type_path(purpose);
             }
             None => {}
         }
         for notice in trust::take_news() {
             match notice {
-                Notice::Checking(device) => self.toasts.good(format!(
-                    "Preparing {device}, once: its kernels are compiled, tuned and checked against the CPU."
+                Notice::Checking(device) => self.toasts.good(tr!(
+                    "Preparing %{device}, once: its kernels are compiled, tuned and checked against the CPU.",
+                    device = device
                 )),
-                Notice::Refused(reason) => self.toasts.warning(reason),
+                Notice::Refused(reason) | Notice::NotKept(reason) => self.toasts.warning(reason),
             }
         }
         self.take_completed();
@@ -96,7 +98,7 @@ impl Window {
                     first = first.or(Some(id));
                 }
                 if first.is_none() && count > 0 {
-                    self.toasts.warning("In the queue already; \"Upscale again\" runs a picture once more.");
+                    self.toasts.warning(tr!("In the queue already; \"Upscale again\" runs a picture once more."));
                 }
                 if let Some(id) = first {
                     self.tab = Tab::Upscale;
@@ -229,7 +231,7 @@ impl Window {
         match purpose {
             Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
             Purpose::ExportModel { .. } | Purpose::CurvesCsv | Purpose::PlotsPng | Purpose::Table if path.exists() => {
-                self.toasts.error(format!("There is a file {} already: choose another name.", path.display()));
+                self.toasts.error(tr!("There is a file %{path} already: choose another name.", path = path.display()));
                 self.type_path(purpose.clone());
             }
             _ => self.take_chosen(purpose, vec![path]),
@@ -255,12 +257,15 @@ impl Window {
                     let (paths, gone): (Vec<_>, Vec<_>) = named.partition(|path| path.exists());
                     match (gone.first(), paths.is_empty()) {
                         (None, true) => {
-                            self.toasts.warning("The clipboard holds text, but neither a picture nor a path of one.");
+                            let other = tr!("The clipboard holds text, but neither a picture nor a path of one.");
+                            self.toasts.warning(other);
                         }
                         (Some(first), _) => {
-                            let count = gone.len();
-                            let first = first.display();
-                            self.toasts.warning(format!("{count} pasted files are not there, such as {first}"));
+                            self.toasts.warning(tr!(
+                                "%{count} pasted files are not there, such as %{first}",
+                                count = gone.len(),
+                                first = first.display()
+                            ));
                         }
                         (None, false) => {}
                     }
@@ -318,7 +323,7 @@ impl Window {
     pub(super) fn bring(&mut self, make: impl FnOnce() -> anyhow::Result<Vec<PathBuf>> + Send + 'static) {
         let wake = self.wake.clone();
         self.brought.push(Promise::spawn_thread("arrivals", move || {
-            let made = make().map_err(|error| format!("cannot keep the picture: {error}"));
+            let made = make().map_err(|error| tr!("cannot keep the picture: %{error}", error = error));
             wake();
             made
         }));
@@ -327,7 +332,7 @@ impl Window {
     /// Writes what became of the pictures as the command line's `--table` does.
     fn export_table(&mut self, path: &Path) {
         match write_table(path, &self.queue.rows()) {
-            Ok(()) => self.toasts.good(format!("Saved {}", path.display())),
+            Ok(()) => self.toasts.good(tr!("Saved %{path}", path = path.display())),
             Err(error) => self.toasts.error(crate::report::message(&error)),
         }
     }

@@ -11,6 +11,8 @@ use super::{
 
 impl eframe::App for Window {
     fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.find_letters(ctx);
+        self.settle(ctx);
         self.drain(ctx);
         self.schedule();
         self.follow_view(ctx);
@@ -30,10 +32,7 @@ impl eframe::App for Window {
             }));
         }
         let size = ctx.content_rect().size();
-        if size.x > 100.0 && size.y > 100.0 {
-            self.settings.window = [size.x.round(), size.y.round()];
-        }
-
+        self.settings.screens.see(&ctx);
         Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
         Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
         match self.tab {

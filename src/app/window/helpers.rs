@@ -6,6 +6,7 @@ use super::{
     queue::{ItemId, State},
     worker::{Command, Control, Report},
 };
+use crate::language::{tr, translated};
 
 impl Window {
     /// A worker that has no picture to compute. Starts those on further devices that the user wants, and lets those go that are
@@ -45,7 +46,11 @@ impl Window {
             }
             match self.start_helper() {
                 Ok(link) => self.helpers.push(Helper { device, link, item: None, is_out: false }),
-                Err(error) => self.toasts.error(format!("the system gives no thread for {device} ({error})")),
+                Err(error) => self.toasts.error(tr!(
+                    "the system gives no thread for %{device} (%{error})",
+                    device = device,
+                    error = error
+                )),
             }
         }
     }
@@ -65,7 +70,7 @@ impl Window {
                 helper.link.control.allow(item);
                 helper.item = Some(item);
                 if helper.link.commands.send(command).is_err() {
-                    self.helper_failed(index, "its engine is not running");
+                    self.helper_failed(index, &tr!("its engine is not running"));
                 }
             }
         }
@@ -80,7 +85,7 @@ impl Window {
         match report {
             // The picture is left to the others.
             Report::Failed { reason, device_failed: true, .. } | Report::Crashed { reason } => {
-                self.helper_failed(index, &reason);
+                self.helper_failed(index, &translated(&reason));
             }
             report => {
                 let ends = match &report {
@@ -104,7 +109,11 @@ impl Window {
         let helper = &mut self.helpers[index];
         helper.is_out = true;
         let (device, item) = (helper.device.clone(), helper.item.take());
-        self.toasts.warning(format!("{device} failed and is left out until the program is started again: {reason}"));
+        self.toasts.warning(tr!(
+            "%{device} failed and is left out until the program is started again: %{reason}",
+            device = device,
+            reason = reason
+        ));
         if let Some(item) = item.and_then(|id| self.queue.get_mut(id)) {
             item.state = State::Waiting;
         }

@@ -12,7 +12,10 @@ use super::{
     settings::Choices,
     worker::Command,
 };
-use crate::report;
+use crate::{
+    language::{tr, translated},
+    report,
+};
 
 impl Window {
     /// Has the library changed beside the window.
@@ -23,7 +26,7 @@ impl Window {
             // One change after the other: two imports must not take the same name.
             let earlier = before.map(Promise::block_and_take);
             // A promise that is broken by a panic would take the window with it.
-            let told = || anyhow!("a model file cannot be understood");
+            let told = || anyhow!(tr!("a model file cannot be understood"));
             let attempt = || match change {
                 Change::Import(path) => library.import(&path).map(|(name, notes)| Done::Imported(name, notes)),
                 Change::Add(bytes) => library.add(&bytes).map(Done::Adopted),
@@ -45,7 +48,7 @@ impl Window {
     /// Begins to make what a model lacks, unless another one is at it.
     pub(super) fn complete_model(&mut self, name: String) {
         if self.completing.is_some() {
-            self.toasts.warning("Another model is being completed");
+            self.toasts.warning(tr!("Another model is being completed"));
             return;
         }
         let (places, device) = ((self.library.clone(), self.paths.clone()), self.settings.choices.device.clone());
@@ -61,7 +64,7 @@ impl Window {
             // The library is read again.
             Ok(Ok(true)) => self.change_library(Change::Completed(name)),
             Ok(Ok(false)) => {
-                self.toasts.warning(format!("Cancelled: {name} stays as it was; the next attempt resumes"))
+                self.toasts.warning(tr!("Cancelled: %{name} stays as it was; the next attempt resumes", name = name))
             }
             Ok(Err(error)) => self.toasts.error(format!("{name}: {}", report::message(&error))),
         }
@@ -89,8 +92,9 @@ impl Window {
             }
             match done {
                 Ok(Done::Imported(name, notes)) => {
-                    self.toasts.good(format!("Imported the model {name}"));
+                    self.toasts.good(tr!("Imported the model %{name}", name = name));
                     if !notes.is_empty() {
+                        let notes: Vec<String> = notes.iter().map(|note| translated(note)).collect();
                         self.toasts.warning(notes.join("; "));
                     }
                     self.shown_model = Some(name);
@@ -100,17 +104,20 @@ impl Window {
                     if self.settings.choices.model == name {
                         self.use_model(&Choices::default().model);
                     }
-                    self.toasts.good(format!("Removed the model {name}."));
+                    self.toasts.good(tr!("Removed the model %{name}.", name = name));
                 }
                 Ok(Done::Adopted(name)) => {
-                    self.toasts.good(format!("{name} is in the library, and chosen here."));
+                    self.toasts.good(tr!("%{name} is in the library, and chosen here.", name = name));
                     self.use_model(&name);
                     self.tab = Tab::Upscale;
                 }
                 Ok(Done::Completed(name)) => {
-                    self.toasts.good(format!("{name} is complete: its results are proven and their errors predicted"));
+                    self.toasts.good(tr!(
+                        "%{name} is complete: its results are proven and their errors predicted",
+                        name = name
+                    ));
                 }
-                Ok(Done::Exported(path)) => self.toasts.good(format!("Exported {}", path.display())),
+                Ok(Done::Exported(path)) => self.toasts.good(tr!("Exported %{path}", path = path.display())),
                 Err(error) => self.toasts.error(report::message(&error)),
             }
         }

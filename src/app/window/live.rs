@@ -1,7 +1,7 @@
 //! The live preview: what is visible of a picture without a result is upscaled piece by piece, the middle first, and follows
 //! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
 
-use crate::built_in;
+use crate::{built_in, language::tr};
 use std::time::{Duration, Instant};
 
 use dualres_engine::Area;
@@ -54,11 +54,11 @@ impl Window {
         let Some(item) = self.selected.filter(|id| self.documents.get(*id).is_some()) else { return };
         match self.queue.get(item).map(|item| &item.state) {
             Some(State::Done(_)) => {
-                self.toasts.warning("This picture is done: run it again to see other choices.");
+                self.toasts.warning(tr!("This picture is done: run it again to see other choices."));
                 return;
             }
             Some(State::Running(_)) => {
-                self.toasts.warning("This picture is running: its tiles appear as they are done.");
+                self.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
                 return;
             }
             _ => {}

@@ -19,10 +19,13 @@ use super::{
     queue::ItemId,
     worker::Wake,
 };
-use crate::batch::{
-    choice::{Kind, choose},
-    inputs::{Input, Inputs, is_pattern},
-    result::format_like,
+use crate::{
+    batch::{
+        choice::{Kind, choose},
+        inputs::{Input, Inputs, is_pattern},
+        result::format_like,
+    },
+    language::{tr, translated},
 };
 
 /// Longest side of thumbnails in pixels.
@@ -230,16 +233,25 @@ fn scan(paths: &[PathBuf]) -> Loaded {
                     if let Some((example, advice)) = found.foreign.first() {
                         let name = example.file_name().unwrap_or_default().to_string_lossy();
                         let count = found.foreign.len();
-                        complaints.push(format!("Not read: {count} files of other kinds. {name}: {advice}"));
+                        complaints.push(tr!(
+                            "Not read: %{count} files of other kinds. %{name}: %{advice}",
+                            count = count,
+                            name = name,
+                            advice = translated(advice)
+                        ));
                     }
                     pictures.extend(found.pictures.into_iter().map(brought));
                     complaints.extend(found.problems);
                     if found.results > 0 {
-                        complaints.push(format!("Left out: {} results of earlier runs.", found.results));
+                        complaints.push(tr!("Left out: %{count} results of earlier runs.", count = found.results));
                     }
                     if let Some(hidden) = found.left_out.first() {
                         let (count, hidden) = (found.left_out.len(), hidden.display());
-                        complaints.push(format!("Left out: {count} hidden folders, such as {hidden}"));
+                        complaints.push(tr!(
+                            "Left out: %{count} hidden folders, such as %{hidden}",
+                            count = count,
+                            hidden = hidden
+                        ));
                     }
                 }
                 Err(reason) => complaints.push(reason),
@@ -253,7 +265,7 @@ fn scan(paths: &[PathBuf]) -> Loaded {
         } else if path.exists() {
             pictures.push(brought(Input { path: path.clone(), below: PathBuf::new(), twin: 0 }));
         } else {
-            complaints.push(format!("there is no file {}", path.display()));
+            complaints.push(tr!("there is no file %{path}", path = path.display()));
         }
     }
     Loaded::Found { pictures, models, complaints }

@@ -12,6 +12,7 @@ pub mod canvas;
 mod completing;
 pub mod compress;
 mod cost;
+mod desktop;
 mod dialogs;
 pub mod document;
 mod events;
@@ -30,8 +31,10 @@ mod perform;
 mod previewed;
 pub mod queue;
 mod runs;
+mod screen;
 pub mod settings;
 mod sorting;
+mod speech;
 mod stored;
 mod tally;
 mod theme;
@@ -61,7 +64,7 @@ const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
 /// # Errors
 /// If there is no desktop to open it on, or no graphics driver to draw with.
 pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
-    // Only for the size of the window; what is wrong with the file is told in the window.
+    // Only for the place of the window; what is wrong with the file is told in the window.
     let remembered: settings::Settings = std::fs::read_to_string(app::settings_file(&paths))
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
@@ -70,19 +73,16 @@ pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
     let mut viewport = ViewportBuilder::default()
         .with_title("Dualres")
         .with_app_id("dualres")
-        .with_inner_size(remembered.window)
+        .with_inner_size(settings::USUAL_SIZE)
         .with_min_inner_size(LEAST_SIZE)
         .with_drag_and_drop(true);
+    viewport = remembered.screens.open(viewport);
     if let Some(icon) = icon() {
         viewport = viewport.with_icon(icon);
     }
     let options = eframe::NativeOptions { viewport, wgpu_options: graphics(), ..Default::default() };
-    eframe::run_native(
-        "dualres",
-        options,
-        Box::new(|cc| Ok(Box::new(Window::new(cc, Setup::of_program(paths, files))?))),
-    )
-    .map_err(|error| {
+    let setup = Setup { follows_system: true, ..Setup::of_program(paths, files) };
+    eframe::run_native("dualres", options, Box::new(|cc| Ok(Box::new(Window::new(cc, setup)?)))).map_err(|error| {
         anyhow!(
             "cannot open the window ({}); it needs a desktop and a Vulkan, Metal or DirectX driver such as Mesa's; \
              `dualres upscale` works without one",

@@ -21,7 +21,10 @@ use super::{
     theme,
     worker::Command,
 };
-use crate::batch::choice::Kind;
+use crate::{
+    batch::choice::Kind,
+    language::{tr, translated},
+};
 
 /// Samples inside the program.
 const SAMPLES: [(&str, &[u8]); 2] = [
@@ -129,6 +132,11 @@ impl Window {
                 let dark = ctx.theme() == eframe::egui::Theme::Dark;
                 self.set_theme(ctx, if dark { ThemeChoice::Light } else { ThemeChoice::Dark });
             }
+            Action::SetTheme(theme) => self.set_theme(ctx, theme),
+            Action::SetLanguage(language) => {
+                self.settings.language = language;
+                self.speak(ctx);
+            }
             Action::ToggleTable => self.table = !self.table && !self.queue.items().is_empty(),
             Action::ToggleHelp => (self.help, self.about) = (!self.help, false),
             Action::ToggleAbout => (self.about, self.help) = (!self.about, false),
@@ -227,7 +235,7 @@ impl Window {
 
     pub(super) fn ask(&mut self, purpose: Purpose) {
         if self.dialogs.is_open() {
-            self.toasts.warning("A file dialog is open already. It may be behind the window; Esc gives it up.");
+            self.toasts.warning(tr!("A file dialog is open already. It may be behind the window; Esc gives it up."));
             return;
         }
         if super::dialogs::may_be_there() {
@@ -273,7 +281,7 @@ impl Window {
     fn start(&mut self) {
         let facts = crate::naming::Facts { name: "name".into(), model: "model".into(), ..Default::default() };
         if let Err(reason) = crate::naming::file_name(&self.settings.choices.pattern, &facts) {
-            self.toasts.error(format!("The pattern of names: {reason}"));
+            self.toasts.error(tr!("The pattern of names: %{reason}", reason = translated(&reason)));
             return;
         }
         self.pause(false);
@@ -286,7 +294,7 @@ impl Window {
                     self.note_queue_change();
                 }
                 None => {
-                    self.toasts.warning("Queue is empty. Drop photos here");
+                    self.toasts.warning(tr!("Queue is empty. Drop photos here"));
                     return;
                 }
             }
@@ -327,7 +335,7 @@ impl Window {
             return;
         }
         if self.queue.get(id).is_some_and(Item::is_being_saved) {
-            self.toasts.warning("Still saving");
+            self.toasts.warning(tr!("Still saving"));
             return;
         }
         let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);
@@ -414,7 +422,7 @@ impl Window {
     fn ask_save_as(&mut self) {
         let Some(State::Done(finished)) = self.selected.and_then(|id| self.queue.get(id)).map(|item| &item.state)
         else {
-            self.toasts.warning("There is no result to save yet.");
+            self.toasts.warning(tr!("There is no result to save yet."));
             return;
         };
         let Some(item) = self.selected else { return };
@@ -430,12 +438,12 @@ impl Window {
     pub(super) fn save_as(&mut self, item: ItemId, path: PathBuf, asks: bool) {
         let Some(queued) = self.queue.get(item) else { return };
         let State::Done(finished) = &queued.state else {
-            self.toasts.error(format!("{} has no result to save any more.", queued.name()));
+            self.toasts.error(tr!("%{name} has no result to save any more.", name = queued.name()));
             return;
         };
         let (output, original) = (finished.output.clone(), queued.path.clone());
         if path.is_dir() {
-            self.toasts.error(format!("{} is a folder: add a name.", path.display()));
+            self.toasts.error(tr!("%{path} is a folder: add a name.", path = path.display()));
             return;
         }
         // Without an extension it is the format of the result that was saved.
@@ -443,7 +451,7 @@ impl Window {
         let path = if named { path } else { path.with_extension(output.extension().unwrap_or_default()) };
         let same = |a: &std::path::Path| matches!((a.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same(&original) {
-            self.toasts.error("That is the original. Choose another name: it is never replaced.");
+            self.toasts.error(tr!("That is the original. Choose another name: it is never replaced."));
         } else if (asks || !named) && path.exists() {
             self.replacing = Some((item, path));
         } else {
@@ -473,7 +481,11 @@ impl Window {
         let Some(State::Done(finished)) = self.queue.get(id).map(|item| &item.state) else { return };
         let Some(folder) = finished.output.parent() else { return };
         if let Err(error) = open::that_detached(folder) {
-            self.toasts.error(format!("no file manager opens the folder ({error}): {}", folder.display()));
+            self.toasts.error(tr!(
+                "no file manager opens the folder (%{error}): %{folder}",
+                error = error,
+                folder = folder.display()
+            ));
         }
     }
 

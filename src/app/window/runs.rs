@@ -12,6 +12,7 @@ use super::{
     tally::Told,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
 };
+use crate::language::{tr, translated};
 
 impl Window {
     /// What became of results that a worker was saving when it was replaced.
@@ -35,7 +36,11 @@ impl Window {
             Report::Devices { devices, automatic } => {
                 let chosen = &self.settings.choices.device;
                 if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
-                    self.toasts.warning(format!("The device {chosen} is gone; using {automatic}."));
+                    self.toasts.warning(tr!(
+                        "The device %{device} is gone; using %{other}.",
+                        device = chosen,
+                        other = automatic
+                    ));
                     self.settings.choices.device = "auto".into();
                 }
                 (self.devices, self.automatic) = (devices, automatic);
@@ -70,7 +75,7 @@ impl Window {
                 }
             }
             Report::Done { item, finished, warning } => {
-                warning.into_iter().for_each(|text| self.toasts.warning(text));
+                warning.into_iter().for_each(|text| self.toasts.warning(translated(&text)));
                 self.run.done_before += usize::from(finished.device == DONE_BEFORE);
                 if let Some(item) = self.queue.get_mut(item) {
                     item.again = false;
@@ -105,9 +110,9 @@ impl Window {
             Report::NotAtHand { item } => {
                 (self.refining, self.refine_next) = (false, None);
                 if let Some(item) = self.queue.get(item) {
-                    let name = item.name();
-                    self.toasts.warning(format!(
-                        "{name}: its result is not in memory any more: run it again at this fidelity."
+                    self.toasts.warning(tr!(
+                        "%{name}: its result is not in memory any more: run it again at this fidelity.",
+                        name = item.name()
                     ));
                 }
             }
@@ -130,20 +135,20 @@ impl Window {
                     finished.output = path.clone();
                     self.note_queue_change();
                 }
-                self.toasts.good(format!("Saved {}", path.display()));
+                self.toasts.good(tr!("Saved %{path}", path = path.display()));
             }
             Report::Refused { item, reason } => {
                 self.runs = false;
                 if let Some(item) = self.queue.get_mut(item) {
                     item.state = State::Waiting;
                 }
-                self.toasts.error(reason);
+                self.toasts.error(translated(&reason));
             }
             Report::Failed { item, reason, device_failed } => {
                 if let Some(item) = self.queue.get_mut(item) {
                     // The first tells that something is wrong; the queue says it of each, and the end how many.
                     if self.run.failed == 0 {
-                        self.toasts.error(format!("{}: {reason}", item.name()));
+                        self.toasts.error(format!("{}: {}", item.name(), translated(&reason)));
                     }
                     item.state = State::Failed(reason.clone());
                 }
@@ -171,7 +176,7 @@ impl Window {
                     }
                     Attempt::Other => {}
                 }
-                self.toasts.error(reason);
+                self.toasts.error(translated(&reason));
             }
             Report::Speed { model, device, pixels_a_second } => {
                 self.measuring = false;
@@ -224,7 +229,7 @@ impl Window {
         let scale = self.scale();
         let Some(item) = self.queue.get_mut(id) else { return false };
         item.state = State::Running(Progress {
-            stage: "starting".into(),
+            stage: tr!("starting"),
             done: 0.0,
             started: Instant::now(),
             scale,

@@ -8,11 +8,15 @@ use std::{
 use dualres_imaging::{Depth, EncodeOptions, Format, Subsampling};
 use serde::{Deserialize, Serialize};
 
-use super::{compress::choices::CompressChoices, queue::Item};
+use super::{compress::choices::CompressChoices, queue::Item, screen::Screens};
 use crate::{
     batch::{place, result::Keep, sizes::FinalSize},
+    language::{Language, tr},
     naming,
 };
+
+/// Inner size of a window that comes up for the first time, in points.
+pub(super) const USUAL_SIZE: [f32; 2] = [1280.0, 800.0];
 
 /// Everything that survives a restart, but for the queue.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,8 +36,10 @@ pub struct Settings {
     pub auto_gain: bool,
     /// The same for expected errors, which are several times as large.
     pub doubt_gain: f32,
-    /// Inner size of the window in points.
-    pub window: [f32; 2],
+    /// The language of the window; none for that of the system.
+    pub language: Option<Language>,
+    /// Where the window was.
+    pub screens: Screens,
     /// Measured speed in output pixels a second, by model and device.
     pub speeds: BTreeMap<String, f64>,
     /// How many times as fast compressed models are as those they were made from, by model and device.
@@ -48,14 +54,15 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             choices: Choices::default(),
-            theme: ThemeChoice::Dark,
+            theme: ThemeChoice::System,
             view: ViewMode::Split,
             live_preview: true,
             // The shipped models miss the original by a fraction of a level: without gain all would be black.
             gain: 4.0,
             auto_gain: true,
             doubt_gain: 1.0,
-            window: [1280.0, 800.0],
+            language: None,
+            screens: Screens::default(),
             speeds: BTreeMap::new(),
             faster: BTreeMap::new(),
             compress: CompressChoices::default(),
@@ -194,12 +201,12 @@ impl DepthChoice {
     pub const ALL: [Self; 4] = [Self::Same, Self::Eight, Self::Sixteen, Self::Float];
 
     /// What to call it.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> String {
         match self {
-            Self::Same => "Bits as the original",
-            Self::Eight => "8 bits",
-            Self::Sixteen => "16 bits",
-            Self::Float => "32 bits (float)",
+            Self::Same => tr!("Bits as the original"),
+            Self::Eight => tr!("8 bits"),
+            Self::Sixteen => tr!("16 bits"),
+            Self::Float => tr!("32 bits (float)"),
         }
     }
 }
@@ -227,14 +234,14 @@ impl OutputFormat {
     pub const ALL: [Self; 6] = [Self::Same, Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif];
 
     /// What to call it.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> String {
         match self {
-            Self::Same => "As the original",
-            Self::Png => "PNG",
-            Self::Jpeg => "JPEG",
-            Self::WebP => "WebP (lossless)",
-            Self::Tiff => "TIFF",
-            Self::Avif => "AVIF (sRGB)",
+            Self::Same => tr!("As the original"),
+            Self::Png => "PNG".to_owned(),
+            Self::Jpeg => "JPEG".to_owned(),
+            Self::WebP => tr!("WebP (lossless)"),
+            Self::Tiff => "TIFF".to_owned(),
+            Self::Avif => "AVIF (sRGB)".to_owned(),
         }
     }
 
@@ -282,26 +289,26 @@ impl ViewMode {
     pub const ALL: [Self; 6] = [Self::Panes, Self::Split, Self::Result, Self::Difference, Self::Overlay, Self::Doubt];
 
     /// What to call it.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> String {
         match self {
-            Self::Panes => "Side by side",
-            Self::Split => "Split",
-            Self::Result => "Result",
-            Self::Difference => "Difference",
-            Self::Overlay => "Overlay",
-            Self::Doubt => "Predicted error",
+            Self::Panes => tr!("Side by side"),
+            Self::Split => tr!("Split"),
+            Self::Result => tr!("Result"),
+            Self::Difference => tr!("Difference"),
+            Self::Overlay => tr!("Overlay"),
+            Self::Doubt => tr!("Predicted error"),
         }
     }
 
     /// What it is for.
-    pub fn explanation(self) -> &'static str {
+    pub fn explanation(self) -> String {
         match self {
-            Self::Panes => "Original, result, and its reconstruction at the original's size",
-            Self::Split => "Original and result with a line between them to drag",
-            Self::Result => "The result alone; hold Space to see the original",
-            Self::Difference => "Difference between reconstruction and original; black where they agree",
-            Self::Overlay => "The result, marked where its reconstruction disagrees with the original",
-            Self::Doubt => "Predicted error of the result against the true image",
+            Self::Panes => tr!("Original, result, and its reconstruction at the original's size"),
+            Self::Split => tr!("Original and result with a line between them to drag"),
+            Self::Result => tr!("The result alone; hold Space to see the original"),
+            Self::Difference => tr!("Difference between reconstruction and original; black where they agree"),
+            Self::Overlay => tr!("The result, marked where its reconstruction disagrees with the original"),
+            Self::Doubt => tr!("Predicted error of the result against the true image"),
         }
     }
 }

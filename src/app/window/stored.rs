@@ -9,7 +9,7 @@ use dualres_imaging::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::paths::Paths;
+use crate::{language::tr, paths::Paths};
 
 /// Reads a JSON file that the program wrote; the default if there is none, and a complaint if it is damaged or another version
 /// wrote what is not known here. Everything that is known is kept.
@@ -17,20 +17,23 @@ pub(crate) fn read<T: Default + Serialize + for<'de> Deserialize<'de>>(path: &Pa
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (T::default(), None),
-        Err(error) => return (T::default(), Some(format!("cannot read {} ({error})", path.display()))),
+        Err(error) => {
+            let complaint = tr!("cannot read %{path} (%{error})", path = path.display(), error = error);
+            return (T::default(), Some(complaint));
+        }
     };
     let set_aside = || {
         let kept = path.with_extension("damaged.json");
         // A copy: another window may be at work with the file.
         match std::fs::copy(path, &kept) {
-            Ok(_) => format!("a copy is {}", kept.display()),
-            Err(error) => format!("no copy could be made ({error})"),
+            Ok(_) => tr!("a copy is %{path}", path = kept.display()),
+            Err(error) => tr!("no copy could be made (%{error})", error = error),
         }
     };
     let stored: Value = match serde_json::from_str(&text) {
         Ok(stored) => stored,
         Err(error) => {
-            let complaint = format!("the settings file is damaged ({error}); {}", set_aside());
+            let complaint = tr!("the settings file is damaged (%{error}); %{copy}", error = error, copy = set_aside());
             return (T::default(), Some(complaint));
         }
     };
@@ -39,15 +42,24 @@ pub(crate) fn read<T: Default + Serialize + for<'de> Deserialize<'de>>(path: &Pa
     }
     let mut known = Known { value: serde_json::to_value(T::default()).unwrap_or_default(), unknown: Vec::new() };
     known.take::<T>("", &stored);
-    let complaint = format!("settings of another version were ignored ({}); {}", known.unknown.join(", "), set_aside());
+    let complaint = tr!(
+        "settings of another version were ignored (%{settings}); %{copy}",
+        settings = known.unknown.join(", "),
+        copy = set_aside()
+    );
     (T::deserialize(known.value).unwrap_or_default(), Some(complaint))
 }
 
 /// Writes a JSON file whole or not at all.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            anyhow::anyhow!(tr!(
+                "cannot make the folder (%{error}): %{folder}",
+                error = error,
+                folder = folder.display()
+            ))
+        })?;
     }
     Ok(write_atomically(path, serde_json::to_string_pretty(value)?.as_bytes())?)
 }
@@ -56,7 +68,11 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> 
 pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
     let folder = paths.config.display();
     let unwritable = |error: &std::io::Error| {
-        let text = format!("Settings won't be saved: cannot write to the settings folder ({error}): {folder}");
+        let text = tr!(
+            "Settings won't be saved: cannot write to the settings folder (%{error}): %{folder}",
+            error = error,
+            folder = folder
+        );
         (None, Some(text))
     };
     if let Err(error) = check_folder(&paths.config) {
@@ -66,14 +82,14 @@ pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
     for _ in 0..20 {
         match Lock::take(&paths.config.join("lock")) {
             Ok(lock) => {
-                let doubt = lock.doubt().map(|doubt| format!("Settings: {doubt}"));
+                let doubt = lock.doubt().map(|doubt| tr!("Settings: %{doubt}", doubt = doubt));
                 return (Some(lock), doubt);
             }
             Err(LockError::File(error)) => return unwritable(&error),
             Err(LockError::Held) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
-    (None, Some("Another window is open; settings won't be saved here".into()))
+    (None, Some(tr!("Another window is open; settings won't be saved here")))
 }
 
 /// What is taken over of a file.
@@ -101,7 +117,8 @@ impl Known {
                 let mut kept = items.clone();
                 kept.retain(|item| self.tries::<T>(place, Value::Array(vec![item.clone()])));
                 if kept.len() < items.len() {
-                    self.unknown.push(format!("{} of {}", items.len() - kept.len(), place.trim_start_matches('/')));
+                    let (count, place) = (items.len() - kept.len(), place.trim_start_matches('/'));
+                    self.unknown.push(tr!("%{count} of %{place}", count = count, place = place));
                 }
                 self.tries::<T>(place, Value::Array(kept));
             }

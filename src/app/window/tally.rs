@@ -1,5 +1,7 @@
 //! What is said at the end of a run.
 
+use crate::language::{tr, tr_counted};
+
 /// What became of the pictures of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Run {
@@ -24,18 +26,26 @@ impl Run {
         if self.done + self.failed == 0 {
             return None;
         }
-        let pictures = |n: usize| if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") };
         let new = self.done - self.done_before;
-        let mut text = match (new, self.done_before) {
-            (new, 0) => format!("{} done", pictures(new)),
-            (0, before) => format!("{} done before, by the record in the folder of results", pictures(before)),
-            (new, before) => format!("{} done, {before} done before", pictures(new)),
+        let done = match (new, self.done_before) {
+            (new, 0) => tr_counted!(new, "%{count} picture done", "%{count} pictures done"),
+            (0, before) => tr_counted!(
+                before,
+                "%{count} picture done before, by the record in the folder of results",
+                "%{count} pictures done before, by the record in the folder of results"
+            ),
+            (new, before) => tr_counted!(
+                new,
+                "%{count} picture done, %{before} done before",
+                "%{count} pictures done, %{before} done before",
+                before = before
+            ),
         };
         if self.failed == 0 {
-            return Some(Told::Good(text + "."));
+            return Some(Told::Good(tr!("%{done}.", done = done)));
         }
-        text += &format!(", {} failed: see the queue.", pictures(self.failed));
-        Some(Told::Warning(text))
+        let failed = tr_counted!(self.failed, "%{count} picture failed", "%{count} pictures failed");
+        Some(Told::Warning(tr!("%{done}, %{failed}: see the queue.", done = done, failed = failed)))
     }
 }
 

@@ -125,6 +125,7 @@ fn apply(style: &mut Style, colours: Palette, dark: bool) {
     visuals.window_shadow = Shadow { offset: [0, 6], blur: 24, spread: 0, color: Color32::from_black_alpha(90) };
     visuals.popup_shadow = Shadow { offset: [0, 3], blur: 12, spread: 0, color: Color32::from_black_alpha(80) };
     visuals.selection.bg_fill = colours.accent;
+    // Also what surrounds the control that keys go to.
     visuals.selection.stroke = Stroke::new(1.0, colours.on_accent);
     visuals.hyperlink_color = colours.accent;
     visuals.warn_fg_color = colours.warning;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Align2, Area, Frame, Id, Order, RichText, vec2};
 
 use super::theme::palette;
+use crate::language::tr;
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,8 @@ impl Toasts {
                                 ui.add(egui::Label::new(&toast.text).wrap());
                             });
                             let close = ui.small_button("✖");
-                            close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Close message"));
+                            let label = tr!("Close message");
+                            close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
                             if close.clicked() {
                                 closed = Some(toast.number);
                             }

@@ -174,6 +174,10 @@ fn a_device_short_of_memory_gets_smaller_tiles_and_goes_on() {
     assert!(begun.len() >= 2 && begun.last() > begun.first(), "{begun:?}");
     assert_eq!(upscaler.given_up(), None);
     agrees(&got, &picture, 300);
+    // The next picture begins with what was small enough.
+    let (got, again) = upscaled(&upscaler, &picture, 300);
+    assert_eq!(again[..], begun[begun.len() - 1..]);
+    agrees(&got, &picture, 300);
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
     };
     read_sync(instance.enumerate_adapters(backend.into()))
         .iter()
-        .filter_map(|adapter| {
+        .map(|adapter| {
             let info = adapter.get_info();
             // Each kind counts from zero on its own, in enumeration order.
             let (class, kind) = match info.device_type {
@@ -215,10 +215,11 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 wgpu::DeviceType::IntegratedGpu => (DeviceClass::IntegratedGpu, DeviceKind::IntegratedGpu(number(1))),
                 wgpu::DeviceType::VirtualGpu => (DeviceClass::OtherGpu, DeviceKind::VirtualGpu(number(2))),
                 wgpu::DeviceType::Cpu => (DeviceClass::SoftwareGpu, DeviceKind::Cpu),
-                wgpu::DeviceType::Other => return None,
+                // There is no name for it; that it is the one which answers is checked when it is opened.
+                wgpu::DeviceType::Other => (DeviceClass::OtherGpu, DeviceKind::DefaultDevice),
             };
             let limits = adapter.limits();
-            Some(ComputeDevice {
+            ComputeDevice {
                 name: info.name.clone(),
                 class,
                 detail: format!("{:?} {} {}", info.backend, info.driver, info.driver_info).trim().to_owned(),
@@ -228,7 +229,7 @@ fn of_backend(backend: wgpu::Backend) -> Vec<ComputeDevice> {
                 precision: Precision::Single,
                 fault: Fault::of_environment(),
                 origin: Origin::Gpu(Adapter { kind, identity: identity(&info) }),
-            })
+            }
         })
         .collect()
 }

@@ -25,10 +25,14 @@ pub enum FaultKind {
     Lost,
     /// Large results find no memory.
     OutOfMemory,
+    /// The driver never comes back.
+    Hung,
+    /// The driver ends the program.
+    Deadly,
 }
 
 impl Fault {
-    /// Reads `wrong`, `nan`, `constant`, `lost` or `memory`, with `@` and the number of [`Fault::after`] behind it.
+    /// Reads `wrong`, `nan`, `constant`, `lost`, `memory`, `hung` or `deadly`, with `@` and the number of [`Fault::after`] behind it.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, after) = text.split_once('@').unwrap_or((text, "0"));
         let kind = match kind {
@@ -37,6 +41,8 @@ impl Fault {
             "constant" => FaultKind::Constant,
             "lost" => FaultKind::Lost,
             "memory" => FaultKind::OutOfMemory,
+            "hung" => FaultKind::Hung,
+            "deadly" => FaultKind::Deadly,
             _ => return None,
         };
         Some(Self { kind, after: after.parse().ok()? })
@@ -65,6 +71,10 @@ impl Fault {
             FaultKind::NotNumbers => samples.iter_mut().step_by(1009).for_each(|sample| *sample = f32::NAN),
             FaultKind::Constant => samples.fill(0.0),
             FaultKind::Lost | FaultKind::OutOfMemory => {}
+            FaultKind::Hung => loop {
+                std::thread::park();
+            },
+            FaultKind::Deadly => std::process::abort(),
         }
     }
 }

@@ -11,7 +11,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use burn::tensor::Device;
 use dualres_compression::{
     CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
     compress, parse_widths, resume,
@@ -27,6 +26,7 @@ use crate::{
     interrupt, report,
     report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
+    trust,
 };
 
 const BAR: &str = "{prefix:9} {pos}/{len} {bar:20} {msg}";
@@ -58,11 +58,9 @@ fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
     let mut display = Display { bar: bar.clone(), psnr: None, json: args.json, left_out: LeftOut::default() };
     let (folder, finished) = match &args.resume {
         Some(folder) => {
-            let original = folder.join(ORIGINAL_FILE);
-            // What a folder lacks is told by what resumes it.
-            let device = match Model::read(&original, &Device::flex()) {
-                Ok(model) => super::vetted(&model, &device)?,
-                Err(_) => device,
+            let device = match trust::model_of_run(folder) {
+                Some(model) => super::vetted(&model, &device)?,
+                None => device,
             };
             (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?)
         }

@@ -101,7 +101,8 @@ pub(crate) fn with_played_worker(
         sender.send(far).unwrap();
         Ok(link)
     };
-    let setup = Setup { paths: paths.clone(), files: Vec::new(), start_worker: Box::new(start_worker) };
+    let setup =
+        Setup { paths: paths.clone(), files: Vec::new(), follows_system: false, start_worker: Box::new(start_worker) };
     (with_setup(setup), ends)
 }
 

@@ -53,6 +53,8 @@ impl Program {
             .env("DISPLAY", &server.display)
             .env_remove("WAYLAND_DISPLAY")
             .env("DUALRES_HOME", home)
+            .env("LC_ALL", "C")
+            .env_remove("DBUS_SESSION_BUS_ADDRESS")
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

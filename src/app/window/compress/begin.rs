@@ -12,7 +12,7 @@ use super::{
     runs::{Run, RunId},
     state::{Page, Scanned},
 };
-use crate::{report, samples, window::Window};
+use crate::{language::tr, report, samples, window::Window};
 
 impl Window {
     /// Has the pictures counted, unless they are.
@@ -44,7 +44,10 @@ impl Window {
                 } else {
                     (count, PictureSet::scan(&config.validation, &[1, scale], patch)?.paths())
                 };
-                anyhow::ensure!(all >= 2, "at least three pictures are needed: the search works on two halves of them");
+                anyhow::ensure!(
+                    all >= 2,
+                    tr!("at least three pictures are needed: the search works on two halves of them")
+                );
                 let area = |path: &PathBuf| dualres_imaging::dimensions(path).map_or(0, |(w, h)| w * h);
                 let validation_pixels = kept.iter().map(|path| area(path) as f64).sum();
                 Ok(Scanned { pictures: all, validation: kept.len(), validation_pixels })
@@ -119,15 +122,16 @@ impl Window {
     pub(super) fn start_compression(&mut self) {
         let Some(entry) = self.compressed_model().cloned() else { return };
         if !entry.has_duals {
-            self.toasts.error(format!(
-                "{} has no dual models, which compression is driven by: train them first, or choose another model.",
-                entry.name
+            self.toasts.error(tr!(
+                "%{name} has no dual models, which compression is driven by: train them first, or choose another \
+                 model.",
+                name = entry.name
             ));
             return;
         }
         if let Some(Err(reason)) = &self.compress.data.found {
-            let reason = reason.clone();
-            self.toasts.error(format!("The pictures cannot be used: {reason}"));
+            let text = tr!("The pictures cannot be used: %{reason}", reason = reason);
+            self.toasts.error(text);
             return;
         }
         let mut first = None;
@@ -185,7 +189,7 @@ impl Window {
         choices.channels_per_step = Some(config.selection.channels_per_step);
         choices.second_order = config.search.second_order;
         choices.own_widths = config.widths.is_some();
-        self.toasts.good("The settings of the run are chosen on the left.");
+        self.toasts.good(tr!("The settings of the run are chosen on the left."));
         self.open_compress();
         if let Some(widths) = config.widths
             && widths.len() == self.compress.steer.full.len()

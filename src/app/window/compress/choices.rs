@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use dualres_compression::{CompressConfig, Method, Mode, Stage};
 use serde::{Deserialize, Serialize};
 
+use crate::language::tr;
+
 /// How much work a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,20 +24,20 @@ impl Preset {
     pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Thorough];
 
     /// What to call it.
-    pub fn label(self) -> &'static str {
+    pub fn label(self) -> String {
         match self {
-            Self::Quick => "Quick look",
-            Self::Standard => "Standard",
-            Self::Thorough => "Thorough",
+            Self::Quick => tr!("Quick look"),
+            Self::Standard => tr!("Standard"),
+            Self::Thorough => tr!("Thorough"),
         }
     }
 
     /// What it is for.
-    pub fn explanation(self) -> &'static str {
+    pub fn explanation(self) -> String {
         match self {
-            Self::Quick => "The whole path in few steps: a look at what happens, not a good network",
-            Self::Standard => "Enough steps for a network worth keeping",
-            Self::Thorough => "Channels one at a time and five times the fine-tuning: for a night",
+            Self::Quick => tr!("The whole path in few steps: a look at what happens, not a good network"),
+            Self::Standard => tr!("Enough steps for a network worth keeping"),
+            Self::Thorough => tr!("Channels one at a time and five times the fine-tuning: for a night"),
         }
     }
 
@@ -162,28 +164,28 @@ pub(crate) const BASELINES: [Method; 6] =
     [Method::Uniform, Method::L1, Method::Random, Method::Thinet, Method::Dcp, Method::Profile];
 
 /// What to call a method.
-pub(crate) fn method_label(method: Method) -> &'static str {
+pub(crate) fn method_label(method: Method) -> String {
     match method {
-        Method::Drc => "DRC",
-        Method::Uniform => "Uniform",
-        Method::Random => "Random",
-        Method::L1 => "L1 norm",
-        Method::Thinet => "ThiNet",
-        Method::Dcp => "DCP style",
-        Method::Profile => "Profile",
+        Method::Drc => "DRC".to_owned(),
+        Method::Uniform => tr!("Uniform"),
+        Method::Random => tr!("Random"),
+        Method::L1 => tr!("L1 norm"),
+        Method::Thinet => "ThiNet".to_owned(),
+        Method::Dcp => tr!("DCP style"),
+        Method::Profile => tr!("Profile"),
     }
 }
 
 /// What a method does.
-pub(crate) fn method_explanation(method: Method) -> &'static str {
+pub(crate) fn method_explanation(method: Method) -> String {
     match method {
-        Method::Drc => "Channel-number search and selection, both by the dual regression loss",
-        Method::Uniform => "The same share of every layer, channels selected by the dual regression loss",
-        Method::Random => "The same share of every layer, channels at random",
-        Method::L1 => "The same share of every layer, channels with the largest L1 norm",
-        Method::Thinet => "The same share of every layer, channels without which features change most",
-        Method::Dcp => "The same share of every layer, channels selected without the dual loss",
-        Method::Profile => "Widths from the sensitivity profile, channels predicted from those that stay",
+        Method::Drc => tr!("Channel-number search and selection, both by the dual regression loss"),
+        Method::Uniform => tr!("The same share of every layer, channels selected by the dual regression loss"),
+        Method::Random => tr!("The same share of every layer, channels at random"),
+        Method::L1 => tr!("The same share of every layer, channels with the largest L1 norm"),
+        Method::Thinet => tr!("The same share of every layer, channels without which features change most"),
+        Method::Dcp => tr!("The same share of every layer, channels selected without the dual loss"),
+        Method::Profile => tr!("Widths from the sensitivity profile, channels predicted from those that stay"),
     }
 }
 

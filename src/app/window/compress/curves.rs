@@ -3,6 +3,8 @@
 
 use dualres_compression::{CompressConfig, Row, Stage};
 
+use crate::language::tr;
+
 /// Most points of a curve.
 pub(crate) const MOST: usize = 1024;
 
@@ -108,15 +110,15 @@ impl Metric {
     pub(crate) const ALL: [Self; 7] =
         [Self::Primal, Self::Dual, Self::Total, Self::Psnr, Self::Macs, Self::Parameters, Self::Entropy];
 
-    pub(crate) fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> String {
         match self {
-            Self::Primal => "primal loss",
-            Self::Dual => "dual loss",
-            Self::Total => "total loss",
-            Self::Psnr => "validation PSNR",
-            Self::Macs => "kept MACs",
-            Self::Parameters => "kept parameters",
-            Self::Entropy => "alpha entropy",
+            Self::Primal => tr!("primal loss"),
+            Self::Dual => tr!("dual loss"),
+            Self::Total => tr!("total loss"),
+            Self::Psnr => tr!("validation PSNR"),
+            Self::Macs => tr!("kept MACs"),
+            Self::Parameters => tr!("kept parameters"),
+            Self::Entropy => tr!("alpha entropy"),
         }
     }
 

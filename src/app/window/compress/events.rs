@@ -16,7 +16,10 @@ use super::{
     runs::{Run, RunId, RunState, keep_latency},
     state::{Found, Picturing, ProfileState, Side},
 };
-use crate::window::{Window, actions::Tab};
+use crate::{
+    language::{number, tr, translated},
+    window::{Window, actions::Tab},
+};
 
 /// Longest time that news are taken in for in one frame.
 const LONGEST: std::time::Duration = std::time::Duration::from_millis(4);
@@ -85,7 +88,7 @@ impl Window {
                 if !run.warnings.contains(&text) {
                     let name = run.name().to_owned();
                     run.warnings.push(text.clone());
-                    self.toasts.warning(format!("{name}: {text}"));
+                    self.toasts.warning(format!("{name}: {}", translated(&text)));
                 }
             }
             News::Ended(ended) => self.take_end(id, ended),
@@ -114,11 +117,12 @@ impl Window {
         let name = run.name().to_owned();
         match ended {
             Ended::Done(report) => {
-                let text = format!(
-                    "{name} is done: {:.0} % of the MACs, {:.2} dB in place of {:.2} dB.",
-                    100.0 * report.kept_macs_ratio,
-                    report.psnr_after,
-                    report.psnr_before
+                let text = tr!(
+                    "%{name} is done: %{macs} % of the MACs, %{after} dB in place of %{before} dB.",
+                    name = name,
+                    macs = number(100.0 * report.kept_macs_ratio, 0),
+                    after = number(report.psnr_after, 2),
+                    before = number(report.psnr_before, 2)
                 );
                 run.report = Some(*report);
                 run.state = RunState::Done;
@@ -169,7 +173,7 @@ impl Window {
         if self.compress.threads.as_ref().is_some_and(|threads| !threads.runner.run(job))
             && let Some(run) = self.compress.runs.get_mut(id)
         {
-            run.state = RunState::Failed("the thread that does runs has ended: start the program anew".into());
+            run.state = RunState::Failed(tr!("the thread that does runs has ended: start the program anew"));
         }
     }
 
@@ -253,7 +257,7 @@ impl Window {
         let mut rest = Vec::new();
         for promise in std::mem::take(&mut self.compress.exporting) {
             match promise.try_take() {
-                Ok(Ok(path)) => self.toasts.good(format!("Exported {}", path.display())),
+                Ok(Ok(path)) => self.toasts.good(tr!("Exported %{file}", file = path.display())),
                 Ok(Err(reason)) => self.toasts.error(reason),
                 Err(unfinished) => rest.push(unfinished),
             }
@@ -274,12 +278,12 @@ impl Window {
                     self.compress.view.fits = true;
                 }
                 Ok(Err(reason)) => {
-                    self.toasts.error(format!("The picture cannot be compared on: {reason}"));
+                    self.toasts.error(tr!("The picture cannot be compared on: %{reason}", reason = reason));
                     if self.compress.shown.path.take().is_some() && self.compress.shown.subject.is_none() {
                         self.read_compared(None);
                     }
                     if self.compress.shown.name.is_empty() {
-                        self.compress.shown.name = "no picture".into();
+                        self.compress.shown.name = tr!("no picture");
                     }
                 }
                 Err(unfinished) => self.compress.shown.reading = Some(unfinished),
@@ -312,7 +316,8 @@ impl Window {
                     }
                 }
                 Ok(None) if asked => {
-                    self.toasts.error(format!("There is no compression run in the folder {}", folder.display()));
+                    let shown = folder.display();
+                    self.toasts.error(tr!("There is no compression run in the folder %{folder}", folder = shown));
                 }
                 Ok(None) => {}
                 Err(reason) => self.toasts.warning(reason),
@@ -341,7 +346,9 @@ impl Window {
                     ctx.request_repaint();
                     self.compress.picturing = Some(Picturing::Asked(path, receiver));
                 }
-                Err(TryRecvError::Disconnected) => self.toasts.error("this system gives no pictures of the window"),
+                Err(TryRecvError::Disconnected) => {
+                    self.toasts.error(tr!("this system gives no pictures of the window"));
+                }
             },
             None => {}
         }

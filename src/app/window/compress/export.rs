@@ -7,12 +7,15 @@ use dualres_compression::EVENTS_FILE;
 use dualres_imaging::{Format, Picture, Plane, file::write_atomically};
 use eframe::egui::{ColorImage, Rect};
 
+use crate::language::tr;
+
 /// The curves of runs as one CSV file: those of their folders, every step of them, with the name of the run before.
 pub(crate) fn csv(runs: &[(String, std::path::PathBuf)], path: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (name, folder) in runs {
         let file = folder.join(EVENTS_FILE);
-        let curves = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let curves =
+            std::fs::read_to_string(&file).with_context(|| tr!("cannot read %{file}", file = file.display()))?;
         let mut lines = curves.lines();
         let header = lines.next().unwrap_or_default();
         if text.is_empty() {
@@ -31,7 +34,7 @@ pub(crate) fn csv(runs: &[(String, std::path::PathBuf)], path: &Path) -> anyhow:
 /// The folder that is offered may not be there yet.
 fn make_folder(path: &Path) -> anyhow::Result<()> {
     let Some(folder) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+    std::fs::create_dir_all(folder).with_context(|| tr!("cannot make the folder %{folder}", folder = folder.display()))
 }
 
 /// A part of the window as a PNG file; `points` are pixels of the screen a point.
@@ -40,7 +43,7 @@ pub(crate) fn png(window: &ColorImage, part: Rect, points: f32, path: &Path) -> 
     let at = |value: f32, limit: usize| ((value * points).round().max(0.0) as usize).min(limit);
     let (x0, x1) = (at(part.left(), width), at(part.right(), width));
     let (y0, y1) = (at(part.top(), height), at(part.bottom(), height));
-    anyhow::ensure!(x1 > x0 && y1 > y0, "the plots are not in sight");
+    anyhow::ensure!(x1 > x0 && y1 > y0, tr!("the plots are not in sight"));
     let plane = |channel: usize| {
         let rows = (y0..y1).flat_map(|y| (x0..x1).map(move |x| (x, y)));
         let data = rows.map(|(x, y)| f32::from(window.pixels[y * width + x].to_array()[channel])).collect();

@@ -11,7 +11,7 @@ use super::{
     runs::{Recalled, Run, RunId, RunState, forget_latency, recall},
     state::{Found, Side},
 };
-use crate::{report, window::Window};
+use crate::{language::tr, report, window::Window};
 
 impl Window {
     pub(in crate::window) fn choose_run(&mut self, id: RunId) {
@@ -43,7 +43,7 @@ impl Window {
         self.compress.deleting = None;
         let Some(run) = self.compress.runs.get(id) else { return };
         if run.state == RunState::Running {
-            self.toasts.warning("The run is under way: stop it first.");
+            self.toasts.warning(tr!("The run is under way: stop it first."));
             return;
         }
         let folder = run.folder.clone();
@@ -83,7 +83,7 @@ impl Window {
         self.compress.recalling.push(Promise::spawn_thread("run folders", move || {
             let read = |folder: PathBuf| {
                 let attempt = || recall(&folder).map_err(|error| report::message(&error));
-                let read = dualres_imaging::caught(attempt).unwrap_or_else(|_| Err("its files are damaged".into()));
+                let read = dualres_imaging::caught(attempt).unwrap_or_else(|_| Err(tr!("its files are damaged")));
                 (folder, asked, read)
             };
             let found: Found = folders.into_iter().map(read).collect();
@@ -111,7 +111,7 @@ impl Window {
             if run.report.is_some() {
                 continue;
             }
-            self.toasts.good(format!("Going on with the run {}.", run.name()));
+            self.toasts.good(tr!("Going on with the run %{name}.", name = run.name()));
             self.compress.runs.add(run);
             self.compress.chosen = self.compress.chosen.or(Some(id));
         }

@@ -9,10 +9,13 @@ use super::{
     runs::Run,
     state::{Page, ProfileState, Side},
 };
-use crate::window::{
-    Window,
-    canvas::view::reduced,
-    document::{Document, ProofPatch},
+use crate::{
+    language::tr,
+    window::{
+        Window,
+        canvas::view::reduced,
+        document::{Document, ProofPatch},
+    },
 };
 
 /// Seconds that a part of a picture may take to follow the slider.
@@ -132,7 +135,7 @@ impl Window {
         let (width, height) = (subject.input.width(), subject.input.height());
         let scale = self.compress.shown.scale;
         if width * height * scale * scale > MOST_PIXELS {
-            self.toasts.warning("This picture is too large to compare as a whole; zoom in to compare parts");
+            self.toasts.warning(tr!("This picture is too large to compare as a whole; zoom in to compare parts"));
             return;
         }
         self.judge(Area { x: 0, y: 0, width, height });

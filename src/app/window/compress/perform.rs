@@ -15,6 +15,7 @@ use super::{
     steer::Steer,
 };
 use crate::{
+    language::tr,
     library::Entry,
     report, samples,
     window::{
@@ -104,7 +105,11 @@ impl Window {
                 let Some(run) = self.compress.runs.get(id) else { return };
                 if let Err(error) = open::that_detached(&run.folder) {
                     let folder = run.folder.display().to_string();
-                    self.toasts.error(format!("no file manager opens the folder ({error}): {folder}"));
+                    self.toasts.error(tr!(
+                        "no file manager opens the folder (%{error}): %{folder}",
+                        error = error,
+                        folder = folder
+                    ));
                 }
             }
             Deed::ExportCsv => self.ask(Purpose::CurvesCsv),
@@ -128,7 +133,7 @@ impl Window {
                     self.compress.threads = Some(threads);
                 }
                 Err(error) => {
-                    self.toasts.error(format!("the system gives no threads for compression ({error})"));
+                    self.toasts.error(tr!("the system gives no threads for compression (%{error})", error = error));
                     return None;
                 }
             }
@@ -161,7 +166,7 @@ impl Window {
                     threads.prober.ask(Question::Profile { model: name, device });
                 }
             } else if !has_duals {
-                self.compress.profile = ProfileState::Failed("it has no dual models".into());
+                self.compress.profile = ProfileState::Failed(tr!("it has no dual models"));
             }
         }
         let scale = self.compared_scale();
@@ -203,7 +208,7 @@ impl Window {
                 };
                 Ok((name, subject(picture, scale, shrinks)?))
             };
-            let read = dualres_imaging::caught(read).unwrap_or_else(|_| Err("the decoder gave up on it".into()));
+            let read = dualres_imaging::caught(read).unwrap_or_else(|_| Err(tr!("the decoder gave up on it")));
             wake();
             read
         }));
@@ -224,7 +229,7 @@ impl Window {
         let runs: Vec<_> = self.drawn_runs().into_iter().filter_map(|id| self.compress.runs.get(id)).collect();
         let runs: Vec<_> = runs.iter().map(|run| (run.name().to_owned(), run.folder.clone())).collect();
         if runs.is_empty() {
-            self.toasts.warning("There are no curves to export: choose a run.");
+            self.toasts.warning(tr!("There are no curves to export: choose a run."));
             return;
         }
         self.export(path, move |path| export::csv(&runs, path));

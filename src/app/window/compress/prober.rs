@@ -18,6 +18,7 @@ use super::{
     questions::{Answer, Look, Question, Shared},
 };
 use crate::{
+    language::tr,
     library::Library,
     paths::Paths,
     window::worker::{Wake, wait_for},
@@ -46,7 +47,7 @@ impl Prober {
             // A panic loses the question, not the thread.
             while let Err(_panic) = dualres_imaging::caught(|| probe.serve(&far_questions)) {
                 probe.recover();
-                told.tell(Answer::Trouble("comparing networks failed by an error in the program".into()));
+                told.tell(Answer::Trouble(tr!("comparing networks failed by an error in the program")));
             }
         })?;
         Ok(Self { questions, answers, shared, thread: Some(thread) })

@@ -9,8 +9,7 @@ use std::{
 use dualres_compression::{CompressConfig, CompressionError, Event, Layers, Profile, ProfileConfig, measure_profile};
 use dualres_network::{Model, device::ComputeDevice};
 
-use crate::paths::Paths;
-use crate::samples;
+use crate::{language::tr, paths::Paths, samples};
 
 /// What profiles of the slider are measured with, on the pictures inside the program.
 const SETTINGS: ProfileConfig = ProfileConfig { batches: 2, batch: 6, patch: 32 };
@@ -39,8 +38,10 @@ pub(crate) fn of(
     config.data = vec![samples::unpack(paths)?];
     config.profile = SETTINGS;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| anyhow::anyhow!("cannot make the folder ({error}): {}", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let shown = folder.display();
+            anyhow::anyhow!(tr!("cannot make the folder (%{error}): %{folder}", error = error, folder = shown))
+        })?;
     }
     let mut last = (0, Layers::described(&model.description).len() + 1);
     let mut observe = |event: &Event<'_>| {

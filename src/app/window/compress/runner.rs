@@ -18,6 +18,7 @@ use dualres_network::device;
 
 use super::runs::RunId;
 use crate::{
+    language::tr,
     library::Library,
     paths::Paths,
     report::{self, about},
@@ -148,11 +149,10 @@ impl Runner {
                     Ok(Ok(Some(report))) => Ended::Done(Box::new(report)),
                     Ok(Ok(None)) => Ended::Stopped,
                     Ok(Err(error)) => Ended::Failed(report::message(&error)),
-                    Err(_) => Ended::Failed(
+                    Err(_) => Ended::Failed(tr!(
                         "the run ended by an error in the program or a device that failed; what it saved is kept, go \
                          on with it"
-                            .into(),
-                    ),
+                    )),
                 };
                 tell(News::Ended(ended));
             }
@@ -217,7 +217,8 @@ fn work(
                 tell(News::Unit { unit: *unit, kept: kept.to_vec(), scores: scores.to_vec() });
             }
             Event::Unusable(picture) => {
-                tell(News::Warning(format!("skipped: {}", about(&picture.path, &picture.reason))));
+                let picture = about(&picture.path, &picture.reason);
+                tell(News::Warning(tr!("skipped: %{picture}", picture = picture)));
             }
             Event::Warning(text) => tell(News::Warning(text.clone())),
             Event::Tick => {}
@@ -225,6 +226,10 @@ fn work(
         control.flow()
     };
     let finished = if job.folder.join(CONFIG_FILE).exists() {
+        let device = match trust::model_of_run(&job.folder) {
+            Some(model) => trust::vetted(paths, &model, &device)?,
+            None => device,
+        };
         resume(&job.folder, &device, &mut observe)?
     } else {
         let model = library.load(&job.model)?;

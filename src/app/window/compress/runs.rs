@@ -14,6 +14,7 @@ use super::{
     curves::{Curves, Metric},
     latency::Latency,
 };
+use crate::language::tr;
 
 /// A run in the list, for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,13 +37,13 @@ pub enum RunState {
 
 impl RunState {
     /// A word for it.
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> String {
         match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Done => "done",
-            Self::Failed(_) => "failed",
+            Self::Waiting => tr!("waiting"),
+            Self::Running => tr!("running"),
+            Self::Stopped => tr!("stopped"),
+            Self::Done => tr!("done"),
+            Self::Failed(_) => tr!("failed"),
         }
     }
 }
@@ -290,12 +291,12 @@ pub(crate) fn listed(runs: &Runs, filter: &str, column: Column, descending: bool
     let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
     let matches = |run: &&Run| {
         let text = format!(
-            "{} {} {} {} seed {}",
+            "{} {} {} {} {}",
             run.name(),
             run.original.name,
             super::choices::method_label(run.config.method),
             run.state.word(),
-            run.config.seed
+            tr!("seed %{seed}", seed = run.config.seed)
         );
         let text = text.to_lowercase();
         words.iter().all(|word| text.contains(word.as_str()))
@@ -316,8 +317,8 @@ pub(crate) fn listed(runs: &Runs, filter: &str, column: Column, descending: bool
         }
     };
     let word = |run: &Run| match column {
-        Column::Method => super::choices::method_label(run.config.method).to_owned(),
-        Column::State => run.state.word().to_owned(),
+        Column::Method => super::choices::method_label(run.config.method),
+        Column::State => run.state.word(),
         _ => run.name().to_lowercase(),
     };
     let mut found: Vec<&Run> = runs.iter().filter(matches).collect();

@@ -24,11 +24,14 @@ use super::{
     steer::Steer,
     watching::Watching,
 };
-use crate::window::{
-    canvas::view::View,
-    document::{Document, Pyramid},
-    settings::ViewMode,
-    worker::NO_ITEM,
+use crate::{
+    language::tr,
+    window::{
+        canvas::view::View,
+        document::{Document, Pyramid},
+        settings::ViewMode,
+        worker::NO_ITEM,
+    },
 };
 
 /// The pages of the tab.
@@ -333,7 +336,7 @@ pub(crate) fn subject(mut picture: Picture, scale: usize, shrinks: bool) -> Resu
     }
     let [width, height] = [picture.width(), picture.height()].map(|side| side / scale * scale);
     if width.min(height) < 8 * scale {
-        return Err(format!("the picture is too small to be reduced {scale} times"));
+        return Err(tr!("the picture is too small to be reduced %{scale} times", scale = scale));
     }
     let truth = picture.crop(0, 0, width, height);
     let input = imresize_picture(&truth, 1.0 / scale as f64, Samples::Uint8);

@@ -2,6 +2,8 @@
 
 use dualres_compression::{Constraints, Layers, Profile};
 
+use crate::language::{tr, tr_counted};
+
 /// The widths of a network that is being shaped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Steer {
@@ -37,9 +39,12 @@ impl Steer {
                 self.widths = profile.narrowest(&constraints);
                 let locked = self.locked.iter().filter(|&&locked| locked).count();
                 self.complaint = Some(match locked {
-                    0 => "This is the smallest network with so many channels a layer.".to_owned(),
-                    1 => "The locked layer and the least widths leave no more to remove.".to_owned(),
-                    n => format!("The {n} locked layers and the least widths leave no more to remove."),
+                    0 => tr!("This is the smallest network with so many channels a layer."),
+                    locked => tr_counted!(
+                        locked,
+                        "The locked layer and the least widths leave no more to remove.",
+                        "The %{count} locked layers and the least widths leave no more to remove."
+                    ),
                 });
                 debug_assert!(matches!(error, dualres_compression::CompressionError::Budget { .. }), "{error}");
             }

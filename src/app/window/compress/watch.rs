@@ -13,7 +13,10 @@ use super::{
     state::Page,
     watching::Stamps,
 };
-use crate::window::{Window, actions::Tab};
+use crate::{
+    language::tr,
+    window::{Window, actions::Tab},
+};
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -27,7 +30,7 @@ impl Window {
         }
         let found = run_folders(&folder);
         if found.is_empty() {
-            self.toasts.error(format!("There is no compression run in the folder {}", folder.display()));
+            self.toasts.error(tr!("There is no compression run in the folder %{folder}", folder = folder.display()));
             return;
         }
         let watching = &mut self.compress.watching;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     adaptation::Effort,
+    language::tr,
     window::{
         Window,
         actions::Action,
@@ -31,7 +32,7 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
             // Beside the bar, not on it: what is on it has to be read on two grounds.
             weak(ui, format!("{}: {text}", running.name));
             ui.horizontal(|ui| {
-                let cancel = ui.button("Cancel").on_hover_text("What was learned is kept for the next time");
+                let cancel = ui.button(tr!("Cancel")).on_hover_text(tr!("What was learned is kept for the next time"));
                 if cancel.clicked() {
                     window.actions.push(Action::Adapt(Deed::Cancel));
                 }
@@ -39,13 +40,13 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
             });
         }
         Adapting::Offered(_) => {
-            weak(ui, "Keep or discard the adapted model first.");
+            weak(ui, tr!("Keep or discard the adapted model first."));
         }
         Adapting::Idle | Adapting::Asking(_) => {
             let is_open = window.selected.is_some_and(|id| window.documents.get(id).is_some());
-            let button = ui.add_enabled(is_open, eframe::egui::Button::new("Adapt model to these photos…"));
-            let hint = "Learns how your camera blurs, adds noise and compresses, from the photos in the queue";
-            if button.on_hover_text(hint).on_disabled_hover_text("Open a photo first").clicked() {
+            let button = ui.add_enabled(is_open, eframe::egui::Button::new(tr!("Adapt model to these photos…")));
+            let hint = tr!("Learns how your camera blurs, adds noise and compresses, from the photos in the queue");
+            if button.on_hover_text(hint).on_disabled_hover_text(tr!("Open a photo first")).clicked() {
                 window.actions.push(Action::Adapt(Deed::Ask));
             }
         }
@@ -64,37 +65,37 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
     let Adapting::Asking(wish) = &mut window.adapting else { return };
     let modal = Modal::new(Id::unique("adapt")).show(ctx, |ui| {
         ui.set_width(460.0_f32.min(ctx.content_rect().width() - 60.0));
-        ui.label(RichText::new("Adapt model to your photos").heading());
+        ui.label(RichText::new(tr!("Adapt model to your photos")).heading());
         ui.add_space(4.0);
-        let place = if is_remote { "Parts of the photos are sent to the remote device" } else { "Nothing leaves this computer" };
-        weak(
-            ui,
-            format!(
-                "Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. {place}, and the \
-                 photos are not changed."
-            ),
-        );
+        let explanation = if is_remote {
+            tr!("Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. \
+                 Parts of the photos are sent to the remote device, and the photos are not changed.")
+        } else {
+            tr!("Estimates how the photos were blurred, made noisy and compressed, and trains the model for that. \
+                 Nothing leaves this computer, and the photos are not changed.")
+        };
+        weak(ui, explanation);
         ui.add_space(8.0);
         Grid::new("adapt").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
-            ui.label("Model");
+            ui.label(tr!("Model"));
             ui.label(&wish.model);
             ui.end_row();
-            ui.label("Photos");
+            ui.label(tr!("Photos"));
             ui.vertical(|ui| {
-                let all = format!("All in the queue ({})", wish.photos.len());
+                let all = tr!("All in the queue (%{count})", count = wish.photos.len());
                 ui.radio_value(&mut wish.all, true, all);
                 let name = wish.shown.1.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                ui.radio_value(&mut wish.all, false, format!("Only {name}"));
+                ui.radio_value(&mut wish.all, false, tr!("Only %{name}", name = name));
             });
             ui.end_row();
-            ui.label("Training");
+            ui.label(tr!("Training"));
             ui.horizontal(|ui| {
-                for (effort, text) in [(Effort::Quick, "Quick"), (Effort::Standard, "Standard")] {
+                for (effort, text) in [(Effort::Quick, tr!("Quick")), (Effort::Standard, tr!("Standard"))] {
                     ui.radio_value(&mut wish.effort, effort, text);
                 }
             });
             ui.end_row();
-            let label = ui.label("Name");
+            let label = ui.label(tr!("Name"));
             ui.add(TextEdit::singleline(&mut wish.name).desired_width(240.0)).labelled_by(label.id);
             ui.end_row();
         });
@@ -102,17 +103,27 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
         ui.add_space(6.0);
         match time {
             _ if !has_duals => {
-                let text = "This model has no dual model, so nothing leads its results back to the photos. Train one in the Models tab.";
+                let text = tr!(
+                    "This model has no dual model, so nothing leads its results back to the photos. Train one in the \
+                     Models tab."
+                );
                 ui.label(RichText::new(text).color(palette(ui).warning));
             }
-            Some(time) => drop(weak(ui, format!("Takes about {} on {device}. Photos of one camera work best.", duration(time)))),
-            None => drop(weak(ui, "Photos of one camera work best.")),
+            Some(time) => drop(weak(
+                ui,
+                tr!(
+                    "Takes about %{time} on %{device}. Photos of one camera work best.",
+                    time = duration(time),
+                    device = device
+                ),
+            )),
+            None => drop(weak(ui, tr!("Photos of one camera work best."))),
         }
         ui.add_space(10.0);
         ui.horizontal(|ui| {
             let fits = has_duals && !wish.name.trim().is_empty();
-            let starts = ui.add_enabled_ui(fits, |ui| primary_button(ui, "Adapt", 120.0).clicked()).inner;
-            (starts, ui.add_sized([90.0, 34.0], eframe::egui::Button::new("Cancel")).clicked())
+            let starts = ui.add_enabled_ui(fits, |ui| primary_button(ui, &tr!("Adapt"), 120.0).clicked()).inner;
+            (starts, ui.add_sized([90.0, 34.0], eframe::egui::Button::new(tr!("Cancel"))).clicked())
         })
         .inner
     });
@@ -135,29 +146,33 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
     ui.painter().rect_filled(bar, 0.0, colours.panel);
     let [before, after] = offer.adapted.consistency.map(decibels);
     let parts = [Part {
-        caption_right: format!("{}  consistency {after}", offer.name),
-        ..Part::new(Mode::Split, format!("{}  consistency {before}", offer.from))
+        caption_right: tr!("%{name}  consistency %{consistency}", name = offer.name, consistency = after),
+        ..Part::new(Mode::Split, tr!("%{name}  consistency %{consistency}", name = offer.from, consistency = before))
     }];
     let [paired_before, paired_after] = offer.adapted.paired.map(decibels);
-    let how = offer.adapted.degradation.clone().unwrap_or_else(|| "nothing unusual".into());
+    let how = offer.adapted.degradation.clone().unwrap_or_else(|| tr!("nothing unusual"));
     let mut deed = None;
     ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(12.0, 6.0))), |ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if ui.add_sized([90.0, 34.0], eframe::egui::Button::new("Discard")).clicked() {
+            if ui.add_sized([90.0, 34.0], eframe::egui::Button::new(tr!("Discard"))).clicked() {
                 deed = Some(Deed::Discard);
             }
-            if primary_button(ui, "Keep", 90.0).clicked() {
+            if primary_button(ui, &tr!("Keep"), 90.0).clicked() {
                 deed = Some(Deed::Keep);
             }
             ui.with_layout(Layout::top_down(Align::Min), |ui| {
-                ui.add(eframe::egui::Label::new(RichText::new("Before and after adaptation").strong()).truncate());
-                let text =
-                    format!("Found in your photos: {how}. Samples treated alike: {paired_before} → {paired_after} PSNR");
-                let label = ui.add(eframe::egui::Label::new(RichText::new(text).weak().small()).truncate());
-                label.on_hover_text(
-                    "The consistency PSNR of photos that become sharper is lower: the small dual model reproduces a strong blur \
-                     only roughly.",
+                ui.add(eframe::egui::Label::new(RichText::new(tr!("Before and after adaptation")).strong()).truncate());
+                let text = tr!(
+                    "Found in your photos: %{how}. Samples treated alike: %{before} → %{after} PSNR",
+                    how = how,
+                    before = paired_before,
+                    after = paired_after
                 );
+                let label = ui.add(eframe::egui::Label::new(RichText::new(text).weak().small()).truncate());
+                label.on_hover_text(tr!(
+                    "The consistency PSNR of photos that become sharper is lower: the small dual model reproduces a \
+                     strong blur only roughly."
+                ));
             });
         });
     });

@@ -2,18 +2,23 @@
 
 use eframe::egui::{
     Align2, Color32, CursorIcon, FontId, Id, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
-    WidgetInfo, pos2, vec2,
+    WidgetInfo, pos2,
+    text::{LayoutJob, TextWrapping},
+    vec2,
 };
 
 use dualres_engine::Area;
 
-use crate::window::{
-    canvas::{
-        gpu::{Gpu, Mode, Pane, shape},
-        view::View,
+use crate::{
+    language::{number, tr},
+    window::{
+        canvas::{
+            gpu::{Gpu, Mode, Pane, shape},
+            view::View,
+        },
+        document::{Document, Map},
+        theme::{self, palette},
     },
-    document::{Document, Map},
-    theme::{self, palette},
 };
 
 /// Points between panes.
@@ -36,16 +41,6 @@ impl Part {
     pub(crate) fn new(mode: Mode, caption: impl Into<String>) -> Self {
         let caption = caption.into();
         Self { mode, name: caption.clone(), caption, caption_right: String::new(), legend: false }
-    }
-
-    /// What is shown of the result is a preview.
-    pub(crate) fn call_preview(&mut self) {
-        self.name = self.name.replace("Result", "Preview").replace("result", "preview");
-        for caption in [&mut self.caption, &mut self.caption_right] {
-            if let Some(rest) = caption.strip_prefix("Result") {
-                *caption = format!("Preview{rest}");
-            }
-        }
     }
 }
 
@@ -207,7 +202,9 @@ impl Canvas<'_> {
     fn captions(&self, ui: &Ui, rect: Rect, part: &Part) {
         let painter = ui.painter().with_clip_rect(rect);
         let label = |place: eframe::egui::Pos2, align: Align2, text: &str| {
-            let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), Color32::WHITE);
+            let mut job = LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(12.0), Color32::WHITE);
+            job.wrap = TextWrapping::truncate_at_width((rect.width() - 28.0).max(20.0));
+            let galley = painter.layout_job(job);
             let place = align.anchor_size(place, galley.size());
             painter.rect_filled(place.expand2(vec2(6.0, 3.0)), 5.0, Color32::from_black_alpha(150));
             painter.galley(place.min, galley, Color32::WHITE);
@@ -286,8 +283,8 @@ fn legend(ui: &Ui, rect: Rect, gain: f32) {
     let hottest = dualres_engine::HOTTEST / gain;
     let font = FontId::proportional(11.0);
     for (part, align) in [(0.0, Align2::LEFT_TOP), (0.5, Align2::CENTER_TOP), (1.0, Align2::RIGHT_TOP)] {
-        let value = hottest * part;
-        let text = if part < 1.0 { format!("{value:.1}") } else { format!("≥ {value:.1} levels") };
+        let value = number(hottest * part, 1);
+        let text = if part < 1.0 { value } else { tr!("≥ %{value} levels", value = value) };
         let place = pos2(bar.left() + bar.width() * part, bar.bottom() + 5.0);
         painter.text(place, align, text, font.clone(), Color32::WHITE);
     }
@@ -307,22 +304,23 @@ fn crosshair(ui: &Ui, rect: Rect, origin: [f64; 2], points_a_pixel: f64, positio
 
 /// Buttons to zoom, right to left.
 pub(crate) fn zoom_buttons(ui: &mut Ui, view: &mut View) {
-    if super::icon_button(ui, "+", "Zoom in", "Zoom in (+)").clicked() {
+    if super::icon_button(ui, "+", &tr!("Zoom in"), &tr!("Zoom in (+)")).clicked() {
         view.zoom_at(2.0, [0.0; 2]);
     }
     let zoom = view.zoom * 100.0;
-    let zoom = if zoom < 10.0 { format!("{zoom:.1} %") } else { format!("{zoom:.0} %") };
+    let zoom = format!("{} %", number(zoom, if zoom < 10.0 { 1 } else { 0 }));
     ui.add_sized([52.0, 20.0], eframe::egui::Label::new(eframe::egui::RichText::new(zoom).small()))
-        .on_hover_text("Pixels of the screen for a pixel of the result");
-    if super::icon_button(ui, "−", "Zoom out", "Zoom out (-)").clicked() {
+        .on_hover_text(tr!("Pixels of the screen for a pixel of the result"));
+    if super::icon_button(ui, "−", &tr!("Zoom out"), &tr!("Zoom out (-)")).clicked() {
         view.zoom_at(0.5, [0.0; 2]);
     }
     let exact = ui.selectable_label((view.zoom - 1.0).abs() < 1e-6, "1:1");
-    if exact.on_hover_text("One pixel on one pixel (Z)").clicked() {
+    if exact.on_hover_text(tr!("One pixel on one pixel (Z)")).clicked() {
         let factor = 1.0 / view.zoom;
         view.zoom_at(factor, [0.0; 2]);
     }
-    if ui.selectable_label(view.fits, "Fit").on_hover_text("The whole picture (F, or double click)").clicked() {
+    let fit = ui.selectable_label(view.fits, tr!("Fit"));
+    if fit.on_hover_text(tr!("The whole picture (F, or double click)")).clicked() {
         view.fits = true;
     }
 }

@@ -5,7 +5,10 @@ use eframe::egui::{
 };
 
 use super::{primary_button, weak};
-use crate::window::{Window, actions::Action, theme::palette};
+use crate::{
+    language::{tr, tr_counted},
+    window::{Window, actions::Action, theme::palette},
+};
 
 /// What the canvas shows while nothing is open.
 pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
@@ -18,36 +21,37 @@ pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
         ui.vertical_centered(|ui| {
             ui.label(RichText::new("⬇").size(40.0).color(colours.accent));
             ui.add_space(4.0);
-            ui.label(RichText::new("Drop photos here").heading());
+            ui.label(RichText::new(tr!("Drop photos here")).heading());
             ui.add_space(2.0);
-            ui.label(RichText::new("Upscale photos and see where the result stays true to them").color(colours.weak));
+            let what = tr!("Upscale photos and see where the result stays true to them");
+            ui.label(RichText::new(what).color(colours.weak));
             ui.add_space(14.0);
-            if primary_button(ui, "Open pictures…", 220.0).clicked() {
+            if primary_button(ui, &tr!("Open pictures…"), 220.0).clicked() {
                 window.actions.push(Action::OpenFiles);
             }
             ui.add_space(4.0);
             ui.horizontal(|ui| {
                 let width = 110.0 * 2.0 + 130.0 + 16.0;
                 ui.add_space(((ui.available_width() - width) / 2.0).max(0.0));
-                if ui.add_sized([110.0, 28.0], eframe::egui::Button::new("Open folder…")).clicked() {
+                if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Open folder…"))).clicked() {
                     window.actions.push(Action::OpenFolder);
                 }
-                if ui.add_sized([110.0, 28.0], eframe::egui::Button::new("Type a path…")).clicked() {
+                if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Type a path…"))).clicked() {
                     window.actions.push(Action::TypePath);
                 }
-                if ui.add_sized([130.0, 28.0], eframe::egui::Button::new("Try a sample")).clicked() {
+                if ui.add_sized([130.0, 28.0], eframe::egui::Button::new(tr!("Try a sample"))).clicked() {
                     window.actions.push(Action::TrySample);
                 }
             });
             ui.add_space(14.0);
-            let place = if window.sends_pictures_away() {
-                "Pictures are sent to the remote device."
+            let note = if window.sends_pictures_away() {
+                tr!("Ctrl+V pastes a picture or its path. Pictures are sent to the remote device.")
             } else {
-                "Everything stays on this computer."
+                tr!("Ctrl+V pastes a picture or its path. Everything stays on this computer.")
             };
-            weak(ui, format!("Ctrl+V pastes a picture or its path. {place}"));
+            weak(ui, note);
             if std::env::var_os("WAYLAND_DISPLAY").is_some_and(|display| !display.is_empty()) {
-                weak(ui, "Dropping does not work on Wayland yet: open, paste or type instead.");
+                weak(ui, tr!("Dropping does not work on Wayland yet: open, paste or type instead."));
             }
         });
     });
@@ -65,19 +69,18 @@ pub(crate) fn overlay(window: &Window, ctx: &Context) {
     painter.rect_filled(rect, 0.0, Color32::from_black_alpha(225));
     let frame = rect.shrink(18.0);
     painter.rect_stroke(frame, 14.0, Stroke::new(3.0, visuals.selection.bg_fill), StrokeKind::Inside);
-    let what = if hovered == 1 { "it".to_owned() } else { format!("these {hovered}") };
     let model = &window.settings.choices.model;
     painter.text(
         rect.center() - vec2(0.0, 14.0),
         Align2::CENTER_CENTER,
-        format!("Let go to add {what} to the queue"),
+        tr_counted!(hovered, "Let go to add it to the queue", "Let go to add these %{count} to the queue"),
         FontId::proportional(26.0),
         Color32::WHITE,
     );
     painter.text(
         pos2(rect.center().x, rect.center().y + 22.0),
         Align2::CENTER_CENTER,
-        format!("Pictures and folders will be enlarged by {model}; model files go to the library"),
+        tr!("Pictures and folders will be enlarged by %{model}; model files go to the library", model = model),
         FontId::proportional(15.0),
         Color32::from_gray(210),
     );

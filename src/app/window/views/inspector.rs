@@ -4,7 +4,7 @@ use crate::built_in;
 use dualres_engine::passes_to;
 use eframe::egui::{Align, Button, ComboBox, Grid, Layout, RichText, ScrollArea, Slider, Ui};
 
-use super::{decibels, duration, heading, named, primary_button, results, size, speed, weak};
+use super::{decibels, duration, heading, named, primary_button, results, size, speed, text_width, weak};
 use crate::{
     batch::{
         choice::Kind,
@@ -12,6 +12,7 @@ use crate::{
         outcome::verdict,
         sizes::FinalSize,
     },
+    language::{number, tr, tr_counted, translated, written},
     window::{
         Window, actions::Action, app::speed_key, canvas::view::reduced, new_device::NewDevice, queue::State,
         theme::palette,
@@ -40,7 +41,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 }
 
 fn model(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Model");
+    heading(ui, &tr!("Model"));
     kinds(window, ui);
     let chosen = window.settings.choices.model.clone();
     let mut picked = None;
@@ -52,14 +53,14 @@ fn model(window: &mut Window, ui: &mut Ui) {
     let combo = ComboBox::from_id_salt("model").width(width).selected_text(title(window, &chosen)).show_ui(ui, |ui| {
         for entry in &window.entries {
             let label = ui.selectable_label(entry.name == chosen, title(window, &entry.name));
-            if label.on_hover_text(&entry.description.purpose).clicked() {
+            if label.on_hover_text(translated(&entry.description.purpose)).clicked() {
                 picked = Some(entry.name.clone());
             }
         }
     });
-    named(&combo.response, "Model");
+    named(&combo.response, &tr!("Model"));
     ui.horizontal(|ui| {
-        ui.label("Scale");
+        ui.label(tr!("Scale"));
         let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.scale()).collect();
         scales.sort_unstable();
         scales.dedup();
@@ -67,8 +68,8 @@ fn model(window: &mut Window, ui: &mut Ui) {
             let is_there = !matches!(kind(window), Some(Some(kind)) if built_in::of(kind, scale).is_none());
             let label = Button::selectable(window.scale() == scale, format!("{scale}×"));
             let button = ui.add_enabled(is_there, label);
-            let button =
-                button.on_disabled_hover_text(format!("No built-in model of this kind enlarges {scale} times"));
+            let hint = tr!("No built-in model of this kind enlarges %{scale} times", scale = scale);
+            let button = button.on_disabled_hover_text(hint);
             if button.clicked() && window.scale() != scale {
                 match kind(window) {
                     Some(None) => window.fit_models(scale),
@@ -91,20 +92,32 @@ fn model(window: &mut Window, ui: &mut Ui) {
     if let Some(entry) = window.model() {
         let parameters = entry.parameters;
         let here = match window.speed(&entry.name) {
-            Some(value) => format!("{} on {}", speed(value), window.device()),
-            None => "being measured here".into(),
+            Some(value) => tr!("%{speed} on %{device}", speed = speed(value), device = window.device()),
+            None => tr!("being measured here"),
         };
-        let details = format!("{:.2} M parameters, {}; {here}.", parameters as f64 / 1e6, bytes(entry.bytes));
+        let details = tr!(
+            "%{parameters} M parameters, %{size}; %{here}.",
+            parameters = number(parameters as f64 / 1e6, 2),
+            size = written(bytes(entry.bytes)),
+            here = here
+        );
         if kind(window).is_none() {
             let is_adapted = entry.description.training.get("adapted_from").is_some();
-            let prefix = if is_adapted { "" } else { "For " };
-            weak(ui, format!("{prefix}{}.", purpose(&entry.description.purpose)));
+            let purpose = purpose(&entry.description.purpose);
+            weak(ui, if is_adapted { format!("{purpose}.") } else { tr!("For %{purpose}.", purpose = purpose) });
             weak(ui, details);
         }
         if let Some(original) = entry.compressed_from() {
             let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
-            let faster = faster.map(|faster| format!(": {faster:.1} times as fast here"));
-            weak(ui, format!("Compressed from {original}{}.", faster.unwrap_or_default()));
+            let text = match faster {
+                Some(&faster) => tr!(
+                    "Compressed from %{original}: %{factor} times as fast here.",
+                    original = original,
+                    factor = number(faster, 1)
+                ),
+                None => tr!("Compressed from %{original}.", original = original),
+            };
+            weak(ui, text);
         }
     }
 }
@@ -114,8 +127,14 @@ fn final_size(original: [usize; 2], wanted: FinalSize, scale: usize) -> String {
     const USUAL_DPI: f64 = 300.0;
     let result = wanted.of(original, scale);
     let dpi = wanted.density().map_or(USUAL_DPI, |[across, _]| across);
-    let [width, height] = result.map(|pixels| pixels as f64 / dpi * 2.54);
-    format!("Result: {} pixels, {width:.1} × {height:.1} cm at {dpi:.0} dpi", size(result))
+    let [width, height] = result.map(|pixels| number(pixels as f64 / dpi * 2.54, 1));
+    tr!(
+        "Result: %{size} pixels, %{width} × %{height} cm at %{dpi} dpi",
+        size = size(result),
+        width = width,
+        height = height,
+        dpi = number(dpi, 0)
+    )
 }
 
 /// What is chosen: `Some(None)` if each picture decides, a kind of built-in models, or `None` for any other model.
@@ -131,17 +150,18 @@ fn kind(window: &Window) -> Option<Option<Kind>> {
 fn kinds(window: &mut Window, ui: &mut Ui) {
     let (chosen, scale) = (kind(window), window.scale());
     ui.horizontal(|ui| {
-        let automatic = ui.selectable_label(chosen == Some(None), "Automatic");
-        let hint = "Photo or Clean, whichever fits the picture: by its noise and JPEG compression";
+        let automatic = ui.selectable_label(chosen == Some(None), tr!("Automatic"));
+        let hint = tr!("Photo or Clean, whichever fits the picture: by its noise and JPEG compression");
         if automatic.on_hover_text(hint).clicked() {
             window.fit_models(scale);
         }
         for kind in Kind::ALL {
             let hint = match kind {
-                Kind::Photo => "Removes noise and JPEG artefacts, of cameras and phones",
-                Kind::Clean => "Keeps all there is: for scans, graphics and clean photos",
+                Kind::Photo => tr!("Removes noise and JPEG artefacts, of cameras and phones"),
+                Kind::Clean => tr!("Keeps all there is: for scans, graphics and clean photos"),
             };
-            let button = ui.selectable_label(chosen == Some(Some(kind)), kind.name()).on_hover_text(hint);
+            let name = kind.name();
+            let button = ui.selectable_label(chosen == Some(Some(kind)), name).on_hover_text(hint);
             // Where a kind lacks the scale, the one that comes next.
             let first = || [scale, 4, 2].into_iter().find_map(|scale| built_in::of(kind, scale));
             if let Some(name) = first().filter(|_| button.clicked()) {
@@ -151,18 +171,22 @@ fn kinds(window: &mut Window, ui: &mut Ui) {
     });
     let fitting = window.selected.and_then(|id| window.documents.get(id)).map(|open| open.fitting.clone());
     if let (true, Some((kind, why))) = (chosen == Some(None), fitting) {
-        weak(ui, format!("{}: {why}.", built_in::fitting(kind, scale, &window.settings.choices.model)));
+        let model = built_in::fitting(kind, scale, &window.settings.choices.model);
+        weak(ui, format!("{model}: {}.", translated(&why)));
     }
 }
 
-fn purpose(text: &str) -> &str {
-    if text.is_empty() { "anything; its author said nothing more" } else { text.trim_end_matches('.') }
+fn purpose(text: &str) -> String {
+    if text.is_empty() {
+        return tr!("anything; its author said nothing more");
+    }
+    translated(text).trim_end_matches('.').to_owned()
 }
 
 pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Device");
+    heading(ui, &tr!("Device"));
     let chosen = window.settings.choices.device.clone();
-    let automatic = format!("Automatic ({})", window.automatic);
+    let automatic = tr!("Automatic (%{device})", device = window.automatic);
     let mut picked = None;
     let text = if chosen == "auto" { automatic.clone() } else { chosen.clone() };
     let width = ui.available_width();
@@ -177,16 +201,28 @@ pub(crate) fn device(window: &mut Window, ui: &mut Ui) {
         }
         if cfg!(feature = "remote") {
             ui.separator();
-            let hint = "A device that another machine offers by `dualres serve`";
-            if ui.selectable_label(false, "Add remote device…").on_hover_text(hint).clicked() {
+            let hint = tr!("A device that another machine offers by `dualres serve`");
+            if ui.selectable_label(false, tr!("Add remote device…")).on_hover_text(hint).clicked() {
                 window.new_device = Some(NewDevice::default());
             }
         }
     });
-    named(&combo.response, "Device");
+    named(&combo.response, &tr!("Device"));
     if let Some(name) = picked {
         window.settings.choices.device = name;
         window.measure();
+    }
+    if let Some(name) = window.refused_device().map(str::to_owned) {
+        ui.horizontal_wrapped(|ui| {
+            let warning = tr!("%{name} failed its check. The CPU works in its place.", name = name);
+            ui.colored_label(palette(ui).warning, warning);
+            let hint =
+                tr!("Runs a picture made for it on the device and on the CPU, and compares; after a new driver, say");
+            let may = !window.measuring && window.queue.running().is_none();
+            if ui.add_enabled(may, Button::new(tr!("Check again"))).on_hover_text(hint).clicked() {
+                window.check_device_again();
+            }
+        });
     }
 }
 
@@ -198,19 +234,19 @@ fn gpu_memory(window: &mut Window, ui: &mut Ui) {
         return;
     }
     let text = |gigabytes: u32| match gigabytes {
-        0 => "as much as it needs".to_owned(),
-        most => format!("at most {most} GB"),
+        0 => tr!("as much as it needs"),
+        most => tr!("at most %{most} GB", most = most),
     };
     let before = window.settings.choices.gpu_memory;
     ui.horizontal(|ui| {
-        weak(ui, "GPU memory");
+        weak(ui, tr!("GPU memory"));
         let chosen = &mut window.settings.choices.gpu_memory;
         let combo = ComboBox::from_id_salt("gpu memory").selected_text(text(*chosen)).show_ui(ui, |ui| {
             for choice in CHOICES {
                 ui.selectable_value(chosen, choice, text(choice));
             }
         });
-        named(&combo.response, "GPU memory");
+        named(&combo.response, &tr!("GPU memory"));
     });
     if window.settings.choices.gpu_memory != before {
         window.limit_gpu_memory();
@@ -230,11 +266,12 @@ fn more_devices(window: &mut Window, ui: &mut Ui) {
         return;
     }
     ui.horizontal_wrapped(|ui| {
-        weak(ui, "Share the queue with");
+        weak(ui, tr!("Share the queue with"));
         for name in others {
             let more = &mut window.settings.choices.more_devices;
             let mut on = more.contains(&name);
-            if ui.checkbox(&mut on, &name).on_hover_text("Takes pictures of its own from the queue").changed() {
+            let hint = tr!("Takes pictures of its own from the queue");
+            if ui.checkbox(&mut on, &name).on_hover_text(hint).changed() {
                 more.retain(|there| *there != name);
                 if on {
                     more.push(name);
@@ -245,65 +282,68 @@ fn more_devices(window: &mut Window, ui: &mut Ui) {
 }
 
 fn fidelity(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Fidelity");
+    heading(ui, &tr!("Fidelity"));
     let mut percent = window.settings.choices.fidelity * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 0.0..=100.0).fixed_decimals(0).suffix(" %"));
-    named(&slider, "Fidelity");
-    let slider = slider.on_hover_text(
+    named(&slider, &tr!("Fidelity"));
+    let slider = slider.on_hover_text(tr!(
         "Feeds the residual of the reconstruction back into the result. The consistency PSNR rises; the result stays closer to \
-         the original, its noise included.",
-    );
+         the original, its noise included."
+    ));
     if slider.changed() {
         window.settings.choices.fidelity = percent / 100.0;
         window.actions.push(Action::Refine(percent / 100.0));
     }
-    weak(ui, "0 % is the network's own result. More keeps closer to the original.");
+    weak(ui, tr!("0 % is the network's own result. More keeps closer to the original."));
 }
 
 fn numbers(window: &mut Window, ui: &mut Ui) {
     let Some(item) = window.selected.and_then(|id| window.queue.get(id)) else { return };
-    heading(ui, "This picture");
-    let mut rows: Vec<(&str, String, &str)> = Vec::new();
+    heading(ui, &tr!("This picture"));
+    let mut rows: Vec<(String, String, String)> = Vec::new();
     if let Some(original) = item.size {
-        rows.push(("Original", size(original), "Pixels"));
+        rows.push((tr!("Original"), size(original), tr!("Pixels")));
     }
     let (mut note, mut verdict_of) = (None, None);
     if let State::Done(finished) = &item.state {
-        rows.push(("Result", size(finished.size), "Pixels"));
+        rows.push((tr!("Result"), size(finished.size), tr!("Pixels")));
         verdict_of = Some((finished.proven, finished.model.clone()));
         let open = window.documents.get(item.id);
         let proven = open.and_then(|open| open.refined).unwrap_or(finished.proven);
         if let Some(psnr) = proven.loop_psnr {
-            rows.push(("Consistency PSNR", decibels(psnr), dualres_engine::LOOP_RULE));
+            rows.push((tr!("Consistency PSNR"), decibels(psnr), translated(dualres_engine::LOOP_RULE)));
         }
         if let Some(psnr) = proven.expected_psnr {
-            let hint = "Against the truth, as far as it can be told from what is known of the model's errors";
-            rows.push(("Predicted PSNR", decibels(psnr), hint));
+            let hint = tr!("Against the truth, as far as it can be told from what is known of the model's errors");
+            rows.push((tr!("Predicted PSNR"), decibels(psnr), hint));
         }
         if let Some(loss) = proven.dual_loss {
             rows.push((
-                "Dual loss",
-                format!("{loss:.2} levels"),
-                "Mean absolute difference between original and reconstruction, in gray levels of 255",
+                tr!("Dual loss"),
+                tr!("%{loss} levels", loss = number(loss, 2)),
+                tr!("Mean absolute difference between original and reconstruction, in gray levels of 255"),
             ));
         }
         let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
-        rows.push(("Time", time, "From file to file"));
+        rows.push((tr!("Time"), time, tr!("From file to file")));
         let pixels = (finished.size[0] * finished.size[1]) as f64;
-        rows.push(("Speed", speed(pixels / finished.seconds.max(1e-3)), "Pixels of the result, from file to file"));
-        rows.push(("Device", finished.device.clone(), "What the network ran on"));
-        rows.push(("Model", finished.model.clone(), "What made the result"));
+        let hint = tr!("Pixels of the result, from file to file");
+        rows.push((tr!("Speed"), speed(pixels / finished.seconds.max(1e-3)), hint));
+        rows.push((tr!("Device"), finished.device.clone(), tr!("What the network ran on")));
+        rows.push((tr!("Model"), finished.model.clone(), tr!("What made the result")));
         note = Some(finished.output.display().to_string());
         if let Some(beside) = window.beside.get(&item.id).filter(|beside| beside.models[1] == finished.model) {
             let [large, small] = beside.seconds;
-            let hint = "The middle of this picture by both models in turns, the best of three";
-            let what = "The model that this one was compressed from, on the middle of this picture";
-            rows.push(("Beside", beside.models[0].clone(), what));
-            rows.push(("  speed", format!("{:.2} times as fast", large / small), hint));
+            let hint = tr!("The middle of this picture by both models in turns, the best of three");
+            let what = tr!("The model that this one was compressed from, on the middle of this picture");
+            let faster = tr!("%{factor} times as fast", factor = number(large / small, 2));
+            rows.push((tr!("Beside"), beside.models[0].clone(), what));
+            rows.push((format!("  {}", tr!("speed")), faster, hint.clone()));
             if beside.loop_psnr.iter().all(|psnr| !psnr.is_nan()) {
                 let [large, small] = beside.loop_psnr.map(decibels);
-                rows.push(("  its consistency PSNR", format!("{small}, was {large}"), hint));
+                let change = tr!("%{small}, was %{large}", small = small, large = large);
+                rows.push((format!("  {}", tr!("its consistency PSNR")), change, hint));
             }
         }
     }
@@ -312,14 +352,15 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
     {
         let area = reduced(window.view.visible(document.result_size(), window.pane), document.scale);
         if let Some((loss, psnr)) = proof.of(area) {
-            rows.push(("Visible consistency PSNR", decibels(psnr), "Of the part that is on screen"));
-            rows.push(("Visible dual loss", format!("{loss:.2} levels"), "Of the part that is on screen"));
+            let (hint, loss) = (tr!("Of the part that is on screen"), tr!("%{loss} levels", loss = number(loss, 2)));
+            rows.push((tr!("Visible consistency PSNR"), decibels(psnr), hint.clone()));
+            rows.push((tr!("Visible dual loss"), loss, hint));
         }
     }
     if let Some(verdict) = verdict_of.and_then(|(proven, model)| verdict(proven.loop_psnr?, &model)) {
-        ui.label(RichText::new(verdict.words()).strong()).on_hover_text(
-            "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original",
-        );
+        ui.label(RichText::new(verdict.words()).strong()).on_hover_text(tr!(
+            "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original"
+        ));
         weak(ui, verdict.reason());
     }
     ui.spacing_mut().interact_size.y = 16.0;
@@ -334,9 +375,9 @@ fn numbers(window: &mut Window, ui: &mut Ui) {
         let unsaved =
             window.selected.and_then(|id| window.documents.get(id)).is_some_and(|open| open.refined.is_some());
         if unsaved {
-            ui.label(RichText::new("Refined, not saved yet").small().color(palette(ui).warning));
+            ui.label(RichText::new(tr!("Refined, not saved yet")).small().color(palette(ui).warning));
         } else {
-            weak(ui, format!("Saved as {path}"));
+            weak(ui, tr!("Saved as %{path}", path = path));
         }
     }
 }
@@ -347,45 +388,48 @@ fn footer(window: &mut Window, ui: &mut Ui) {
     let waiting = window.queue.waiting();
     if running {
         let paused = window.link.control.is_paused();
-        if primary_button(ui, if paused { "Resume" } else { "Pause" }, width).clicked() {
+        let label = if paused { tr!("Resume") } else { tr!("Pause") };
+        if primary_button(ui, &label, width).clicked() {
             window.actions.push(Action::PauseOrGoOn);
         }
     } else {
         // What is done can be done again with other choices.
         let again = window.selected.filter(|_| waiting == 0);
         let label = match waiting {
-            0 if again.is_some() => "Upscale again".to_owned(),
-            0 => "Upscale".to_owned(),
-            1 => "Upscale 1 picture".to_owned(),
-            n => format!("Upscale {n} pictures"),
+            0 if again.is_some() => tr!("Upscale again"),
+            0 => tr!("Upscale"),
+            count => tr_counted!(count, "Upscale %{count} picture", "Upscale %{count} pictures"),
         };
         let enabled = waiting > 0 || again.is_some();
         let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
-        if start.on_hover_text("Ctrl+Enter").clicked() {
+        if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
             window.actions.push(again.map_or(Action::Start, Action::Retry));
         }
     }
     let can_preview = window.shown().is_some();
-    let label = if window.previewing.is_some() { "Previewing…" } else { "Preview what is visible" };
+    let label = if window.previewing.is_some() { tr!("Previewing…") } else { tr!("Preview what is visible") };
     ui.horizontal(|ui| {
-        let button = Button::new(label).min_size(eframe::egui::vec2(width - 70.0, 26.0));
-        let preview = ui.add_enabled(can_preview && window.previewing.is_none(), button);
-        if preview.on_hover_text("Upscales the middle of the view at once; nothing is saved (P)").clicked() {
+        let live = text_width(ui, &tr!("Live")) + ui.spacing().icon_width + 3.0 * ui.spacing().item_spacing.x;
+        let size = eframe::egui::vec2(width - live, 26.0);
+        let button = Button::new(label).truncate();
+        let preview =
+            ui.add_enabled_ui(can_preview && window.previewing.is_none(), |ui| ui.add_sized(size, button)).inner;
+        if preview.on_hover_text(tr!("Upscales the middle of the view at once; nothing is saved (P)")).clicked() {
             window.actions.push(Action::Preview);
         }
-        let hint = "Upscales what is visible while you look around; nothing is saved";
-        let live = ui.checkbox(&mut window.settings.live_preview, "Live").on_hover_text(hint);
-        named(&live, "Live preview");
+        let hint = tr!("Upscales what is visible while you look around; nothing is saved");
+        let live = ui.checkbox(&mut window.settings.live_preview, tr!("Live")).on_hover_text(hint);
+        named(&live, &tr!("Live preview"));
     });
     let done = window.selected.and_then(|id| window.queue.get(id)).filter(|item| matches!(item.state, State::Done(_)));
     if let Some(id) = done.map(|item| item.id) {
         // Where the eye is when a result has come, not below the numbers.
         let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);
         ui.horizontal(|ui| {
-            if ui.add_sized(size, Button::new("Save as…")).on_hover_text("Ctrl+S").clicked() {
+            if ui.add_sized(size, Button::new(tr!("Save as…"))).on_hover_text(tr!("Ctrl+S")).clicked() {
                 window.actions.push(Action::SaveAs);
             }
-            if ui.add_sized(size, Button::new("Show in folder")).on_hover_text("Ctrl+E").clicked() {
+            if ui.add_sized(size, Button::new(tr!("Show in folder"))).on_hover_text(tr!("Ctrl+E")).clicked() {
                 window.actions.push(Action::ShowInFolder(id));
             }
         });
@@ -413,7 +457,7 @@ fn estimate(window: &mut Window) -> Option<String> {
     let time = window.speed(&window.settings.choices.model).map(|speed| {
         // Reading, proving and saving take about a quarter on top.
         let seconds = pixels as f64 / speed * 1.25;
-        format!("about {}", duration(std::time::Duration::from_secs_f64(seconds)))
+        tr!("about %{time}", time = duration(std::time::Duration::from_secs_f64(seconds)))
     });
     let most: u64 = waiting()
         .filter_map(|item| {
@@ -425,7 +469,7 @@ fn estimate(window: &mut Window) -> Option<String> {
     let folder = waiting().next().map(|item| {
         crate::window::worker::result_folder(&item.path, &item.below, &window.settings.choices, &window.paths)
     })?;
-    let free = window.machine.free_disk(&folder).map(|free| format!(", {} free", bytes(free)));
-    let time = time.map_or(String::new(), |time| format!("{time}, "));
-    Some(format!("{time}at most {}{}", bytes(most), free.unwrap_or_default()))
+    let free = window.machine.free_disk(&folder).map(|free| tr!("%{size} free", size = written(bytes(free))));
+    let most = tr!("at most %{size}", size = written(bytes(most)));
+    Some([time, Some(most), free].into_iter().flatten().collect::<Vec<_>>().join(", "))
 }

@@ -17,18 +17,19 @@ pub(crate) mod upscale;
 
 use std::time::Duration;
 
-use eframe::egui::{Button, Response, RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{Button, Color32, Response, RichText, Role, TextStyle, Ui, WidgetInfo};
 
 use super::theme::palette;
+use crate::language::{number, tr};
 
 /// Seconds or minutes, as one says them.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
-        s if s < 9.95 => format!("{s:.1} s"),
-        s if s < 99.5 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
+        s if s < 9.95 => format!("{} s", number(s, 1)),
+        s if s < 99.5 => format!("{} s", number(s, 0)),
+        s if s < 5400.0 => format!("{} min", number(s / 60.0, 0)),
+        s => format!("{} h", number(s / 3600.0, 1)),
     }
 }
 
@@ -40,14 +41,14 @@ pub(crate) fn size(size: [usize; 2]) -> String {
 /// Megapixels in a second.
 pub(crate) fn speed(pixels_a_second: f64) -> String {
     match pixels_a_second / 1e6 {
-        s if s < 10.0 => format!("{s:.2} MP/s"),
-        s => format!("{s:.0} MP/s"),
+        s if s < 10.0 => format!("{} MP/s", number(s, 2)),
+        s => format!("{} MP/s", number(s, 0)),
     }
 }
 
 /// Decibels; a perfect loop has infinitely many.
 pub(crate) fn decibels(value: f64) -> String {
-    if value.is_finite() { format!("{value:.2} dB") } else { "exact".into() }
+    if value.is_finite() { format!("{} dB", number(value, 2)) } else { tr!("exact") }
 }
 
 /// A small button that shows a sign and is called by its name.
@@ -57,6 +58,12 @@ pub(crate) fn icon_button(ui: &mut Ui, sign: &str, name: &str, hint: &str) -> Re
     let name = name.to_owned();
     response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, &name));
     response.on_hover_text(hint)
+}
+
+/// Width of a text on a button, in points.
+pub(crate) fn text_width(ui: &Ui, text: &str) -> f32 {
+    let font = TextStyle::Button.resolve(ui.style());
+    ui.painter().layout_no_wrap(text.to_owned(), font, Color32::WHITE).size().x
 }
 
 /// The one button that matters.

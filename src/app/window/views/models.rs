@@ -7,6 +7,7 @@ use super::{duration, speed, weak};
 use crate::batch::disk::bytes;
 use crate::{
     completion,
+    language::{grouped, number, tr, translated},
     library::Entry,
     window::{Window, actions::Action, theme::palette},
 };
@@ -19,7 +20,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, &shown));
     egui::CentralPanel::default().show(ui, |ui| {
         let Some(entry) = window.entries.iter().find(|entry| entry.name == shown).cloned() else {
-            weak(ui, "Choose a model on the left.");
+            weak(ui, tr!("Choose a model on the left."));
             return;
         };
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, &entry));
@@ -46,8 +47,12 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
                 egui::FontId::proportional(14.0),
                 colours.text,
             );
-            let from = if entry.file.is_some() { "imported" } else { "built in" };
-            let line = format!("{}x, {}, {from}", entry.description.scale(), bytes(entry.bytes));
+            let (scale, size) = (entry.description.scale(), bytes(entry.bytes));
+            let line = if entry.file.is_some() {
+                tr!("%{scale}x, %{size}, imported", scale = scale, size = size)
+            } else {
+                tr!("%{scale}x, %{size}, built in", scale = scale, size = size)
+            };
             ui.painter().text(
                 place(26.0),
                 egui::Align2::LEFT_TOP,
@@ -64,110 +69,125 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
         window.shown_model = chosen;
     }
     ui.separator();
-    let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new("Import a model…"));
+    let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new(tr!("Import a model…")));
     if button
-        .on_hover_text(
-            "A model of this program, or a network of others: .pth, .safetensors, .onnx, .param with .bin (Ctrl+I)",
-        )
+        .on_hover_text(tr!(
+            "A model of this program, or a network of others: .pth, .safetensors, .onnx, .param with .bin (Ctrl+I)"
+        ))
         .clicked()
     {
         window.actions.push(Action::ImportModel);
     }
-    weak(ui, "Or drop .pth, .safetensors, .onnx or .param files on the window.");
+    weak(ui, tr!("Or drop .pth, .safetensors, .onnx or .param files on the window."));
 }
 
 fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     let description = &entry.description;
     ui.add_space(6.0);
     ui.label(RichText::new(&entry.name).heading());
-    let purpose =
-        if description.purpose.is_empty() { "Its author said nothing on its purpose" } else { &description.purpose };
-    ui.label(purpose);
+    ui.label(match description.purpose.as_str() {
+        "" => tr!("Its author said nothing on its purpose"),
+        purpose => translated(purpose),
+    });
     ui.add_space(6.0);
     ui.horizontal(|ui| {
-        if ui.button("Use in Upscale").clicked() {
+        if ui.button(tr!("Use in Upscale")).clicked() {
             window.actions.push(Action::UseModel(entry.name.clone()));
         }
-        if ui.button("Export…").clicked() {
+        if ui.button(tr!("Export…")).clicked() {
             window.actions.push(Action::ExportModel(entry.name.clone()));
         }
         let removable = entry.file.is_some();
-        let remove = ui.add_enabled(removable, egui::Button::new("Remove"));
-        if remove.on_disabled_hover_text("Part of the program").clicked() {
+        let remove = ui.add_enabled(removable, egui::Button::new(tr!("Remove")));
+        if remove.on_disabled_hover_text(tr!("Part of the program")).clicked() {
             window.actions.push(Action::RemoveModel(entry.name.clone()));
         }
     });
     ui.add_space(10.0);
     lacking(window, ui, entry);
 
-    let here = window
-        .speed(&entry.name)
-        .map_or("not measured yet: use it once".into(), |s| format!("{} of results", speed(s)));
+    let here = window.speed(&entry.name).map_or_else(
+        || tr!("not measured yet: use it once"),
+        |measured| tr!("%{speed} of results", speed = speed(measured)),
+    );
     Grid::new("facts").num_columns(2).spacing([18.0, 5.0]).show(ui, |ui| {
-        let mut row = |label: &str, value: String| {
+        let mut row = |label: String, value: String| {
             ui.label(RichText::new(label).weak());
             ui.label(value);
             ui.end_row();
         };
-        row("Enlarges", format!("{} times", description.scale()));
-        let compressed = if description.is_compressed() { ", compressed" } else { "" };
-        row("Network", format!("{}{compressed}", description.family));
+        row(tr!("Enlarges"), tr!("%{scale} times", scale = description.scale()));
+        let network = if description.is_compressed() {
+            tr!("%{family}, compressed", family = description.family)
+        } else {
+            description.family.clone()
+        };
+        row(tr!("Network"), network);
         let operators = description.network.operators();
-        let named: Vec<String> = operators.iter().take(5).map(|(kind, count)| format!("{count} × {kind}")).collect();
+        let named = operators.iter().take(5).map(|(kind, count)| format!("{count} × {}", operator(kind)));
+        let named: Vec<String> = named.collect();
         let more = if operators.len() > 5 { ", …" } else { "" };
-        row("Operators", format!("{}{more}", named.join(", ")));
+        row(tr!("Operators"), format!("{}{more}", named.join(", ")));
         if !description.import.is_empty() {
-            row("Imported", description.import.join("; "));
+            let facts: Vec<String> = description.import.iter().map(|fact| translated(fact)).collect();
+            row(tr!("Imported"), facts.join("; "));
         }
-        row("Parameters", grouped(entry.parameters));
-        row("MACs", format!("{:.2} G for an input of {MAC_INPUT} × {MAC_INPUT}", entry.macs as f64 / 1e9));
-        row(
-            "Dual models",
-            if entry.has_duals {
-                let borrowed = if description.borrowed_duals { ", learned with another network" } else { "" };
-                format!("{} parameters{borrowed}", grouped(description.dual_parameters()))
+        row(tr!("Parameters"), grouped(entry.parameters));
+        let macs = number(entry.macs as f64 / 1e9, 2);
+        row("MACs".into(), tr!("%{macs} G for an input of %{side} × %{side}", macs = macs, side = MAC_INPUT));
+        let duals = if entry.has_duals {
+            let count = grouped(description.dual_parameters());
+            if description.borrowed_duals {
+                tr!("%{count} parameters, learned with another network", count = count)
             } else {
-                "none: results cannot be proven".into()
-            },
-        );
-        row(&format!("Speed on {}", window.device()), here);
-        row("File", bytes(entry.bytes));
-        row("Licence", description.licence.clone());
+                tr!("%{count} parameters", count = count)
+            }
+        } else {
+            tr!("none: results cannot be proven")
+        };
+        row(tr!("Dual models"), duals);
+        row(tr!("Speed on %{device}", device = window.device()), here);
+        row(tr!("File"), bytes(entry.bytes));
+        row(tr!("Licence"), translated(&description.licence));
         if let Some(file) = &entry.file {
-            row("Kept in", file.display().to_string());
+            row(tr!("Kept in"), file.display().to_string());
         }
     });
 
     ui.add_space(12.0);
-    ui.label(RichText::new("Measured quality").strong());
+    ui.label(RichText::new(tr!("Measured quality")).strong());
     if description.metrics.is_empty() {
-        weak(ui, "The file states none.");
+        weak(ui, tr!("The file states none."));
     }
     if let Some(calibration) = &description.error_calibration {
-        let text =
-            format!("Predicts errors with a rank correlation of {:.2} on {}", calibration.correlation, calibration.set);
-        ui.label(text)
-            .on_hover_text("Predicted against true error, in windows of 8 × 8 pixels of the original (Spearman)");
+        let text = tr!(
+            "Predicts errors with a rank correlation of %{correlation} on %{set}",
+            correlation = number(calibration.correlation, 2),
+            set = calibration.set
+        );
+        let hint = tr!("Predicted against true error, in windows of 8 × 8 pixels of the original (Spearman)");
+        ui.label(text).on_hover_text(hint);
     }
     for metric in &description.metrics {
         let name = match metric.name.as_str() {
-            "psnr_y" => "PSNR (Y)",
-            "loop_psnr" => "Consistency PSNR",
-            other => other,
+            "psnr_y" => "PSNR (Y)".to_owned(),
+            "loop_psnr" => tr!("Consistency PSNR"),
+            other => other.to_owned(),
         };
-        let value = format!("{name} on {}: {:.2} dB", metric.set, metric.value);
-        ui.label(value).on_hover_text(&metric.rule);
+        let value = number(metric.value, 2);
+        let value = tr!("%{name} on %{set}: %{value} dB", name = name, set = metric.set, value = value);
+        ui.label(value).on_hover_text(translated(&metric.rule));
     }
     let mut rules: Vec<&String> = description.metrics.iter().map(|metric| &metric.rule).collect();
     rules.dedup();
     for rule in rules {
-        weak(ui, rule);
+        weak(ui, translated(rule));
     }
 
     compression(ui, entry);
     ui.add_space(12.0);
-    ui.label(RichText::new("Channels of each unit").strong());
-    weak(ui, "Filled: kept. The whole bar is the width before compression.");
+    ui.label(RichText::new(tr!("Channels of each unit")).strong());
+    weak(ui, tr!("Filled: kept. The whole bar is the width before compression."));
     ui.add_space(4.0);
     widths(ui, entry);
     ui.add_space(12.0);
@@ -181,7 +201,7 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         ui.horizontal(|ui| {
             ui.add(ProgressBar::new(part).desired_width(240.0).desired_height(6.0));
             ui.label(text);
-            if ui.button("Cancel").clicked() {
+            if ui.button(tr!("Cancel")).clicked() {
                 window.actions.push(Action::CancelCompletion);
             }
         });
@@ -192,29 +212,38 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         return;
     }
     let (lack, verb) = match completion::lacks_duals(description) {
-        true if description.duals.is_empty() => ("It has no dual model: results cannot be proven.", "Train dual model"),
-        true => ("Its results are proven by the dual model of another network.", "Train its own dual model"),
-        false => ("The error of its results is not predicted.", "Calibrate predicted error"),
+        true if description.duals.is_empty() => {
+            (tr!("It has no dual model: results cannot be proven."), tr!("Train dual model"))
+        }
+        true => (tr!("Its results are proven by the dual model of another network."), tr!("Train its own dual model")),
+        false => (tr!("The error of its results is not predicted."), tr!("Calibrate predicted error")),
     };
     ui.label(RichText::new(lack).color(palette(ui).warning));
     let time = window.speed(&entry.name).filter(|&speed| speed > 0.0).map(|speed| {
         // Training goes there and back again.
         let seconds = 2.0 * completion::work(description) / speed;
-        format!(" Takes about {} on {}.", duration(std::time::Duration::from_secs_f64(seconds)), window.device())
+        let time = duration(std::time::Duration::from_secs_f64(seconds));
+        tr!("Takes about %{time} on %{device}.", time = time, device = window.device())
     });
     ui.horizontal(|ui| {
         let is_free = window.completing.is_none();
-        let button = ui.add_enabled(is_free, egui::Button::new(verb)).on_disabled_hover_text("Another model is at it");
+        let busy = tr!("Another model is at it");
+        let button = ui.add_enabled(is_free, egui::Button::new(verb)).on_disabled_hover_text(busy);
         if button
-            .on_hover_text(
-                "Learns from the four sample pictures. The network itself, and so its results, stay as they are.",
-            )
+            .on_hover_text(tr!(
+                "Learns from the four sample pictures. The network itself, and so its results, stay as they are."
+            ))
             .clicked()
         {
             window.actions.push(Action::CompleteModel(entry.name.clone()));
         }
-        let also = if completion::lacks_duals(description) { "Then calibrates the predicted error." } else { "" };
-        weak(ui, format!("{also}{}", time.unwrap_or_default()));
+        let also = if completion::lacks_duals(description) {
+            tr!("Then calibrates the predicted error.")
+        } else {
+            String::new()
+        };
+        let time = time.map_or_else(String::new, |time| format!(" {time}"));
+        weak(ui, format!("{also}{time}"));
     });
     ui.add_space(10.0);
 }
@@ -224,14 +253,30 @@ fn compression(ui: &mut Ui, entry: &Entry) {
     let (Some(original), Some(facts)) = (entry.compressed_from(), entry.description.training.get("compression")) else {
         return;
     };
-    let text = |name: &str| facts.get(name).and_then(|value| value.as_str()).unwrap_or("an unknown").to_owned();
-    let number = |name: &str| facts.get(name).and_then(serde_json::Value::as_f64);
+    let text =
+        |name: &str| facts.get(name).and_then(|value| value.as_str()).map_or_else(|| tr!("an unknown"), str::to_owned);
+    let figure = |name: &str| facts.get(name).and_then(serde_json::Value::as_f64);
     ui.add_space(12.0);
-    ui.label(RichText::new("Compressed").strong());
-    let kept = number("kept_macs_ratio").map_or(String::new(), |kept| format!(", {:.1} % of its MACs", 100.0 * kept));
-    ui.label(format!("From {original}{kept}, by method {} in {} mode", text("method"), text("mode")));
-    if let (Some(before), Some(after)) = (number("psnr_before"), number("psnr_after")) {
-        ui.label(format!("Validation PSNR {after:.2} dB, {before:.2} dB before"));
+    ui.label(RichText::new(tr!("Compressed")).strong());
+    let (method, mode) = (text("method"), text("mode"));
+    ui.label(match figure("kept_macs_ratio") {
+        Some(kept) => tr!(
+            "From %{original}, %{kept} % of its MACs, by method %{method} in %{mode} mode",
+            original = original,
+            kept = number(100.0 * kept, 1),
+            method = method,
+            mode = mode
+        ),
+        None => tr!(
+            "From %{original}, by method %{method} in %{mode} mode",
+            original = original,
+            method = method,
+            mode = mode
+        ),
+    });
+    if let (Some(before), Some(after)) = (figure("psnr_before"), figure("psnr_after")) {
+        let (before, after) = (number(before, 2), number(after, 2));
+        ui.label(tr!("Validation PSNR %{after} dB, %{before} dB before", after = after, before = before));
     }
 }
 
@@ -253,7 +298,11 @@ fn widths(ui: &mut Ui, entry: &Entry) {
             let part = |count: usize| rect.with_max_x(rect.left() + rect.width() * count as f32 / widest);
             ui.painter().rect_filled(part(before), 3.0, colours.raised);
             ui.painter().rect_filled(part(now), 3.0, colours.accent);
-            let text = if now == 0 { format!("gone, of {before}") } else { format!("{now} of {before}") };
+            let text = if now == 0 {
+                tr!("gone, of %{before}", before = before)
+            } else {
+                tr!("%{now} of %{before}", now = now, before = before)
+            };
             response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {text}")));
             ui.label(RichText::new(text).small());
         });
@@ -264,10 +313,10 @@ fn widths(ui: &mut Ui, entry: &Entry) {
         .network
         .groups()
         .iter()
-        .filter_map(|group| Some((label(&group.name), group.reason()?.to_owned())))
+        .filter_map(|group| Some((label(&group.name), translated(group.reason()?))))
         .collect();
     if !kept.is_empty() {
-        ui.collapsing(format!("{} layers that are not pruned", kept.len()), |ui| {
+        ui.collapsing(tr!("%{count} layers that are not pruned", count = kept.len()), |ui| {
             for (name, reason) in kept {
                 weak(ui, format!("{name}: {reason}"));
             }
@@ -275,14 +324,10 @@ fn widths(ui: &mut Ui, entry: &Entry) {
     }
 }
 
-/// 195,878.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = {
-        let first = digits.len() % 3;
-        let (head, tail) = digits.split_at(first);
-        let tail = (0..tail.len() / 3).map(|i| &tail[i * 3..i * 3 + 3]);
-        (!head.is_empty()).then_some(head).into_iter().chain(tail).collect()
-    };
-    groups.join(",")
+/// What an operator of a network is called.
+fn operator(kind: &str) -> String {
+    match kind.strip_suffix(" convolution") {
+        Some(size) if size.starts_with(|sign: char| sign.is_ascii_digit()) => tr!("%{size} convolution", size = size),
+        _ => translated(kind),
+    }
 }

@@ -4,6 +4,7 @@ use eframe::egui::{Context, Grid, Id, Modal, RichText, TextEdit};
 
 use super::{named, primary_button, weak};
 use crate::{
+    language::tr,
     remotes::{self, Remote},
     report,
     window::{Window, theme::palette, worker::Command},
@@ -15,24 +16,24 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
     let (mut adds, mut closes) = (false, false);
     let modal = Modal::new(Id::unique("remote device")).show(ctx, |ui| {
         ui.set_width(520.0_f32.min(ctx.content_rect().width() - 60.0));
-        ui.label(RichText::new("Add remote device").heading());
+        ui.label(RichText::new(tr!("Add remote device")).heading());
         ui.add_space(4.0);
         weak(
             ui,
-            "Run `dualres serve` on the other machine. It prints an address and the name of a token file; copy that file to this \
-             computer. Images are then sent there to be computed.",
+            tr!("Run `dualres serve` on the other machine. It prints an address and the name of a token file; copy \
+                 that file to this computer. Images are then sent there to be computed."),
         );
         ui.add_space(8.0);
         Grid::new("remote device").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
             let fields = [
-                ("Name", "workshop", &mut device.name),
-                ("Address", "what dualres serve printed", &mut device.address),
-                ("Token file", "path on this computer", &mut device.token_file),
+                (tr!("Name"), tr!("workshop"), &mut device.name),
+                (tr!("Address"), tr!("what dualres serve printed"), &mut device.address),
+                (tr!("Token file"), tr!("path on this computer"), &mut device.token_file),
             ];
             for (label, hint, value) in fields {
-                ui.label(label);
+                ui.label(&label);
                 let field = ui.add(TextEdit::singleline(value).hint_text(hint).desired_width(380.0));
-                named(&field, label);
+                named(&field, &label);
                 ui.end_row();
             }
         });
@@ -43,8 +44,8 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
         ui.add_space(10.0);
         ui.horizontal(|ui| {
             let is_whole = !device.name.trim().is_empty() && !device.address.trim().is_empty();
-            adds = ui.add_enabled_ui(is_whole, |ui| primary_button(ui, "Add", 90.0)).inner.clicked();
-            closes = ui.button("Cancel").clicked();
+            adds = ui.add_enabled_ui(is_whole, |ui| primary_button(ui, &tr!("Add"), 90.0)).inner.clicked();
+            closes = ui.button(tr!("Cancel")).clicked();
         });
     });
     if adds {

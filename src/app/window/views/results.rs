@@ -5,6 +5,7 @@ use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, T
 use super::{heading, named, weak};
 use crate::{
     batch::sizes::{FinalSize, MOST_TIMES},
+    language::{parsed, tr, translated},
     naming::{self, Facts},
     window::{
         Window,
@@ -18,7 +19,7 @@ use crate::{
 const CENTIMETRES: f64 = 2.54;
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Results");
+    heading(ui, &tr!("Results"));
     let choices = &mut window.settings.choices;
     let width = ui.available_width();
     let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
@@ -26,26 +27,27 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.selectable_value(&mut choices.format, format, format.label());
         }
     });
-    named(&combo.response, "Format");
+    named(&combo.response, &tr!("Format"));
     final_size(&mut choices.size, ui);
     if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same | OutputFormat::Avif) {
         ui.spacing_mut().slider_width = ui.available_width() - 150.0;
-        let what = if choices.format == OutputFormat::Avif { "AVIF quality" } else { "JPEG quality" };
+        let what = if choices.format == OutputFormat::Avif { tr!("AVIF quality") } else { tr!("JPEG quality") };
         let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 1..=100).text(what));
-        slider.on_hover_text("95 is hard to tell from the original");
+        slider.on_hover_text(tr!("95 is hard to tell from the original"));
     }
     ui.horizontal(|ui| {
-        let label =
-            choices.folder.as_ref().map_or("Next to the original".into(), |folder| folder.display().to_string());
+        let folder = choices.folder.as_ref().map(|folder| folder.display().to_string());
+        let label = folder.unwrap_or_else(|| tr!("Next to the original"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if choices.folder.is_some() {
-                let reset = ui.button("⟲").on_hover_text("Next to the original again");
-                named(&reset, "Next to the original again");
+                let hint = tr!("Next to the original again");
+                let reset = ui.button("⟲").on_hover_text(&hint);
+                named(&reset, &hint);
                 if reset.clicked() {
                     choices.folder = None;
                 }
             }
-            if ui.button("Folder…").clicked() {
+            if ui.button(tr!("Folder…")).clicked() {
                 window.actions.push(Action::ChooseOutputFolder);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -54,12 +56,13 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         });
     });
     ui.horizontal(|ui| {
-        let label = ui.label("Name");
+        let label = ui.label(tr!("Name"));
         let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
-        ui.add(edit).labelled_by(label.id).on_hover_text(format!("Places: {}", naming::PLACES.join(" ")));
+        let hint = tr!("Places: %{places}", places = naming::PLACES.join(" "));
+        ui.add(edit).labelled_by(label.id).on_hover_text(hint);
     });
     name_example(window, ui);
-    egui::CollapsingHeader::new("More").id_salt("more-results").show(ui, |ui| {
+    egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| {
         more(&mut window.settings.choices, ui);
     });
 }
@@ -94,11 +97,11 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
             let wanted = folder.join(format!("{name}.{}", format.extension()));
             let file = window.machine.free_name(&wanted);
             weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
-                .on_hover_text("Existing files are never replaced: the name gets a number");
+                .on_hover_text(tr!("Existing files are never replaced: the name gets a number"));
         }
         Err(reason) => {
-            ui.label(RichText::new(reason).small().color(palette(ui).error));
-            if ui.small_button("Use the usual pattern").clicked() {
+            ui.label(RichText::new(translated(&reason)).small().color(palette(ui).error));
+            if ui.small_button(tr!("Use the usual pattern")).clicked() {
                 window.settings.choices.pattern = Choices::default().pattern;
             }
         }
@@ -106,37 +109,40 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
 }
 
 /// The kinds of final sizes as they are offered, each with the value it begins with.
-const SIZES: [(&str, FinalSize); 6] = [
-    ("Size as the model makes it", FinalSize::Model),
-    ("Times as large", FinalSize::Factor(3.0)),
-    ("Width", FinalSize::Width(6000)),
-    ("Height", FinalSize::Height(4000)),
-    ("Longer side", FinalSize::LongSide(6000)),
-    ("Print", FinalSize::Print { inches: [60.0 / CENTIMETRES, 40.0 / CENTIMETRES], dpi: 240.0 }),
-];
+fn sizes() -> [(String, FinalSize); 6] {
+    [
+        (tr!("Size as the model makes it"), FinalSize::Model),
+        (tr!("Times as large"), FinalSize::Factor(3.0)),
+        (tr!("Width"), FinalSize::Width(6000)),
+        (tr!("Height"), FinalSize::Height(4000)),
+        (tr!("Longer side"), FinalSize::LongSide(6000)),
+        (tr!("Print"), FinalSize::Print { inches: [60.0 / CENTIMETRES, 40.0 / CENTIMETRES], dpi: 240.0 }),
+    ]
+}
 
 fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
     let is_of = |size: &FinalSize| std::mem::discriminant(size) == std::mem::discriminant(chosen);
-    let label = SIZES.iter().find(|(_, size)| is_of(size)).map_or("", |(label, _)| label);
+    let sizes = sizes();
+    let label = sizes.iter().find(|(_, size)| is_of(size)).map_or("", |(label, _)| label.as_str());
     let mut picked = None;
     let combo =
         ComboBox::from_id_salt("final-size").width(ui.available_width()).selected_text(label).show_ui(ui, |ui| {
-            for (label, size) in SIZES {
-                if ui.selectable_label(is_of(&size), label).clicked() && !is_of(&size) {
-                    picked = Some(size);
+            for (label, size) in &sizes {
+                if ui.selectable_label(is_of(size), label).clicked() && !is_of(size) {
+                    picked = Some(*size);
                 }
             }
         });
-    named(&combo.response, "Final size");
+    named(&combo.response, &tr!("Final size"));
     combo
         .response
-        .on_hover_text("By as many passes of the model as it takes, then by resampling. Proportions are kept.");
+        .on_hover_text(tr!("By as many passes of the model as it takes, then by resampling. Proportions are kept."));
     if let Some(size) = picked {
         *chosen = size;
     }
     let pixels = |ui: &mut Ui, value: &mut usize| {
-        let drag = ui.add(DragValue::new(value).range(16..=200_000).speed(10.0).suffix(" pixels"));
-        named(&drag, "Pixels");
+        let drag = ui.add(DragValue::new(value).range(16..=200_000).speed(10.0).suffix(tr!(" pixels")));
+        named(&drag, &tr!("Pixels"));
     };
     if *chosen == FinalSize::Model {
         return;
@@ -144,27 +150,29 @@ fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
     ui.horizontal(|ui| match chosen {
         FinalSize::Model => {}
         FinalSize::Factor(factor) => {
-            let drag =
-                ui.add(DragValue::new(factor).range(1.0..=MOST_TIMES).speed(0.05).max_decimals(2).suffix(" times"));
-            named(&drag, "Times");
+            let value =
+                DragValue::new(factor).range(1.0..=MOST_TIMES).speed(0.05).max_decimals(2).custom_parser(parsed);
+            let drag = ui.add(value.suffix(tr!(" times")));
+            named(&drag, &tr!("Times"));
         }
         FinalSize::Width(value) | FinalSize::Height(value) | FinalSize::LongSide(value) => pixels(ui, value),
         FinalSize::Print { inches, dpi } => {
             let side = |ui: &mut Ui, inches: &mut f64, name: &str| {
                 let mut centimetres = *inches * CENTIMETRES;
-                let drag = ui.add(DragValue::new(&mut centimetres).range(1.0..=1000.0).speed(0.5).max_decimals(1));
+                let value = DragValue::new(&mut centimetres).range(1.0..=1000.0).speed(0.5).max_decimals(1);
+                let drag = ui.add(value.custom_parser(parsed));
                 named(&drag, name);
                 if drag.changed() {
                     *inches = centimetres / CENTIMETRES;
                 }
             };
             let [first, second] = inches;
-            side(ui, first, "Paper, one side in centimetres");
+            side(ui, first, &tr!("Paper, one side in centimetres"));
             ui.label("×");
-            side(ui, second, "Paper, other side in centimetres");
-            ui.label("cm at");
+            side(ui, second, &tr!("Paper, other side in centimetres"));
+            ui.label(tr!("cm at"));
             let drag = ui.add(DragValue::new(dpi).range(36.0..=2400.0).speed(1.0).max_decimals(0).suffix(" dpi"));
-            named(&drag, "Dots per inch");
+            named(&drag, &tr!("Dots per inch"));
         }
     });
 }
@@ -176,11 +184,11 @@ fn more(choices: &mut Choices, ui: &mut Ui) {
             ui.selectable_value(&mut choices.depth, depth, depth.label());
         }
     });
-    named(&combo.response, "Bits a channel");
-    combo.response.on_hover_text("PNG has 8 and 16 bits, TIFF all, the others 8");
-    ui.checkbox(&mut choices.half_colours, "JPEG with half the colours (4:2:0)")
-        .on_hover_text("Smaller files, softer edges between colours");
-    ui.checkbox(&mut choices.strip, "Leave out metadata").on_hover_text(
-        "EXIF, XMP, IPTC and density. The colour profile stays: without it the colours would be others.",
-    );
+    named(&combo.response, &tr!("Bits a channel"));
+    combo.response.on_hover_text(tr!("PNG has 8 and 16 bits, TIFF all, the others 8"));
+    ui.checkbox(&mut choices.half_colours, tr!("JPEG with half the colours (4:2:0)"))
+        .on_hover_text(tr!("Smaller files, softer edges between colours"));
+    ui.checkbox(&mut choices.strip, tr!("Leave out metadata")).on_hover_text(tr!(
+        "EXIF, XMP, IPTC and density. The colour profile stays: without it the colours would be others."
+    ));
 }

@@ -3,11 +3,14 @@
 use eframe::egui::{Context, Grid, Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
 use super::weak;
-use crate::window::{
-    Window,
-    actions::{Action, BINDINGS},
-    adapting::Adapting,
-    theme::palette,
+use crate::{
+    language::{tr, translated},
+    window::{
+        Window,
+        actions::{Action, BINDINGS},
+        adapting::Adapting,
+        theme::palette,
+    },
 };
 
 /// Names, versions and licences of everything inside the program.
@@ -42,7 +45,7 @@ fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnO
         ui.set_width(width.min(ctx.content_rect().width() - 60.0));
         content(ui);
         ui.add_space(8.0);
-        ui.vertical_centered(|ui| ui.button("Close").clicked()).inner
+        ui.vertical_centered(|ui| ui.button(tr!("Close")).clicked()).inner
     });
     if modal.inner || modal.backdrop_response.clicked() {
         *open = false;
@@ -50,7 +53,7 @@ fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnO
 }
 
 fn help(ui: &mut Ui) {
-    ui.label(RichText::new("Keys").heading());
+    ui.label(RichText::new(tr!("Keys")).heading());
     ui.add_space(6.0);
     ui.spacing_mut().interact_size.y = 15.0;
     let height = ui.ctx().content_rect().height() - 150.0;
@@ -64,24 +67,29 @@ fn help(ui: &mut Ui) {
                 }
             }
             let extra = [
-                ("Wheel", "Zoom"),
-                ("Drag", "Move the picture, or the split line"),
-                ("Double click", "Fit, or 1:1"),
-                ("Space", "Hold to see the original"),
-                ("Ctrl+V", "Paste a picture or a path"),
+                (tr!("Wheel"), tr!("Zoom")),
+                (tr!("Drag"), tr!("Move the picture, or the split line")),
+                (tr!("Double click"), tr!("Fit, or 1:1")),
+                (tr!("Space"), tr!("Hold to see the original")),
+                (key_names("Ctrl+V"), tr!("Paste a picture or a path")),
             ];
             Grid::new("mouse").num_columns(2).spacing([14.0, 3.0]).show(&mut columns[1], |ui| {
                 for (key, what) in extra {
-                    key_row(ui, key, what);
+                    key_row(ui, &key, &what);
                 }
             });
         });
     });
 }
 
+/// Room for the names of keys, in points.
+const KEYS: f32 = 130.0;
+
 fn key_group(ui: &mut Ui, group: &str) {
-    ui.label(RichText::new(group).strong().color(palette(ui).accent));
-    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+    ui.label(RichText::new(translated(group)).strong().color(palette(ui).accent));
+    // What does not fit beside its keys goes on below.
+    let most = (ui.available_width() - KEYS).max(80.0);
+    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).max_col_width(most).show(ui, |ui| {
         let mut said: Vec<&str> = Vec::new();
         for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
             // One line for what several keys do.
@@ -95,14 +103,34 @@ fn key_group(ui: &mut Ui, group: &str) {
                 .flat_map(|other| other.keys)
                 .map(|shortcut| key_names(&ui.ctx().format_shortcut(shortcut)));
             let names: Vec<String> = names.collect();
-            key_row(ui, &names.join("  "), binding.label);
+            key_row(ui, &names.join("  "), &translated(binding.label));
         }
     });
     ui.add_space(8.0);
 }
 
+/// What a keyboard of the language says on a key that has more than a sign on it.
+fn key_name(name: &str) -> String {
+    match name {
+        "Ctrl" => tr!("Ctrl"),
+        "Shift" => tr!("Shift"),
+        "Alt" => tr!("Alt"),
+        "Enter" => tr!("Enter"),
+        "Delete" => tr!("Del"),
+        "Escape" => tr!("Escape"),
+        "Left" => tr!("Left"),
+        "Right" => tr!("Right"),
+        "Up" => tr!("Up"),
+        "Down" => tr!("Down"),
+        "PageUp" => tr!("PageUp"),
+        "PageDown" => tr!("PageDown"),
+        sign => sign.to_owned(),
+    }
+}
+
 /// Keys as they are printed on a keyboard.
 fn key_names(text: &str) -> String {
+    let text = text.split('+').map(key_name).collect::<Vec<_>>().join("+");
     [
         ("OpenBracket", "["),
         ("CloseBracket", "]"),
@@ -114,7 +142,7 @@ fn key_names(text: &str) -> String {
         ("Questionmark", "?"),
     ]
     .iter()
-    .fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
+    .fold(text, |text, (name, sign)| text.replace(name, sign))
 }
 
 fn key_row(ui: &mut Ui, keys: &str, what: &str) {
@@ -125,25 +153,25 @@ fn key_row(ui: &mut Ui, keys: &str, what: &str) {
 
 fn about(ui: &mut Ui) {
     ui.label(RichText::new("Dualres").heading());
-    ui.label(format!(
-        "Version {}. Upscale photos and see where the result stays true to them.",
-        env!("CARGO_PKG_VERSION")
+    ui.label(tr!(
+        "Version %{version}. Upscale photos and see where the result stays true to them.",
+        version = env!("CARGO_PKG_VERSION")
     ));
     ui.add_space(6.0);
-    ui.label(
-        "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, the \
-         result keeps to the picture; where they do not, the network invented. The models are made for clean pictures: \
-         they enlarge noise and JPEG artefacts with the rest.",
-    );
+    ui.label(tr!(
+        "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, \
+         the result keeps to the picture; where they do not, the network invented. The models are made for clean \
+         pictures: they enlarge noise and JPEG artefacts with the rest."
+    ));
     ui.add_space(6.0);
     weak(
         ui,
-        "Method: Guo et al., \"Closed-loop Matters\" (CVPR 2020) and \"Towards Lightweight Super-Resolution with Dual \
-         Regression Learning\" (TPAMI 2024). Program and models under MIT or Apache-2.0. Images stay on this computer unless you \
-         choose a remote device.",
+        tr!("Method: Guo et al., \"Closed-loop Matters\" (CVPR 2020) and \"Towards Lightweight Super-Resolution with \
+             Dual Regression Learning\" (TPAMI 2024). Program and models under MIT or Apache-2.0. Images stay on this \
+             computer unless you choose a remote device."),
     );
     ui.add_space(8.0);
-    ui.label(RichText::new("Inside the program").strong());
+    ui.label(RichText::new(tr!("Inside the program")).strong());
     ScrollArea::vertical().max_height(220.0).auto_shrink([false, true]).show(ui, |ui| {
         ui.label(RichText::new(LICENCES).small().monospace());
     });
@@ -155,7 +183,7 @@ fn type_path(window: &mut Window, ctx: &Context) {
         ui.set_width(480.0);
         ui.label(RichText::new(purpose.title()).heading());
         ui.add_space(4.0);
-        let label = ui.label("Path of a file or folder");
+        let label = ui.label(tr!("Path of a file or folder"));
         let edit = ui.add(TextEdit::singleline(&mut text).desired_width(f32::INFINITY)).labelled_by(label.id);
         if std::mem::take(&mut window.typing_began) {
             edit.request_focus();
@@ -163,8 +191,8 @@ fn type_path(window: &mut Window, ctx: &Context) {
         let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
         ui.add_space(6.0);
         ui.horizontal(|ui| {
-            let accepted = ui.button("OK").clicked() || entered;
-            (accepted, ui.button("Cancel").clicked())
+            let accepted = ui.button(tr!("OK")).clicked() || entered;
+            (accepted, ui.button(tr!("Cancel")).clicked())
         })
         .inner
     });
@@ -183,10 +211,10 @@ fn replace(window: &mut Window, ctx: &Context) {
     let Some((item, path)) = window.replacing.clone() else { return };
     let modal = Modal::new(Id::unique("replace")).show(ctx, |ui| {
         ui.set_width(440.0);
-        ui.label(RichText::new("Replace the file?").heading());
+        ui.label(RichText::new(tr!("Replace the file?")).heading());
         ui.label(path.display().to_string());
         ui.add_space(8.0);
-        ui.horizontal(|ui| (ui.button("Replace").clicked(), ui.button("Keep it").clicked())).inner
+        ui.horizontal(|ui| (ui.button(tr!("Replace")).clicked(), ui.button(tr!("Keep it")).clicked())).inner
     });
     let (replaces, keeps) = modal.inner;
     if replaces {
@@ -212,12 +240,12 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
         .collapsible(false)
         .resizable(false)
         .show(ctx, |ui| {
-            ui.label("The dialog of the desktop is open. It may be behind this window.");
+            ui.label(tr!("The dialog of the desktop is open. It may be behind this window."));
             ui.horizontal(|ui| {
-                if ui.button("Type a path instead").clicked() {
+                if ui.button(tr!("Type a path instead")).clicked() {
                     window.type_path(purpose.clone());
                 }
-                if ui.button("Dismiss").clicked() {
+                if ui.button(tr!("Dismiss")).clicked() {
                     window.dialogs.abandon();
                 }
             });
@@ -227,23 +255,23 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
 fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
     Modal::new(Id::unique("engine failed")).show(ctx, |ui| {
         ui.set_width(440.0);
-        ui.label(RichText::new("The engine failed").heading().color(palette(ui).error));
+        ui.label(RichText::new(tr!("The engine failed")).heading().color(palette(ui).error));
         ui.add_space(4.0);
-        ui.label(reason);
+        ui.label(translated(reason));
         ui.add_space(4.0);
-        weak(ui, "Nothing that was saved is lost.");
+        weak(ui, tr!("Nothing that was saved is lost."));
         if window.device() != "CPU" {
             weak(
                 ui,
-                "A lost graphics device is available again after a restart of the program; the CPU works at once.",
+                tr!("A lost graphics device is available again after a restart of the program; the CPU works at once."),
             );
         }
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            if ui.button("Restart engine").clicked() {
+            if ui.button(tr!("Restart engine")).clicked() {
                 window.actions.push(Action::RestartEngine);
             }
-            if window.device() != "CPU" && ui.button("Continue on the CPU").clicked() {
+            if window.device() != "CPU" && ui.button(tr!("Continue on the CPU")).clicked() {
                 window.settings.choices.device = "CPU".into();
                 window.actions.push(Action::RestartEngine);
             }

@@ -6,6 +6,7 @@ use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui};
 
 use super::duration;
 use crate::batch::disk::bytes;
+use crate::language::{tr, written};
 use crate::window::{Window, queue::State, theme::palette};
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
@@ -14,39 +15,44 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         let chosen = &window.settings.choices.device;
         let used = window.device();
         let device = match (chosen == "auto", chosen == used) {
-            (true, _) => format!("{used} (automatic)"),
+            (true, _) => tr!("%{device} (automatic)", device = used),
             (false, true) => used.to_owned(),
-            (false, false) => format!("{used} (in place of {chosen})"),
+            (false, false) => tr!("%{device} (in place of %{chosen})", device = used, chosen = chosen),
         };
         ui.label(RichText::new(format!("⚙ {device}")).small())
-            .on_hover_text("What networks run on; choose it on the right");
+            .on_hover_text(tr!("What networks run on; choose it on the right"));
         ui.separator();
-        let [used, free] = window.machine.memory();
-        ui.label(RichText::new(format!("{} used, {} free", bytes(used), bytes(free))).small())
-            .on_hover_text("Memory of this program and of the machine");
+        let [used, free] = window.machine.memory().map(|size| written(bytes(size)));
+        ui.label(RichText::new(tr!("%{used} used, %{free} free", used = used, free = free)).small())
+            .on_hover_text(tr!("Memory of this program and of the machine"));
         ui.separator();
         let running = window.queue.running().map(|item| (item.name(), item.state.clone()));
         if let Some((name, State::Running(progress))) = running {
             let paused = window.link.control.is_paused();
-            let left = progress.left().map_or(String::new(), |left| format!(", {} left", duration(left)));
-            let text = if paused { format!("{name}: paused") } else { format!("{name}: {}{left}", progress.stage) };
+            let left = progress.left().map(|left| tr!("%{time} left", time = duration(left)));
+            let text = match left {
+                _ if paused => tr!("%{name}: paused", name = name),
+                Some(left) => format!("{name}: {}, {left}", progress.stage),
+                None => format!("{name}: {}", progress.stage),
+            };
             ui.add(ProgressBar::new(progress.done).desired_width(120.0).desired_height(8.0));
             ui.add(eframe::egui::Label::new(RichText::new(text).small()).truncate());
             ui.ctx().request_repaint_after(Duration::from_millis(200));
         } else if let Some(saving) = window.queue.items().iter().find(|item| item.is_being_saved()) {
             ui.spinner();
-            ui.label(RichText::new(format!("{}: saving", saving.name())).small());
+            ui.label(RichText::new(tr!("%{name}: saving", name = saving.name())).small());
         } else if window.measuring {
             ui.spinner();
-            ui.label(RichText::new("preparing the model for this device, once").small());
+            ui.label(RichText::new(tr!("preparing the model for this device, once")).small());
         } else {
-            ui.label(RichText::new("ready").small().color(colours.weak));
+            ui.label(RichText::new(tr!("ready")).small().color(colours.weak));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let all = window.queue.items().len();
             let done = window.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
             if all > 0 {
-                ui.label(RichText::new(format!("{done} of {all} done")).small().color(colours.weak));
+                let text = tr!("%{done} of %{all} done", done = done, all = all);
+                ui.label(RichText::new(text).small().color(colours.weak));
             }
         });
     });

@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::{duration, size};
 use crate::batch::outcome::{Verdict, verdict};
+use crate::language::{number, tr};
 use crate::window::{
     Window,
     actions::Action,
@@ -47,34 +48,35 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 
 fn header(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
-        ui.label(RichText::new("Queue").strong());
+        ui.label(RichText::new(tr!("Queue")).strong());
         let running = window.queue.running().is_some();
         if running {
             let paused = window.link.control.is_paused();
-            let label = if paused { "Resume" } else { "Pause" };
-            if ui.button(label).on_hover_text("Takes effect within a tile (Ctrl+P)").clicked() {
+            let label = if paused { tr!("Resume") } else { tr!("Pause") };
+            if ui.button(label).on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
                 window.actions.push(Action::PauseOrGoOn);
             }
-            if ui.button("Cancel").on_hover_text("Stop the running picture and the queue (Ctrl+.)").clicked() {
+            let hint = tr!("Stop the running picture and the queue (Ctrl+.)");
+            if ui.button(tr!("Cancel")).on_hover_text(hint).clicked() {
                 window.actions.push(Action::CancelRunning);
             }
         }
         let ended = window.queue.items().iter().any(|i| !matches!(i.state, State::Waiting | State::Running(_)));
         if ui
-            .add_enabled(ended, egui::Button::new("Clear done"))
-            .on_hover_text("Take out what is done, failed or cancelled")
+            .add_enabled(ended, egui::Button::new(tr!("Clear done")))
+            .on_hover_text(tr!("Take out what is done, failed or cancelled"))
             .clicked()
         {
             window.actions.push(Action::RemoveEnded);
         }
         if window.queue.items().len() > 1
-            && ui.button("Table").on_hover_text("All results, the least certain first (T)").clicked()
+            && ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked()
         {
             window.actions.push(Action::ToggleTable);
         }
         let failed = window.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
         if failed > 0 {
-            ui.label(RichText::new(format!("{failed} failed")).color(palette(ui).error));
+            ui.label(RichText::new(tr!("%{count} failed", count = failed)).color(palette(ui).error));
         }
     });
 }
@@ -111,7 +113,10 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     if let Some(item) = window.queue.get(id) {
         let text = match &item.state {
             State::Failed(reason) => format!("{}\n{reason}", item.path.display()),
-            State::Done(finished) => format!("{}\nsaved as {}", item.path.display(), finished.output.display()),
+            State::Done(finished) => {
+                let saved = tr!("saved as %{path}", path = finished.output.display());
+                format!("{}\n{saved}", item.path.display())
+            }
             _ => item.path.display().to_string(),
         };
         response.on_hover_text(text);
@@ -178,22 +183,30 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
 /// What the state is in words, and its colour.
 fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32) {
     match &item.state {
-        State::Waiting => ("waiting".into(), colours.weak),
-        State::Running(progress) if paused => (format!("paused at {:.0} %", progress.done * 100.0), colours.warning),
+        State::Waiting => (tr!("waiting"), colours.weak),
+        State::Running(progress) if paused => {
+            (tr!("paused at %{percent} %", percent = number(progress.done * 100.0, 0)), colours.warning)
+        }
         State::Running(progress) => {
-            let left = progress.left().map_or(String::new(), |left| format!(", {} left", duration(left)));
-            (format!("{}{left}", progress.stage), colours.accent)
+            let left = progress.left().map(|left| tr!("%{time} left", time = duration(left)));
+            let text = match left {
+                Some(left) => format!("{}, {left}", progress.stage),
+                None => progress.stage.clone(),
+            };
+            (text, colours.accent)
         }
         State::Done(finished) => {
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
             match finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, &finished.model)) {
-                Some(Verdict::Doubtful) => (format!("{}, {time}", Verdict::Doubtful.words()), colours.warning),
-                Some(verdict) => (format!("{}, {time}", verdict.words()), colours.good),
-                None => (format!("Done, {time}"), colours.good),
+                Some(verdict) => {
+                    let colour = if verdict == Verdict::Doubtful { colours.warning } else { colours.good };
+                    (format!("{}, {time}", verdict.words()), colour)
+                }
+                None => (tr!("Done, %{time}", time = time), colours.good),
             }
         }
         State::Failed(reason) => (reason.clone(), colours.error),
-        State::Cancelled => ("cancelled".into(), colours.warning),
+        State::Cancelled => (tr!("cancelled"), colours.warning),
     }
 }
 
@@ -207,11 +220,15 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
         return actions;
     }
     ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
-        let what = if running { "Cancel" } else { "Remove" };
+        let (what, label) = if running {
+            (tr!("Cancel"), tr!("Cancel %{name}", name = name))
+        } else {
+            (tr!("Remove"), tr!("Remove %{name}", name = name))
+        };
         let sign =
             RichText::new("✖").small().color(if card.contains_pointer() { palette(ui).text } else { palette(ui).weak });
         let button = ui.add(egui::Button::new(sign).frame_when_inactive(false).small());
-        button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{what} {name}")));
+        button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
         if button.on_hover_text(what).clicked() {
             actions.push(if running { Action::Cancel(item.id) } else { Action::Remove(item.id) });
         }
@@ -219,8 +236,8 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
     if matches!(item.state, State::Failed(_) | State::Cancelled) {
         let place = Rect::from_min_size(pos2(rect.left() + PICTURE + 14.0, rect.top() + 61.0), vec2(70.0, 22.0));
         ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
-            let button = ui.small_button("⟲ Retry");
-            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Retry {name}")));
+            let button = ui.small_button(tr!("⟲ Retry"));
+            button.widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Retry %{name}", name = name)));
             if button.clicked() {
                 actions.push(Action::Retry(item.id));
             }
@@ -233,7 +250,7 @@ fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
     let item = &window.queue.items()[index];
     let (id, mut actions) = (item.id, Vec::new());
     response.context_menu(|ui| {
-        let mut entry = |ui: &mut Ui, enabled: bool, label: &str, action: Action| {
+        let mut entry = |ui: &mut Ui, enabled: bool, label: String, action: Action| {
             if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
                 actions.push(action);
                 ui.close();
@@ -241,12 +258,13 @@ fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
         };
         let running = matches!(item.state, State::Running(_));
         let done = matches!(item.state, State::Done(_));
-        entry(ui, !running, "Run again", Action::Retry(id));
-        entry(ui, done, "Show in folder", Action::ShowInFolder(id));
-        entry(ui, index > 0, "Move to the front", Action::Place(id, 0));
-        entry(ui, index > 0, "Move forward", Action::Shift(id, -1));
-        entry(ui, true, "Move back", Action::Shift(id, 1));
-        entry(ui, !item.is_being_saved(), if running { "Cancel" } else { "Remove" }, Action::Remove(id));
+        entry(ui, !running, tr!("Run again"), Action::Retry(id));
+        entry(ui, done, tr!("Show in folder"), Action::ShowInFolder(id));
+        entry(ui, index > 0, tr!("Move to the front"), Action::Place(id, 0));
+        entry(ui, index > 0, tr!("Move forward"), Action::Shift(id, -1));
+        entry(ui, true, tr!("Move back"), Action::Shift(id, 1));
+        let label = if running { tr!("Cancel") } else { tr!("Remove") };
+        entry(ui, !item.is_being_saved(), label, Action::Remove(id));
     });
     actions
 }

@@ -5,49 +5,59 @@ use eframe::egui::{Align, Button, Context, Id, Layout, Modal, RichText, Ui};
 use egui_extras::{Column, TableBuilder};
 
 use super::{decibels, duration, named, size};
-use crate::window::{
-    Window,
-    actions::Action,
-    queue::{ItemId, State},
-    sorting::{Sorting, sorted},
-    theme::palette,
+use crate::{
+    language::{number, tr},
+    window::{
+        Window,
+        actions::Action,
+        queue::{ItemId, State},
+        sorting::{Sorting, sorted},
+        theme::palette,
+    },
 };
 
-const COLUMNS: [(Sorting, &str, &str); 6] = [
-    (Sorting::Name, "Picture", "In the order of names"),
-    (
-        Sorting::LoopPsnr,
-        "Consistency PSNR",
-        "PSNR between the original and the reconstruction of the result; lowest first",
-    ),
-    (
-        Sorting::ExpectedPsnr,
-        "Expected",
-        "Predicted PSNR against the true image, from the model's error calibration; lowest first",
-    ),
-    (Sorting::DualLoss, "Dual loss", "Mean difference between original and reconstruction, in gray levels"),
-    (Sorting::Size, "Result", "Size in pixels"),
-    (Sorting::Time, "Time", "From file to file"),
-];
+fn columns() -> [(Sorting, String, String); 6] {
+    [
+        (Sorting::Name, tr!("Picture"), tr!("In the order of names")),
+        (
+            Sorting::LoopPsnr,
+            tr!("Consistency PSNR"),
+            tr!("PSNR between the original and the reconstruction of the result; lowest first"),
+        ),
+        (
+            Sorting::ExpectedPsnr,
+            tr!("Expected"),
+            tr!("Predicted PSNR against the true image, from the model's error calibration; lowest first"),
+        ),
+        (
+            Sorting::DualLoss,
+            tr!("Dual loss"),
+            tr!("Mean difference between original and reconstruction, in gray levels"),
+        ),
+        (Sorting::Size, tr!("Result"), tr!("Size in pixels")),
+        (Sorting::Time, tr!("Time"), tr!("From file to file")),
+    ]
+}
 
 /// The sheet, while it is open.
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     let modal = Modal::new(Id::unique("table")).show(ctx, |ui| {
         let room = ctx.content_rect();
         ui.set_width(840.0_f32.min(room.width() - 60.0));
-        ui.label(RichText::new("Results").heading());
+        ui.label(RichText::new(tr!("Results")).heading());
         ui.add_space(6.0);
         let picked = table(window, ui, room.height() - 180.0);
         ui.add_space(8.0);
         let close = ui
             .horizontal(|ui| {
-                let hint = "All results and failures, as with --table on the command line; the least certain first";
-                if ui.button("Save as CSV…").on_hover_text(hint).clicked() {
+                let hint =
+                    tr!("All results and failures, as with --table on the command line; the least certain first");
+                if ui.button(tr!("Save as CSV…")).on_hover_text(hint).clicked() {
                     window.actions.push(Action::ExportTable);
                     // Where there is no dialog, a path is typed, below this sheet.
                     window.table = false;
                 }
-                ui.button("Close").clicked()
+                ui.button(tr!("Close")).clicked()
             })
             .inner;
         (picked, close)
@@ -64,21 +74,22 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
 fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
     let rows = sorted(window.queue.items(), window.sorting);
     let colours = palette(ui);
+    let columns = columns();
     let mut sorting = window.sorting;
     let mut picked = None;
     TableBuilder::new(ui)
         .striped(true)
         .cell_layout(Layout::left_to_right(Align::Center))
         .column(Column::remainder().clip(true))
-        .columns(Column::exact(104.0), COLUMNS.len() - 1)
+        .columns(Column::exact(104.0), columns.len() - 1)
         .min_scrolled_height(0.0)
         .max_scroll_height(height)
         .header(24.0, |mut header| {
-            for (column, label, hint) in COLUMNS {
+            for (column, label, hint) in columns {
                 header.col(|ui| {
-                    let text = if sorting == column { format!("{label} ⏷") } else { label.to_owned() };
+                    let text = if sorting == column { format!("{label} ⏷") } else { label.clone() };
                     let button = ui.add(Button::new(RichText::new(text).strong()).frame_when_inactive(false));
-                    named(&button, &format!("Sort by {label}"));
+                    named(&button, &tr!("Sort by %{column}", column = label));
                     if button.on_hover_text(hint).clicked() {
                         sorting = column;
                     }
@@ -91,19 +102,18 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                 row.col(|ui| {
                     let name = item.name();
                     let link = ui.add(Button::new(&name).frame_when_inactive(false).truncate());
-                    named(&link, &format!("Show {name}"));
+                    named(&link, &tr!("Show %{name}", name = name));
                     if link.on_hover_text(item.path.display().to_string()).clicked() {
                         picked = Some(item.id);
                     }
                 });
                 match &item.state {
                     State::Done(finished) => {
-                        let number =
-                            |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), say);
+                        let told = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), say);
                         for text in [
-                            number(finished.proven.loop_psnr, &decibels),
-                            number(finished.proven.expected_psnr, &decibels),
-                            number(finished.proven.dual_loss, &|loss| format!("{loss:.2} levels")),
+                            told(finished.proven.loop_psnr, &decibels),
+                            told(finished.proven.expected_psnr, &decibels),
+                            told(finished.proven.dual_loss, &|loss| tr!("%{loss} levels", loss = number(loss, 2))),
                             size(finished.size),
                             duration(std::time::Duration::from_secs_f64(finished.seconds)),
                         ] {
@@ -112,14 +122,14 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                     }
                     State::Failed(reason) => {
                         row.col(|ui| {
-                            ui.label(RichText::new("failed").color(colours.error)).on_hover_text(reason);
+                            ui.label(RichText::new(tr!("failed")).color(colours.error)).on_hover_text(reason);
                         });
                     }
                     State::Waiting | State::Running(_) | State::Cancelled => {
                         let text = match item.state {
-                            State::Waiting => "waits",
-                            State::Running(_) => "runs",
-                            _ => "cancelled",
+                            State::Waiting => tr!("waits"),
+                            State::Running(_) => tr!("runs"),
+                            _ => tr!("cancelled"),
                         };
                         row.col(|ui| drop(ui.label(text)));
                     }

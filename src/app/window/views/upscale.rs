@@ -1,20 +1,23 @@
 //! The canvas: panes with one pan and zoom, the tools above and the read-out below.
 
-use eframe::egui::{Align, Key, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
+use eframe::egui::{Align, ComboBox, Key, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
 
 use super::{
     canvas::{self, Canvas, Part, centred_text, inside},
-    drop_zone,
+    drop_zone, named, size, text_width,
 };
-use crate::window::{
-    Window,
-    actions::Action,
-    canvas::gpu::Mode,
-    document::{Document, Pyramid},
-    gain::drawn_of,
-    queue::State,
-    settings::ViewMode,
-    theme::palette,
+use crate::{
+    language::{number, parsed, tr, translated},
+    window::{
+        Window,
+        actions::Action,
+        canvas::gpu::Mode,
+        document::{Document, Pyramid},
+        gain::drawn_of,
+        queue::State,
+        settings::ViewMode,
+        theme::palette,
+    },
 };
 
 /// Height of the tools and of the read-out in points.
@@ -44,14 +47,33 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     });
 }
 
+/// Width of the buttons for the zoom, in points.
+const ZOOM_BUTTONS: f32 = 250.0;
+
+/// Width of the choices of a view beside each other, in points: words are of different lengths in different languages.
+fn views_width(ui: &Ui) -> f32 {
+    let spacing = ui.spacing();
+    let around = 2.0 * spacing.button_padding.x + spacing.item_spacing.x;
+    ViewMode::ALL.into_iter().map(|mode| text_width(ui, &mode.label()) + around).sum()
+}
+
 fn tool_bar(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
-        for (index, mode) in ViewMode::ALL.into_iter().enumerate() {
-            let chosen = window.settings.view == mode;
-            let label = ui.selectable_label(chosen, mode.label());
-            if label.on_hover_text(format!("{} ({})", mode.explanation(), index + 1)).clicked() {
-                window.actions.push(Action::SetView(mode));
+        let mut choices = |ui: &mut Ui| {
+            for (index, mode) in ViewMode::ALL.into_iter().enumerate() {
+                let chosen = window.settings.view == mode;
+                let label = ui.selectable_label(chosen, mode.label());
+                if label.on_hover_text(format!("{} ({})", mode.explanation(), index + 1)).clicked() {
+                    window.actions.push(Action::SetView(mode));
+                }
             }
+        };
+        if views_width(ui) + ZOOM_BUTTONS <= ui.available_width() {
+            choices(ui);
+        } else {
+            let label = window.settings.view.label();
+            let combo = ComboBox::from_id_salt("view").selected_text(label).show_ui(ui, choices);
+            named(&combo.response, &tr!("View"));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| canvas::zoom_buttons(ui, &mut window.view));
     });
@@ -60,16 +82,16 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
 /// Draws the panes; returns the position in the result under the pointer.
 fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let Some(id) = window.selected else {
-        centred_text(ui, canvas, "Select a picture in the queue");
+        centred_text(ui, canvas, &tr!("Select a picture in the queue"));
         return None;
     };
     if window.documents.get(id).is_none() {
         let text = match window.queue.get(id).map(|item| &item.state) {
-            Some(State::Failed(reason)) => reason.clone(),
-            _ if window.unreadable.contains_key(&id) => window.unreadable[&id].clone(),
+            Some(State::Failed(reason)) => translated(reason),
+            _ if window.unreadable.contains_key(&id) => translated(&window.unreadable[&id]),
             _ => {
                 ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
-                "Reading the picture…".into()
+                tr!("Reading the picture…")
             }
         };
         centred_text(ui, canvas, &text);
@@ -80,10 +102,8 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let is_preview = matches!(window.queue.get(id).map(|item| &item.state), Some(State::Waiting | State::Cancelled));
     let gain = window.gain();
     let open = window.documents.get_mut(id)?;
-    let mut parts = parts(&open.document, window.settings.view, flips, with_duals);
-    if is_preview && open.document.result.is_some() {
-        parts.iter_mut().for_each(Part::call_preview);
-    }
+    let previews = is_preview && open.document.result.is_some();
+    let parts = parts(&open.document, window.settings.view, flips, previews, with_duals);
     let shared = Canvas {
         salt: "pane",
         gpu: window.gpu.as_mut(),
@@ -98,8 +118,8 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     shared.show(ui, canvas, &parts)
 }
 
-/// The panes of a view; `flips` shows the original in place of the result.
-fn parts(document: &Document, view: ViewMode, flips: bool, with_duals: bool) -> Vec<Part> {
+/// The panes of a view; `flips` shows the original in place of the result, and what is shown of that may be a preview.
+fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_duals: bool) -> Vec<Part> {
     let modes: &[Mode] = match view {
         ViewMode::Panes if with_duals || document.dual.is_some() => &[Mode::Input, Mode::Result, Mode::Dual],
         ViewMode::Panes => &[Mode::Input, Mode::Result],
@@ -107,58 +127,78 @@ fn parts(document: &Document, view: ViewMode, flips: bool, with_duals: bool) -> 
         ViewMode::Result => &[Mode::Result],
         ViewMode::Difference => &[Mode::Difference],
         ViewMode::Overlay => &[Mode::Overlay],
-        ViewMode::Doubt => return vec![doubt(document, flips, with_duals)],
+        ViewMode::Doubt => return vec![doubt(document, flips, previews, with_duals)],
     };
-    modes.iter().map(|&mode| part(document, mode, flips)).collect()
+    modes.iter().map(|&mode| part(document, mode, flips, previews)).collect()
 }
 
 /// The pane of the expected error.
-fn doubt(document: &Document, flips: bool, with_duals: bool) -> Part {
+fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> Part {
     if flips {
-        return part(document, Mode::Result, flips);
+        return part(document, Mode::Result, flips, previews);
     }
-    let name = "Predicted error of the result";
+    let name = if previews { tr!("Predicted error of the preview") } else { tr!("Predicted error of the result") };
     let caption = match (&document.expected, &document.dual) {
-        (Some(_), _) => name,
-        (None, None) if with_duals => "What to expect comes with the result",
-        (None, _) => "No error calibration for this model",
+        (Some(_), _) => tr!("Predicted error of the result"),
+        (None, None) if with_duals => tr!("What to expect comes with the result"),
+        (None, _) => tr!("No error calibration for this model"),
     };
-    Part { name: name.into(), legend: document.expected.is_some(), ..Part::new(Mode::Difference, caption) }
+    Part { name, legend: document.expected.is_some(), ..Part::new(Mode::Difference, caption) }
 }
 
-fn part(document: &Document, mode: Mode, flips: bool) -> Part {
-    let [w, h] = document.input.size();
-    let made = |there: bool, otherwise: &'static str| if there { "" } else { otherwise };
+fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> Part {
+    let original = tr!("Original  %{size}", size = size(document.input.size()));
+    let has_dual = document.dual.is_some();
     let (name, caption) = match mode {
-        Mode::Input => ("Original", format!("Original  {w} × {h}")),
-        Mode::Dual => {
-            let known = made(document.dual.is_some(), ": comes with the result");
-            ("Reconstruction", format!("Reconstruction  {w} × {h}{known}"))
-        }
-        Mode::Result => {
-            let [w, h] = document.result_size();
-            let known = made(document.result.is_some(), ": not made yet");
-            ("Result", format!("Result  {w} × {h}{known}"))
-        }
-        Mode::Split => ("Original and result", "Original".to_owned()),
+        Mode::Input => (tr!("Original"), original.clone()),
+        Mode::Dual => (tr!("Reconstruction"), reconstruction(document)),
+        Mode::Result => (if previews { tr!("Preview") } else { tr!("Result") }, result(document, previews)),
+        Mode::Split if previews => (tr!("Original and preview"), tr!("Original")),
+        Mode::Split => (tr!("Original and result"), tr!("Original")),
         Mode::Difference | Mode::Overlay => {
-            let name = if mode == Mode::Difference {
-                "Difference between reconstruction and original"
-            } else {
-                "Where the result changed more than noise"
+            let name = match mode {
+                Mode::Difference => tr!("Difference between reconstruction and original"),
+                _ if previews => tr!("Where the preview changed more than noise"),
+                _ => tr!("Where the result changed more than noise"),
             };
-            (name, if document.dual.is_some() { name } else { "The proof comes with the result" }.to_owned())
+            let caption = match mode {
+                _ if !has_dual => tr!("The proof comes with the result"),
+                Mode::Difference => tr!("Difference between reconstruction and original"),
+                _ => tr!("Where the result changed more than noise"),
+            };
+            (name, caption)
         }
     };
     let differs = matches!(mode, Mode::Difference | Mode::Overlay);
-    let mut part = Part { name: name.into(), legend: differs && document.dual.is_some(), ..Part::new(mode, caption) };
+    let mut part = Part { name, legend: differs && has_dual, ..Part::new(mode, caption) };
     if mode == Mode::Split {
-        part.caption_right = format!("Result{}", made(document.result.is_some(), ": not made yet"));
+        part.caption_right = match document.result {
+            Some(_) if previews => tr!("Preview"),
+            Some(_) => tr!("Result"),
+            None => tr!("Result: not made yet"),
+        };
     }
     if flips && !matches!(mode, Mode::Input | Mode::Dual) {
-        part = Part { name: part.name, ..Part::new(Mode::Input, format!("Original  {w} × {h}")) };
+        part = Part { name: part.name, ..Part::new(Mode::Input, original) };
     }
     part
+}
+
+fn reconstruction(document: &Document) -> String {
+    let size = size(document.input.size());
+    match document.dual {
+        Some(_) => tr!("Reconstruction  %{size}", size = size),
+        None => tr!("Reconstruction  %{size}: comes with the result", size = size),
+    }
+}
+
+fn result(document: &Document, previews: bool) -> String {
+    let size = size(document.result_size());
+    match document.result {
+        Some(_) if previews => tr!("Preview  %{size}", size = size),
+        Some(_) => tr!("Result  %{size}", size = size),
+        None => tr!("Result  %{size}: not made yet", size = size),
+    }
 }
 
 fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
@@ -168,14 +208,15 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
                 let mut gain = window.gain();
-                let slider = Slider::new(&mut gain, 0.4..=16.0).logarithmic(true).max_decimals(1).text("gain");
-                let hint = "Multiplies differences before they are coloured (, and .)";
+                let slider = Slider::new(&mut gain, 0.4..=16.0).logarithmic(true).max_decimals(1).text(tr!("gain"));
+                let slider = slider.custom_parser(parsed);
+                let hint = tr!("Multiplies differences before they are coloured (, and .)");
                 if ui.add(slider).on_hover_text(hint).changed() {
                     window.set_gain(gain);
                 }
                 if window.settings.view != ViewMode::Doubt {
-                    let hint = "Follows the picture: nearly all of it stays below the hottest colour";
-                    ui.checkbox(&mut window.settings.auto_gain, "auto").on_hover_text(hint);
+                    let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");
+                    ui.checkbox(&mut window.settings.auto_gain, tr!("auto")).on_hover_text(hint);
                 }
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
@@ -188,7 +229,7 @@ fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
     let Some(document) = window.shown() else { return };
     {
         let Some(position) = pointed.filter(|&position| inside(document, position)) else {
-            let hint = "Wheel zooms, drag moves, double click fits; Space shows the original";
+            let hint = tr!("Wheel zooms, drag moves, double click fits; Space shows the original");
             ui.add(Label::new(RichText::new(hint).small().color(colours.weak)).truncate());
             return;
         };
@@ -200,19 +241,19 @@ fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
             (a > 0).then(|| format!("{r:3} {g:3} {b:3}"))
         };
         if let Some(v) = value(&document.input, lx, ly) {
-            text += &format!("   original ({lx}, {ly}) {v}");
+            text += &format!("   {}", tr!("original (%{x}, %{y}) %{value}", x = lx, y = ly, value = v));
         }
         if let Some(v) = document.result.as_ref().and_then(|p| value(p, x, y)) {
-            text += &format!("   result {v}");
+            text += &format!("   {}", tr!("result %{value}", value = v));
         }
         if let Some(v) = document.dual.as_ref().and_then(|p| value(p, lx, ly)) {
-            text += &format!("   reconstruction {v}");
+            text += &format!("   {}", tr!("reconstruction %{value}", value = v));
         }
         if let Some(d) = document.proof.as_ref().and_then(|proof| proof.absolute.at(lx, ly)) {
-            text += &format!("   off by {d:.1}");
+            text += &format!("   {}", tr!("off by %{difference}", difference = number(d, 1)));
         }
         if let Some(error) = document.expected_at(lx, ly) {
-            text += &format!("   predicted error {error:.1}");
+            text += &format!("   {}", tr!("predicted error %{error}", error = number(error, 1)));
         }
         ui.add(Label::new(RichText::new(text).monospace().small()).truncate());
     }

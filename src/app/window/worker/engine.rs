@@ -28,9 +28,11 @@ use crate::{
         journal::JournalError,
         result, sums,
     },
+    language::{tr, translated},
     library::Library,
     paths::Paths,
-    report, trust,
+    report,
+    trust::{self, Trust},
     window::{
         document::{Patch, ProofPatch},
         queue::{ItemId, Proven},
@@ -135,6 +137,11 @@ impl Engine {
                 }
             }
             Command::Devices => self.list_devices(),
+            Command::ForgetChecks { device } => {
+                if let Err(error) = self.forget_checks(&device) {
+                    self.trouble(Attempt::Other, &error);
+                }
+            }
             Command::Measure { model, device } => {
                 if let Err(error) = self.measure(&model, &device) {
                     self.trouble(Attempt::Measure, &error);
@@ -200,14 +207,27 @@ impl Engine {
 
     fn list_devices(&self) {
         let info = |d: device::ComputeDevice| {
-            let buffer = d.max_buffer_bytes.map(|b| format!(", buffers up to {} MiB", b >> 20)).unwrap_or_default();
             let [is_software, is_cpu, is_remote] =
                 [DeviceClass::SoftwareGpu, DeviceClass::Cpu, DeviceClass::Remote].map(|class| d.class == class);
-            let detail = format!("{}, {}{buffer}", d.class, d.detail);
+            let class = translated(&d.class.to_string());
+            let detail = match d.max_buffer_bytes {
+                Some(bytes) => tr!(
+                    "%{class}, %{detail}, buffers up to %{size} MiB",
+                    class = class,
+                    detail = d.detail,
+                    size = bytes >> 20
+                ),
+                None => format!("{class}, {}", d.detail),
+            };
             DeviceInfo { name: d.name, detail, is_software, is_cpu, is_remote }
         };
         let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
         self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });
+    }
+
+    fn forget_checks(&mut self, device: &str) -> anyhow::Result<()> {
+        self.forget_device();
+        Trust::of(&self.paths).forget(&device::choose(device)?)
     }
 
     /// Has the model brought to the device anew for the next picture.
@@ -249,11 +269,14 @@ impl Engine {
     ) -> ControlFlow<()> {
         match *event {
             Event::Started { tiles } => {
-                let stage = if tiles == 1 { "upscaling".to_owned() } else { format!("tile 0 of {tiles}") };
+                let stage = match tiles {
+                    1 => tr!("upscaling"),
+                    _ => tr!("tile %{done} of %{tiles}", done = 0, tiles = tiles),
+                };
                 self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
             }
             Event::Preparing => {
-                let stage = "preparing this GPU, once".to_owned();
+                let stage = tr!("preparing this GPU, once");
                 self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
             }
             Event::Tile { done, tiles, area, planes } => {
@@ -266,14 +289,15 @@ impl Engine {
                     }
                 }
                 let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
-                self.reporter.tell(Report::Progress { item, stage: format!("tile {done} of {tiles}"), done: part })?;
+                let stage = tr!("tile %{done} of %{tiles}", done = done, tiles = tiles);
+                self.reporter.tell(Report::Progress { item, stage, done: part })?;
             }
             Event::Refining { step, steps } => {
-                let stage = format!("raising fidelity, step {} of {steps}", step + 1);
+                let stage = tr!("raising fidelity, step %{step} of %{steps}", step = step + 1, steps = steps);
                 self.reporter.tell(Report::Progress { item, stage, done: 0.93 })?;
             }
             Event::Reconstructing { .. } => {
-                self.reporter.tell(Report::Progress { item, stage: "proving".into(), done: TILES_END })?;
+                self.reporter.tell(Report::Progress { item, stage: tr!("proving"), done: TILES_END })?;
             }
             Event::Reconstructed { .. } => {}
         }
@@ -367,14 +391,14 @@ impl Engine {
     }
 
     fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
-        let mut result = dualres_imaging::read(output).context("the saved result cannot be shown")?;
+        let mut result = dualres_imaging::read(output).with_context(|| tr!("the saved result cannot be shown"))?;
         let upscaler = self.ready(model, device)?.0;
         let scale = upscaler.model().description.scale();
         let [width, height] = [input.width() * scale, input.height() * scale];
         let proportions = |width: usize, height: usize| width as f64 / height.max(1) as f64;
         let bent = proportions(result.width(), result.height()) / proportions(width, height);
         if (bent - 1.0).abs() > 0.05 {
-            anyhow::bail!("the saved result does not fit its original any more: {}", output.display());
+            anyhow::bail!(tr!("the saved result does not fit its original any more: %{file}", file = output.display()));
         }
         if [result.width(), result.height()] != [width, height] {
             // It was saved at a size of its own; the canvas shows it at the size of the network's result.

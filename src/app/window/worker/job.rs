@@ -7,6 +7,7 @@ use dualres_imaging::{Format, file::write_new};
 
 use super::Job;
 use crate::{
+    language::tr,
     naming::{self, Facts},
     paths::Paths,
     window::settings::Choices,
@@ -41,27 +42,34 @@ pub(crate) fn target(
         index: *index,
         date: naming::today(),
     };
-    let name =
-        naming::file_name(&choices.pattern, &facts).map_err(|reason| anyhow!("the pattern of names: {reason}"))?;
+    let name = naming::file_name(&choices.pattern, &facts)
+        .map_err(|reason| anyhow!(tr!("the pattern of names: %{reason}", reason = reason)))?;
     let folder = folder(input, below, choices, paths);
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
+    make_folder(&folder)?;
     if size[0].max(size[1]) > format.max_side() {
-        bail!(
-            "{} holds at most {} pixels a side and the result has {} x {}: choose PNG or TIFF",
-            format.name(),
-            format.max_side(),
-            size[0],
-            size[1]
-        );
+        bail!(tr!(
+            "%{format} holds at most %{most} pixels a side and the result has %{width} x %{height}: choose PNG or TIFF",
+            format = format.name(),
+            most = format.max_side(),
+            width = size[0],
+            height = size[1]
+        ));
     }
     // Told now, not after minutes of work.
-    tempfile::Builder::new()
-        .prefix(".dualres-")
-        .tempfile_in(&folder)
-        .map_err(|error| anyhow!("cannot write to the folder of results ({error}): {}", folder.display()))?;
+    tempfile::Builder::new().prefix(".dualres-").tempfile_in(&folder).map_err(|error| {
+        let shown = folder.display();
+        anyhow!(tr!("cannot write to the folder of results (%{error}): %{folder}", error = error, folder = shown))
+    })?;
     let extension = format.extension();
     Ok(naming::free(&folder.join(format!("{name}.{extension}")), &|_| false))
+}
+
+/// Makes a folder of results.
+pub(super) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let shown = folder.display();
+        anyhow!(tr!("cannot make the folder of results (%{error}): %{folder}", error = error, folder = shown))
+    })
 }
 
 /// Saves a result under the first name that is free by now. If the folder has become unusable since the run began, the
@@ -73,7 +81,8 @@ pub(crate) fn save(target: &Path, encoded: &[u8], paths: &Paths) -> anyhow::Resu
             std::fs::create_dir_all(&paths.pictures).map_err(|_| anyhow!("{error}"))?;
             let name = target.file_name().unwrap_or_default();
             let path = save_free(&paths.pictures.join(name), encoded).map_err(|_| anyhow!("{error}"))?;
-            let warning = format!("{error}; the result was saved as {} instead", path.display());
+            let shown = path.display();
+            let warning = tr!("%{error}; the result was saved as %{file} instead", error = error, file = shown);
             Ok((path, Some(warning)))
         }
     }

@@ -65,6 +65,11 @@ pub enum Command {
     Rest,
     /// List the devices.
     Devices,
+    /// Forget what checks of a device have found, so that it is checked again.
+    ForgetChecks {
+        /// Device by name or `auto`.
+        device: String,
+    },
     /// Measure how fast a model is on a device.
     Measure {
         /// Model by name.

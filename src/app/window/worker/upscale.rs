@@ -27,6 +27,7 @@ use crate::{
         result::{format_like, losses},
         sums,
     },
+    language::tr,
     window::{
         queue::{Finished, Proven},
         settings::OutputFormat,
@@ -45,7 +46,7 @@ impl Engine {
         let started = Instant::now();
         let Job { item, choices, .. } = job;
         let item = *item;
-        self.tell(Report::Progress { item, stage: "reading".into(), done: 0.0 });
+        self.tell(Report::Progress { item, stage: tr!("reading"), done: 0.0 });
         let (mut upscaler, mut device) = self.ready(&choices.model, &choices.device)?;
         let format = match choices.format {
             // A name may say another format than the file has.
@@ -87,7 +88,7 @@ impl Engine {
         if let Some(next) = &job.next {
             self.reader.begin(next);
         }
-        self.tell(Report::Progress { item, stage: "preparing".into(), done: 0.01 });
+        self.tell(Report::Progress { item, stage: tr!("preparing"), done: 0.01 });
         let mut job = job.clone();
         if choices.automatic {
             let scale = upscaler.model().description.scale();
@@ -162,17 +163,25 @@ impl Engine {
             warnings.push(crate::report::parted(parts, seam));
         }
         if retried > 0 {
-            warnings.push(format!("{device} gave results that cannot be right ({retried}); the CPU made them again"));
+            warnings.push(tr!(
+                "%{device} gave results that cannot be right (%{count}); the CPU made them again",
+                device = device,
+                count = retried
+            ));
         }
         if let Some(reason) = upscaler.given_up() {
-            warnings.push(format!("{device} stopped working: {reason}. The CPU finished this picture."));
+            warnings.push(tr!(
+                "%{device} stopped working: %{reason}. The CPU finished this picture.",
+                device = device,
+                reason = reason
+            ));
             device = dualres_network::device::ComputeDevice::cpu().name;
             // The next picture tries the device anew.
             self.forget_device();
         }
         let channels = ready.planes.len() + usize::from(ready.alpha.is_some());
         let may_overlap = has_room_for(1, final_size, channels);
-        self.tell(Report::Progress { item, stage: "saving".into(), done: 0.97 });
+        self.tell(Report::Progress { item, stage: tr!("saving"), done: 0.97 });
         let record = record.map(|(folder, key)| Record { folder: folder.to_owned(), key });
         self.saver.save(Saving {
             item,
@@ -204,8 +213,7 @@ impl Engine {
 
     /// What the picture is called in the record of the folder of results, which is made.
     fn key(&self, job: &Job, folder: &Path, format: Format) -> anyhow::Result<Key> {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| anyhow!("cannot make the folder of results ({error}): {}", folder.display()))?;
+        job::make_folder(folder)?;
         let weights = self.fingerprint(&job.choices)?;
         let made_with = MadeWith {
             weights: &weights,

@@ -8,16 +8,19 @@ use egui_plot::{
     GridMark, HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, Span,
 };
 
-use crate::window::{
-    Window,
-    compress::{
-        choices::PlotChoices,
-        curves::{Band, Metric, Point, smoothed},
-        deeds::Deed,
-        runs::{Run, RunId},
+use crate::{
+    language::{number, tr, translated},
+    window::{
+        Window,
+        compress::{
+            choices::PlotChoices,
+            curves::{Band, Metric, Point, smoothed},
+            deeds::Deed,
+            runs::{Run, RunId},
+        },
+        theme::{self, Palette, palette},
+        views::{canvas::centred_text, named},
     },
-    theme::{self, Palette, palette},
-    views::{canvas::centred_text, named},
 };
 
 /// The plots: what they are called, what they draw, and whether they are losses.
@@ -33,7 +36,7 @@ const ROOM_FOR_TOOLS: f32 = 400.0;
 
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     if ui.available_width() < ROOM_FOR_TOOLS {
-        ui.menu_button("Options", |ui| {
+        ui.menu_button(tr!("Options"), |ui| {
             options(window, ui);
             ui.separator();
             exports(window, ui);
@@ -46,20 +49,24 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
 
 fn options(window: &mut Window, ui: &mut Ui) {
     let plots = &mut window.settings.compress.plots;
-    ui.checkbox(&mut plots.log, "Log").on_hover_text("Logarithmic axis for losses");
-    ui.selectable_value(&mut plots.over_time, false, "Steps").on_hover_text("Curves over steps of all stages");
-    ui.selectable_value(&mut plots.over_time, true, "Time").on_hover_text("Curves over seconds of work");
+    ui.checkbox(&mut plots.log, tr!("Log")).on_hover_text(tr!("Logarithmic axis for losses"));
+    ui.selectable_value(&mut plots.over_time, false, tr!("Steps"))
+        .on_hover_text(tr!("Curves over steps of all stages"));
+    ui.selectable_value(&mut plots.over_time, true, tr!("Time")).on_hover_text(tr!("Curves over seconds of work"));
     ui.spacing_mut().slider_width = 70.0;
     let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
-    named(&slider, "Smoothing");
-    slider.on_hover_text(format!("Smoothing of losses: {:.2}. 0 draws what was measured.", plots.smoothing));
+    named(&slider, &tr!("Smoothing"));
+    slider.on_hover_text(tr!(
+        "Smoothing of losses: %{amount}. 0 draws what was measured.",
+        amount = number(plots.smoothing, 2)
+    ));
 }
 
 fn exports(window: &mut Window, ui: &mut Ui) {
-    if ui.button("PNG…").on_hover_text("The plots as a picture").clicked() {
+    if ui.button("PNG…").on_hover_text(tr!("The plots as a picture")).clicked() {
         window.deed(Deed::ExportPng);
     }
-    if ui.button("CSV…").on_hover_text("Every step of the drawn runs as a table").clicked() {
+    if ui.button("CSV…").on_hover_text(tr!("Every step of the drawn runs as a table")).clicked() {
         window.deed(Deed::ExportCsv);
     }
 }
@@ -70,7 +77,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     window.compress.plots = area;
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     if ids.is_empty() {
-        centred_text(ui, area, "Curves appear here when a run begins, or when you choose one under Runs.");
+        let text = tr!("Curves appear here when a run begins, or when you choose one under Runs.");
+        centred_text(ui, area, &text);
         return;
     }
     let runs: Vec<&Run> = ids.iter().filter_map(|&id| window.compress.runs.get(id)).collect();
@@ -92,18 +100,18 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
     let colours = palette(ui);
     let choices = &window.settings.compress.plots;
     let logarithmic = choices.log && *is_loss;
-    ui.label(RichText::new(*title).small().strong());
+    ui.label(RichText::new(translated(title)).small().strong());
     let several = runs.len() > 1;
     // Of several runs only what counts, or nobody finds a curve.
     let metrics = if several { &metrics[metrics.len() - 1..] } else { metrics };
     if runs.iter().all(|run| metrics.iter().all(|&metric| run.curves.get(metric).last().is_none())) {
-        centred_text(ui, ui.available_rect_before_wrap(), "Nothing of this was measured yet");
+        centred_text(ui, ui.available_rect_before_wrap(), &tr!("Nothing of this was measured yet"));
         return;
     }
-    let number = move |value: f64, step: f64| {
+    let reading = move |value: f64, step: f64| {
         let (value, step) = if logarithmic { (10_f64.powf(value), 0.01) } else { (value, step) };
         let digits = (-step.log10().floor()).clamp(0.0, 3.0) as usize;
-        format!("{value:.digits$}")
+        number(value, digits)
     };
     let over_time = choices.over_time;
     let group = Id::unique("curves");
@@ -113,7 +121,7 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
         .grid_color(colours.line)
         .show_background(false)
         .y_axis_min_width(34.0)
-        .y_axis_formatter(move |mark: GridMark, _| number(mark.value, mark.step_size))
+        .y_axis_formatter(move |mark: GridMark, _| reading(mark.value, mark.step_size))
         .x_axis_formatter(
             move |mark: GridMark, _| {
                 if over_time { format!("{:.0} s", mark.value) } else { format!("{:.0}", mark.value) }
@@ -124,8 +132,9 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
                 HoverPosition::NearDataPoint { plot_name, position, .. } => (*plot_name, position),
                 HoverPosition::Elsewhere { .. } => return None,
             };
-            let x = if over_time { format!("{:.0} s", value.x) } else { format!("step {:.0}", value.x) };
-            Some(format!("{name}\n{x}: {}", number(value.y, 0.01)))
+            let x = number(value.x, 0);
+            let x = if over_time { format!("{x} s") } else { tr!("step %{step}", step = x) };
+            Some(format!("{name}\n{x}: {}", reading(value.y, 0.01)))
         });
     // The same steps in all plots, whatever each has of them.
     let end = |run: &&Run| {
@@ -177,7 +186,7 @@ fn draw(
         let x = if choices.over_time { point.seconds } else { point.step };
         [x, if logarithmic { point.value.max(1e-9).log10() } else { point.value }]
     };
-    let name = if named { run.name().to_owned() } else { metric.label().to_owned() };
+    let name = if named { run.name().to_owned() } else { metric.label() };
     let style = match metric {
         Metric::Psnr | Metric::Macs | Metric::Entropy => LineStyle::Solid,
         _ => style,
@@ -229,7 +238,8 @@ fn stage_names(ui: &Ui, transform: &PlotTransform, run: &Run, over_time: bool) {
     for (stage, from, to) in extents(run, over_time) {
         let at = |x: f64| transform.position_from_point(&[x, 0.0].into()).x.clamp(frame.left(), frame.right());
         let (left, right) = (at(from), at(to));
-        let galley = painter.layout_no_wrap(stage.to_string(), FontId::proportional(10.0), palette(ui).weak);
+        let name = translated(&stage.to_string());
+        let galley = painter.layout_no_wrap(name, FontId::proportional(10.0), palette(ui).weak);
         if right - left > galley.size().x + 4.0 {
             painter.galley(
                 pos2((left + right - galley.size().x) / 2.0, frame.bottom() - galley.size().y - 2.0),

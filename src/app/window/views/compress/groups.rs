@@ -4,7 +4,8 @@ use eframe::egui::{Align, Layout, Panel, RichText, ScrollArea, Sense, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
 use crate::{
-    report,
+    language::{tr, tr_counted, translated, written},
+    statistics::Difference,
     window::{
         Window,
         compress::{deeds::Deed, runs::Run},
@@ -13,7 +14,7 @@ use crate::{
     },
 };
 
-/// A column: its head, digits after the point, and what stands there.
+/// A column: its head in English, digits after the point, and what stands there.
 type Measure = (&'static str, usize, fn(&Run) -> Option<f64>);
 
 /// The columns after the settings.
@@ -27,36 +28,15 @@ const MEASURES: [Measure; 4] = [
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let Some(statistics) = window.compress.table.statistics.take() else { return };
     if statistics.grouping.groups.is_empty() {
-        centred_text(ui, ui.max_rect(), "No finished run.");
+        centred_text(ui, ui.max_rect(), &tr!("No finished run."));
     } else {
         if !statistics.differences.is_empty() {
             let height = (ui.available_height() * 0.4).max(60.0);
             Panel::bottom("differences").max_size(height).show(ui, |ui| {
-                ui.label(RichText::new("Differences in PSNR at the same seeds").small().strong());
+                ui.label(RichText::new(tr!("Differences in PSNR at the same seeds")).small().strong());
                 ScrollArea::vertical().auto_shrink([false, true]).show(ui, |ui| {
                     for difference in &statistics.differences {
-                        let where_ = match difference.others.as_str() {
-                            "" => String::new(),
-                            others => format!(" ({others})"),
-                        };
-                        let interval = difference.spread.half_interval().map_or_else(
-                            || "one seed: no interval".to_owned(),
-                            |half| {
-                                let (low, high) = (difference.spread.mean - half, difference.spread.mean + half);
-                                format!("95 % interval {low:+.2} to {high:+.2}")
-                            },
-                        );
-                        weak(
-                            ui,
-                            format!(
-                                "{} {} against {}{where_}: {:+.2} dB, {interval}, {}",
-                                difference.setting,
-                                difference.compared,
-                                difference.with,
-                                difference.spread.mean,
-                                report::counted(difference.spread.count, "seed")
-                            ),
-                        );
+                        weak(ui, sentence(difference));
                     }
                 });
             });
@@ -79,8 +59,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             let text = |ui: &mut Ui, text: &str| ui.label(RichText::new(text).small());
             builder
                 .header(22.0, |mut header| {
-                    let heads = MEASURES.iter().map(|(label, ..)| *label);
-                    for head in columns.iter().map(String::as_str).chain(["Runs"]).chain(heads) {
+                    let heads = MEASURES.iter().map(|(label, ..)| translated(label));
+                    for head in columns.iter().cloned().chain([tr!("Runs")]).chain(heads) {
                         header.col(|ui| drop(ui.label(RichText::new(head).small().strong())));
                     }
                 })
@@ -95,7 +75,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
                         row.col(|ui| drop(text(ui, &runs.len().to_string())));
                         for (_, digits, of) in MEASURES {
                             let spread = window.spread_of(&runs, of);
-                            row.col(|ui| drop(text(ui, &spread.map_or("–".into(), |spread| spread.text(digits)))));
+                            let value = spread.map_or("–".into(), |spread| written(spread.text(digits)));
+                            row.col(|ui| drop(text(ui, &value)));
                         }
                         if row.response().clicked()
                             && let Some(first) = runs.first()
@@ -107,4 +88,33 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         });
     }
     window.compress.table.statistics = Some(statistics);
+}
+
+/// What a difference between two groups is, in a line.
+fn sentence(difference: &Difference) -> String {
+    let Difference { setting, compared, with, others, spread } = difference;
+    let between = match others.as_str() {
+        "" => tr!("%{setting} %{compared} against %{with}", setting = setting, compared = compared, with = with),
+        _ => tr!(
+            "%{setting} %{compared} against %{with} (%{others})",
+            setting = setting,
+            compared = compared,
+            with = with,
+            others = others
+        ),
+    };
+    let mean = signed(spread.mean);
+    let interval = match spread.half_interval() {
+        Some(half) => {
+            let (low, high) = (signed(spread.mean - half), signed(spread.mean + half));
+            tr!("95 % interval %{low} to %{high}", low = low, high = high)
+        }
+        None => tr!("one seed: no interval"),
+    };
+    let seeds = tr_counted!(spread.count, "%{count} seed", "%{count} seeds");
+    format!("{between}: {mean} dB, {interval}, {seeds}")
+}
+
+fn signed(value: f64) -> String {
+    written(format!("{value:+.2}"))
 }

@@ -6,11 +6,14 @@ use eframe::egui::{
 };
 
 use super::unit;
-use crate::window::{
-    Window,
-    compress::{deeds::Deed, state::Side},
-    theme::palette,
-    views::{heading, weak},
+use crate::{
+    language::tr,
+    window::{
+        Window,
+        compress::{deeds::Deed, state::Side},
+        theme::palette,
+        views::{heading, weak},
+    },
 };
 
 const ROW: f32 = 20.0;
@@ -28,15 +31,15 @@ struct Facts {
 }
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Layers");
+    heading(ui, &tr!("Layers"));
     let Some(facts) = facts(window) else {
-        weak(ui, "Choose a network on the left.");
+        weak(ui, tr!("Choose a network on the left."));
         return;
     };
     legend(window, ui);
     tools(window, ui);
     ui.add_space(2.0);
-    let detail = if window.compress.unit.is_some() { (ui.available_height() * 0.5).min(300.0) } else { 48.0 };
+    let detail = if window.compress.unit.is_some() { (ui.available_height() * 0.5).min(300.0) } else { 64.0 };
     let height = (ui.available_height() - detail).max(80.0);
     ScrollArea::vertical().id_salt("layers").auto_shrink(false).max_height(height).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - 10.0);
@@ -49,7 +52,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     match window.compress.unit.filter(|&unit| unit < facts.len()) {
         Some(unit) => unit::ui(window, ui, unit),
         None => {
-            weak(ui, "Click a layer to see its channels. Drag a bar to set its width.");
+            weak(ui, tr!("Click a layer to see its channels. Drag a bar to set its width."));
         }
     }
 }
@@ -81,17 +84,17 @@ fn legend(window: &Window, ui: &mut Ui) {
     let has_run = window.compress.run().is_some();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 5.0;
-        let mut item = |colour: egui::Color32, text: &str, hint: &str| {
+        let mut item = |colour: egui::Color32, text: String, hint: String| {
             let (rect, _) = ui.allocate_exact_size(vec2(9.0, 9.0), Sense::hover());
             ui.painter().rect_filled(rect, 2.0, colour);
             weak(ui, text).on_hover_text(hint);
             ui.add_space(3.0);
         };
-        item(colours.line, "original", "Channels of the network as it is");
-        item(colours.accent, "set", "Where the slider of the layer is");
+        item(colours.line, tr!("original"), tr!("Channels of the network as it is"));
+        item(colours.accent, tr!("set"), tr!("Where the slider of the layer is"));
         if has_run {
-            item(colours.warning, "found", "What the chosen run found, or finds most likely so far");
-            item(colours.good, "kept", "Layers whose channels the chosen run has selected");
+            item(colours.warning, tr!("found"), tr!("What the chosen run found, or finds most likely so far"));
+            item(colours.good, tr!("kept"), tr!("Layers whose channels the chosen run has selected"));
         }
     });
 }
@@ -101,10 +104,12 @@ fn tools(window: &mut Window, ui: &mut Ui) {
         ui.spacing_mut().item_spacing.x = 5.0;
         let choices = &mut window.settings.compress;
         let mut changed = false;
-        let label = ui.label("At least");
+        let label = ui.label(tr!("At least"));
         let least = ui.add(DragValue::new(&mut choices.least).range(1..=64)).labelled_by(label.id);
-        changed |= least.on_hover_text("Fewest channels of a layer").changed();
-        for (multiple, hint) in [(1, "Any width"), (4, "Multiples of 4"), (8, "Multiples of 8: kindest to GPUs")] {
+        changed |= least.on_hover_text(tr!("Fewest channels of a layer")).changed();
+        for (multiple, hint) in
+            [(1, tr!("Any width")), (4, tr!("Multiples of 4")), (8, tr!("Multiples of 8: kindest to GPUs"))]
+        {
             let button = ui.selectable_label(choices.multiple == multiple, format!("×{multiple}")).on_hover_text(hint);
             if button.clicked() {
                 choices.multiple = multiple;
@@ -115,7 +120,8 @@ fn tools(window: &mut Window, ui: &mut Ui) {
             window.share();
         }
         let locked = window.compress.steer.locked.iter().filter(|&&locked| locked).count();
-        if locked > 0 && ui.button("Unlock all").on_hover_text("Share the ratio among all layers again").clicked() {
+        let hint = tr!("Share the ratio among all layers again");
+        if locked > 0 && ui.button(tr!("Unlock all")).on_hover_text(hint).clicked() {
             window.compress.steer.locked.fill(false);
             window.share();
         }
@@ -175,7 +181,8 @@ fn bar_ui(window: &mut Window, ui: &mut Ui, index: usize, facts: &Facts, bar: Re
     let response = ui.interact(bar, Id::unique(("layer bar", index)), Sense::click_and_drag());
     response.widget_info(|| {
         let value = facts.set.unwrap_or(facts.full) as f64;
-        WidgetInfo { value: Some(value), ..WidgetInfo::labeled(Role::Slider, true, format!("Width of {}", facts.name)) }
+        let name = tr!("Width of %{layer}", layer = facts.name);
+        WidgetInfo { value: Some(value), ..WidgetInfo::labeled(Role::Slider, true, name) }
     });
     if facts.set.is_some() {
         if response.hovered() {
@@ -198,7 +205,7 @@ fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
     let locked = window.compress.steer.locked[index];
     let response = ui.interact(place, Id::unique(("layer lock", index)), Sense::click());
     let name = window.compressed_model().map(|e| e.layers.name(index));
-    let name = format!("Lock {}", name.unwrap_or_default());
+    let name = tr!("Lock %{layer}", layer = name.unwrap_or_default());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, locked, &name));
     let colour = match (locked, response.hovered()) {
         (true, _) => colours.warning,
@@ -207,16 +214,30 @@ fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
     };
     let sign = if locked { "🔒" } else { "🔓" };
     ui.painter().text(place.center(), Align2::CENTER_CENTER, sign, FontId::proportional(11.0), colour);
-    if response.on_hover_text("Locked layers keep their width when the ratio changes").clicked() {
+    if response.on_hover_text(tr!("Locked layers keep their width when the ratio changes")).clicked() {
         window.compress.steer.locked[index] = !locked;
         window.compress.side = Side::Instant;
     }
 }
 
 fn describe(facts: &Facts) -> String {
-    let set = facts.set.map_or(String::new(), |set| format!(", set to {set}"));
-    let found = facts.found.map_or(String::new(), |found| format!(", found {found}"));
-    format!("{}: {} channels{set}{found}", facts.name, facts.full)
+    let (name, full) = (&facts.name, facts.full);
+    match (facts.set, facts.found) {
+        (None, None) => tr!("%{name}: %{channels} channels", name = name, channels = full),
+        (Some(set), None) => {
+            tr!("%{name}: %{channels} channels, set to %{set}", name = name, channels = full, set = set)
+        }
+        (None, Some(found)) => {
+            tr!("%{name}: %{channels} channels, found %{found}", name = name, channels = full, found = found)
+        }
+        (Some(set), Some(found)) => tr!(
+            "%{name}: %{channels} channels, set to %{set}, found %{found}",
+            name = name,
+            channels = full,
+            set = set,
+            found = found
+        ),
+    }
 }
 
 /// `level 1 / block 03` without what every row would repeat.

@@ -15,7 +15,10 @@ pub(crate) use sheet::ui as sheet;
 
 use eframe::egui::{CentralPanel, Frame, Panel, Ui};
 
-use crate::window::{Window, compress::state::Page};
+use crate::{
+    language::tr,
+    window::{Window, compress::state::Page},
+};
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     let width = ui.available_width();
@@ -38,9 +41,9 @@ fn pages(window: &mut Window, ui: &mut Ui) {
     ui.add_space(2.0);
     ui.horizontal(|ui| {
         for (page, label, hint) in [
-            (Page::Picture, "Picture", "Original and compressed network on a picture"),
-            (Page::Curves, "Curves", "Losses, PSNR and what is kept, step by step"),
-            (Page::Runs, "Runs", "All runs, in a table and over their costs"),
+            (Page::Picture, tr!("Picture"), tr!("Original and compressed network on a picture")),
+            (Page::Curves, tr!("Curves"), tr!("Losses, PSNR and what is kept, step by step")),
+            (Page::Runs, tr!("Runs"), tr!("All runs, in a table and over their costs")),
         ] {
             if ui.selectable_label(window.compress.page == page, label).on_hover_text(hint).clicked() {
                 window.compress.page = page;

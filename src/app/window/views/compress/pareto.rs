@@ -5,7 +5,7 @@ use egui_plot::{HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPo
 
 use super::curves::colour;
 use crate::{
-    report,
+    language::{number, tr, tr_counted, written},
     statistics::Group,
     window::{
         Window,
@@ -66,7 +66,7 @@ fn groups(window: &Window, axis: CostAxis) -> Vec<Dot> {
         let x = window.spread_of(&runs, |run| cost(run, axis))?;
         let y = window.spread_of(&runs, change)?;
         let label = group.values.join(" ");
-        let name = format!("{label}, {}", report::counted(y.count, "seed"));
+        let name = format!("{label}, {}", tr_counted!(y.count, "%{count} seed", "%{count} seeds"));
         Some(Dot { id: *runs.first()?, name, label, x: x.mean, y: y.mean, deviation: y.deviation })
     };
     statistics.grouping.groups.iter().filter_map(dot).collect()
@@ -81,17 +81,17 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
     let axis = window.settings.compress.plots.cost;
     let label = match axis {
-        CostAxis::Macs => "multiply-accumulates, % of the original's",
-        CostAxis::Parameters => "parameters, % of the original's",
-        CostAxis::Milliseconds => "time, % of the original's",
+        CostAxis::Macs => tr!("multiply-accumulates, % of the original's"),
+        CostAxis::Parameters => tr!("parameters, % of the original's"),
+        CostAxis::Milliseconds => tr!("time, % of the original's"),
     };
     let finished = if window.compress.table.grouped { groups(window, axis) } else { single(window, axis) };
     ui.horizontal(|ui| {
-        ui.label(RichText::new("PSNR against the original, dB").small().strong());
-        weak(ui, "over");
+        ui.label(RichText::new(tr!("PSNR against the original, dB")).small().strong());
+        weak(ui, tr!("over"));
         weak(ui, label);
         if axis != CostAxis::Milliseconds {
-            weak(ui, "· hollow: published, on other pictures and with a teacher");
+            weak(ui, tr!("· hollow: published, on other pictures and with a teacher"));
         }
     });
     let front = pareto(&finished.iter().map(|dot| (dot.x, dot.y)).collect::<Vec<_>>());
@@ -105,15 +105,16 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         .y_axis_min_width(34.0)
         .label_formatter(move |hover| match hover {
             HoverPosition::NearDataPoint { plot_name, position, .. } => {
-                Some(format!("{plot_name}\n{:.1} %, {:+.2} dB", position.x, position.y))
+                let change = written(format!("{:+.2}", position.y));
+                Some(format!("{plot_name}\n{} %, {change} dB", number(position.x, 1)))
             }
             HoverPosition::Elsewhere { .. } => None,
         });
     let response = plot.show(ui, |plot| {
-        plot.hline(HLine::new("original", 0.0).color(colours.weak).style(LineStyle::dashed_loose()));
+        plot.hline(HLine::new(tr!("original"), 0.0).color(colours.weak).style(LineStyle::dashed_loose()));
         if front.len() > 1 {
             let points: PlotPoints<'_> = front.iter().map(|&(x, y)| [x, y]).collect();
-            plot.line(Line::new("best of these", points).color(colours.good).width(1.5).allow_hover(false));
+            plot.line(Line::new(tr!("best of these"), points).color(colours.good).width(1.5).allow_hover(false));
         }
         for (name, macs, parameters, change) in PUBLISHED {
             let x = match axis {

@@ -5,21 +5,24 @@ use eframe::egui::{
     Align, Align2, Color32, ComboBox, FontId, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2,
 };
 
-use crate::window::{
-    Window,
-    canvas::{gpu::Mode, view::reduced},
-    compress::{
-        deeds::Deed,
-        latency::Latency,
-        runs::RunId,
-        state::{ProfileState, Side},
-    },
-    document::{Document, Map},
-    settings::ViewMode,
-    theme::palette,
-    views::{
-        canvas::{Canvas, Part, centred_text, inside, zoom_buttons},
-        decibels, named, weak,
+use crate::{
+    language::{number, parsed, tr},
+    window::{
+        Window,
+        canvas::{gpu::Mode, view::reduced},
+        compress::{
+            deeds::Deed,
+            latency::Latency,
+            runs::RunId,
+            state::{ProfileState, Side},
+        },
+        document::{Document, Map},
+        settings::ViewMode,
+        theme::palette,
+        views::{
+            canvas::{Canvas, Part, centred_text, inside, zoom_buttons},
+            decibels, named, weak,
+        },
     },
 };
 
@@ -31,15 +34,15 @@ const ROOM_FOR_VIEWS: f32 = 430.0;
 const ROOM_FOR_LINE: f32 = 760.0;
 
 /// What a view is called here: the same views as in the Upscale tab over other pictures.
-fn label(mode: ViewMode) -> (&'static str, &'static str) {
+fn label(mode: ViewMode) -> (String, String) {
     match mode {
-        ViewMode::Panes => ("Side by side", "Original network, compressed network, and their difference (1)"),
-        ViewMode::Split => ("Split", "Original and compressed network with a line between them to drag (2)"),
-        ViewMode::Result => ("Compressed", "The compressed network alone (3)"),
+        ViewMode::Panes => (tr!("Side by side"), tr!("Original network, compressed network, and their difference (1)")),
+        ViewMode::Split => (tr!("Split"), tr!("Original and compressed network with a line between them to drag (2)")),
+        ViewMode::Result => (tr!("Compressed"), tr!("The compressed network alone (3)")),
         ViewMode::Difference | ViewMode::Doubt => {
-            ("Difference", "How far the two are apart, black where they agree (4)")
+            (tr!("Difference"), tr!("How far the two are apart, black where they agree (4)"))
         }
-        ViewMode::Overlay => ("Overlay", "The compressed network, marked where it differs (5)"),
+        ViewMode::Overlay => (tr!("Overlay"), tr!("The compressed network, marked where it differs (5)")),
     }
 }
 
@@ -57,7 +60,7 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
                 ui.selectable_value(chosen, mode, text).on_hover_text(hint);
             }
         });
-        named(&combo.response, "View");
+        named(&combo.response, &tr!("View"));
         return;
     }
     for mode in modes() {
@@ -88,13 +91,14 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 fn sides(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
         let side = window.compress.side;
-        let instant = ui.selectable_label(side == Side::Instant, "Preview (not fine-tuned)");
-        if instant.on_hover_text("The network of the widths on the right, at once and without training").clicked() {
+        let instant = ui.selectable_label(side == Side::Instant, tr!("Preview (not fine-tuned)"));
+        let hint = tr!("The network of the widths on the right, at once and without training");
+        if instant.on_hover_text(hint).clicked() {
             window.deed(Deed::Look(Side::Instant));
         }
         let done = window.compress.run().filter(|run| run.report.is_some()).map(|run| (run.id, run.name().to_owned()));
         if let Some((id, name)) = done {
-            let hint = "The result of the chosen run";
+            let hint = tr!("The result of the chosen run");
             if ui.selectable_label(side == Side::Run(id), name).on_hover_text(hint).clicked() {
                 window.deed(Deed::Look(Side::Run(id)));
             }
@@ -102,8 +106,12 @@ fn sides(window: &mut Window, ui: &mut Ui) {
         ui.separator();
         let scale = window.compress.shown.scale.max(1) as f64;
         for (back, text, hint) in [
-            (false, "Results", "What the networks make of the picture"),
-            (true, "Reconstructions", "The results reduced to the original's size by each network's dual model (B)"),
+            (false, tr!("Results"), tr!("What the networks make of the picture")),
+            (
+                true,
+                tr!("Reconstructions"),
+                tr!("The results reduced to the original's size by each network's dual model (B)"),
+            ),
         ] {
             if ui.selectable_label(window.compress.ways_back == back, text).on_hover_text(hint).clicked()
                 && window.compress.ways_back != back
@@ -113,7 +121,8 @@ fn sides(window: &mut Window, ui: &mut Ui) {
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.menu_button("Picture", |ui| picture_menu(window, ui)).response.on_hover_text("What to compare on");
+            let menu = ui.menu_button(tr!("Picture"), |ui| picture_menu(window, ui));
+            menu.response.on_hover_text(tr!("What to compare on"));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(Label::new(RichText::new(&window.compress.shown.name).small().weak()).truncate());
             });
@@ -122,20 +131,21 @@ fn sides(window: &mut Window, ui: &mut Ui) {
 }
 
 fn picture_menu(window: &mut Window, ui: &mut Ui) {
-    if ui.button("Open…").on_hover_text("Compare on another picture; or drop one on the window").clicked() {
+    let hint = tr!("Compare on another picture; or drop one on the window");
+    if ui.button(tr!("Open…")).on_hover_text(hint).clicked() {
         window.deed(Deed::ChoosePicture);
         ui.close();
     }
     let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
     if let Some(path) = selected
-        && ui.button("Use the photo from Upscale").on_hover_text(path.display().to_string()).clicked()
+        && ui.button(tr!("Use the photo from Upscale")).on_hover_text(path.display().to_string()).clicked()
     {
         window.deed(Deed::Picture(path));
         ui.close();
     }
     let mut shrinks = window.compress.shown.shrinks;
-    let check = ui.checkbox(&mut shrinks, "Shrink first");
-    let hint = "Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it";
+    let check = ui.checkbox(&mut shrinks, tr!("Shrink first"));
+    let hint = tr!("Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it");
     if check.on_hover_text(hint).changed() {
         window.compress.shown.shrinks = shrinks;
         let path = window.compress.shown.path.clone();
@@ -145,7 +155,7 @@ fn picture_menu(window: &mut Window, ui: &mut Ui) {
 
 fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let name = match window.compress.side {
-        Side::Instant => "Preview (not fine-tuned)".to_owned(),
+        Side::Instant => tr!("Preview (not fine-tuned)"),
         Side::Run(id) => name_of(window, id),
     };
     let back = window.compress.ways_back;
@@ -161,7 +171,8 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
     let scale = if back { compress.shown.scale.max(1) } else { 1 };
     let smaller = |area: Area| reduced(area, scale);
     let marks: Vec<Area> = compress.shown.worst.iter().map(|one| smaller(one.area)).collect();
-    let parts = parts(document, compress.mode, &if is_new { name } else { format!("{name}: being made") }, back);
+    let name = if is_new { name } else { tr!("%{name}: being made", name = name) };
+    let parts = parts(document, compress.mode, &name, back);
     let waits = document.result.is_none();
     let shared = Canvas {
         salt: "compressed pane",
@@ -188,15 +199,18 @@ fn missing(window: &Window) -> String {
         return reason.clone();
     }
     match (&compress.profile, compress.side) {
-        _ if compress.shown.reading.is_some() => "Reading the picture…".into(),
+        _ if compress.shown.reading.is_some() => tr!("Reading the picture…"),
         (ProfileState::Failed(reason), Side::Instant) => {
-            format!("{} cannot be compressed: {reason}", compress.model)
+            tr!("%{model} cannot be compressed: %{reason}", model = compress.model, reason = reason)
         }
-        (ProfileState::Measuring(done, of), Side::Instant) => {
-            format!("Measuring what each layer of {} is worth, once: {done} of {of}", compress.model)
-        }
-        _ if compress.ways_back && compress.shown.results.is_some() => "These networks have no dual models".into(),
-        _ => "Making the picture…".into(),
+        (ProfileState::Measuring(done, of), Side::Instant) => tr!(
+            "Measuring what each layer of %{model} is worth, once: %{done} of %{total}",
+            model = compress.model,
+            done = done,
+            total = of
+        ),
+        _ if compress.ways_back && compress.shown.results.is_some() => tr!("These networks have no dual models"),
+        _ => tr!("Making the picture…"),
     }
 }
 
@@ -205,33 +219,39 @@ fn name_of(window: &Window, id: RunId) -> String {
 }
 
 fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Part> {
-    let (suffix, of) = if back { (": reconstruction", "reconstructions") } else { ("", "results") };
     let differs = |mode: Mode, text: String| Part { legend: true, ..Part::new(mode, text) };
-    let difference = format!("Difference of the {of}");
-    let known = if document.result.is_some() { "" } else { ": not made yet" };
-    let original = || Part::new(Mode::Input, format!("Original{suffix}"));
-    let small = || Part::new(Mode::Result, format!("{name}{suffix}{known}"));
+    let difference = || {
+        let text = if back { tr!("Difference of the reconstructions") } else { tr!("Difference of the results") };
+        differs(Mode::Difference, text)
+    };
+    let original = if back { tr!("Original: reconstruction") } else { tr!("Original") };
+    let small = match (back, document.result.is_some()) {
+        (false, true) => name.to_owned(),
+        (false, false) => tr!("%{name}: not made yet", name = name),
+        (true, true) => tr!("%{name}: reconstruction", name = name),
+        (true, false) => tr!("%{name}: reconstruction: not made yet", name = name),
+    };
     match mode {
-        ViewMode::Panes => vec![original(), small(), differs(Mode::Difference, difference)],
+        ViewMode::Panes => vec![Part::new(Mode::Input, original), Part::new(Mode::Result, small), difference()],
         ViewMode::Split => {
-            let mut split = Part::new(Mode::Split, format!("Original{suffix}"));
-            split.name = "Original and compressed".into();
-            split.caption_right = format!("{name}{suffix}{known}");
+            let mut split = Part::new(Mode::Split, original);
+            split.name = tr!("Original and compressed");
+            split.caption_right = small;
             vec![split]
         }
-        ViewMode::Result => vec![small()],
-        ViewMode::Difference | ViewMode::Doubt => vec![differs(Mode::Difference, difference)],
-        ViewMode::Overlay => vec![differs(Mode::Overlay, format!("{name}, marked where it differs"))],
+        ViewMode::Result => vec![Part::new(Mode::Result, small)],
+        ViewMode::Difference | ViewMode::Doubt => vec![difference()],
+        ViewMode::Overlay => vec![differs(Mode::Overlay, tr!("%{name}, marked where it differs", name = name))],
     }
 }
 
 fn numbers_ui(window: &mut Window, ui: &mut Ui) {
     ui.spacing_mut().item_spacing.y = 3.0;
     ui.add(Label::new(RichText::new(summary(window)).small()).truncate());
-    ui.add(Label::new(RichText::new(costs(window)).small()).truncate()).on_hover_text(
+    ui.add(Label::new(RichText::new(costs(window)).small()).truncate()).on_hover_text(tr!(
         "Milliseconds for an input of 96 × 96 without reconstruction, both networks alternating; multiply-accumulates are no \
-         promise of time: narrow layers use devices less well",
-    );
+         promise of time: narrow layers use devices less well"
+    ));
     let narrow = ui.available_width() < ROOM_FOR_LINE - 20.0;
     if narrow {
         ui.horizontal(|ui| places(window, ui));
@@ -240,7 +260,9 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().slider_width = 80.0;
             let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
-            ui.add(gain.text("gain")).on_hover_text("Multiplies differences before they are coloured (, and .)");
+            let gain = gain.custom_parser(parsed);
+            ui.add(gain.text(tr!("gain")))
+                .on_hover_text(tr!("Multiplies differences before they are coloured (, and .)"));
             ui.separator();
             zoom_buttons(ui, &mut window.compress.view);
             if !narrow {
@@ -254,12 +276,12 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
 fn places(window: &mut Window, ui: &mut Ui) {
     let worst = window.compress.shown.worst.clone();
     if !worst.is_empty() {
-        ui.label(RichText::new("Worst places").small().weak())
-            .on_hover_text("Where the two differ most: mean difference in gray levels. Click to look at a place.");
+        let hint = tr!("Where the two differ most: mean difference in gray levels. Click to look at a place.");
+        ui.label(RichText::new(tr!("Worst places")).small().weak()).on_hover_text(hint);
         for (index, one) in worst.iter().enumerate() {
-            let button = ui.small_button(format!("{:.1}", one.mean));
-            named(&button, &format!("Worst place {}", index + 1));
-            if button.on_hover_text("Mean difference in gray levels; shows the place").clicked() {
+            let button = ui.small_button(number(one.mean, 1));
+            named(&button, &tr!("Worst place %{place}", place = index + 1));
+            if button.on_hover_text(tr!("Mean difference in gray levels; shows the place")).clicked() {
                 show_place(window, one.area);
             }
         }
@@ -268,12 +290,12 @@ fn places(window: &mut Window, ui: &mut Ui) {
     match window.compress.shown.cells {
         Some((done, of)) if done < of => {
             ui.spinner();
-            weak(ui, format!("comparing the whole picture: part {} of {of}", done + 1));
+            weak(ui, tr!("comparing the whole picture: part %{part} of %{total}", part = done + 1, total = of));
         }
         _ => {
             let ready = window.compress.shown.pair.is_some();
-            let button = ui.add_enabled(ready, eframe::egui::Button::new("Compare the whole picture"));
-            if button.on_hover_text("Finds where the two differ most").clicked() {
+            let button = ui.add_enabled(ready, eframe::egui::Button::new(tr!("Compare the whole picture")));
+            if button.on_hover_text(tr!("Finds where the two differ most")).clicked() {
                 window.judge_whole();
             }
         }
@@ -302,19 +324,24 @@ fn summary(window: &Window) -> String {
     let Some(document) = compress.document() else { return String::new() };
     let Some(numbers) = compress.shown.numbers else {
         // Parts of an earlier pair of networks may still be in sight: there are no numbers of such a mixture.
-        return if document.result.is_some() { "Being compared…".into() } else { String::new() };
+        return if document.result.is_some() { tr!("Being compared…") } else { String::new() };
     };
-    let of = if compress.shown.is_whole { "" } else { "In sight: " };
-    let mut text = format!("{of}{:.2} levels apart, {} between them", numbers.absolute, decibels(numbers.between));
+    let (levels, between) = (number(numbers.absolute, 2), decibels(numbers.between));
+    let mut text = if compress.shown.is_whole {
+        tr!("%{levels} levels apart, %{decibels} between them", levels = levels, decibels = between)
+    } else {
+        tr!("In sight: %{levels} levels apart, %{decibels} between them", levels = levels, decibels = between)
+    };
     let two = |values: [f64; 2]| format!("{} → {}", decibels(values[0]), decibels(values[1]));
     if let Some(truth) = numbers.truth {
         text += &format!("   PSNR {}", two(truth));
     }
     if let Some(loops) = numbers.loops {
-        text += &format!("   consistency PSNR {}", two(loops));
+        text += &format!("   {}", tr!("consistency PSNR %{values}", values = two(loops)));
     }
     if let Some([large, small]) = numbers.duals {
-        text += &format!("   dual loss {large:.2} → {small:.2}");
+        let (large, small) = (number(large, 2), number(small, 2));
+        text += &format!("   {}", tr!("dual loss %{before} → %{after}", before = large, after = small));
     }
     text
 }
@@ -322,34 +349,41 @@ fn summary(window: &Window) -> String {
 fn costs(window: &Window) -> String {
     let compress = &window.compress;
     let timed = |latency: Option<&Latency>| match latency {
-        Some(latency) => format!(
-            "{:.0} → {:.0} ms on {}: {:.2} times as fast{}",
-            latency.original,
-            latency.compressed,
-            latency.device,
-            latency.speed_up(),
-            if latency.is_noisy() {
-                format!(" (disturbed: ± {:.0} %)", 100.0 * latency.spread)
-            } else {
-                String::new()
-            }
+        Some(latency) if latency.is_noisy() => tr!(
+            "%{before} → %{after} ms on %{device}: %{times} times as fast (disturbed: ± %{spread} %)",
+            before = number(latency.original, 0),
+            after = number(latency.compressed, 0),
+            device = latency.device,
+            times = number(latency.speed_up(), 2),
+            spread = number(100.0 * latency.spread, 0)
         ),
-        None => "not timed yet".to_owned(),
+        Some(latency) => tr!(
+            "%{before} → %{after} ms on %{device}: %{times} times as fast",
+            before = number(latency.original, 0),
+            after = number(latency.compressed, 0),
+            device = latency.device,
+            times = number(latency.speed_up(), 2)
+        ),
+        None => tr!("not timed yet"),
     };
     let shares = |(macs, parameters): (f64, f64)| {
-        format!("{:.1} % of MACs, {:.1} % of parameters", 100.0 * macs, 100.0 * parameters)
+        tr!(
+            "%{macs} % of MACs, %{parameters} % of parameters",
+            macs = number(100.0 * macs, 1),
+            parameters = number(100.0 * parameters, 1)
+        )
     };
     match compress.side {
         Side::Run(id) => {
             let Some(run) = compress.runs.get(id) else { return String::new() };
             let Some(report) = &run.report else { return String::new() };
-            format!(
-                "{}; {}; validation {:.2} → {:.2} dB",
-                shares((report.kept_macs_ratio, report.kept_params_ratio)),
-                timed(run.latency.as_ref()),
-                report.psnr_before,
-                report.psnr_after
-            )
+            let validation = tr!(
+                "validation %{before} → %{after} dB",
+                before = number(report.psnr_before, 2),
+                after = number(report.psnr_after, 2)
+            );
+            let kept = shares((report.kept_macs_ratio, report.kept_params_ratio));
+            format!("{kept}; {}; {validation}", timed(run.latency.as_ref()))
         }
         Side::Instant => {
             let Some(entry) = window.compressed_model() else { return String::new() };
@@ -357,7 +391,7 @@ fn costs(window: &Window) -> String {
                 return String::new();
             }
             let kept = shares(compress.steer.kept(&entry.layers));
-            format!("{kept}; {}; not trained yet", timed(compress.shown.latency.as_ref()))
+            format!("{kept}; {}; {}", timed(compress.shown.latency.as_ref()), tr!("not trained yet"))
         }
     }
 }
@@ -389,7 +423,7 @@ fn read_out(window: &Window, position: [f64; 2]) -> String {
         text += &format!(" | {}", value(small));
     }
     if let Some(apart) = document.proof.as_ref().and_then(|proof| proof.absolute.at(x, y)) {
-        text += &format!(" | {apart:.1}");
+        text += &format!(" | {}", number(apart, 1));
     }
     text
 }

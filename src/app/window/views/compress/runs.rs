@@ -2,42 +2,53 @@
 
 use std::time::SystemTime;
 
+use dualres_compression::Mode;
 use eframe::egui::{Align, Layout, Panel, RichText, Sense, TextEdit, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
 use super::{groups, pareto};
-use crate::window::{
-    Window,
-    compress::{
-        choices::{CostAxis, method_label},
-        deeds::Deed,
-        remember,
-        runs::{Column, Run, RunId, RunState, listed},
-        state::Page,
+use crate::{
+    language::{number, tr, translated, written},
+    window::{
+        Window,
+        compress::{
+            choices::{CostAxis, method_label},
+            deeds::Deed,
+            remember,
+            runs::{Column, Run, RunId, RunState, listed},
+            state::Page,
+        },
+        theme::palette,
+        views::{canvas::centred_text, duration, icon_button, weak},
     },
-    theme::palette,
-    views::{canvas::centred_text, duration, icon_button, weak},
 };
 
 const WIDTHS: [f32; 10] = [130.0, 66.0, 56.0, 58.0, 62.0, 60.0, 62.0, 96.0, 60.0, 72.0];
 
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     let plots = &mut window.settings.compress.plots;
-    for (axis, label) in
-        [(CostAxis::Macs, "MACs"), (CostAxis::Parameters, "Parameters"), (CostAxis::Milliseconds, "Time")]
-    {
-        ui.selectable_value(&mut plots.cost, axis, label).on_hover_text("What the points lie over");
+    for (axis, label) in [
+        (CostAxis::Macs, "MACs".to_owned()),
+        (CostAxis::Parameters, tr!("Parameters")),
+        (CostAxis::Milliseconds, tr!("Time")),
+    ] {
+        ui.selectable_value(&mut plots.cost, axis, label).on_hover_text(tr!("What the points lie over"));
     }
-    let hint =
-        "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds";
-    ui.checkbox(&mut window.compress.table.grouped, "Group seeds").on_hover_text(hint);
+    let hint = tr!(
+        "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds"
+    );
+    ui.checkbox(&mut window.compress.table.grouped, tr!("Group seeds")).on_hover_text(hint);
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        let hint = "A run folder, or a folder of run folders, which is then watched for news; another machine may be filling it";
-        if ui.button("Open runs…").on_hover_text(hint).clicked() {
+        let hint = tr!(
+            "A run folder, or a folder of run folders, which is then watched for news; another machine may be filling \
+             it"
+        );
+        if ui.button(tr!("Open runs…")).on_hover_text(hint).clicked() {
             window.deed(Deed::OpenRun);
         }
-        let filter = TextEdit::singleline(&mut window.compress.table.filter).hint_text("Filter").desired_width(150.0);
-        ui.add(filter).on_hover_text("Words in name, network, method, state or \"seed 1\"");
+        let filter = TextEdit::singleline(&mut window.compress.table.filter).hint_text(tr!("Filter"));
+        let hint = tr!("Words in name, network, method, state or \"seed 1\"");
+        ui.add(filter.desired_width(150.0)).on_hover_text(hint);
     });
 }
 
@@ -62,11 +73,11 @@ fn table(window: &mut Window, ui: &mut Ui) {
     let rows = listed(&window.compress.runs, &state.filter, state.column, state.descending);
     if rows.is_empty() {
         let text = if window.compress.runs.iter().next().is_none() {
-            "Runs are listed here, finished or not. Press \"Compress\" to begin the first."
+            tr!("Runs are listed here, finished or not. Press \"Compress\" to begin the first.")
         } else {
-            "No run matches the filter."
+            tr!("No run matches the filter.")
         };
-        centred_text(ui, ui.max_rect(), text);
+        centred_text(ui, ui.max_rect(), &text);
         return;
     }
     let colours = palette(ui);
@@ -128,9 +139,9 @@ fn head(window: &mut Window, ui: &mut Ui, column: Column, label: &str, hint: &st
         (true, false) => " ⏶",
         _ => "",
     };
-    let text = RichText::new(format!("{label}{sign}")).small().strong();
+    let text = RichText::new(format!("{}{sign}", translated(label))).small().strong();
     let button = ui.add(eframe::egui::Button::new(text).frame(false));
-    if button.on_hover_text(format!("{hint}. Click to order by it.")).clicked() {
+    if button.on_hover_text(tr!("%{hint}. Click to order by it.", hint = translated(hint))).clicked() {
         table.descending = if table.column == column { !table.descending } else { column != Column::Name };
         table.column = column;
     }
@@ -141,8 +152,8 @@ fn overlay(window: &mut Window, ui: &mut Ui, id: RunId) {
     let mut on = window.compress.overlaid.contains(&id);
     let check = ui.checkbox(&mut on, "");
     let name = window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned());
-    crate::window::views::named(&check, &format!("Draw the curves of {name}"));
-    if check.on_hover_text("Draw its curves beside those of the chosen run").changed() {
+    crate::window::views::named(&check, &tr!("Draw the curves of %{run}", run = name));
+    if check.on_hover_text(tr!("Draw its curves beside those of the chosen run")).changed() {
         if on {
             window.compress.overlaid.insert(id);
         } else {
@@ -153,24 +164,24 @@ fn overlay(window: &mut Window, ui: &mut Ui, id: RunId) {
 
 fn cells(run: &Run) -> [String; 10] {
     let report = run.report.as_ref();
-    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
-    let number = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
-    let time = run
-        .latency
-        .as_ref()
-        .map_or("–".into(), |latency| format!("{:.0} ms, {:.2}×", latency.compressed, latency.speed_up()));
-    let age =
-        SystemTime::now().duration_since(run.changed).map_or("now".into(), |age| format!("{} ago", duration(age)));
+    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{} %", number(100.0 * share, 1)));
+    let known = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
+    let time = run.latency.as_ref().map_or("–".into(), |latency| {
+        format!("{} ms, {}×", number(latency.compressed, 0), number(latency.speed_up(), 2))
+    });
+    let age = SystemTime::now()
+        .duration_since(run.changed)
+        .map_or_else(|_| tr!("now"), |age| tr!("%{time} ago", time = duration(age)));
     [
         run.name().to_owned(),
-        method_label(run.config.method).to_owned(),
+        method_label(run.config.method),
         percent(run.kept_macs()),
         percent(report.map(|report| report.kept_params_ratio)),
-        number(report.map(|report| report.psnr_after), |psnr| format!("{psnr:.2}")),
-        number(report.map(|report| report.psnr_after - report.psnr_before), |change| format!("{change:+.2}")),
-        number(report.and_then(|report| report.loop_psnr_after), |psnr| format!("{psnr:.2}")),
+        known(report.map(|report| report.psnr_after), |psnr| number(psnr, 2)),
+        known(report.map(|report| report.psnr_after - report.psnr_before), |change| written(format!("{change:+.2}"))),
+        known(report.and_then(|report| report.loop_psnr_after), |psnr| number(psnr, 2)),
         time,
-        run.state.word().to_owned(),
+        run.state.word(),
         age,
     ]
 }
@@ -185,23 +196,27 @@ fn deeds(window: &mut Window, ui: &mut Ui) {
         weak(ui, facts(&run));
     });
     ui.horizontal(|ui| {
-        if ui.button("Show curves").clicked() {
+        if ui.button(tr!("Show curves")).clicked() {
             window.compress.page = Page::Curves;
         }
-        if ui.add_enabled(run.report.is_some(), eframe::egui::Button::new("Show on the picture")).clicked() {
+        let show = eframe::egui::Button::new(tr!("Show on the picture"));
+        if ui.add_enabled(run.report.is_some(), show).clicked() {
             window.deed(Deed::Choose(run.id));
             window.compress.page = Page::Picture;
         }
-        if ui.button("Take its settings").on_hover_text("Chooses its settings on the left, for another run").clicked() {
+        let hint = tr!("Chooses its settings on the left, for another run");
+        if ui.button(tr!("Take its settings")).on_hover_text(hint).clicked() {
             window.deed(Deed::TakeSettings(run.id));
         }
-        if !own && ui.button("Take out of the list").on_hover_text("The folder stays as it is").clicked() {
+        let hint = tr!("The folder stays as it is");
+        if !own && ui.button(tr!("Take out of the list")).on_hover_text(hint).clicked() {
             window.deed(Deed::Leave(run.id));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let busy = run.state == RunState::Running;
             ui.add_enabled_ui(!busy, |ui| {
-                if icon_button(ui, "🗑", "Delete the run", "Delete the run and its folder…").clicked() {
+                let hint = tr!("Delete the run and its folder…");
+                if icon_button(ui, "🗑", &tr!("Delete the run"), &hint).clicked() {
                     window.deed(Deed::AskDelete(run.id));
                 }
             });
@@ -212,15 +227,19 @@ fn deeds(window: &mut Window, ui: &mut Ui) {
 
 fn facts(run: &Run) -> String {
     let config = &run.config;
-    let mode = if config.mode == dualres_compression::Mode::Budget { "network" } else { "each layer" };
-    let widths = if config.widths.is_some() { ", widths by hand" } else { "" };
-    format!(
-        "{} of {}, {:.0} % of {mode}{widths}, lambda {}, seed {}, {} of work",
-        method_label(config.method),
-        run.original.name,
-        100.0 * config.ratio,
-        config.search.lambda,
-        config.seed,
-        duration(std::time::Duration::from_secs_f64(run.curves.seconds))
-    )
+    let share = number(100.0 * config.ratio, 0);
+    let of_what = match config.mode {
+        Mode::Budget => tr!("%{share} % of network", share = share),
+        Mode::Paper => tr!("%{share} % of each layer", share = share),
+    };
+    let method = method_label(config.method);
+    let mut facts = vec![tr!("%{method} of %{network}", method = method, network = run.original.name), of_what];
+    if config.widths.is_some() {
+        facts.push(tr!("widths by hand"));
+    }
+    facts.push(tr!("lambda %{lambda}", lambda = written(config.search.lambda.to_string())));
+    facts.push(tr!("seed %{seed}", seed = config.seed));
+    let time = duration(std::time::Duration::from_secs_f64(run.curves.seconds));
+    facts.push(tr!("%{time} of work", time = time));
+    facts.join(", ")
 }

@@ -9,15 +9,18 @@ use eframe::egui::{
 };
 
 use super::stages;
-use crate::window::{
-    Window,
-    compress::{
-        choices::{BASELINES, Preset, method_explanation, method_label},
-        deeds::Deed,
-        state::{ProfileState, Side},
+use crate::{
+    language::{number, parsed, tr, tr_counted, translated, written},
+    window::{
+        Window,
+        compress::{
+            choices::{BASELINES, Preset, method_explanation, method_label},
+            deeds::Deed,
+            state::{ProfileState, Side},
+        },
+        theme::palette,
+        views::{duration, heading, inspector, named, primary_button, weak},
     },
-    theme::palette,
-    views::{duration, heading, inspector, named, primary_button, weak},
 };
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
@@ -34,7 +37,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             inspector::device(window, ui);
             let device = window.device();
             if window.devices.iter().any(|known| known.name == device && known.is_software) {
-                let text = "A software GPU: a run that takes minutes on the CPU takes hours on it.";
+                let text = tr!("A software GPU: a run that takes minutes on the CPU takes hours on it.");
                 ui.label(RichText::new(text).small().color(palette(ui).warning));
             }
             ui.add_space(8.0);
@@ -43,25 +46,25 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 }
 
 fn model(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Network");
+    heading(ui, &tr!("Network"));
     let chosen = window.settings.compress.model.clone();
     let width = ui.available_width();
     let mut picked = None;
     let combo = ComboBox::from_id_salt("compressed model").width(width).selected_text(&chosen).show_ui(ui, |ui| {
         for entry in &window.entries {
             let hint = if entry.has_duals {
-                entry.description.purpose.as_str()
+                translated(&entry.description.purpose)
             } else {
-                "Has no dual models: cannot be compressed"
+                tr!("Has no dual models: cannot be compressed")
             };
             let label = ui.add_enabled_ui(entry.has_duals, |ui| ui.selectable_label(entry.name == chosen, &entry.name));
-            let label = label.inner.on_hover_text(hint).on_disabled_hover_text(hint);
+            let label = label.inner.on_hover_text(&hint).on_disabled_hover_text(&hint);
             if label.clicked() {
                 picked = Some(entry.name.clone());
             }
         }
     });
-    named(&combo.response, "Network to compress");
+    named(&combo.response, &tr!("Network to compress"));
     if let Some(name) = picked {
         window.settings.compress.model = name;
         window.compress.side = Side::Instant;
@@ -71,11 +74,11 @@ fn model(window: &mut Window, ui: &mut Ui) {
 }
 
 fn ratio(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Remove");
+    heading(ui, &tr!("Remove"));
     let mut percent = window.settings.compress.ratio * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
-    named(&slider, "Ratio to remove");
+    named(&slider, &tr!("Ratio to remove"));
     if slider.changed() {
         window.settings.compress.ratio = percent / 100.0;
         window.share();
@@ -93,30 +96,35 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
     }
     if window.compress.is_ready() {
         let (macs, parameters) = steer.kept(original);
-        let line = format!("{:.1} % of MACs, {:.1} % of parameters stay", 100.0 * macs, 100.0 * parameters);
-        ui.label(RichText::new(line).small()).on_hover_text("Multiply-accumulates for an input of 96 × 96");
+        let line = tr!(
+            "%{macs} % of MACs, %{parameters} % of parameters stay",
+            macs = number(100.0 * macs, 1),
+            parameters = number(100.0 * parameters, 1)
+        );
+        ui.label(RichText::new(line).small()).on_hover_text(tr!("Multiply-accumulates for an input of 96 × 96"));
     }
     match &window.compress.profile {
         ProfileState::Ready(profile) => {
             let (full, small) = (profile.estimate(&original.widths), profile.estimate(&steer.widths));
-            let line = format!(
-                "Untrained: {:+.2} dB, dual loss {:.2} (was {:.2})",
-                small.psnr_y - full.psnr_y,
-                small.dual,
-                full.dual
+            let line = tr!(
+                "Untrained: %{change} dB, dual loss %{loss} (was %{before})",
+                change = written(format!("{:+.2}", small.psnr_y - full.psnr_y)),
+                loss = number(small.dual, 2),
+                before = number(full.dual, 2)
             );
-            ui.label(RichText::new(line).small()).on_hover_text(
+            ui.label(RichText::new(line).small()).on_hover_text(tr!(
                 "Expected of the network at once, before any training, from the sensitivity profile: what each layer \
                  loses with each width, measured on patches of the pictures inside the program. Fine-tuning wins most \
-                 of it back.",
-            );
+                 of it back."
+            ));
         }
         ProfileState::Measuring(done, of) => {
             ui.add(egui::ProgressBar::new(*done as f32 / (*of).max(1) as f32).desired_height(6.0));
-            weak(ui, "Measuring what each layer is worth, once");
+            weak(ui, tr!("Measuring what each layer is worth, once"));
         }
         ProfileState::Failed(reason) => {
-            ui.label(RichText::new(format!("No estimate: {reason}")).small().color(palette(ui).warning));
+            let line = tr!("No estimate: %{reason}", reason = reason);
+            ui.label(RichText::new(line).small().color(palette(ui).warning));
         }
         ProfileState::None => {}
     }
@@ -126,15 +134,15 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
 }
 
 fn data(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Pictures");
+    heading(ui, &tr!("Pictures"));
     let folders = &window.settings.compress.data;
     let label = match folders.as_slice() {
-        [] => "Built-in samples".to_owned(),
+        [] => tr!("Built-in samples"),
         [one] => one.display().to_string(),
-        many => format!("{} folders", many.len()),
+        many => tr_counted!(many.len(), "%{count} folder", "%{count} folders"),
     };
     let chosen = !folders.is_empty();
-    row(ui, &label, chosen, "Pictures inside the program again", |clears| {
+    row(ui, &label, chosen, &tr!("Pictures inside the program again"), |clears| {
         if clears {
             window.settings.compress.data.clear();
         } else {
@@ -143,9 +151,11 @@ fn data(window: &mut Window, ui: &mut Ui) {
     });
     let validation = window.settings.compress.validation.clone();
     if chosen || validation.is_some() {
-        let label =
-            validation.as_ref().map_or("Every fifth for validation".to_owned(), |path| path.display().to_string());
-        row(ui, &label, validation.is_some(), "Every fifth for validation again", |clears| {
+        let label = match &validation {
+            Some(path) => path.display().to_string(),
+            None => tr!("Every fifth for validation"),
+        };
+        row(ui, &label, validation.is_some(), &tr!("Every fifth for validation again"), |clears| {
             if clears {
                 window.settings.compress.validation = None;
             } else {
@@ -155,11 +165,25 @@ fn data(window: &mut Window, ui: &mut Ui) {
     }
     match &window.compress.data.found {
         _ if window.compress.data.scanning.is_some() => {
-            weak(ui, "Counting the pictures…");
+            weak(ui, tr!("Counting the pictures…"));
         }
         Some(Ok(found)) => {
-            let few = if found.pictures < 20 { ": enough for a look, too few for a good network" } else { "" };
-            weak(ui, format!("{} to learn from, {} to validate on{few}", found.pictures, found.validation));
+            let (pictures, validation) = (found.pictures, found.validation);
+            let line = if pictures < 20 {
+                tr!(
+                    "%{pictures} to learn from, %{validation} to validate on: enough for a look, too few for a good \
+                     network",
+                    pictures = pictures,
+                    validation = validation
+                )
+            } else {
+                tr!(
+                    "%{pictures} to learn from, %{validation} to validate on",
+                    pictures = pictures,
+                    validation = validation
+                )
+            };
+            weak(ui, line);
         }
         Some(Err(reason)) => {
             ui.label(RichText::new(reason).small().color(palette(ui).error));
@@ -180,7 +204,7 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
                     asked = Some(true);
                 }
             }
-            if ui.button("Folder…").clicked() {
+            if ui.button(tr!("Folder…")).clicked() {
                 asked = Some(false);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -194,7 +218,7 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
 }
 
 fn effort(window: &mut Window, ui: &mut Ui) {
-    heading(ui, "Effort");
+    heading(ui, &tr!("Effort"));
     let choices = &mut window.settings.compress;
     ui.horizontal_wrapped(|ui| {
         for preset in Preset::ALL {
@@ -210,7 +234,7 @@ fn effort(window: &mut Window, ui: &mut Ui) {
 
 fn more(window: &mut Window, ui: &mut Ui) {
     ui.add_space(4.0);
-    CollapsingHeader::new("Method and details").id_salt("compress details").show(ui, |ui| {
+    CollapsingHeader::new(tr!("Method and details")).id_salt("compress details").show(ui, |ui| {
         let choices = &mut window.settings.compress;
         let width = ui.available_width();
         let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.method));
@@ -220,23 +244,26 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 label.on_hover_text(method_explanation(method));
             }
         });
-        named(&combo.response, "Method");
+        named(&combo.response, &tr!("Method"));
         weak(ui, method_explanation(choices.method));
         ui.horizontal(|ui| {
-            ui.label("Ratio of");
-            let budget = ui.selectable_value(&mut choices.mode, Mode::Budget, "the network");
-            budget.on_hover_text("Multiply-accumulates of the whole network; layers share them as they need (budget)");
-            let paper = ui.selectable_value(&mut choices.mode, Mode::Paper, "each layer");
-            paper.on_hover_text("Channels of every layer, as published (paper)");
+            ui.label(tr!("Ratio of"));
+            let budget = ui.selectable_value(&mut choices.mode, Mode::Budget, tr!("the network"));
+            budget.on_hover_text(tr!(
+                "Multiply-accumulates of the whole network; layers share them as they need (budget)"
+            ));
+            let paper = ui.selectable_value(&mut choices.mode, Mode::Paper, tr!("each layer"));
+            paper.on_hover_text(tr!("Channels of every layer, as published (paper)"));
         });
-        let own = ui.checkbox(&mut choices.own_widths, "Widths as set on the right");
-        own.on_hover_text("No search: each layer gets the width that its slider is at");
+        let own = ui.checkbox(&mut choices.own_widths, tr!("Widths as set on the right"));
+        own.on_hover_text(tr!("No search: each layer gets the width that its slider is at"));
         egui::Grid::new("numbers of a run").num_columns(2).spacing([10.0, 4.0]).show(ui, |ui| {
             let defaults = choices.config(choices.method, "", Vec::new(), None);
             let mut search = defaults.search.steps;
             let mut finetune = defaults.finetune.steps;
             let searches = choices.method == Method::Drc && !choices.own_widths;
-            number(ui, "Search steps", "Each one of the architecture and one of the weights", |ui| {
+            let hint = tr!("Each one of the architecture and one of the weights");
+            setting(ui, &tr!("Search steps"), &hint, |ui| {
                 let field = ui.add_enabled(searches, DragValue::new(&mut search).range(1..=100_000));
                 if field.changed() {
                     choices.search_steps = Some(search);
@@ -244,34 +271,38 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 field
             });
             let mut channels = defaults.selection.channels_per_step;
-            number(ui, "Channels at once", "Channels selected per gradient computation; 1 as published", |ui| {
+            let hint = tr!("Channels selected per gradient computation; 1 as published");
+            setting(ui, &tr!("Channels at once"), &hint, |ui| {
                 let field = ui.add(DragValue::new(&mut channels).range(1..=64));
                 if field.changed() {
                     choices.channels_per_step = Some(channels);
                 }
                 field
             });
-            number(ui, "Fine-tuning steps", "0 leaves the network as it was cut", |ui| {
+            setting(ui, &tr!("Fine-tuning steps"), &tr!("0 leaves the network as it was cut"), |ui| {
                 let field = ui.add(DragValue::new(&mut finetune).range(0..=10_000_000).speed(10.0));
                 if field.changed() {
                     choices.finetune_steps = Some(finetune);
                 }
                 field
             });
-            number(
-                ui,
-                "Lambda",
-                "Weight of the dual loss in search and selection; 0 is the ablation without it",
-                |ui| ui.add(DragValue::new(&mut choices.lambda).range(0.0..=10.0).speed(0.01).max_decimals(4)),
-            );
-            number(ui, "Seed", "Of everything random: the same seed gives the same network", |ui| {
-                ui.add(DragValue::new(&mut choices.seed))
+            let hint = tr!("Weight of the dual loss in search and selection; 0 is the ablation without it");
+            setting(ui, &tr!("Lambda"), &hint, |ui| {
+                ui.add(
+                    DragValue::new(&mut choices.lambda)
+                        .range(0.0..=10.0)
+                        .speed(0.01)
+                        .max_decimals(4)
+                        .custom_parser(parsed),
+                )
             });
+            let hint = tr!("Of everything random: the same seed gives the same network");
+            setting(ui, &tr!("Seed"), &hint, |ui| ui.add(DragValue::new(&mut choices.seed)));
         });
-        let second =
-            ui.add_enabled(choices.method == Method::Drc, Checkbox::new(&mut choices.second_order, "Second order"));
-        second.on_hover_text("Differentiates through one step of the weights; takes half as long again");
-        ui.label("Also run, to compare with");
+        let second = Checkbox::new(&mut choices.second_order, tr!("Second order"));
+        let second = ui.add_enabled(choices.method == Method::Drc, second);
+        second.on_hover_text(tr!("Differentiates through one step of the weights; takes half as long again"));
+        ui.label(tr!("Also run, to compare with"));
         ui.horizontal_wrapped(|ui| {
             for method in BASELINES {
                 let mut on = choices.baselines.contains(&method);
@@ -288,7 +319,7 @@ fn more(window: &mut Window, ui: &mut Ui) {
     });
 }
 
-fn number(ui: &mut Ui, label: &str, hint: &str, field: impl FnOnce(&mut Ui) -> egui::Response) {
+fn setting(ui: &mut Ui, label: &str, hint: &str, field: impl FnOnce(&mut Ui) -> egui::Response) {
     let text = ui.label(label);
     field(ui).labelled_by(text.id).on_hover_text(hint);
     ui.end_row();
@@ -301,21 +332,25 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         ui.separator();
     }
     if let Some((seconds, known)) = window.estimated_seconds() {
-        let from = if known { "from earlier runs" } else { "rough estimate (no earlier run)" };
-        weak(ui, format!("About {}, {from}", duration(Duration::from_secs_f64(seconds))));
+        let time = duration(Duration::from_secs_f64(seconds));
+        let line = if known {
+            tr!("About %{time}, from earlier runs", time = time)
+        } else {
+            tr!("About %{time}, rough estimate (no earlier run)", time = time)
+        };
+        weak(ui, line);
     }
     let width = ui.available_width();
     let choices = &window.settings.compress;
     let more = choices.baselines.iter().filter(|method| **method != choices.method).count();
     let label = match more {
-        0 => "Compress".to_owned(),
-        1 => "Compress, and 1 baseline".to_owned(),
-        n => format!("Compress, and {n} baselines"),
+        0 => tr!("Compress"),
+        n => tr_counted!(n, "Compress, and %{count} baseline", "Compress, and %{count} baselines"),
     };
     let usable = window.compressed_model().is_some_and(|entry| entry.has_duals)
         && !matches!(window.compress.data.found, Some(Err(_)));
     let start = ui.add_enabled_ui(usable, |ui| primary_button(ui, &label, width)).inner;
-    if start.on_hover_text("Begins a run with these settings; it waits for the one under way").clicked() {
+    if start.on_hover_text(tr!("Begins a run with these settings; it waits for the one under way")).clicked() {
         window.deed(Deed::Start);
     }
     ui.add_space(6.0);

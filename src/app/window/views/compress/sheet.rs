@@ -2,7 +2,10 @@
 
 use eframe::egui::{Context, Id, Modal, RichText};
 
-use crate::window::{Window, compress::deeds::Deed, views::weak};
+use crate::{
+    language::tr,
+    window::{Window, compress::deeds::Deed, views::weak},
+};
 
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     let Some(run) = window.compress.deleting.and_then(|id| window.compress.runs.get(id)) else {
@@ -12,15 +15,15 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     let (id, name, folder) = (run.id, run.name().to_owned(), run.folder.display().to_string());
     let modal = Modal::new(Id::unique("delete a run")).show(ctx, |ui| {
         ui.set_width(420.0);
-        ui.label(RichText::new(format!("Delete the run {name}?")).heading());
-        ui.label("Its curves, its states and its network are gone then. A network that is in the library stays.");
+        ui.label(RichText::new(tr!("Delete the run %{name}?", name = name)).heading());
+        ui.label(tr!("Its curves, its states and its network are gone then. A network that is in the library stays."));
         weak(ui, folder);
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            if ui.button("Keep it").clicked() {
+            if ui.button(tr!("Keep it")).clicked() {
                 window.compress.deleting = None;
             }
-            if ui.button("Delete").clicked() {
+            if ui.button(tr!("Delete")).clicked() {
                 window.deed(Deed::Delete(id));
             }
         });

@@ -6,11 +6,14 @@ use dualres_network::ChannelGroup;
 use eframe::egui::{DragValue, Grid, Id, Label, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2};
 use egui_plot::{Bar, BarChart, Line, Plot, PlotPoints};
 
-use crate::window::{
-    Window,
-    compress::{deeds::Deed, state::ProfileState},
-    theme::palette,
-    views::{named, weak},
+use crate::{
+    language::{number, tr},
+    window::{
+        Window,
+        compress::{deeds::Deed, state::ProfileState},
+        theme::palette,
+        views::{named, weak},
+    },
 };
 
 /// The network whose layers are shown.
@@ -34,15 +37,15 @@ pub(super) fn tip(window: &Window, ui: &mut Ui, unit: usize) {
     let Some(architecture) = architecture(window) else { return };
     let group = &architecture.groups[unit];
     ui.label(RichText::new(architecture.name(unit)).strong());
-    ui.label(format!("{} channels between", architecture.widths[unit]));
+    ui.label(tr!("%{channels} channels between", channels = architecture.widths[unit]));
     weak(ui, makers(group));
     weak(ui, users(group));
     if group.filters > 1 {
-        weak(ui, format!("A channel is {} filters: a pixel shuffle lies between", group.filters));
+        weak(ui, tr!("A channel is %{filters} filters: a pixel shuffle lies between", filters = group.filters));
     }
     let Some(run) = window.compress.run() else { return };
     if let Some(width) = run.result_widths().and_then(|widths| widths.get(unit).copied()) {
-        ui.label(format!("{}: {width} channels", run.name()));
+        ui.label(tr!("%{name}: %{channels} channels", name = run.name(), channels = width));
     }
     if let (Some(kept), Some(scores)) = (run.kept.get(unit), run.scores.get(unit)) {
         let mut best: Vec<usize> = kept.clone();
@@ -51,7 +54,8 @@ pub(super) fn tip(window: &Window, ui: &mut Ui, unit: usize) {
         }
         let listed: Vec<String> = best.iter().take(12).map(ToString::to_string).collect();
         let more = if best.len() > 12 { ", …" } else { "" };
-        weak(ui, format!("Kept, the best first: {}{more}", listed.join(", ")));
+        let channels = format!("{}{more}", listed.join(", "));
+        weak(ui, tr!("Kept, the best first: %{channels}", channels = channels));
     }
 }
 
@@ -70,10 +74,10 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui, unit: usize) {
                 ui.add(Label::new(RichText::new(value).small()).truncate()).on_hover_text(value);
                 ui.end_row();
             };
-            fact("made by", &makers(group));
-            fact("used by", &users(group));
+            fact(&tr!("made by"), &makers(group));
+            fact(&tr!("used by"), &users(group));
             if group.filters > 1 {
-                fact("a channel is", &format!("{} filters (pixel shuffle)", group.filters));
+                fact(&tr!("a channel is"), &tr!("%{filters} filters (pixel shuffle)", filters = group.filters));
             }
         });
         channels(window, ui, unit, architecture.widths[unit]);
@@ -91,16 +95,17 @@ fn set(window: &mut Window, ui: &mut Ui, unit: usize) {
     let mut width = window.compress.steer.widths[unit];
     ui.spacing_mut().slider_width = ui.available_width() - 62.0;
     let slider = ui.add(Slider::new(&mut width, 1..=full));
-    named(&slider, "Width of the marked layer");
+    named(&slider, &tr!("Width of the marked layer"));
     if slider.changed() {
         window.deed(Deed::SetWidth(unit, width));
     }
     ui.horizontal(|ui| {
         let steer = &mut window.compress.steer;
-        ui.checkbox(&mut steer.locked[unit], "locked").on_hover_text("Keep this width when the ratio changes");
-        let label = ui.label("at least");
+        ui.checkbox(&mut steer.locked[unit], tr!("locked"))
+            .on_hover_text(tr!("Keep this width when the ratio changes"));
+        let label = ui.label(tr!("at least"));
         let least = ui.add(DragValue::new(&mut steer.least[unit]).range(1..=full)).labelled_by(label.id);
-        if least.on_hover_text("Fewest channels of this layer").changed() {
+        if least.on_hover_text(tr!("Fewest channels of this layer")).changed() {
             window.share();
         }
     });
@@ -112,7 +117,7 @@ fn channels(window: &Window, ui: &mut Ui, unit: usize, full: usize) {
     let Some(kept) = run.kept.get(unit) else { return };
     let colours = palette(ui);
     let scores = run.scores.get(unit).filter(|scores| scores.len() == full);
-    weak(ui, format!("{} of {full} channels stay in {}", kept.len(), run.name()));
+    weak(ui, tr!("%{kept} of %{full} channels stay in %{run}", kept = kept.len(), full = full, run = run.name()));
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 36.0), Sense::hover());
     let most = scores.map_or(1.0, |scores| scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max));
     let cell = rect.width() / full as f32;
@@ -126,16 +131,21 @@ fn channels(window: &Window, ui: &mut Ui, unit: usize, full: usize) {
     }
     if let Some(pointer) = response.hover_pos() {
         let channel = (((pointer.x - rect.left()) / cell) as usize).min(full - 1);
-        let fate = if kept.binary_search(&channel).is_ok() { "stays" } else { "goes" };
-        let score = scores.map_or(String::new(), |scores| format!(", judged {:.3}", scores[channel]));
-        response.on_hover_text(format!("Channel {channel} {fate}{score}"));
+        let score = scores.map(|scores| number(scores[channel], 3));
+        let text = match (kept.binary_search(&channel).is_ok(), score) {
+            (true, None) => tr!("Channel %{channel} stays", channel = channel),
+            (true, Some(score)) => tr!("Channel %{channel} stays, judged %{score}", channel = channel, score = score),
+            (false, None) => tr!("Channel %{channel} goes", channel = channel),
+            (false, Some(score)) => tr!("Channel %{channel} goes, judged %{score}", channel = channel, score = score),
+        };
+        response.on_hover_text(text);
     }
 }
 
 /// How likely each candidate width is.
 fn likelihood(window: &Window, ui: &mut Ui, unit: usize) {
     let Some((widths, probabilities)) = window.alpha_of(unit) else { return };
-    weak(ui, "Likelihood of each width in the search");
+    weak(ui, tr!("Likelihood of each width in the search"));
     let colours = palette(ui);
     let step = widths.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(4) as f64;
     let bars =
@@ -144,12 +154,12 @@ fn likelihood(window: &Window, ui: &mut Ui, unit: usize) {
     small_plot("alpha")
         .include_y(1.0)
         .default_x_bounds(0.0, last + step)
-        .show(ui, |plot| plot.bar_chart(BarChart::new("likelihood", bars).color(colours.warning)));
+        .show(ui, |plot| plot.bar_chart(BarChart::new(tr!("likelihood"), bars).color(colours.warning)));
 }
 
 /// What the network loses with each width of this layer alone.
 fn sensitivity(ui: &mut Ui, profile: &Profile, unit: usize) {
-    weak(ui, "Primal and dual loss with this layer alone cut to a width");
+    weak(ui, tr!("Primal and dual loss with this layer alone cut to a width"));
     let colours = palette(ui);
     let of = &profile.units[unit];
     let points = |values: &[f64]| -> PlotPoints<'static> {
@@ -157,8 +167,8 @@ fn sensitivity(ui: &mut Ui, profile: &Profile, unit: usize) {
         of.widths.iter().zip(values).map(|(&width, &value)| [width as f64, value - last]).collect()
     };
     small_plot("sensitivity").show(ui, |plot| {
-        plot.line(Line::new("primal loss", points(&of.primal)).color(colours.accent));
-        plot.line(Line::new("dual loss", points(&of.dual)).color(colours.good));
+        plot.line(Line::new(tr!("primal loss"), points(&of.primal)).color(colours.accent));
+        plot.line(Line::new(tr!("dual loss"), points(&of.dual)).color(colours.good));
     });
 }
 
