@@ -4,7 +4,7 @@
 #
 #   scripts/package.sh [--profile release|dist] [--format deb|rpm]
 #
-# `dist` takes an hour on two cores and gives a program of a fraction of the size. Needs cargo-deb or cargo-generate-rpm
+# `dist` optimises across crates, which takes long. Needs cargo-deb or cargo-generate-rpm
 # (`cargo install cargo-deb cargo-generate-rpm --locked`).
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -137,7 +137,7 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
                     device.name
                 ));
                 if !is_sound {
-                    report::line(&format!("    {}", advice(device)));
+                    report::line(&format!("    {}", advice(name, device)));
                 }
             }
         }

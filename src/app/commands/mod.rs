@@ -112,7 +112,7 @@ fn failures(upscaler: &Upscaler, before: usize, was_given_up: bool) -> Vec<Strin
         ));
     }
     if let Some(reason) = upscaler.given_up().filter(|_| !was_given_up) {
-        let advice = trust::advice(device);
+        let advice = trust::advice(&upscaler.model().description.name, device);
         said.push(format!("{} is not used any more: {reason}; the CPU goes on. {advice}", device.name));
     }
     said

@@ -157,7 +157,11 @@ impl Trust {
         if finding.is_sound() {
             return Ok(device.clone());
         }
-        tell(Notice::Refused(format!("{} {}", refusal(model, device, &finding), advice(device))));
+        tell(Notice::Refused(format!(
+            "{} {}",
+            refusal(model, device, &finding),
+            advice(&model.description.name, device)
+        )));
         Ok(ComputeDevice::cpu())
     }
 
@@ -327,15 +331,23 @@ fn refusal(model: &Model, device: &ComputeDevice, finding: &Finding) -> String {
 }
 
 /// What to do about a device that computes nonsense.
-pub(crate) fn advice(device: &ComputeDevice) -> String {
+/// `model` is the name of the one that it computes nonsense with.
+pub(crate) fn advice(model: &str, device: &ComputeDevice) -> String {
+    let name = match device.class {
+        DeviceClass::SoftwareGpu => "software".to_owned(),
+        _ if device.name.contains(' ') => format!("\"{}\"", device.name),
+        _ => device.name.clone(),
+    };
+    let command = format!("dualres devices --check={name} --model {model}");
     let is_other = |name: &&str| !device.detail.to_lowercase().starts_with(name);
     let others = graphics_interfaces().into_iter().filter(is_other).map(str::to_owned);
     match others.reduce(|first, next| tr!("%{first} or %{next}", first = first, next = next)) {
-        None => tr!("Try a newer graphics driver. `dualres devices --check` looks again."),
+        None => tr!("Try a newer graphics driver. `%{command}` looks again.", command = command),
         Some(names) => tr!(
             "Try a newer graphics driver, or another graphics interface: set DUALRES_GRAPHICS to %{names}. \
-             `dualres devices --check` looks again.",
-            names = names
+             `%{command}` looks again.",
+            names = names,
+            command = command
         ),
     }
 }

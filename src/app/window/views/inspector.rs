@@ -426,10 +426,11 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         // Where the eye is when a result has come, not below the numbers.
         let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);
         ui.horizontal(|ui| {
-            if ui.add_sized(size, Button::new(tr!("Save as…"))).on_hover_text(tr!("Ctrl+S")).clicked() {
+            if ui.add_sized(size, Button::new(tr!("Save as…")).truncate()).on_hover_text(tr!("Ctrl+S")).clicked() {
                 window.actions.push(Action::SaveAs);
             }
-            if ui.add_sized(size, Button::new(tr!("Show in folder"))).on_hover_text(tr!("Ctrl+E")).clicked() {
+            if ui.add_sized(size, Button::new(tr!("Show in folder")).truncate()).on_hover_text(tr!("Ctrl+E")).clicked()
+            {
                 window.actions.push(Action::ShowInFolder(id));
             }
         });

@@ -160,8 +160,7 @@ fn about(ui: &mut Ui) {
     ui.add_space(6.0);
     ui.label(tr!(
         "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, \
-         the result keeps to the picture; where they do not, the network invented. The models are made for clean \
-         pictures: they enlarge noise and JPEG artefacts with the rest."
+         the result keeps to the picture; where they do not, the network invented."
     ));
     ui.add_space(6.0);
     weak(

@@ -116,7 +116,7 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, expected: f64) {
 }
 
 fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
-    ui.horizontal(|ui| match run.state {
+    ui.horizontal_wrapped(|ui| match run.state {
         RunState::Running => {
             if ui.button(if paused { tr!("Resume") } else { tr!("Pause") }).clicked() {
                 window.deed(Deed::PauseOrGoOn);
