@@ -234,10 +234,7 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
         }
     });
     if matches!(item.state, State::Failed(_) | State::Cancelled) {
-        let place = Rect::from_min_size(
-            pos2(rect.left() + PICTURE + 14.0, rect.top() + 61.0),
-            vec2(110.0, 22.0),
-        );
+        let place = Rect::from_min_size(pos2(rect.left() + PICTURE + 14.0, rect.top() + 61.0), vec2(110.0, 22.0));
         ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
             let button = ui
                 .add(egui::Button::new(tr!("⟲ Retry")).small().truncate())
