@@ -14,7 +14,7 @@ use std::{
 use common::{COMMAND, Deeds, NO_KEYS, device, home_with_tiny_model, may_skip};
 use dualres_app::{
     language::Language,
-    window::{Setup, Window, settings::Settings, worker},
+    window::{Window, settings::Settings, worker},
 };
 use eframe::egui::{Key, accesskit::Role};
 use egui_kittest::{Harness, kittest::NodeT, kittest::Queryable};
@@ -32,13 +32,7 @@ fn speaking(home: &Path, language: Language, drawn: bool) -> (Harness<'static, W
     let mut settings: Settings = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     settings.language = Some(language);
     std::fs::write(file, serde_json::to_vec(&settings).unwrap()).unwrap();
-    let (sender, ends) = std::sync::mpsc::channel();
-    let start_worker = move |_| {
-        let (link, far) = worker::link();
-        sender.send(far).unwrap();
-        Ok(link)
-    };
-    let setup = Setup { paths, files: Vec::new(), follows_system: false, start_worker: Box::new(start_worker) };
+    let (setup, ends) = common::played(&paths);
     // What is scrolled away lies below other things: where controls are looked for, there is room for all.
     let height = if drawn { 640.0 } else { 1600.0 };
     let builder = Harness::builder().with_size([1024.0, height]).with_max_steps(3);

@@ -8,7 +8,7 @@ mod common;
 
 use common::{COMMAND, Deeds, NO_KEYS, device, home_with_tiny_model, may_skip, picture};
 use dualres_app::window::{
-    Setup, Window,
+    Window,
     document::Patch,
     worker::{self, Command, Report},
 };
@@ -24,13 +24,7 @@ fn tolerance() -> SnapshotOptions {
 /// A drawn window whose worker says nothing by itself, so that it looks the same on every machine.
 fn drawn(home: &std::path::Path, size: [f32; 2], points: f32) -> (Harness<'static, Window>, worker::FarEnd) {
     let paths = home_with_tiny_model(home);
-    let (sender, ends) = std::sync::mpsc::channel();
-    let start_worker = move |_| {
-        let (link, far) = worker::link();
-        sender.send(far).unwrap();
-        Ok(link)
-    };
-    let setup = Setup { paths, files: Vec::new(), follows_system: false, start_worker: Box::new(start_worker) };
+    let (setup, ends) = common::played(&paths);
     let mut harness = Harness::builder()
         .with_size(size)
         .with_pixels_per_point(points)

@@ -95,6 +95,12 @@ pub(crate) fn with_setup(setup: Setup) -> Harness<'static, Window> {
 pub(crate) fn with_played_worker(
     paths: &Paths,
 ) -> (Harness<'static, Window>, std::sync::mpsc::Receiver<worker::FarEnd>) {
+    let (setup, ends) = played(paths);
+    (with_setup(setup), ends)
+}
+
+/// What such a window is made from.
+pub(crate) fn played(paths: &Paths) -> (Setup, std::sync::mpsc::Receiver<worker::FarEnd>) {
     let (sender, ends) = std::sync::mpsc::channel();
     let start_worker = move |_| {
         let (link, far) = worker::link();
@@ -103,7 +109,7 @@ pub(crate) fn with_played_worker(
     };
     let setup =
         Setup { paths: paths.clone(), files: Vec::new(), follows_system: false, start_worker: Box::new(start_worker) };
-    (with_setup(setup), ends)
+    (setup, ends)
 }
 
 /// What a person does, in a word.
