@@ -11,17 +11,20 @@ use image::{
 };
 
 use crate::{
-    Depth, Format, ImagingError, Metadata, Picture, Plane, Result,
+    Depth, Format, ImagingError, Metadata, Picture, Plane, Result, caught,
     colour::fit_profile,
     foreign::{self, Foreign},
     formats::{
         animation, avif,
         jpeg::{self, Extent},
-        jxl, png, scene, tiff,
+        jxl, png, raw, scene, tiff,
     },
     metadata::Block,
     picture::{MAX_PIXELS, from_u16},
 };
+
+#[cfg(feature = "heic")]
+use crate::formats::heic;
 
 /// Bytes from the start of a file that tell what it is.
 const TELLING: usize = 512;
@@ -67,7 +70,7 @@ pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
         Kind::Image(ImageFormat::WebP) => Some(Format::WebP),
         Kind::Image(ImageFormat::Tiff) => Some(Format::Tiff),
         Kind::Image(ImageFormat::Bmp) => Some(Format::Bmp),
-        Kind::Image(_) | Kind::JpegXl | Kind::FloatMap => None,
+        Kind::Image(_) | Kind::Heic | Kind::JpegXl | Kind::FloatMap | Kind::Raw => None,
     })
 }
 
@@ -113,7 +116,7 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
     let name = path.display().to_string();
     let mut source = BufReader::new(open(path).map_err(open_error)?);
     let format = format_of(&mut source, &name)?;
-    let damaged = |reason: String| ImagingError::Decode { name, reason };
+    let damaged = |reason: String| ImagingError::Decode { name: name.clone(), reason };
     let stated = |metadata: Metadata| {
         let orientation = metadata.exif.and_then(Block::parse).and_then(|mut block| block.take_orientation());
         orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
@@ -122,6 +125,14 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
         Kind::Avif => return avif::header(&mut source).map_err(damaged),
         Kind::JpegXl => {
             let (width, height) = jxl::header(source).map_err(damaged)?;
+            return Ok((width, height, Orientation::NoTransforms));
+        }
+        Kind::Heic => {
+            let (width, height) = heic_header(&mut source, &name)?;
+            return Ok((width, height, Orientation::NoTransforms));
+        }
+        Kind::Raw => {
+            let (width, height) = camera_picture(&name, || raw::of_file(path))?.upright();
             return Ok((width, height, Orientation::NoTransforms));
         }
         Kind::FloatMap => {
@@ -192,6 +203,19 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             let (picture, orientation) = avif::decode(&mut source).map_err(damaged)?;
             check_size(picture.width() as u32, picture.height() as u32, name)?;
             turned(picture, orientation)
+        }
+        Kind::Heic => heic_picture(&mut source, name)?,
+        Kind::Raw => {
+            let found = camera_picture(name, || raw::of_source(&mut source))?;
+            let mut picture = decode_any(Cursor::new(found.jpeg.as_slice()), name)?;
+            if let Some(orientation) = found.orientation {
+                picture = turned(picture, orientation);
+            }
+            if picture.metadata.camera().is_none() {
+                picture.metadata.exif = Some(found.exif);
+            }
+            picture.metadata.left_out.push(raw::FROM_THE_CAMERA.into());
+            picture
         }
         Kind::JpegXl => match jxl::decode(source) {
             Ok(picture) => picture,
@@ -265,7 +289,7 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
         picture.alpha = picture.alpha.filter(|alpha| alpha.data.iter().any(|&coverage| coverage < 255.0));
     }
     if let Some(orientation) =
-        picture.metadata.take_orientation().filter(|_| !matches!(format, Kind::Avif | Kind::JpegXl))
+        picture.metadata.take_orientation().filter(|_| !matches!(format, Kind::Avif | Kind::Heic | Kind::JpegXl))
     {
         // TIFF states its orientation in the directory of the picture, which is not part of the block.
         picture = turned(picture, orientation);
@@ -282,7 +306,10 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
 #[derive(Clone, Copy)]
 enum Kind {
     Avif,
+    Heic,
     JpegXl,
+    /// A camera's own data.
+    Raw,
     /// PFM.
     FloatMap,
     Image(ImageFormat),
@@ -307,8 +334,11 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
     if scene::is_pfm(&start) {
         return Ok(Kind::FloatMap);
     }
-    if let Some(foreign) = foreign::of(&start) {
-        return Err(refused(foreign));
+    match foreign::of(&start) {
+        Some(Foreign::Heic) if cfg!(feature = "heic") => return Ok(Kind::Heic),
+        Some(Foreign::Raw) => return Ok(Kind::Raw),
+        Some(foreign) => return Err(refused(foreign)),
+        None => {}
     }
     if start.starts_with(b"II+\0") || start.starts_with(b"MM\0+") {
         // The form for large files, which the guess does not know.
@@ -319,11 +349,52 @@ fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
     let is_targa = name.to_ascii_lowercase().ends_with(".tga");
     let guessed = guessed.or(is_targa.then_some(ImageFormat::Tga));
     let format = guessed.ok_or_else(|| ImagingError::UnknownFormat { name: name.to_owned() })?;
-    if format == ImageFormat::Tiff && foreign::is_raw_tiff(source) {
-        return Err(refused(Foreign::Raw));
-    }
+    let is_raw = format == ImageFormat::Tiff && (foreign::is_raw_tiff(source) || foreign::is_raw_name(Path::new(name)));
     source.rewind().map_err(read_error)?;
+    if is_raw {
+        return Ok(Kind::Raw);
+    }
     Ok(Kind::Image(format))
+}
+
+/// The camera's picture in a raw file.
+fn camera_picture(
+    name: &str,
+    find: impl FnOnce() -> std::result::Result<raw::CameraPicture, Foreign>,
+) -> Result<raw::CameraPicture> {
+    // Who parses what strangers wrote may panic.
+    let found = caught(find).unwrap_or(Err(Foreign::Raw));
+    found.map_err(|foreign| ImagingError::Foreign { name: name.to_owned(), advice: foreign.advice() })
+}
+
+#[cfg(feature = "heic")]
+fn heic_header(source: &mut impl Read, name: &str) -> Result<(usize, usize)> {
+    heic::header(source).map_err(|refusal| refused_heic(refusal, name))
+}
+
+#[cfg(feature = "heic")]
+fn heic_picture(source: &mut impl Read, name: &str) -> Result<Picture> {
+    heic::decode(source).map_err(|refusal| refused_heic(refusal, name))
+}
+
+#[cfg(feature = "heic")]
+fn refused_heic(refusal: heic::Refusal, name: &str) -> ImagingError {
+    match refusal {
+        heic::Refusal::TooLarge(width, height) => too_large(width, height, name),
+        heic::Refusal::Foreign(advice) => ImagingError::Foreign { name: name.to_owned(), advice },
+        heic::Refusal::Damaged(reason) => ImagingError::Decode { name: name.to_owned(), reason },
+    }
+}
+
+// Where it is not read it is refused before, so that nobody comes here.
+#[cfg(not(feature = "heic"))]
+fn heic_header(_: &mut impl Read, name: &str) -> Result<(usize, usize)> {
+    Err(ImagingError::Foreign { name: name.to_owned(), advice: Foreign::Heic.advice() })
+}
+
+#[cfg(not(feature = "heic"))]
+fn heic_picture(_: &mut impl Read, name: &str) -> Result<Picture> {
+    Err(ImagingError::Foreign { name: name.to_owned(), advice: Foreign::Heic.advice() })
 }
 
 fn too_large(width: u32, height: u32, name: &str) -> ImagingError {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Format, ImagingError, Result, decode,
+    ImagingError, Result, decode,
     file::is_temporary,
     foreign::{self, Foreign},
 };
@@ -17,11 +17,16 @@ pub const SUPPORTED_EXTENSIONS: [&str; 24] = [
     "ppm", "pam", "jxl", "exr", "hdr", "pfm", "tga", "btf", "tf8",
 ];
 
+/// Extensions of pictures that are read where they hold what is understood, in lower case.
+const PERHAPS: [&str; 3] = ["heic", "heif", "hif"];
+
+/// Extensions of pictures that are read, or may be, in lower case: what to offer in a dialog.
+pub fn offered_extensions() -> Vec<&'static str> {
+    SUPPORTED_EXTENSIONS.into_iter().chain(PERHAPS).chain(foreign::RAW).collect()
+}
+
 /// Extensions of pictures that are known and not read, in lower case.
-const FOREIGN_EXTENSIONS: [&str; 19] = [
-    "nef", "cr2", "cr3", "crw", "arw", "dng", "orf", "rw2", "raf", "pef", "srw", "raw", "heic", "heif", "jp2", "psd",
-    "svg", "xcf", "kra",
-];
+const FOREIGN_EXTENSIONS: [&str; 5] = ["jp2", "psd", "svg", "xcf", "kra"];
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -126,19 +131,21 @@ enum Content {
 
 impl Content {
     fn of(path: &Path, is_file: bool) -> Self {
-        let is_named_foreign = has_extension(path, &FOREIGN_EXTENSIONS) || has_extension(path, &foreign::RARE);
+        let is_raw = has_extension(path, &foreign::RAW);
+        let is_named_foreign = is_raw
+            || has_extension(path, &PERHAPS)
+            || has_extension(path, &FOREIGN_EXTENSIONS)
+            || has_extension(path, &foreign::RARE);
         if !is_file {
             return Self::Other;
         }
         if is_named_foreign {
-            // A TIFF picture under such a name takes a look at its directory to be told from a raw file.
-            return match decode::format_of_file(path) {
-                // Raw files are TIFF files inside, of more kinds than anybody knows: that a camera's name is wrong is unlikely.
-                Ok(Some(Format::Tiff)) if foreign::by_name(path) == Foreign::Raw => {
-                    Self::Foreign(Foreign::Raw.advice())
-                }
+            return match decode::dimensions(path) {
+                Ok(_) if is_raw && has_rendering(path) => Self::Foreign(RENDERED),
                 Ok(_) => Self::Picture,
                 Err(ImagingError::Foreign { advice, .. }) => Self::Foreign(advice),
+                // What is wrong with it is said when it is read.
+                Err(ImagingError::Decode { .. }) if has_extension(path, &PERHAPS) => Self::Picture,
                 Err(_) => Self::Foreign(foreign::by_name(path).advice()),
             };
         }
@@ -151,11 +158,23 @@ impl Content {
             return Self::Picture;
         }
         match foreign::of(&start) {
+            Some(Foreign::Heic) if cfg!(feature = "heic") => Self::Picture,
+            Some(Foreign::Raw) if decode::dimensions(path).is_ok() => Self::Picture,
             // Documents lie among pictures without anybody wanting them enlarged.
             Some(Foreign::Pdf | Foreign::Svg) | None => Self::Other,
             Some(foreign) => Self::Foreign(foreign.advice()),
         }
     }
+}
+
+/// What is said of raw files beside which the same photo lies.
+const RENDERED: &str = "it is a raw file of a camera, and the photo lies beside it as a picture, which is taken";
+
+/// Whether the same photo lies beside a raw file as a picture: cameras write both when they are asked to.
+fn has_rendering(path: &Path) -> bool {
+    ["jpg", "JPG", "jpeg", "JPEG", "heic", "HEIC", "heif", "HEIF", "hif", "HIF"]
+        .iter()
+        .any(|extension| path.with_extension(extension).is_file())
 }
 
 /// What lies beside pictures without being one that anybody means: what a Mac lays beside each file on foreign disks, what

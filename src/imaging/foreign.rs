@@ -1,4 +1,4 @@
-//! Files that hold pictures which this program does not read: what they are, and what their owner can do.
+//! Files that are recognised by more than a decoder of pictures: what they are, and for those that are not read, what their owner can do.
 //!
 //! A camera's raw file is a TIFF file whose first picture is a thumbnail: read as TIFF it would give that, in silence.
 
@@ -7,12 +7,14 @@ use std::{
     path::Path,
 };
 
-/// A kind of file that is recognised and not read.
+/// A kind of file that is recognised, and not read at all or not always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Foreign {
-    /// A camera's own data.
+    /// A camera's own data, of a kind that is not understood.
     Raw,
-    /// Pictures of phones: HEIC and HEIF.
+    /// A camera's own data, without a picture of full size inside.
+    RawWithoutPicture,
+    /// Pictures of phones: HEIC and HEIF, of which programs without the feature `heic` read nothing.
     Heic,
     /// JPEG 2000.
     Jpeg2000,
@@ -34,6 +36,10 @@ impl Foreign {
                 "it is a raw file of a camera; develop it first (darktable, RawTherapee, the camera's own program) and \
                  export a 16-bit TIFF or PNG"
             }
+            Self::RawWithoutPicture => {
+                "it is a raw file of a camera that holds the photo as seen by the sensor only, or a small preview; develop it first \
+                 (darktable, RawTherapee, the camera's own program) and export a 16-bit TIFF or PNG"
+            }
             Self::Heic => {
                 "it is a HEIC picture; export it as JPEG or PNG (phones do when they share it, or set the camera to \
                  \"most compatible\")"
@@ -54,6 +60,18 @@ pub(crate) const RARE: [&str; 24] = [
     "ico", "cur", "dds", "pcx", "jng", "mng", "sgi", "ras", "xbm", "xpm", "fits", "fit", "dcm", "jxr", "hdp", "wdp",
     "j2k", "jpf", "jpx", "bpg", "flif", "eps", "ktx", "ktx2",
 ];
+
+/// Extensions of raw files, in lower case.
+pub(crate) const RAW: [&str; 26] = [
+    "nef", "nrw", "cr2", "cr3", "crw", "arw", "sr2", "srf", "dng", "orf", "rw2", "rwl", "raf", "pef", "srw", "raw",
+    "3fr", "fff", "iiq", "erf", "mrw", "mef", "mos", "dcr", "kdc", "x3f",
+];
+
+/// Whether a file is called as raw files are.
+pub(crate) fn is_raw_name(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    RAW.contains(&extension.as_str())
+}
 
 /// What a file of a foreign extension is when its first bytes say nothing: most raw files are TIFF files inside.
 pub(crate) fn by_name(path: &Path) -> Foreign {
@@ -77,7 +95,7 @@ pub(crate) fn is_avif(start: &[u8]) -> bool {
     // A file may call itself a HEIF picture first and AVIF among what it is compatible with.
     let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
     let brands = start.get(16..length.min(start.len())).unwrap_or_default();
-    head[8..12] == *b"mif1" && brands.as_chunks::<4>().0.iter().any(|brand| brand == b"avif")
+    matches!(&head[8..12], b"mif1" | b"mif2") && brands.as_chunks::<4>().0.iter().any(|brand| brand == b"avif")
 }
 
 /// What the first bytes of a file say.
@@ -86,13 +104,16 @@ pub(crate) fn of(start: &[u8]) -> Option<Foreign> {
     if let Some(brand) = brand {
         return match brand {
             b"crx " => Some(Foreign::Raw),
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => Some(Foreign::Heic),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"mif2" | b"msf1" => {
+                Some(Foreign::Heic)
+            }
             _ => None,
         };
     }
     let text = start.trim_ascii_start();
     let begins = |with: &[u8]| start.starts_with(with);
     match () {
+        () if start.get(6..14) == Some(b"HEAPCCDR") => Some(Foreign::Raw),
         () if begins(b"FUJIFILMCCD-RAW") || begins(b"IIRO") || begins(b"IIRS") || begins(b"MMOR") => Some(Foreign::Raw),
         () if begins(b"IIU\0") || begins(b"FOVb") || begins(b"\0MRM") => Some(Foreign::Raw),
         () if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") => Some(Foreign::Jpeg2000),

@@ -37,7 +37,10 @@ pub use cover::cover_transparent;
 pub use decode::{decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{encode, write};
 pub use error::{ImagingError, Result};
-pub use folders::{Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order};
+pub use folders::{
+    Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order,
+    offered_extensions,
+};
 pub use format::{Depth, EncodeOptions, Format, Subsampling};
 pub use gain_map::GainMap;
 pub use highlights::Highlights;

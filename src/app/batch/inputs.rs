@@ -264,8 +264,8 @@ mod tests {
         for (name, content) in [
             ("phone.heic", &b"\xff\xd8\xff\xe0 a JPEG file"[..]),
             ("download", b"\x89PNG\r\n\x1a\n and more"),
-            ("real.heic", b"\0\0\0\x18ftypheic\0\0\0\0"),
-            ("unnamed", b"\0\0\0\x18ftypheic\0\0\0\0"),
+            ("real.heic", b"8BPS\0\x01 layers"),
+            ("unnamed", b"8BPS\0\x01 layers"),
             ("manual.pdf", b"%PDF-1.7"),
             ("._photo.jpg", b"\0\x05\x16\x07"),
             (".dualres-abc.tmp", b"\xff\xd8\xff\xe0 half a result"),
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(found.pictures.iter().map(Input::key).collect::<Vec<_>>(), ["download", "phone.heic"]);
         let foreign: Vec<_> = found.foreign.iter().map(|(path, _)| path.file_name().unwrap()).collect();
         assert_eq!(foreign, ["real.heic", "unnamed"]);
-        assert!(found.foreign.iter().all(|(_, advice)| advice.contains("HEIC")));
+        assert!(found.foreign.iter().all(|(_, advice)| advice.contains("Photoshop")));
         std::fs::create_dir(root.join("only")).unwrap();
         std::fs::write(root.join("only/a.cr2"), b"II*\0").unwrap();
         let refused = Inputs::find(&[root.join("only")]).unwrap_err();

@@ -124,6 +124,11 @@ pub(super) const TEXTS: &[&str] = &[
     "unknown",
     // Files that are not read (`imaging/foreign.rs`).
     "it is a raw file of a camera; develop it first (darktable, RawTherapee, the camera's own program) and export a 16-bit TIFF or PNG",
+    "it is a raw file of a camera that holds the photo as seen by the sensor only, or a small preview; develop it first (darktable, RawTherapee, the camera's own program) and export a 16-bit TIFF or PNG",
+    "it is a raw file of a camera, and the photo lies beside it as a picture, which is taken",
+    "it is a HEIF picture coded by AV1 that does not call itself AVIF; save it as AVIF or PNG first",
+    "it is a HEIF picture that is not coded by HEVC or AV1, as phones do; save it as PNG first",
+    "it is a HEIF film or sequence without a still picture; save one of its pictures as PNG first",
     "it is a HEIC picture; export it as JPEG or PNG (phones do when they share it, or set the camera to \"most compatible\")",
     "it is a JPEG 2000 picture; save it as PNG first",
     "it is a file of an image editor (Photoshop, GIMP, Krita), with layers; export it as PNG or TIFF",
@@ -131,6 +136,8 @@ pub(super) const TEXTS: &[&str] = &[
     "it is a picture of a kind that is not read; save it as PNG or TIFF first",
     "it is a drawing without pixels (SVG), which any drawing program exports at any size",
     // What a result loses (`imaging`).
+    "the camera's own picture inside the raw file was enlarged, which has 8 bits; a raw developer (darktable, RawTherapee) can make more of the file",
+    "an EXIF block that cannot be read is left out",
     "the gain map that brightens the picture on HDR screens is kept in JPEG results alone",
     "the second XMP packet of the JPEG file is left out",
     "XMP of more than 64 kB does not fit into a JPEG file and is left out",

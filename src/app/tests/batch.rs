@@ -342,14 +342,14 @@ fn content_decides_also_in_folders_and_what_is_not_read_is_named() {
     std::fs::create_dir_all(&from).unwrap();
     std::fs::write(from.join("phone.heic"), encoded(dualres_imaging::Format::Jpeg)).unwrap();
     std::fs::write(from.join("odd.jpg"), encoded(dualres_imaging::Format::Png)).unwrap();
-    std::fs::write(from.join("real.heic"), b"\0\0\0\x18ftypheic\0\0\0\0").unwrap();
+    std::fs::write(from.join("camera.raf"), b"FUJIFILMCCD-RAW 0201FF").unwrap();
     let run = dualres(&["upscale", text(&from), "-o", text(&to), "--device", "cpu", "--json"]);
     let said = lines(&run).pop().unwrap();
     assert_eq!(said["summary"]["done"], 2, "{said}");
     assert!(to.join("phone_x2.jpg").exists() && to.join("odd_x2.png").exists(), "{:?}", files_below(&to));
     let not_read = &said["summary"]["not_read"][0];
-    assert!(not_read["input"].as_str().unwrap().ends_with("real.heic"), "{said}");
-    assert!(not_read["advice"].as_str().unwrap().contains("HEIC"), "{said}");
+    assert!(not_read["input"].as_str().unwrap().ends_with("camera.raf"), "{said}");
+    assert!(not_read["advice"].as_str().unwrap().contains("raw file"), "{said}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Dialogs {
     pub(crate) fn ask(&mut self, purpose: Purpose, wake: super::worker::Wake) {
         // The dialog is made here, on the main thread, which some systems insist on, and awaited elsewhere.
         let dialog = AsyncFileDialog::new().set_title(purpose.title());
-        let pictures: Vec<&str> = dualres_imaging::SUPPORTED_EXTENSIONS.to_vec();
+        let pictures = dualres_imaging::offered_extensions();
         type Answer = std::pin::Pin<Box<dyn Future<Output = Vec<FileHandle>> + Send>>;
         let answer: Answer = match &purpose {
             Purpose::Pictures => {

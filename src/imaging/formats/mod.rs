@@ -2,9 +2,12 @@
 
 pub(crate) mod animation;
 pub(crate) mod avif;
+#[cfg(feature = "heic")]
+pub(crate) mod heic;
 pub(crate) mod jpeg;
 pub(crate) mod jxl;
 pub(crate) mod png;
+pub(crate) mod raw;
 pub(crate) mod samples;
 pub(crate) mod scene;
 pub(crate) mod tiff;

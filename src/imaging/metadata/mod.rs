@@ -110,6 +110,8 @@ impl Metadata {
     pub(crate) fn note_announced(&mut self) {
         const ANNOUNCED: &str =
             "further pictures or videos in the file (HDR gain map, depth, motion photo) are left out";
+        // Formats write text, and a packet in another code would be lost on the way.
+        self.xmp = self.xmp.take().map(xmp::as_utf8);
         let known = |left_out: &str| left_out.contains("gain map") || left_out.contains("further pictures");
         let announces =
             [&self.xmp, &self.xmp_extension].into_iter().flatten().any(|packet| xmp::announces_others(packet));

@@ -5,6 +5,23 @@
 
 use std::borrow::Cow;
 
+/// The packet in UTF-8: as it is, or from UTF-16, or else from the code of Western Europe, which some programs write against the rules.
+pub(super) fn as_utf8(packet: Vec<u8>) -> Vec<u8> {
+    let sixteen = |of: fn([u8; 2]) -> u16| {
+        let units = packet[2..].as_chunks::<2>().0.iter().map(|two| of(*two));
+        char::decode_utf16(units)
+            .map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect::<String>()
+            .into_bytes()
+    };
+    match packet.as_slice() {
+        [0xFF, 0xFE, ..] => sixteen(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => sixteen(u16::from_be_bytes),
+        _ if std::str::from_utf8(&packet).is_ok() => packet,
+        _ => packet.iter().map(|&byte| char::from(byte)).collect::<String>().into_bytes(),
+    }
+}
+
 /// The packet of a picture whose pixels have been turned upright.
 pub(super) fn upright(packet: &[u8]) -> Vec<u8> {
     changed(packet, |text| set(text, "tiff:Orientation", "1"))
@@ -189,6 +206,16 @@ mod tests {
 
     fn text(packet: Vec<u8>) -> String {
         String::from_utf8(packet).unwrap_or_default()
+    }
+
+    #[test]
+    fn packets_in_other_codes_become_utf8() {
+        assert_eq!(as_utf8("Ünal".into()), "Ünal".as_bytes());
+        assert_eq!(as_utf8(b"Aim\xe9".to_vec()), "Aimé".as_bytes());
+        for (mark, code) in [(0xFEFF_u16, u16::to_le_bytes as fn(u16) -> [u8; 2]), (0xFEFF, u16::to_be_bytes)] {
+            let units: Vec<u8> = std::iter::once(mark).chain("<x>Ünal 写真".encode_utf16()).flat_map(code).collect();
+            assert_eq!(as_utf8(units), "<x>Ünal 写真".as_bytes());
+        }
     }
 
     #[test]
