@@ -1,9 +1,13 @@
 //! A device beside the CPU on a picture made for it, before it is trusted with those of people.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{Model, device::ComputeDevice};
+use dualres_network::{
+    Model,
+    device::ComputeDevice,
+    graph::{Steps, watched},
+};
 
 use crate::{Event, Options, Result, Upscaled, Upscaler, place::MOST_DIFFERENCE};
 
@@ -41,13 +45,15 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Runs a model, its dual models included, on a device and on the CPU, and compares. `go_on` is asked in between.
+/// Runs a model, its dual models included, on a device and on the CPU, and compares. `go_on` is asked in between, and `steps` tells
+/// others how far the device is, from its first operator on, which compiles and tunes.
 ///
 /// # Errors
 /// If the device does not start, the CPU fails, or it is cancelled.
 pub fn self_check(
     model: &Model,
     device: &ComputeDevice,
+    steps: &Arc<Steps>,
     go_on: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Finding> {
     let (there, here) = (Upscaler::new(model, device)?, Upscaler::new(model, &ComputeDevice::cpu())?);
@@ -55,7 +61,7 @@ pub fn self_check(
     // In one piece, so that no other cutting tells.
     let options = Options { tile: Some(usize::MAX), ..Options::default() };
     let mut run = |upscaler: &Upscaler| upscaler.upscale(&probe, &options, &mut |_: Event| go_on());
-    let got = run(&there)?;
+    let got = watched(steps, || run(&there))?;
     if got.retried_tiles > 0 {
         return Ok(Finding::Impossible);
     }

@@ -38,7 +38,9 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
         return check(args, which, &paths);
     }
     let automatic = device::choose("auto")?.name;
+    let trust = Trust::of(&paths);
     for device in device::list() {
+        let known @ [sound, wrong] = trust.known_of(&device);
         let is_default = device.name == automatic;
         if args.json {
             let object = json!({
@@ -48,6 +50,7 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
                 "max_buffer_bytes": device.max_buffer_bytes,
                 "half_precision": device.has_half,
                 "default": is_default,
+                "checks": json!({ "sound": sound, "wrong": wrong }),
             });
             report::line(&object.to_string());
         } else {
@@ -56,6 +59,10 @@ pub(crate) fn run(args: &DevicesArgs) -> anyhow::Result<Outcome> {
             let default = if is_default { " [auto]" } else { "" };
             report::line(&format!("{}{default}", device.name));
             report::line(&format!("    {}, {}{buffer}", device.class, device.detail));
+            if known != [0, 0] {
+                let times = report::counted(sound + wrong, "check");
+                report::line(&format!("    {times} against the CPU: {sound} found it right, {wrong} not"));
+            }
         }
     }
     if !args.json
@@ -94,6 +101,7 @@ fn check(args: &DevicesArgs, which: &str, paths: &Paths) -> anyhow::Result<Outco
             let found = trust.check(&model, device, &mut |notice| match notice {
                 Notice::NotKept(reason) => wrong.push(reason),
                 // What is found is told below.
+                Notice::Prepared(part) => bar.set_prefix(format!("{:.0} % of ", part * 100.0)),
                 Notice::Checking(_) | Notice::Refused(_) => {}
             });
             bar.finish_and_clear();

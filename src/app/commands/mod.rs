@@ -82,6 +82,11 @@ fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice
         Notice::Checking(name) => {
             waiting.get_or_insert_with(|| preparing(&name));
         }
+        Notice::Prepared(part) => {
+            if let Some(bar) = &waiting {
+                bar.set_prefix(format!("{:.0} % of ", part * 100.0));
+            }
+        }
         Notice::Refused(reason) | Notice::NotKept(reason) => wrong.push(reason),
     });
     if let Some(bar) = waiting {
@@ -125,7 +130,7 @@ fn preparing(name: &str) -> indicatif::ProgressBar {
 
 /// Says what takes long, and on a terminal for how long it has.
 fn waiting(text: String) -> indicatif::ProgressBar {
-    let bar = progress_bar(0, "{msg} ({elapsed})", false);
+    let bar = progress_bar(0, "{prefix}{msg} ({elapsed})", false);
     if bar.is_hidden() {
         report::say(&text);
     }

@@ -118,6 +118,13 @@ impl Memory {
         kept
     }
 
+    /// What came of all checks of a device with this version of the program.
+    pub(super) fn of_device(&self, identity: &str, program: &str) -> Vec<Outcome> {
+        let checks = self.read().checks.into_iter();
+        let of_it = checks.filter(|check| check.device.starts_with(identity) && check.program == program);
+        of_it.map(|check| check.outcome).collect()
+    }
+
     /// Forgets all that is known of a device.
     pub(super) fn forget(&self, identity: &str) -> anyhow::Result<()> {
         let mut remembered = self.read();
@@ -196,5 +203,7 @@ mod tests {
         memory.forget("a").unwrap();
         assert_eq!([memory.recall(&key("a")), memory.recall(&key("a in 16 bits"))], [None, None]);
         assert_eq!(memory.recall(&key("c")), Some(Outcome::Impossible));
+        assert_eq!(memory.of_device("c", "1.0"), [Outcome::Impossible]);
+        assert_eq!(memory.of_device("c", "2.0"), []);
     }
 }

@@ -11,7 +11,7 @@ use std::{
     ops::ControlFlow,
     path::Path,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{RecvTimeoutError, sync_channel},
     },
@@ -25,6 +25,7 @@ use dualres_imaging::file::write_atomically;
 use dualres_network::{
     Model, NetworkError,
     device::{self, ComputeDevice, DeviceClass, Precision, graphics_interfaces},
+    graph::Steps,
 };
 
 use self::memory::{Key, Memory, Outcome};
@@ -95,6 +96,8 @@ pub(crate) struct Trust {
 pub(crate) enum Notice {
     /// The device of this name is checked, which takes a while.
     Checking(String),
+    /// So much of that is done, from 0 to 1.
+    Prepared(f32),
     /// A device is not used, and why.
     Refused(String),
     /// What is found out about devices cannot be kept, and why.
@@ -109,8 +112,25 @@ static NEWS: Mutex<Vec<Notice>> = Mutex::new(Vec::new());
 /// # Errors
 /// As there.
 pub(crate) fn vetted(paths: &Paths, model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice> {
-    let mut tell = |notice| news().push(notice);
-    Trust::of(paths).vet(model, device, &mut tell)
+    let mut tell = |notice| match notice {
+        Notice::Prepared(part) => *under_way() = Some(part),
+        other => news().push(other),
+    };
+    let used = Trust::of(paths).vet(model, device, &mut tell);
+    *under_way() = None;
+    used
+}
+
+/// How far a check for the window is, if there is one.
+static UNDER_WAY: Mutex<Option<f32>> = Mutex::new(None);
+
+fn under_way() -> MutexGuard<'static, Option<f32>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The part of a device's preparation for the window that is done, from 0 to 1; none if no device is prepared.
+pub(crate) fn prepared() -> Option<f32> {
+    *under_way()
 }
 
 /// What was found out since it was asked for last.
@@ -202,6 +222,17 @@ impl Trust {
         Ok(findings)
     }
 
+    /// With how many models a device was found to compute what the CPU computes, and with how many not; in any precision.
+    pub(crate) fn known_of(&self, device: &ComputeDevice) -> [usize; 2] {
+        let outcomes = self.memory.of_device(&device.identity(), env!("CARGO_PKG_VERSION"));
+        let is_sound = |outcome: &Outcome| match outcome {
+            Outcome::Difference(levels) => Finding::Difference(*levels).is_sound(),
+            Outcome::Impossible | Outcome::Unfinished => false,
+        };
+        let sound = outcomes.iter().filter(|outcome| is_sound(outcome)).count();
+        [sound, outcomes.len() - sound]
+    }
+
     /// Forgets what is known of a device, so that it is checked again when it is wanted.
     ///
     /// # Errors
@@ -218,11 +249,11 @@ impl Trust {
     ) -> dualres_engine::Result<Finding> {
         if device.is_remote() {
             // It may be another one the next time.
-            return self_check(model, device, &mut interrupt::flow);
+            return self_check(model, device, &Arc::default(), &mut interrupt::flow);
         }
         let key = key(model, device);
         let mut kept = self.memory.begin(&key);
-        let found = self.within_time(model, device);
+        let found = self.within_time(model, device, tell);
         let outcome = match &found {
             Ok(Some(Finding::Difference(levels))) => Some(Outcome::Difference(*levels)),
             Ok(Some(Finding::Impossible)) => Some(Outcome::Impossible),
@@ -245,13 +276,20 @@ impl Trust {
     }
 
     /// What a check finds, if it comes to an end. A driver that hangs cannot be stopped: its thread is left behind.
-    fn within_time(&self, model: &Model, device: &ComputeDevice) -> dualres_engine::Result<Option<Finding>> {
+    fn within_time(
+        &self,
+        model: &Model,
+        device: &ComputeDevice,
+        tell: &mut dyn FnMut(Notice),
+    ) -> dualres_engine::Result<Option<Finding>> {
         /// What is under way takes so long to stop.
         const GRACE: Duration = Duration::from_secs(2);
         let (send, receive) = sync_channel(1);
         let (checked_model, checked_device) = (model.clone(), device.clone());
+        let steps = Arc::<Steps>::default();
+        let counted = Arc::clone(&steps);
         let work = move || {
-            let found = self_check(&checked_model, &checked_device, &mut interrupt::flow);
+            let found = self_check(&checked_model, &checked_device, &counted, &mut interrupt::flow);
             // Nobody may be waiting any more.
             let _ = send.send(found);
         };
@@ -267,6 +305,7 @@ impl Trust {
                 Err(RecvTimeoutError::Disconnected) => return Ok(Some(Finding::Failed(tr!("its check panicked")))),
                 Err(RecvTimeoutError::Timeout) if begun.elapsed() > self.time_limit => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {
+                    tell(Notice::Prepared(steps.fraction()));
                     if interrupt::flow() == ControlFlow::Break(()) {
                         let since = *asked_to_stop.get_or_insert_with(Instant::now);
                         if since.elapsed() > GRACE {

@@ -65,6 +65,8 @@ impl Window {
                     "Preparing %{device}, once: its kernels are compiled, tuned and checked against the CPU.",
                     device = device
                 )),
+                // Asked for where it is shown.
+                Notice::Prepared(_) => {}
                 Notice::Refused(reason) | Notice::NotKept(reason) => self.toasts.warning(reason),
             }
         }

@@ -5,7 +5,7 @@
 use std::{
     ops::ControlFlow,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use burn::tensor::Device;
@@ -14,6 +14,7 @@ use dualres_imaging::{Picture, Plane};
 use dualres_network::{
     Architecture, Description, Model,
     device::{self, ComputeDevice, Fault, Precision},
+    graph::Steps,
 };
 
 /// An adapter, with a fault or without.
@@ -53,7 +54,7 @@ fn gap(a: &Picture, b: &Picture) -> f32 {
 }
 
 fn self_check(model: &Model, device: &ComputeDevice) -> dualres_engine::Result<Finding> {
-    dualres_engine::self_check(model, device, &mut || ControlFlow::Continue(()))
+    dualres_engine::self_check(model, device, &Default::default(), &mut || ControlFlow::Continue(()))
 }
 
 /// The picture, reconstructions included, and how many tiles were begun.
@@ -81,7 +82,15 @@ fn agrees(got: &Upscaled, picture: &Picture, tile: usize) {
 fn a_sound_adapter_passes_its_check_and_every_fault_is_found_by_it() {
     let _turn = alone();
     let Some(sound) = adapter("") else { return };
-    let finding = self_check(&tiny(), &sound).unwrap();
+    let steps = Arc::<Steps>::default();
+    let mut parts = vec![steps.fraction()];
+    let mut go_on = || {
+        parts.push(steps.fraction());
+        ControlFlow::Continue(())
+    };
+    let finding = dualres_engine::self_check(&tiny(), &sound, &steps, &mut go_on).unwrap();
+    assert!(parts.is_sorted() && parts[0] == 0.0, "who waits sees it come on: {parts:?}");
+    assert!((0.5..1.0).contains(parts.last().unwrap()), "{parts:?}");
     println!("{finding}");
     assert!(finding.is_sound(), "{finding}");
     for (fault, expected) in

@@ -17,6 +17,7 @@ mod receptive;
 mod rewrite;
 mod run;
 mod shape;
+mod watch;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub use parameter::Parameter;
 pub use receptive::Reach;
 pub use run::{Activations, Network};
 pub use shape::Shape;
+pub use watch::{Steps, watched};
 
 use crate::{NetworkError, Result};
 

@@ -15,6 +15,7 @@ use super::{
     fuse::{Action, Step, plan},
     half,
     parameter::Parameter,
+    watch,
 };
 use crate::{NetworkError, Pooling, Result, Weights, evaluate};
 
@@ -221,6 +222,7 @@ impl Network {
     }
 
     fn take(&self, pass: &mut Activations, steps: &[Step]) {
+        watch::begin(steps.len());
         for step in steps {
             let inputs: Vec<Tensor<4>> = step
                 .inputs
@@ -233,6 +235,7 @@ impl Network {
                 })
                 .collect();
             let value = self.step(step, inputs, pass);
+            watch::step(&value);
             pass.values.insert(step.output, value);
         }
     }

@@ -26,6 +26,13 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.label(RichText::new(tr!("%{used} used, %{free} free", used = used, free = free)).small())
             .on_hover_text(tr!("Memory of this program and of the machine"));
         ui.separator();
+        if let Some(part) = crate::trust::prepared() {
+            let percent = crate::language::number(part * 100.0, 0);
+            ui.add(ProgressBar::new(part).desired_width(120.0).desired_height(8.0));
+            ui.label(RichText::new(tr!("preparing this GPU, once: %{percent} %", percent = percent)).small());
+            ui.ctx().request_repaint_after(Duration::from_millis(200));
+            ui.separator();
+        }
         let running = window.queue.running().map(|item| (item.name(), item.state.clone()));
         if let Some((name, State::Running(progress))) = running {
             let paused = window.link.control.is_paused();
