@@ -74,6 +74,19 @@ impl Description {
     }
 }
 
+/// A profile for light of primaries and a white in the CIE diagram (red, green, blue, white) that was brought to the curve of sRGB;
+/// `None` for those of sRGB.
+pub(crate) fn of_light_with(chromaticities: [f32; 8]) -> Option<Vec<u8>> {
+    let [rx, ry, gx, gy, bx, by, wx, wy] = chromaticities.map(f64::from);
+    // Primaries on one line, or none at all, make no colour space.
+    let area = (gx - rx) * (by - ry) - (bx - rx) * (gy - ry);
+    if area.abs() < 1e-3 || wy <= 0.0 || [ry, gy, by].contains(&0.0) {
+        return None;
+    }
+    let chromaticities = Some([wx, wy, rx, ry, gx, gy, bx, by]);
+    Description { chromaticities, ..Description::default() }.profile()
+}
+
 /// A profile for the code points of H.273; `None` for sRGB and what is unknown.
 pub(crate) fn from_code(primaries: u8, transfer: u8) -> Option<Vec<u8>> {
     let (primaries, transfer) =

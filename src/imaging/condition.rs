@@ -191,7 +191,7 @@ mod tests {
     fn compression_is_seen_in_the_file_and_in_the_pixels() {
         let mut last = 0.0;
         for quality in [95, 70, 30] {
-            let options = EncodeOptions { quality, subsampling: Subsampling::Full };
+            let options = EncodeOptions { quality, subsampling: Subsampling::Full, ..EncodeOptions::default() };
             let file = encode(&noisy(&scene(), 4.0), Format::Jpeg, options).unwrap();
             let found = Condition::of(&decode(&file, "test").unwrap());
             assert!(found.jpeg_quality.unwrap().abs_diff(quality) <= 1, "{found:?} of {quality}");

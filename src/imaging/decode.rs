@@ -19,7 +19,7 @@ use crate::{
         jpeg::{self, Extent},
         jxl, png, raw, scene, tiff,
     },
-    metadata::Block,
+    metadata::{Block, COMMENT},
     picture::{MAX_PIXELS, from_u16},
 };
 
@@ -65,12 +65,13 @@ pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
     let mut source = BufReader::new(open(path).map_err(open_error)?);
     Ok(match format_of(&mut source, &path.display().to_string())? {
         Kind::Avif => Some(Format::Avif),
+        Kind::JpegXl => Some(Format::Jxl),
         Kind::Image(ImageFormat::Png) => Some(Format::Png),
         Kind::Image(ImageFormat::Jpeg) => Some(Format::Jpeg),
         Kind::Image(ImageFormat::WebP) => Some(Format::WebP),
         Kind::Image(ImageFormat::Tiff) => Some(Format::Tiff),
         Kind::Image(ImageFormat::Bmp) => Some(Format::Bmp),
-        Kind::Image(_) | Kind::Heic | Kind::JpegXl | Kind::FloatMap | Kind::Raw => None,
+        Kind::Image(_) | Kind::Heic | Kind::FloatMap | Kind::Raw => None,
     })
 }
 
@@ -274,8 +275,14 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
                 _ => false,
             };
             source.rewind().map_err(read_error)?;
+            let mut comments = Vec::new();
+            if format == ImageFormat::Gif {
+                comments = animation::comments_of_gif(&mut source);
+                source.rewind().map_err(read_error)?;
+            }
             let mut picture = by_image(source, format, None, name)?;
             picture.metadata.left_out.extend(moves.then(|| animation::LEFT_OUT.into()));
+            picture.metadata.texts.extend(comments.into_iter().map(|text| (COMMENT.to_owned(), text)));
             picture
         }
     };

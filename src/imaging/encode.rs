@@ -7,7 +7,7 @@ use image::{ExtendedColorType, ImageEncoder, codecs::bmp::BmpEncoder};
 use crate::{
     Depth, ImagingError, Picture, Result, colour, file,
     format::{EncodeOptions, Format},
-    formats::{avif, jpeg, png, samples, tiff, webp},
+    formats::{avif, jpeg, jxl, png, samples, tiff, webp},
 };
 
 /// Writes a picture in the format of the extension of `path`, whole or not at all.
@@ -22,7 +22,7 @@ pub fn write(path: &Path, picture: &Picture, options: EncodeOptions) -> Result<(
 /// Encodes a picture into memory.
 ///
 /// Depth is kept where the format has it. Metadata is kept where the format has a place for it: all of it in PNG, JPEG and
-/// TIFF, all but IPTC in WebP, EXIF in AVIF, none in BMP.
+/// TIFF, all but IPTC in WebP and JPEG XL, EXIF in AVIF, none in BMP.
 ///
 /// # Errors
 /// If the format cannot hold the picture or the encoder fails.
@@ -46,7 +46,8 @@ pub fn encode(picture: &Picture, format: Format, options: EncodeOptions) -> Resu
         Format::Png => png::encode(picture),
         Format::Jpeg if picture.alpha.is_some() => jpeg::encode(&over_white(picture), options),
         Format::Jpeg => jpeg::encode(picture, options),
-        Format::WebP => webp::encode(&colour::for_colour_only(picture)),
+        Format::WebP => webp::encode(&colour::for_colour_only(picture), options),
+        Format::Jxl => jxl::encode(picture),
         Format::Tiff => tiff::encode(picture),
         Format::Avif => avif::encode(picture, options),
         Format::Bmp => bmp(&colour::to_srgb(picture)),

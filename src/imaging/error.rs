@@ -59,7 +59,7 @@ pub enum ImagingError {
         max_megapixels: u64,
     },
     /// The output name has no extension, or one that no encoder is for.
-    #[error("unknown output format; use .png, .jpg, .webp, .tif, .avif or .bmp: {}", path.display())]
+    #[error("unknown output format; use .png, .jpg, .webp, .tif, .avif, .jxl or .bmp: {}", path.display())]
     UnknownOutputFormat {
         /// The file.
         path: PathBuf,

@@ -27,19 +27,21 @@ pub enum Format {
     Png,
     /// JPEG, 8 bits; alpha is laid over white.
     Jpeg,
-    /// Lossless WebP, 8 bits, alpha.
+    /// WebP, 8 bits, alpha; lossless or lossy.
     WebP,
     /// TIFF, 8, 16 or 32 bits (float), alpha.
     Tiff,
-    /// AVIF, 8 bits, alpha, sRGB.
+    /// AVIF, 10 bits, alpha.
     Avif,
+    /// JPEG XL without loss, 8 or 16 bits, alpha, sRGB.
+    Jxl,
     /// BMP, 8 bits, alpha; no metadata.
     Bmp,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif, Self::Bmp];
+    pub const ALL: [Self; 7] = [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif, Self::Jxl, Self::Bmp];
 
     /// The format that the extension of `path` stands for.
     ///
@@ -53,6 +55,7 @@ impl Format {
             "webp" => Ok(Self::WebP),
             "tif" | "tiff" => Ok(Self::Tiff),
             "avif" => Ok(Self::Avif),
+            "jxl" => Ok(Self::Jxl),
             "bmp" => Ok(Self::Bmp),
             _ => Err(ImagingError::UnknownOutputFormat { path: path.to_owned() }),
         }
@@ -66,6 +69,7 @@ impl Format {
             Self::WebP => "webp",
             Self::Tiff => "tif",
             Self::Avif => "avif",
+            Self::Jxl => "jxl",
             Self::Bmp => "bmp",
         }
     }
@@ -78,6 +82,7 @@ impl Format {
             Self::WebP => "WebP",
             Self::Tiff => "TIFF",
             Self::Avif => "AVIF",
+            Self::Jxl => "JPEG XL",
             Self::Bmp => "BMP",
         }
     }
@@ -86,22 +91,28 @@ impl Format {
     pub fn max_side(self) -> usize {
         match self {
             Self::Png | Self::Tiff | Self::Bmp => i32::MAX as usize,
+            Self::Jxl => 1 << 30,
             Self::Jpeg => 65_535,
             Self::Avif => 65_536,
             Self::WebP => 16_383,
         }
     }
 
-    /// Whether it takes a quality.
-    pub fn has_quality(self) -> bool {
-        matches!(self, Self::Jpeg | Self::Avif)
+    /// Whether it takes a quality, written so.
+    pub fn has_quality(self, is_lossy: bool) -> bool {
+        matches!(self, Self::Jpeg | Self::Avif) || is_lossy && self == Self::WebP
     }
 
-    /// Bytes a sample that it holds of a picture of `depth`.
+    /// Bits a sample that it holds of a picture of `depth`.
+    pub fn bits_per_sample(self, depth: Depth) -> usize {
+        if self == Self::Avif { 10 } else { 8 * self.bytes_per_sample(depth) }
+    }
+
+    /// Bytes a sample, uncompressed, that it holds of a picture of `depth`.
     pub fn bytes_per_sample(self, depth: Depth) -> usize {
         match (self, depth) {
             (Self::Tiff, Depth::Float { .. }) => 4,
-            (Self::Png, Depth::Float { .. }) | (Self::Png | Self::Tiff, Depth::Sixteen) => 2,
+            (Self::Png | Self::Jxl, Depth::Float { .. }) | (Self::Png | Self::Jxl | Self::Tiff, Depth::Sixteen) => 2,
             _ => 1,
         }
     }
@@ -120,14 +131,18 @@ pub enum Subsampling {
 /// How to write a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeOptions {
-    /// Quality of JPEG and AVIF, 1 to 100.
+    /// Quality of JPEG, AVIF and lossy WebP, 1 to 100.
     pub quality: u8,
     /// Resolution of the colours in JPEG.
     pub subsampling: Subsampling,
+    /// Whether JPEG shows a coarse picture first: a little smaller, and slower to write.
+    pub progressive: bool,
+    /// Whether WebP loses what is hardly seen, by `quality`.
+    pub lossy: bool,
 }
 
 impl Default for EncodeOptions {
     fn default() -> Self {
-        Self { quality: 95, subsampling: Subsampling::Full }
+        Self { quality: 95, subsampling: Subsampling::Full, progressive: false, lossy: false }
     }
 }

@@ -16,6 +16,7 @@ mod cover;
 mod decode;
 mod encode;
 mod error;
+mod estimate;
 pub mod file;
 pub mod filter;
 mod folders;
@@ -37,6 +38,7 @@ pub use cover::cover_transparent;
 pub use decode::{decode, dimensions, format_of_file, read, upright_dimensions};
 pub use encode::{encode, write};
 pub use error::{ImagingError, Result};
+pub use estimate::estimated_bytes;
 pub use folders::{
     Found, SUPPORTED_EXTENSIONS, find_pictures, find_pictures_below, is_hidden_folder, natural_order,
     offered_extensions,

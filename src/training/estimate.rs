@@ -126,7 +126,7 @@ impl Survey {
             for (reduction, spectra) in candidates.iter().zip(&mut spectra) {
                 let mut reduced = pyramid(&colour, &[1, scale], *reduction).swap_remove(0);
                 if let Some(quality) = jpeg {
-                    let options = EncodeOptions { quality, subsampling: Subsampling::Full };
+                    let options = EncodeOptions { quality, subsampling: Subsampling::Full, ..EncodeOptions::default() };
                     reduced = decode(&encode(&reduced, Format::Jpeg, options)?, "known picture")?;
                 }
                 spectra.extend(spectrum(reduced.rgb()[1]));

@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(kind(&noisy(&clean, 1.0)), Kind::Clean, "{name}, a little noise");
             assert_eq!(kind(&noisy(&clean, 6.0)), Kind::Photo, "{name}, noise");
             for (quality, expected) in [(95, Kind::Clean), (75, Kind::Photo), (50, Kind::Photo)] {
-                let options = EncodeOptions { quality, subsampling: Subsampling::Half };
+                let options = EncodeOptions { quality, subsampling: Subsampling::Half, ..EncodeOptions::default() };
                 let file = encode(&clean, Format::Jpeg, options).unwrap();
                 let mut compressed = decode(&file, "test").unwrap();
                 assert_eq!(kind(&compressed), expected, "{name}, JPEG {quality}");

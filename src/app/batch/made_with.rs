@@ -39,7 +39,12 @@ impl MadeWith<'_> {
             name: &'a str,
         }
         let Self { weights, size, format, encoding, keep, fidelity, pooling, name } = *self;
-        let others = format!("{encoding:?} {keep:?} {fidelity} {pooling:?}");
+        // What was added later says nothing where it is as it always was: results of before stay known.
+        let EncodeOptions { quality, subsampling, progressive, lossy } = encoding;
+        let added = [(progressive, " progressive"), (lossy, " lossy")];
+        let added: String = added.into_iter().filter_map(|(is_so, what)| is_so.then_some(what)).collect();
+        let encoding = format!("EncodeOptions {{ quality: {quality}, subsampling: {subsampling:?} }}{added}");
+        let others = format!("{encoding} {keep:?} {fidelity} {pooling:?}");
         settings_of(&Said { weights, size, format: format.name(), others, name })
     }
 }
@@ -65,6 +70,8 @@ mod tests {
             MadeWith { size: FinalSize::Factor(2.0), ..usual },
             MadeWith { format: Format::Tiff, ..usual },
             MadeWith { encoding: EncodeOptions { quality: 90, ..usual.encoding }, ..usual },
+            MadeWith { encoding: EncodeOptions { progressive: true, ..usual.encoding }, ..usual },
+            MadeWith { encoding: EncodeOptions { lossy: true, ..usual.encoding }, ..usual },
             MadeWith { keep: Keep { strip: true, ..usual.keep }, ..usual },
             MadeWith { fidelity: 50, ..usual },
             MadeWith { pooling: PoolingChoice::Global, ..usual },

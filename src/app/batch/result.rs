@@ -41,7 +41,13 @@ pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
     if original.alpha.is_some() && format == Format::Jpeg {
         lost.push(tr!("JPEG has no transparency: composited over white"));
     }
-    lost.extend(lost_depth(format, keep.depth.unwrap_or(original.depth)));
+    let depth = keep.depth.unwrap_or(original.depth);
+    let is_mixed = format == Format::Jxl && original.alpha.is_some() && depth != Depth::Eight;
+    lost.extend(if is_mixed {
+        Some(tr!("JPEG XL with transparency is written with 8 bits per channel"))
+    } else {
+        lost_depth(format, depth)
+    });
     if !keep.strip {
         lost.extend(original.metadata.lost_in(format).iter().map(|text| translated(text)));
     }
@@ -50,7 +56,7 @@ pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
 
 /// What a format does not hold of the bits that a result is to have.
 fn lost_depth(format: Format, depth: Depth) -> Option<String> {
-    let held = 8 * format.bytes_per_sample(depth);
+    let held = format.bits_per_sample(depth);
     let wanted = match depth {
         Depth::Eight => 8,
         Depth::Sixteen => 16,

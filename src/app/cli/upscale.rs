@@ -96,6 +96,12 @@ pub(crate) struct UpscaleArgs {
     /// Chroma subsampling of JPEG output
     #[arg(long, value_enum, default_value_t = SubsamplingArg::Full)]
     pub(crate) subsampling: SubsamplingArg,
+    /// Progressive JPEG output: shows a coarse image first, slightly smaller, slower to write
+    #[arg(long)]
+    pub(crate) progressive: bool,
+    /// Lossy WebP output, at --quality
+    #[arg(long)]
+    pub(crate) lossy: bool,
     /// Remove all metadata except the ICC profile
     #[arg(long)]
     pub(crate) strip: bool,
@@ -109,7 +115,7 @@ pub(crate) struct UpscaleArgs {
     /// Also write a table of all results (CSV), the least certain first
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,
-    /// Quality of JPEG and AVIF output, 1 to 100
+    /// Quality of JPEG, AVIF and lossy WebP output, 1 to 100
     #[arg(long, value_name = "Q", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
     /// Overwrite existing files, and redo finished images of a batch; otherwise names in a folder get a number
@@ -144,13 +150,15 @@ pub(crate) enum FormatArg {
     /// JPEG
     #[value(alias = "jpeg")]
     Jpg,
-    /// WebP, lossless
+    /// WebP, lossless unless --lossy
     Webp,
     /// TIFF
     #[value(alias = "tiff")]
     Tif,
-    /// AVIF, in sRGB
+    /// AVIF, 10 bits
     Avif,
+    /// JPEG XL, lossless, in sRGB
+    Jxl,
     /// BMP
     Bmp,
 }
@@ -161,7 +169,7 @@ pub(crate) enum DepthArg {
     /// 8 bits
     #[value(name = "8")]
     Eight,
-    /// 16 bits: PNG and TIFF
+    /// 16 bits: PNG, TIFF and JPEG XL
     #[value(name = "16")]
     Sixteen,
     /// 32-bit float: TIFF

@@ -22,7 +22,8 @@ pub(crate) fn run(args: &DegradeArgs) -> anyhow::Result<Outcome> {
         other => (other, None),
     };
     let (format, ending) = if jpeg.is_some() { (Format::Jpeg, "jpg") } else { (Format::Png, "png") };
-    let options = EncodeOptions { quality: jpeg.unwrap_or(100), subsampling: Subsampling::Full };
+    let options =
+        EncodeOptions { quality: jpeg.unwrap_or(100), subsampling: Subsampling::Full, ..EncodeOptions::default() };
     let pictures = match args.hr.is_file() {
         true => vec![args.hr.clone()],
         false => find_pictures(&args.hr)?,

@@ -201,7 +201,8 @@ fn a_check_tells_what_would_become_of_pictures_and_writes_nothing() {
     std::fs::write(folder.path().join("old.pcx"), "no picture that is read").unwrap();
     let told = run(&["upscale", "--check", text(folder.path())]);
     assert_eq!(told.code, 1, "one is refused: {}", told.err);
-    assert!(told.out.contains("layers.tif: 144x96 -> 288x192 TIFF, model x2"), "{}", told.out);
+    assert!(told.out.contains("layers.tif: 144x96 -> 288x192 TIFF, about "), "{}", told.out);
+    assert!(told.out.contains(" kB, model x2"), "{}", told.out);
     assert!(told.out.contains("lost: layers of Photoshop") && told.out.contains("kept: EXIF"), "{}", told.out);
     assert!(told.out.contains("kept: image resources, comment"), "{}", told.out);
     assert!(told.out.contains("2 images can be upscaled, 2 cannot"), "{}", told.out);
@@ -212,6 +213,44 @@ fn a_check_tells_what_would_become_of_pictures_and_writes_nothing() {
     assert!(told.code == 1 && told.out.contains("the maximum is 16 times"), "{}", told.out);
     let without = run(&["upscale", text(&layers)]);
     assert!(without.code == 2 && without.err.contains("--output"), "{}", without.err);
+}
+
+/// What was said before the run against what the encoder makes of the run's result.
+#[test]
+fn the_size_of_a_result_is_told_within_a_quarter() {
+    use dualres_imaging::{EncodeOptions, Format};
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("result.png");
+    let mut wrong = Vec::new();
+    for name in ["astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"] {
+        let input = project("assets/samples").join(name);
+        let whole = ["upscale", text(&input), "-o", text(&output), "--model", "x2", "--device", "cpu", "--overwrite"];
+        assert!(dualres(&whole).status.success());
+        let result = dualres_imaging::read(&output).unwrap();
+        for (format, flags, options) in [
+            ("png", &[][..], EncodeOptions::default()),
+            ("jpg", &[], EncodeOptions::default()),
+            ("jpg", &["--quality", "75"], EncodeOptions { quality: 75, ..EncodeOptions::default() }),
+            ("webp", &[], EncodeOptions::default()),
+            ("webp", &["--lossy"], EncodeOptions { lossy: true, ..EncodeOptions::default() }),
+            ("tif", &[], EncodeOptions::default()),
+            ("avif", &[], EncodeOptions::default()),
+            ("jxl", &[], EncodeOptions::default()),
+            ("bmp", &[], EncodeOptions::default()),
+        ] {
+            let asked =
+                [&["upscale", "--check", "--json", "--model", "x2", "--format", format, text(&input)], flags].concat();
+            let told = lines(&dualres(&asked)).remove(0)["bytes"].as_f64().unwrap();
+            let format = Format::from_path(Path::new(&format!("a.{format}"))).unwrap();
+            let real = dualres_imaging::encode(&result, format, options).unwrap().len() as f64;
+            let said = format!("{name} {} {flags:?}: {:.2}", format.name(), told / real);
+            println!("{said}");
+            if !(0.75..1.25).contains(&(told / real)) {
+                wrong.push(said);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn photos_are_previewed_at_once_and_run_by_the_models_that_fit_them() {
     let photo = dualres_imaging::read(&common::project("assets/samples/chelsea.png")).unwrap().crop(100, 80, 96, 80);
     let [clean, phone] = ["clean.png", "phone.jpg"].map(|name| home.path().join(name));
     dualres_imaging::write(&clean, &photo, EncodeOptions::default()).unwrap();
-    let compressed = EncodeOptions { quality: 60, subsampling: Subsampling::Half };
+    let compressed = EncodeOptions { quality: 60, subsampling: Subsampling::Half, ..EncodeOptions::default() };
     dualres_imaging::write(&phone, &photo, compressed).unwrap();
 
     let mut harness = window(&Paths::under(home.path()));

@@ -22,6 +22,7 @@ use super::{
     cost::Beside,
     desktop::{self, Wishes},
     dialogs::Dialogs,
+    forecast::Forecasts,
     helper::Helper,
     loader::Loader,
     machine::Machine,
@@ -144,6 +145,8 @@ pub struct Window {
     pub(super) new_device: Option<NewDevice>,
     /// The writing of what is to be remembered.
     pub(super) remembering: Option<Promise<Vec<String>>>,
+    /// What becomes of the open picture's file.
+    pub(super) forecasts: Forecasts,
     /// The field a path is typed into, and what for.
     pub(super) typing: Option<(super::dialogs::Purpose, String)>,
     pub(super) compress: Compress,
@@ -256,6 +259,7 @@ impl Window {
             adapting: Adapting::Idle,
             new_device: None,
             remembering: None,
+            forecasts: Forecasts::default(),
             typing: None,
             compress: Compress::default(),
             tab: Tab::Upscale,

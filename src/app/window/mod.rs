@@ -16,6 +16,7 @@ mod desktop;
 mod dialogs;
 pub mod document;
 mod events;
+mod forecast;
 mod frame;
 mod gain;
 mod helper;

@@ -121,10 +121,13 @@ pub struct Choices {
     pub fidelity: f32,
     /// Format of results.
     pub format: OutputFormat,
-    /// Quality of JPEG and AVIF, 1 to 100.
+    /// Quality of JPEG, AVIF and lossy WebP, 1 to 100.
     pub jpeg_quality: u8,
     /// Whether JPEG holds colours at half the resolution.
     pub half_colours: bool,
+    /// Whether JPEG shows a coarse picture first.
+    #[serde(default)]
+    pub progressive: bool,
     /// Bits a channel, where the format has them.
     pub depth: DepthChoice,
     /// Leave out all metadata but the colour profile.
@@ -154,6 +157,7 @@ impl Default for Choices {
             format: OutputFormat::Same,
             jpeg_quality: 95,
             half_colours: false,
+            progressive: false,
             depth: DepthChoice::Same,
             strip: false,
             size: FinalSize::Model,
@@ -167,7 +171,8 @@ impl Choices {
     /// How results are written.
     pub fn encoding(&self) -> EncodeOptions {
         let subsampling = if self.half_colours { Subsampling::Half } else { Subsampling::Full };
-        EncodeOptions { quality: self.jpeg_quality, subsampling }
+        let lossy = self.format == OutputFormat::WebPLossy;
+        EncodeOptions { quality: self.jpeg_quality, subsampling, progressive: self.progressive, lossy }
     }
 
     /// What results take along.
@@ -223,15 +228,20 @@ pub enum OutputFormat {
     Jpeg,
     /// Lossless WebP.
     WebP,
+    /// Lossy WebP.
+    WebPLossy,
     /// TIFF.
     Tiff,
     /// AVIF.
     Avif,
+    /// JPEG XL, lossless.
+    JpegXl,
 }
 
 impl OutputFormat {
     /// All of them, in the order they are offered.
-    pub const ALL: [Self; 6] = [Self::Same, Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Avif];
+    pub const ALL: [Self; 8] =
+        [Self::Same, Self::Png, Self::Jpeg, Self::Tiff, Self::WebP, Self::WebPLossy, Self::Avif, Self::JpegXl];
 
     /// What to call it.
     pub fn label(self) -> String {
@@ -240,8 +250,10 @@ impl OutputFormat {
             Self::Png => "PNG".to_owned(),
             Self::Jpeg => "JPEG".to_owned(),
             Self::WebP => tr!("WebP (lossless)"),
+            Self::WebPLossy => tr!("WebP (lossy)"),
             Self::Tiff => "TIFF".to_owned(),
-            Self::Avif => "AVIF (sRGB)".to_owned(),
+            Self::Avif => "AVIF".to_owned(),
+            Self::JpegXl => tr!("JPEG XL (lossless, sRGB)"),
         }
     }
 
@@ -259,9 +271,10 @@ impl OutputFormat {
             Self::Same => Format::from_path(original).unwrap_or(Format::Png),
             Self::Png => Format::Png,
             Self::Jpeg => Format::Jpeg,
-            Self::WebP => Format::WebP,
+            Self::WebP | Self::WebPLossy => Format::WebP,
             Self::Tiff => Format::Tiff,
             Self::Avif => Format::Avif,
+            Self::JpegXl => Format::Jxl,
         }
     }
 }

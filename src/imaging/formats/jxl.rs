@@ -1,11 +1,18 @@
-//! JPEG XL, read by a decoder in Rust.
+//! JPEG XL, read by a decoder in Rust; written without loss, in sRGB, which is all that its encoder knows.
 
 use std::io::Read;
 
 use jxl_oxide::{AllocTracker, AuxBoxData, ExtraChannelType, JxlImage, PixelFormat};
 
-use super::animation;
-use crate::{Depth, Picture, Plane, colour, metadata::Metadata, picture::MAX_PIXELS};
+use zune_core::{bit_depth::BitDepth, colorspace::ColorSpace, options::EncoderOptions};
+use zune_jpegxl::JxlSimpleEncoder;
+
+use super::{animation, samples};
+use crate::{
+    Depth, Picture, Plane, colour,
+    metadata::Metadata,
+    picture::{MAX_PIXELS, quantized},
+};
 
 /// Whether the first bytes of a file are those of JPEG XL, bare or in boxes.
 pub(crate) fn is_jxl(start: &[u8]) -> bool {
@@ -102,6 +109,50 @@ pub(crate) fn decode(source: impl Read) -> Result<Picture, Refusal> {
     let depth = if told.bit_depth.bits_per_sample() > 8 { Depth::Sixteen } else { Depth::Eight };
     let alpha = alpha.take().map(plane);
     Ok(Picture { alpha, depth, metadata, ..Picture::from_planes(planes.into_iter().map(plane).collect()) })
+}
+
+/// Encodes a picture without loss, in a container that has EXIF and XMP.
+pub(crate) fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
+    if picture.width().min(picture.height()) < 2 {
+        return Err("its encoder takes pictures of at least 2 pixels a side; choose PNG".to_owned());
+    }
+    let picture = colour::to_srgb(picture);
+    let planes = samples::planes(&picture, true);
+    let colours = match planes.len() {
+        1 => ColorSpace::Luma,
+        2 => ColorSpace::LumaA,
+        3 => ColorSpace::RGB,
+        _ => ColorSpace::RGBA,
+    };
+    // Of transparency the encoder (zune-jpegxl 0.5) says that it has 8 bits, whatever it has, and others refuse a mixture.
+    let (bits, bytes) = if picture.depth == Depth::Eight || picture.alpha.is_some() {
+        (BitDepth::Eight, samples::eight(&planes))
+    } else {
+        (BitDepth::Sixteen, samples::sixteen(&planes).into_iter().flat_map(u16::to_ne_bytes).collect())
+    };
+    let options = EncoderOptions::new(picture.width(), picture.height(), colours, bits)
+        .set_num_threads(rayon::current_num_threads().min(usize::from(u8::MAX)) as u8);
+    let mut codestream = Vec::new();
+    JxlSimpleEncoder::new(&bytes, options).encode(&mut codestream).map_err(|error| format!("{error:?}"))?;
+    let mut out = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl ".to_vec();
+    let mut put = |kind: &[u8; 4], content: &[u8]| {
+        match u32::try_from(content.len() + 8) {
+            Ok(length) => out.extend([&length.to_be_bytes()[..], kind, content].concat()),
+            // A length of 1 says that the true one follows in eight bytes.
+            Err(_) => {
+                let length = content.len() as u64 + 16;
+                out.extend([&1_u32.to_be_bytes()[..], kind, &length.to_be_bytes(), content].concat());
+            }
+        }
+    };
+    if let Some(exif) = &picture.metadata.exif {
+        put(b"Exif", &[&[0; 4], exif.as_slice()].concat());
+    }
+    if let Some(xmp) = picture.metadata.single_xmp() {
+        put(b"xml ", &xmp);
+    }
+    put(b"jxlc", &codestream);
+    Ok(out)
 }
 
 /// Colours, curve and matrix of sRGB as code points (ITU-T H.273), full range.

@@ -5,7 +5,7 @@ use std::io::{BufRead, Read as _, Seek};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use crate::{Depth, Picture, Plane, highlights::Curve, picture::MAX_PIXELS};
+use crate::{Depth, Picture, Plane, colour, highlights::Curve, picture::MAX_PIXELS};
 
 /// Why a file was not read.
 pub(crate) enum Refusal {
@@ -31,10 +31,17 @@ const MOST_BYTES: u64 = MAX_PIXELS * 16;
 const LARGE_FRAME: u64 = 64_000_000;
 const MOST_EMPTY: u64 = 16;
 
-/// Bytes that the first part of an OpenEXR file unpacks to, by its header; `None` if it cannot be understood, or asks for a frame
-/// that is nearly all empty. The decoder takes the memory of all channels, however many there are that nobody sees, and of the
+/// What the header of an OpenEXR file says.
+struct Header {
+    /// Bytes that its first part unpacks to.
+    bytes: u64,
+    /// Where red, green, blue and white lie in the CIE diagram, two numbers each; those of sRGB where nothing is said.
+    chromaticities: Option<[f32; 8]>,
+}
+
+/// The header of an OpenEXR file; `None` if it cannot be understood, or asks for a frame that is nearly all empty. The decoder takes the memory of all channels, however many there are that nobody sees, and of the
 /// whole frame.
-fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
+fn header_of_exr(source: &mut impl BufRead) -> Option<Header> {
     const MOST_HEADER: u64 = 1 << 20;
     let mut header = Vec::new();
     source.take(MOST_HEADER).read_to_end(&mut header).ok()?;
@@ -54,13 +61,13 @@ fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
         };
         Some(side(0, 8)?.saturating_mul(side(4, 12)?))
     };
-    let (mut pixel, mut size, mut frame) = (0_u64, None::<u64>, None::<u64>);
+    let (mut pixel, mut size, mut frame, mut chromaticities) = (0_u64, None::<u64>, None::<u64>, None);
     loop {
         let name = text(&mut rest)?;
         if name.is_empty() {
             let (size, frame) = (size?, frame?);
             let is_empty = frame > LARGE_FRAME && frame / MOST_EMPTY > size;
-            return (!is_empty).then(|| size.saturating_mul(pixel));
+            return (!is_empty).then(|| Header { bytes: size.saturating_mul(pixel), chromaticities });
         }
         let _kind = text(&mut rest)?;
         let length = usize::try_from(long(rest, 0)?).ok()?;
@@ -74,6 +81,13 @@ fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
                     left = left.get(16..)?;
                 }
             }
+            b"chromaticities" => {
+                let mut all = [0.0; 8];
+                for (value, four) in all.iter_mut().zip(value.as_chunks::<4>().0) {
+                    *value = f32::from_le_bytes(*four);
+                }
+                chromaticities = (length == 32 && all.iter().all(|value| value.is_finite())).then_some(all);
+            }
             b"dataWindow" => size = Some(pixels(value)?),
             b"displayWindow" => frame = Some(pixels(value)?),
             _ => {}
@@ -84,12 +98,14 @@ fn unpacked_bytes(source: &mut impl BufRead) -> Option<u64> {
 
 /// Reads an OpenEXR or a Radiance file.
 pub(crate) fn decode<R: BufRead + Seek>(mut source: R, format: ImageFormat) -> Result<Picture, Refusal> {
+    let mut profile = None;
     if format == ImageFormat::OpenExr {
         let told = |error: std::io::Error| Refusal::Damaged(error.to_string());
-        let bytes = unpacked_bytes(&mut source);
-        if bytes.is_none_or(|bytes| bytes > MOST_BYTES) {
+        let header = header_of_exr(&mut source).filter(|header| header.bytes <= MOST_BYTES);
+        let Some(header) = header else {
             return Err(Refusal::Damaged("its header asks for more memory than a picture takes, or is damaged".into()));
-        }
+        };
+        profile = header.chromaticities.and_then(colour::of_light_with);
         source.rewind().map_err(told)?;
     }
     let mut reader = ImageReader::with_format(source, format);
@@ -103,7 +119,10 @@ pub(crate) fn decode<R: BufRead + Seek>(mut source: R, format: ImageFormat) -> R
     let rgba = DynamicImage::from_decoder(decoder)?.into_rgba32f();
     let of = |channel: usize| rgba.as_raw().iter().skip(channel).step_by(4).copied().collect();
     let channels = if has_alpha { 4 } else { 3 };
-    Ok(of_light([width as usize, height as usize], (0..channels).map(of).collect(), format == ImageFormat::OpenExr))
+    let mut picture =
+        of_light([width as usize, height as usize], (0..channels).map(of).collect(), format == ImageFormat::OpenExr);
+    picture.metadata.icc = profile;
+    Ok(picture)
 }
 
 /// Whether the first bytes of a file are those of a portable float map.

@@ -208,6 +208,15 @@ impl Metadata {
                 note(has_resources, "WebP has no place for image resources (clipping paths, copyright flag), left out");
                 note(self.xmp_extension.is_some(), EXTENSION_LOST);
             }
+            Format::Jxl => {
+                note(self.iptc.is_some(), "JPEG XL files are written without IPTC");
+                note(
+                    has_resources,
+                    "image resources (clipping paths, copyright flag) are not written to JPEG XL files",
+                );
+                note(self.xmp_extension.is_some(), EXTENSION_LOST);
+                note(self.icc.is_some(), "JPEG XL files are written in sRGB: colours beyond it are cut off");
+            }
             Format::Avif => {
                 note(self.xmp.is_some() || self.iptc.is_some(), "XMP and IPTC are not written to AVIF files");
                 note(has_resources, "image resources (clipping paths, copyright flag) are not written to AVIF files");
@@ -224,7 +233,7 @@ impl Metadata {
         let kept = |keyword: &str| match format {
             Format::Png => true,
             Format::Jpeg => keyword == COMMENT,
-            Format::WebP | Format::Tiff | Format::Avif | Format::Bmp => false,
+            Format::WebP | Format::Tiff | Format::Avif | Format::Jxl | Format::Bmp => false,
         };
         let texts: Vec<&str> =
             self.texts.iter().map(|(keyword, _)| keyword.as_str()).filter(|name| !kept(name)).collect();

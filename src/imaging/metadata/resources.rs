@@ -30,7 +30,13 @@ pub(crate) fn from_image_resources(mut resources: &[u8]) -> Option<Resources> {
     while let Some((id, block, data)) = block(resources) {
         any = true;
         match id {
-            IPTC => found.iptc = Some(data.to_vec()),
+            // Records are a list: those of a second block go on with it, unless it says the same again.
+            IPTC => {
+                let records: &mut Vec<u8> = found.iptc.get_or_insert_default();
+                if !records.ends_with(data) {
+                    records.extend(data);
+                }
+            }
             EXIF => found.exif = Some(data.to_vec()),
             XMP => found.xmp = Some(data.to_vec()),
             _ if OWN_TO_THE_ORIGINAL.contains(&id) => {}

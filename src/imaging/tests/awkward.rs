@@ -48,6 +48,8 @@ fn pixels_are_those_that_other_programs_see() {
         ("no_end_marker.jpg", 5.0),
         ("chroma_finer.jpg", 5.0),
         ("ultra_hdr_xmp.jpg", 5.0),
+        ("ycgco.avif", 2.0),
+        ("comment.gif", 12.0),
     ] {
         let found = read(&awkward(name)).unwrap();
         let gap = gap(&found, &base);
@@ -201,6 +203,39 @@ fn comments_resources_and_texts_are_kept_or_missed() {
     }
     assert_eq!(enlarged(&picture, Format::Png).texts, picture.metadata.texts);
     assert!(picture.metadata.lost_in(Format::Jpeg).join("; ").contains("parameters"));
+}
+
+#[test]
+fn comments_chromaticities_and_second_blocks_come_along() {
+    let comment = read(&awkward("comment.gif")).unwrap();
+    assert_eq!(comment.metadata.texts, [(COMMENT.to_owned(), "made by Ann é".to_owned())]);
+    assert_eq!(enlarged(&comment, Format::Jpeg).texts, comment.metadata.texts);
+
+    let light = read(&awkward("p3.exr")).unwrap();
+    let stated = moxcms::ColorProfile::new_from_slice(light.metadata.icc.as_deref().unwrap()).unwrap();
+    let known = moxcms::ColorProfile::new_display_p3();
+    for (a, b) in [
+        (stated.red_colorant.x, known.red_colorant.x),
+        (stated.green_colorant.y, known.green_colorant.y),
+        (stated.blue_colorant.z, known.blue_colorant.z),
+    ] {
+        assert!((a - b).abs() < 2e-3, "{a} for {b}");
+    }
+
+    // Two segments of a JPEG file, with a block of IPTC records each.
+    let base = encode(&read(&awkward("base.png")).unwrap(), Format::Jpeg, EncodeOptions::default()).unwrap();
+    let records = |text: &str| [&[0x1C, 2, 25, 0, text.len() as u8], text.as_bytes()].concat();
+    let segment = |records: &[u8]| {
+        let block = [b"8BIM\x04\x04\0\0", &(records.len() as u32).to_be_bytes()[..], records].concat();
+        let padded = block.len() % 2;
+        let content = [b"Photoshop 3.0\0", &block[..], &vec![0; padded]].concat();
+        [&[0xFF, 0xED], &(content.len() as u16 + 2).to_be_bytes()[..], &content].concat()
+    };
+    let (first, second) = (records("sea"), records("shore"));
+    let two = [&base[..2], &segment(&first), &segment(&second), &base[2..]].concat();
+    assert_eq!(decode(&two, "two").unwrap().metadata.iptc, Some([first.clone(), second].concat()));
+    let twice = [&base[..2], &segment(&first), &segment(&first), &base[2..]].concat();
+    assert_eq!(decode(&twice, "twice").unwrap().metadata.iptc, Some(first));
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Known {
         }
         degraded.quantize();
         if let Some(quality) = self.jpeg {
-            let options = EncodeOptions { quality, subsampling: Subsampling::Full };
+            let options = EncodeOptions { quality, subsampling: Subsampling::Full, ..EncodeOptions::default() };
             degraded = decode(&encode(&degraded, Format::Jpeg, options)?, "training patch")?;
         }
         Ok(degraded)

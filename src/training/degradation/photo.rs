@@ -30,7 +30,7 @@ pub(super) fn degrade(picture: &Picture, random: &mut ChaCha8Rng) -> Result<Pict
     if random.random_ratio(5, 6) {
         let quality = random.random_range(40..=95);
         let subsampling = if random.random() { Subsampling::Full } else { Subsampling::Half };
-        let options = EncodeOptions { quality, subsampling };
+        let options = EncodeOptions { quality, subsampling, ..EncodeOptions::default() };
         degraded = decode(&encode(&degraded, Format::Jpeg, options)?, "training patch")?;
     }
     Ok(degraded)

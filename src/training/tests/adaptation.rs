@@ -288,7 +288,11 @@ fn what_happened_to_photos_is_estimated_by_others() {
         let picture = plain.degrade(&small, 7, 1).unwrap();
         let path = match known_how.jpeg {
             Some(quality) => {
-                let bytes = encode(&picture, Format::Jpeg, EncodeOptions { quality, subsampling: Subsampling::Full });
+                let bytes = encode(
+                    &picture,
+                    Format::Jpeg,
+                    EncodeOptions { quality, subsampling: Subsampling::Full, ..EncodeOptions::default() },
+                );
                 let path = folder.path().join("photo.jpg");
                 std::fs::write(&path, bytes.unwrap()).unwrap();
                 path

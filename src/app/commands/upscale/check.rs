@@ -6,10 +6,11 @@ use anyhow::{Context, bail};
 use dualres_imaging::{COMMENT, Condition, Format, Picture};
 use serde_json::json;
 
-use super::models::Models;
+use super::{models::Models, work::encoding};
 use crate::{
     batch::{
         choice::{Kind, choose},
+        disk,
         inputs::Inputs,
         result::{Keep, format_like, losses},
         sizes::FinalSize,
@@ -28,6 +29,8 @@ struct Forecast {
     chosen_for: Option<String>,
     kept: Vec<&'static str>,
     lost: Vec<String>,
+    /// About how many bytes the file takes.
+    bytes: u64,
 }
 
 /// Reads each picture and says what a result would keep, convert and lose, or why there would be none.
@@ -91,6 +94,11 @@ fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, k
         );
     }
     let lost = losses(&picture, format, keep);
+    let mut written = picture.clone();
+    if let Some(depth) = keep.depth {
+        written.set_depth(depth);
+    }
+    let bytes = dualres_imaging::estimated_bytes(&written, size, format, encoding(args))?;
     Ok(Forecast {
         from,
         size,
@@ -99,6 +107,7 @@ fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, k
         chosen_for: choice.map(|(_, why)| why),
         kept: if keep.strip { Vec::new() } else { kept(&picture, format, &lost) },
         lost,
+        bytes,
     })
 }
 
@@ -108,9 +117,9 @@ fn kept(picture: &Picture, format: Format, lost: &[String]) -> Vec<&'static str>
     let many = matches!(format, Format::Jpeg | Format::Png | Format::Tiff);
     let any = format != Format::Bmp;
     [
-        (metadata.icc.is_some() && any && format != Format::Avif, "colour profile"),
+        (metadata.icc.is_some() && any && format != Format::Jxl, "colour profile"),
         (metadata.exif.is_some() && any, "EXIF"),
-        (metadata.xmp.is_some() && (many || format == Format::WebP), "XMP"),
+        (metadata.xmp.is_some() && (many || matches!(format, Format::WebP | Format::Jxl)), "XMP"),
         (metadata.iptc.is_some() && many, "IPTC"),
         (metadata.resources.is_some() && many, "image resources"),
         (!metadata.texts.is_empty() && format == Format::Png, "texts"),
@@ -124,11 +133,11 @@ fn kept(picture: &Picture, format: Format, lost: &[String]) -> Vec<&'static str>
 }
 
 fn say(json: bool, path: &Path, forecast: &Forecast) {
-    let Forecast { from, size, format, model, chosen_for, kept, lost } = forecast;
+    let Forecast { from, size, format, model, chosen_for, kept, lost, bytes } = forecast;
     if json {
         let object = json!({
             "input": path.to_string_lossy(), "input_size": from, "output_size": size, "format": format.name(),
-            "model": model, "chosen_for": chosen_for, "kept": kept, "lost": lost,
+            "model": model, "chosen_for": chosen_for, "kept": kept, "lost": lost, "bytes": bytes,
         });
         report::line(&object.to_string());
         return;
@@ -136,9 +145,10 @@ fn say(json: bool, path: &Path, forecast: &Forecast) {
     let ([from_width, from_height], [width, height]) = (from, size);
     let why = chosen_for.as_ref().map_or(String::new(), |why| format!(" for {why}"));
     report::line(&format!(
-        "{}: {from_width}x{from_height} -> {width}x{height} {}, model {model}{why}",
+        "{}: {from_width}x{from_height} -> {width}x{height} {}, about {}, model {model}{why}",
         path.display(),
-        format.name()
+        format.name(),
+        disk::bytes(*bytes)
     ));
     if !kept.is_empty() {
         report::line(&format!("  kept: {}", kept.join(", ")));

@@ -213,6 +213,7 @@ impl From<FormatArg> for dualres_imaging::Format {
             FormatArg::Webp => Self::WebP,
             FormatArg::Tif => Self::Tiff,
             FormatArg::Avif => Self::Avif,
+            FormatArg::Jxl => Self::Jxl,
             FormatArg::Bmp => Self::Bmp,
         }
     }

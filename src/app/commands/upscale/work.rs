@@ -36,6 +36,12 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn encoding(&self) -> EncodeOptions {
-        EncodeOptions { quality: self.args.quality, subsampling: self.args.subsampling.into() }
+        encoding(self.args)
     }
+}
+
+/// How files are encoded.
+pub(super) fn encoding(args: &UpscaleArgs) -> EncodeOptions {
+    let UpscaleArgs { quality, subsampling, progressive, lossy, .. } = *args;
+    EncodeOptions { quality, subsampling: subsampling.into(), progressive, lossy }
 }

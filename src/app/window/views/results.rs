@@ -4,12 +4,16 @@ use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, T
 
 use super::{heading, named, weak};
 use crate::{
-    batch::sizes::{FinalSize, MOST_TIMES},
-    language::{parsed, tr, translated},
+    batch::{
+        disk::bytes,
+        sizes::{FinalSize, MOST_TIMES},
+    },
+    language::{parsed, spoken, tr, translated, written},
     naming::{self, Facts},
     window::{
         Window,
         actions::Action,
+        forecast::Asked,
         settings::{Choices, DepthChoice, OutputFormat},
         theme::palette,
     },
@@ -29,9 +33,14 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Format"));
     final_size(&mut choices.size, ui);
-    if matches!(choices.format, OutputFormat::Jpeg | OutputFormat::Same | OutputFormat::Avif) {
+    let what = match choices.format {
+        OutputFormat::Jpeg | OutputFormat::Same => Some(tr!("JPEG quality")),
+        OutputFormat::Avif => Some(tr!("AVIF quality")),
+        OutputFormat::WebPLossy => Some(tr!("WebP quality")),
+        OutputFormat::Png | OutputFormat::WebP | OutputFormat::Tiff | OutputFormat::JpegXl => None,
+    };
+    if let Some(what) = what {
         ui.spacing_mut().slider_width = ui.available_width() - 150.0;
-        let what = if choices.format == OutputFormat::Avif { tr!("AVIF quality") } else { tr!("JPEG quality") };
         let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 1..=100).text(what));
         slider.on_hover_text(tr!("95 is hard to tell from the original"));
     }
@@ -62,9 +71,33 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.add(edit).labelled_by(label.id).on_hover_text(hint);
     });
     name_example(window, ui);
+    forecast(window, ui);
     egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| {
         more(&mut window.settings.choices, ui);
     });
+}
+
+/// About how large the file will be, and what it cannot take along of the original.
+fn forecast(window: &mut Window, ui: &mut Ui) {
+    let scale = window.scale();
+    let Some(item) = window.selected.and_then(|id| window.queue.get(id)) else { return };
+    let choices = &window.settings.choices;
+    let Some(open) = window.documents.get(item.id) else { return };
+    let asked = Asked {
+        item: item.id,
+        format: choices.format.of_item(item),
+        size: choices.size.of([open.picture.width(), open.picture.height()], scale),
+        encoding: choices.encoding(),
+        keep: choices.keep(),
+        language: spoken(),
+    };
+    let Some(forecast) = window.forecasts.of(asked, &open.picture, &window.wake) else { return };
+    if let Some(size) = forecast.bytes {
+        weak(ui, tr!("about %{size}", size = written(bytes(size))));
+    }
+    for lost in &forecast.losses {
+        ui.label(RichText::new(format!("⚠ {lost}")).small().color(palette(ui).warning));
+    }
 }
 
 fn name_example(window: &mut Window, ui: &mut Ui) {
@@ -186,6 +219,8 @@ fn more(choices: &mut Choices, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Bits a channel"));
     combo.response.on_hover_text(tr!("PNG has 8 and 16 bits, TIFF all, the others 8"));
+    ui.checkbox(&mut choices.progressive, tr!("Progressive JPEG"))
+        .on_hover_text(tr!("Shows a coarse picture first while it loads; a little smaller, slower to write"));
     ui.checkbox(&mut choices.half_colours, tr!("JPEG with half the colours (4:2:0)"))
         .on_hover_text(tr!("Smaller files, softer edges between colours"));
     ui.checkbox(&mut choices.strip, tr!("Leave out metadata")).on_hover_text(tr!(

@@ -23,10 +23,10 @@ fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = Boxed<'_>> {
 }
 
 /// Reads numbers of stated widths from the start of a slice.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl Reader<'_> {
-    fn number(&mut self, width: usize) -> Option<u64> {
+    pub(super) fn number(&mut self, width: usize) -> Option<u64> {
         let (first, rest) = self.0.split_at_checked(width)?;
         self.0 = rest;
         Some(first.iter().fold(0, |value, &byte| value << 8 | u64::from(byte)))

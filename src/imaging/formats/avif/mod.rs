@@ -1,17 +1,17 @@
-//! AVIF: read by the decoder of AV1 that browsers descend from, in Rust; written in sRGB with 8 bits.
+//! AVIF: read by the decoder of AV1 that browsers descend from, in Rust; written with 10 bits in the picture's own colour space.
 
 mod items;
+mod profile;
 
 use std::io::Read;
 
-use image::{ExtendedColorType, ImageEncoder, codecs::avif::AvifEncoder, metadata::Orientation};
+use image::metadata::Orientation;
 use mp4parse::{AvifContext, ImageRotation, ParseStrictness};
 use re_rav1d::dav1d::{
     self, Decoder, PixelLayout, PlanarImageComponent, Settings,
     pixel::{MatrixCoefficients, YUVRange},
 };
 
-use super::samples;
 use crate::{Depth, EncodeOptions, Picture, Plane, colour, picture::MAX_PIXELS};
 
 /// Most bytes of a file that are read: a picture of the most pixels takes less.
@@ -60,8 +60,7 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
     if let Some(coded) = context.alpha_item_coded_data() {
         let alpha = frame(coded)?;
         if (alpha.width() as usize, alpha.height() as usize) == (width, height) {
-            let (levels, _, _) = component(&alpha, PlanarImageComponent::Y);
-            picture.alpha = Some(Plane::new(width, height, levels.into_iter().map(|level| level * 255.0).collect()));
+            picture.alpha = colours(&alpha).into_iter().next();
         } else {
             picture.metadata.left_out.push("its transparency is of another size and is left out".into());
         }
@@ -91,8 +90,8 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<(Picture, Orientation), S
 /// The colours of a frame, if they are coded in a way that is read.
 fn colours_of(frame: &dav1d::Picture) -> Result<Vec<Plane>, String> {
     match frame.matrix_coefficients() {
-        matrix @ (MatrixCoefficients::YCgCo | MatrixCoefficients::ICtCp) => {
-            Err(format!("its colours are coded as {matrix:?}, which is not read; save it as PNG first"))
+        MatrixCoefficients::ICtCp => {
+            Err("its colours are coded as ICtCp, which is not read; save it as PNG first".to_owned())
         }
         _ => Ok(colours(frame)),
     }
@@ -156,6 +155,8 @@ fn frame(coded: &[u8]) -> Result<dav1d::Picture, String> {
     let told = |error: dav1d::Error| error.to_string();
     let mut settings = Settings::new();
     settings.set_max_frame_delay(1);
+    // Of pictures in layers, the finest.
+    settings.set_all_layers(false);
     settings.set_frame_size_limit(MAX_PIXELS as u32);
     let mut decoder = Decoder::with_settings(&settings).map_err(told)?;
     let mut pending = decoder.send_data(coded.to_vec(), None, None, None);
@@ -224,12 +225,20 @@ fn colours(frame: &dav1d::Picture) -> Vec<Plane> {
         MatrixCoefficients::BT2020NonConstantLuminance => (0.2627, 0.0593),
         _ => (0.299, 0.114),
     };
+    let is_ycgco = frame.matrix_coefficients() == MatrixCoefficients::YCgCo;
     let kg = 1.0 - kr - kb;
     let middle = f32::from(1_u16 << (bits - 1)) / most;
     let colour = |level: f32| (level - middle) * if is_full { 1.0 } else { most / (224.0 * unit) };
     let mut planes: Vec<Vec<f32>> = (0..3).map(|_| Vec::with_capacity(luma.len())).collect();
     for ((&y, &u), &v) in luma.iter().zip(&u).zip(&v) {
         let (y, u, v) = (bright(y), colour(u), colour(v));
+        if is_ycgco {
+            let without_green = y - u;
+            for (plane, sample) in planes.iter_mut().zip([without_green + v, y + u, without_green - v]) {
+                plane.push((sample * 255.0).clamp(0.0, 255.0));
+            }
+            continue;
+        }
         let (red, blue) = (y + 2.0 * (1.0 - kr) * v, y + 2.0 * (1.0 - kb) * u);
         let green = (y - kr * red - kb * blue) / kg;
         for (plane, sample) in planes.iter_mut().zip([red, green, blue]) {
@@ -263,17 +272,33 @@ fn enlarged(levels: &[f32], [narrow, low]: [usize; 2], [width, height]: [usize; 
     out
 }
 
-/// Encodes a picture with 8 bits in sRGB: the encoder has no place for profiles.
+/// Encodes a picture with 10 bits in its own colour space.
 pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> Result<Vec<u8>, String> {
-    let picture = colour::to_srgb(picture);
-    let planes = samples::planes(&picture, false);
-    let colour = if planes.len() == 3 { ExtendedColorType::Rgb8 } else { ExtendedColorType::Rgba8 };
-    let mut out = Vec::new();
-    let mut encoder = AvifEncoder::new_with_speed_quality(&mut out, SPEED, options.quality.clamp(1, 100));
+    const MOST: f32 = 1023.0;
+    let picture = colour::for_colour_only(picture);
+    let ten = |level: f32| (level / 255.0 * MOST).round().clamp(0.0, MOST) as u16;
+    let [red, green, blue] = picture.rgb();
+    // Brightness and differences of BT.601, full range: what the encoder is told.
+    let (kr, kb) = (0.299, 0.114);
+    let coded = (0..red.data.len()).map(|at| {
+        let [r, g, b] = [red, green, blue].map(|plane| plane.data[at].clamp(0.0, 255.0));
+        let luma = kr * r + (1.0 - kr - kb) * g + kb * b;
+        let difference = |level: f32, k: f32| {
+            ((level - luma) / (2.0 * (1.0 - k)) / 255.0 * MOST + 512.0).round().clamp(0.0, MOST) as u16
+        };
+        [ten(luma), difference(b, kb), difference(r, kr)]
+    });
+    let alpha = picture.alpha.as_ref().map(|alpha| alpha.data.iter().map(|&level| ten(level)).collect::<Vec<_>>());
+    let mut encoder = ravif::Encoder::new().with_quality(f32::from(options.quality.clamp(1, 100))).with_speed(SPEED);
     if let Some(exif) = &picture.metadata.exif {
-        encoder.set_exif_metadata(exif.clone()).map_err(|error| error.to_string())?;
+        encoder = encoder.with_exif(exif.as_slice());
     }
-    let (width, height) = (picture.width() as u32, picture.height() as u32);
-    encoder.write_image(&samples::eight(&planes), width, height, colour).map_err(|error| error.to_string())?;
-    Ok(out)
+    let (width, height) = (picture.width(), picture.height());
+    let (range, matrix) = (ravif::PixelRange::Full, ravif::MatrixCoefficients::BT601);
+    let written = encoder.encode_raw_planes_10_bit(width, height, coded, alpha, range, matrix);
+    let file = written.map_err(|error| error.to_string())?.avif_file;
+    match &picture.metadata.icc {
+        Some(icc) => profile::with_profile(&file, icc).ok_or_else(|| "its profile finds no place in the file".into()),
+        None => Ok(file),
+    }
 }

@@ -352,6 +352,7 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         Subsampling::Full => SamplingFactor::R_4_4_4,
         Subsampling::Half => SamplingFactor::R_4_2_0,
     });
+    encoder.set_progressive(options.progressive);
     // Its length is announced before it.
     let map =
         picture.metadata.gain_map.as_deref().map(|map| gain_map::encoded(map).map(|bytes| (map, bytes))).transpose()?;

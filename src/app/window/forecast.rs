@@ -1,0 +1,78 @@
+//! What becomes of the open picture's file with the present choices, told before the run: what it cannot take along, and about how
+//! large it will be.
+
+use std::sync::Arc;
+
+use dualres_imaging::{EncodeOptions, Format, Picture, estimated_bytes};
+use poll_promise::Promise;
+
+use super::{queue::ItemId, worker::Wake};
+use crate::{
+    batch::result::{Keep, losses},
+    language::Language,
+};
+
+/// What a forecast depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Asked {
+    pub(super) item: ItemId,
+    pub(super) format: Format,
+    /// Width and height of the result.
+    pub(super) size: [usize; 2],
+    pub(super) encoding: EncodeOptions,
+    pub(super) keep: Keep,
+    /// What it is told in.
+    pub(super) language: Language,
+}
+
+/// What is known of the file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Forecast {
+    /// What it cannot take along, in words.
+    pub(super) losses: Vec<String>,
+    /// About how many bytes it will take.
+    pub(super) bytes: Option<u64>,
+}
+
+/// The last forecast, and one that is being made.
+#[derive(Default)]
+pub(super) struct Forecasts {
+    known: Option<(Asked, Forecast)>,
+    under_way: Option<(Asked, Promise<Forecast>)>,
+}
+
+impl Forecasts {
+    /// The forecast for a picture, once it is made; the last one of it for as long as another is made, which `wake` tells of.
+    pub(super) fn of(&mut self, asked: Asked, picture: &Arc<Picture>, wake: &Wake) -> Option<&Forecast> {
+        if let Some((made_for, promise)) = self.under_way.take() {
+            match promise.try_take() {
+                Ok(forecast) => self.known = Some((made_for, forecast)),
+                Err(promise) => self.under_way = Some((made_for, promise)),
+            }
+        }
+        let is_known = self.known.as_ref().is_some_and(|(known, _)| *known == asked);
+        if !is_known && self.under_way.is_none() {
+            let (picture, wake) = (Arc::clone(picture), wake.clone());
+            let work = move || {
+                let forecast = make(&picture, asked);
+                wake();
+                forecast
+            };
+            self.under_way = Some((asked, Promise::spawn_thread("forecast", work)));
+        }
+        self.known.as_ref().filter(|(known, _)| known.item == asked.item).map(|(_, forecast)| forecast)
+    }
+}
+
+fn make(picture: &Picture, asked: Asked) -> Forecast {
+    let Asked { format, size, encoding, keep, .. } = asked;
+    let mut written = picture.clone();
+    if let Some(depth) = keep.depth {
+        written.set_depth(depth);
+    }
+    if keep.strip {
+        written.metadata.strip();
+    }
+    // What cannot be encoded is told where it is refused.
+    Forecast { losses: losses(picture, format, keep), bytes: estimated_bytes(&written, size, format, encoding).ok() }
+}
