@@ -8,11 +8,7 @@ use zune_core::{bit_depth::BitDepth, colorspace::ColorSpace, options::EncoderOpt
 use zune_jpegxl::JxlSimpleEncoder;
 
 use super::{animation, samples};
-use crate::{
-    Depth, Picture, Plane, colour,
-    metadata::Metadata,
-    picture::{MAX_PIXELS, quantized},
-};
+use crate::{Depth, Picture, Plane, colour, metadata::Metadata, picture::MAX_PIXELS};
 
 /// Whether the first bytes of a file are those of JPEG XL, bare or in boxes.
 pub(crate) fn is_jxl(start: &[u8]) -> bool {

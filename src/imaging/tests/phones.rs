@@ -302,7 +302,7 @@ fn the_picture_of_the_camera_is_taken_from_a_raw_file() {
         assert!(found.metadata.left_out.join(";").contains("camera's own picture"), "{:?}", found.metadata.left_out);
     }
     let listed = find_pictures_below(folder.path());
-    assert_eq!(listed.pictures, [path.clone()]);
+    assert_eq!(listed.pictures, std::slice::from_ref(&path));
     // Cameras write both when they are asked to: the photo is enlarged once.
     std::fs::write(folder.path().join("IMG_1.JPG"), &jpeg).unwrap();
     let listed = find_pictures_below(folder.path());
