@@ -56,7 +56,8 @@ fn open(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// The format of a picture file by its content; `None` for formats that are read and not written.
+/// The format of a picture file by its content; `None` for formats that are read and not written, or not with all that they may hold
+/// ([`Format::like`]).
 ///
 /// # Errors
 /// If the file cannot be read or is of no known format.
@@ -65,13 +66,12 @@ pub fn format_of_file(path: &Path) -> Result<Option<Format>> {
     let mut source = BufReader::new(open(path).map_err(open_error)?);
     Ok(match format_of(&mut source, &path.display().to_string())? {
         Kind::Avif => Some(Format::Avif),
-        Kind::JpegXl => Some(Format::Jxl),
         Kind::Image(ImageFormat::Png) => Some(Format::Png),
         Kind::Image(ImageFormat::Jpeg) => Some(Format::Jpeg),
         Kind::Image(ImageFormat::WebP) => Some(Format::WebP),
         Kind::Image(ImageFormat::Tiff) => Some(Format::Tiff),
         Kind::Image(ImageFormat::Bmp) => Some(Format::Bmp),
-        Kind::Image(_) | Kind::Heic | Kind::FloatMap | Kind::Raw => None,
+        Kind::Image(_) | Kind::Heic | Kind::JpegXl | Kind::FloatMap | Kind::Raw => None,
     })
 }
 

@@ -61,6 +61,12 @@ impl Format {
         }
     }
 
+    /// The format for a result beside an original of this name: its own, or PNG where that is not written, or not with all that it may
+    /// hold (JPEG XL, whose encoder has no profiles).
+    pub fn like(original: &Path) -> Self {
+        Self::from_path(original).ok().filter(|format| *format != Self::Jxl).unwrap_or(Self::Png)
+    }
+
     /// The usual extension, without a dot.
     pub fn extension(self) -> &'static str {
         match self {

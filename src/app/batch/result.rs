@@ -78,7 +78,7 @@ pub fn format_like(original: &Path) -> Format {
     match dualres_imaging::format_of_file(original) {
         Ok(format) => format.unwrap_or(Format::Png),
         // Reading it says what is wrong.
-        Err(_) => Format::from_path(original).unwrap_or(Format::Png),
+        Err(_) => Format::like(original),
     }
 }
 

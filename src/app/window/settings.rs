@@ -268,7 +268,7 @@ impl OutputFormat {
     /// The format for the result of `original`, by its name.
     pub fn of(self, original: &Path) -> Format {
         match self {
-            Self::Same => Format::from_path(original).unwrap_or(Format::Png),
+            Self::Same => Format::like(original),
             Self::Png => Format::Png,
             Self::Jpeg => Format::Jpeg,
             Self::WebP | Self::WebPLossy => Format::WebP,

@@ -148,6 +148,11 @@ fn jpeg_xl_keeps_every_sample() {
     assert_eq!(found.metadata.icc, None);
     assert!(gap(&found, &wide) > 3.0, "converted");
     assert!(wide.metadata.lost_in(Format::Jxl).join(";").contains("sRGB"));
+    // So that it is written where it is asked for alone.
+    let original = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/awkward/small.jxl");
+    assert_eq!(dualres_imaging::format_of_file(&original).unwrap(), None);
+    assert_eq!(Format::like(&original), Format::Png);
+    assert_eq!(Format::from_path(&original).unwrap(), Format::Jxl);
 }
 
 /// Where nothing is drawn sharper, only the samples can be wrong.

@@ -181,7 +181,7 @@ pub(super) fn warn_of_disk<'a>(
         let size_of = || Ok(dualres_imaging::upright_dimensions(&input.path)?);
         let Ok((width, height)) = guarded(size_of) else { continue };
         let from = [width, height];
-        let format = args.format.map_or_else(|| Format::from_path(&input.path).unwrap_or(Format::Png), Format::from);
+        let format = args.format.map_or_else(|| Format::like(&input.path), Format::from);
         let depth = args.depth.map(Into::into).unwrap_or_default();
         needed += most_bytes(size.of(from, models.scale_for(Kind::Clean, from)), 3, depth, format);
     }
