@@ -376,12 +376,19 @@ fn camera_picture(
 
 #[cfg(feature = "heic")]
 fn heic_header(source: &mut impl Read, name: &str) -> Result<(usize, usize)> {
-    heic::header(source).map_err(|refusal| refused_heic(refusal, name))
+    by_heic(name, || heic::header(source))
 }
 
 #[cfg(feature = "heic")]
 fn heic_picture(source: &mut impl Read, name: &str) -> Result<Picture> {
-    heic::decode(source).map_err(|refusal| refused_heic(refusal, name))
+    by_heic(name, || heic::decode(source))
+}
+
+/// What its decoder gives, which may panic on what strangers wrote.
+#[cfg(feature = "heic")]
+fn by_heic<T>(name: &str, read: impl FnOnce() -> std::result::Result<T, heic::Refusal>) -> Result<T> {
+    let read = caught(read).unwrap_or_else(|panic| Err(heic::Refusal::Damaged(panic)));
+    read.map_err(|refusal| refused_heic(refusal, name))
 }
 
 #[cfg(feature = "heic")]

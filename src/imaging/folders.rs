@@ -145,7 +145,7 @@ impl Content {
                 Ok(_) => Self::Picture,
                 Err(ImagingError::Foreign { advice, .. }) => Self::Foreign(advice),
                 // What is wrong with it is said when it is read.
-                Err(ImagingError::Decode { .. }) if has_extension(path, &PERHAPS) => Self::Picture,
+                Err(_) if has_extension(path, &PERHAPS) => Self::Picture,
                 Err(_) => Self::Foreign(foreign::by_name(path).advice()),
             };
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dualres_imaging::{Depth, Format, Picture};
+use dualres_imaging::{Depth, EncodeOptions, Format, Metadata, Picture, estimated_bytes};
 
 use super::sizes::FinalSize;
 use crate::{
@@ -52,6 +52,23 @@ pub fn losses(original: &Picture, format: Format, keep: Keep) -> Vec<String> {
         lost.extend(original.metadata.lost_in(format).iter().map(|text| translated(text)));
     }
     lost
+}
+
+/// About how many bytes the file of a result takes.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn estimated_size(
+    original: &Picture,
+    size: [usize; 2],
+    format: Format,
+    encoding: EncodeOptions,
+    keep: Keep,
+) -> dualres_imaging::Result<u64> {
+    let Metadata { icc, exif, xmp, iptc, resources, .. } = &original.metadata;
+    let told = [exif, xmp, iptc, resources].into_iter().filter(|_| !keep.strip);
+    let beside: usize = told.chain([icc]).flatten().map(Vec::len).sum();
+    Ok(estimated_bytes(original, size, format, encoding, keep.depth)? + beside as u64)
 }
 
 /// What a format does not hold of the bits that a result is to have.

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use dualres_imaging::{EncodeOptions, Format, Picture, estimated_bytes};
+use dualres_imaging::{EncodeOptions, Format, Picture};
 use poll_promise::Promise;
 
 use super::{queue::ItemId, worker::Wake};
 use crate::{
-    batch::result::{Keep, losses},
+    batch::result::{Keep, estimated_size, losses},
     language::Language,
 };
 
@@ -66,13 +66,7 @@ impl Forecasts {
 
 fn make(picture: &Picture, asked: Asked) -> Forecast {
     let Asked { format, size, encoding, keep, .. } = asked;
-    let mut written = picture.clone();
-    if let Some(depth) = keep.depth {
-        written.set_depth(depth);
-    }
-    if keep.strip {
-        written.metadata.strip();
-    }
     // What cannot be encoded is told where it is refused.
-    Forecast { losses: losses(picture, format, keep), bytes: estimated_bytes(&written, size, format, encoding).ok() }
+    let bytes = estimated_size(picture, size, format, encoding, keep).ok();
+    Forecast { losses: losses(picture, format, keep), bytes }
 }

@@ -166,12 +166,12 @@ fn the_size_of_a_file_is_known_before() {
         for options in
             [EncodeOptions::default(), EncodeOptions { quality: 60, lossy: true, ..EncodeOptions::default() }]
         {
-            let expected = estimated_bytes(&picture, size, format, options).unwrap() as f64;
+            let expected = estimated_bytes(&picture, size, format, options, None).unwrap() as f64;
             let real = encode(&larger, format, options).unwrap().len() as f64;
             assert!((0.9..1.35).contains(&(expected / real)), "{}: {expected} for {real}", format.name());
         }
     }
     // Smaller than one sample, in either direction.
     let tiny = picture.crop(0, 0, 3, 2);
-    assert!(estimated_bytes(&tiny, [9, 4], Format::Png, EncodeOptions::default()).unwrap() < 2000);
+    assert!(estimated_bytes(&tiny, [9, 4], Format::Png, EncodeOptions::default(), None).unwrap() < 2000);
 }

@@ -12,7 +12,7 @@ use crate::{
         choice::{Kind, choose},
         disk,
         inputs::Inputs,
-        result::{Keep, format_like, losses},
+        result::{Keep, estimated_size, format_like, losses},
         sizes::FinalSize,
     },
     cli::UpscaleArgs,
@@ -94,11 +94,7 @@ fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, k
         );
     }
     let lost = losses(&picture, format, keep);
-    let mut written = picture.clone();
-    if let Some(depth) = keep.depth {
-        written.set_depth(depth);
-    }
-    let bytes = dualres_imaging::estimated_bytes(&written, size, format, encoding(args))?;
+    let bytes = estimated_size(&picture, size, format, encoding(args), keep)?;
     Ok(Forecast {
         from,
         size,
