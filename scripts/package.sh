@@ -4,6 +4,7 @@
 #
 #   scripts/package.sh [--profile release|dist] [--format deb|rpm]
 #
+# With DUALRES_WEB=https://…, the address where this folder can be read, the description has screenshots (`scripts/metainfo.sh`).
 # `dist` optimises across crates, which takes long. Needs cargo-deb or cargo-generate-rpm
 # (`cargo install cargo-deb cargo-generate-rpm --locked`).
 set -euo pipefail
@@ -31,6 +32,7 @@ mkdir -p "$made/man" "$CARGO_TARGET_DIR/packages"
 "$program" manual -o "$made/man" >/dev/null
 gzip -9n "$made"/man/*.1
 gzip -9n <CHANGELOG.md >"$made/changelog.gz"
+scripts/metainfo.sh >"$made/org.dualres.Dualres.metainfo.xml"
 "$program" completions bash >"$made/dualres.bash"
 "$program" completions zsh >"$made/_dualres"
 "$program" completions fish >"$made/dualres.fish"

@@ -11,12 +11,19 @@ package="$(realpath "$1")"
 say() { printf '%s\n' "$*" >&2; }
 
 desktop-file-validate packaging/dualres.desktop
-appstreamcli validate --no-net packaging/org.dualres.Dualres.metainfo.xml >&2
+described="$(mktemp -d)"
+trap 'rm -rf "$described"' EXIT
+dpkg-deb -x "$package" "$described"
+appstreamcli validate --no-net "$described/usr/share/metainfo/org.dualres.Dualres.metainfo.xml" >&2
+# As a release has it, with screenshots, which must be there.
+DUALRES_WEB=https://dualres.org scripts/metainfo.sh >"$described/org.dualres.Dualres.metainfo.xml"
+appstreamcli validate --no-net "$described/org.dualres.Dualres.metainfo.xml" >&2
+sed -n 's|.*<image>https://dualres.org/\(.*\)</image>.*|\1|p' "$described/org.dualres.Dualres.metainfo.xml" | xargs -n1 test -s
 # The program is one file of its own: it has libraries inside, and is not built by Debian.
 lintian --fail-on error --suppress-tags embedded-library "$package" >&2
 
 root="$(mktemp -d)"
-trap 'rm -rf "$root"' EXIT
+trap 'rm -rf "$root" "$described"' EXIT
 chmod 755 "$root"
 . /etc/os-release
 say "a clean root of $VERSION_CODENAME"

@@ -11,23 +11,18 @@ use image::{
 };
 
 use crate::{
-    Depth, Format, ImagingError, Metadata, Picture, Plane, Result, caught,
+    Depth, Format, ImagingError, Metadata, Picture, Plane, Result,
     colour::fit_profile,
-    foreign::{self, Foreign},
     formats::{
         animation, avif,
         jpeg::{self, Extent},
         jxl, png, raw, scene, tiff,
     },
+    kind::{Kind, TELLING, camera_picture, format_of, heic_header, heic_picture, too_large, usual_bitmap},
     metadata::{Block, COMMENT},
     picture::{MAX_PIXELS, from_u16},
 };
 
-#[cfg(feature = "heic")]
-use crate::formats::heic;
-
-/// Bytes from the start of a file that tell what it is.
-const TELLING: usize = 512;
 /// Most bytes behind a picture that are looked through for others.
 const MOST_BEHIND: u64 = 64 << 20;
 
@@ -161,7 +156,10 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
     };
     source.rewind().map_err(open_error)?;
     let Kind::Image(format) = format else { unreachable!("returned above") };
-    let size = ImageReader::with_format(source, format).into_dimensions();
+    let size = match usual_bitmap(&mut source, format, &name)? {
+        Some(bitmap) => ImageReader::with_format(bitmap, format).into_dimensions(),
+        None => ImageReader::with_format(source, format).into_dimensions(),
+    };
     let (width, height) = size.map_err(|error| damaged(error.to_string()))?;
     Ok((width as usize, height as usize, orientation))
 }
@@ -230,7 +228,9 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
             };
             match read {
                 Ok(picture) => picture,
-                Err(scene::Refusal::TooLarge(width, height)) => return Err(too_large(width, height, name)),
+                Err(scene::Refusal::TooLarge(width, height)) => {
+                    return Err(too_large(width, height, name));
+                }
                 Err(scene::Refusal::Damaged(reason)) => return Err(damaged(reason)),
             }
         }
@@ -257,10 +257,18 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
                 }
                 source.rewind().map_err(read_error)?;
             }
-            if scanned.one_by_one || scanned.chroma_finer || scanned.components == 4 {
-                jpeg::decode_otherwise(source, scanned.metadata).map_err(damaged)?
+            let mut mended = None;
+            if scanned.restarts {
+                let mut file = Vec::new();
+                source.read_to_end(&mut file).map_err(read_error)?;
+                source.rewind().map_err(read_error)?;
+                mended = jpeg::mend(&file);
+            }
+            if let Some((file, what)) = mended {
+                scanned.metadata.left_out.extend(what.map(Into::into));
+                jpeg_picture(Cursor::new(file), scanned, name)?
             } else {
-                by_image(source, ImageFormat::Jpeg, Some(scanned.metadata), name)?
+                jpeg_picture(source, scanned, name)?
             }
         }
         Kind::Image(ImageFormat::Png) => {
@@ -280,7 +288,10 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
                 comments = animation::comments_of_gif(&mut source);
                 source.rewind().map_err(read_error)?;
             }
-            let mut picture = by_image(source, format, None, name)?;
+            let mut picture = match usual_bitmap(&mut source, format, name)? {
+                Some(bitmap) => by_image(bitmap, format, None, name)?,
+                None => by_image(source, format, None, name)?,
+            };
             picture.metadata.left_out.extend(moves.then(|| animation::LEFT_OUT.into()));
             picture.metadata.texts.extend(comments.into_iter().map(|text| (COMMENT.to_owned(), text)));
             picture
@@ -309,110 +320,14 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
     Ok(picture)
 }
 
-/// What a file is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Avif,
-    Heic,
-    JpegXl,
-    /// A camera's own data.
-    Raw,
-    /// PFM.
-    FloatMap,
-    Image(ImageFormat),
-}
-
-/// The format of a file by its content; the source is at its start afterwards.
-fn format_of<R: BufRead + Seek>(source: &mut R, name: &str) -> Result<Kind> {
-    let read_error = |error: std::io::Error| ImagingError::Decode { name: name.to_owned(), reason: error.to_string() };
-    let refused = |foreign: Foreign| ImagingError::Foreign { name: name.to_owned(), advice: foreign.advice() };
-    let mut start = Vec::with_capacity(TELLING);
-    source.by_ref().take(TELLING as u64).read_to_end(&mut start).map_err(read_error)?;
-    source.rewind().map_err(read_error)?;
-    if start.is_empty() {
-        return Err(ImagingError::Decode { name: name.to_owned(), reason: "the file is empty".to_owned() });
+/// The picture of a JPEG file, by the decoder that reads it right.
+fn jpeg_picture<R: BufRead + Seek>(source: R, scanned: jpeg::Scanned, name: &str) -> Result<Picture> {
+    if scanned.one_by_one || scanned.chroma_finer || scanned.components == 4 {
+        let damaged = |reason: String| ImagingError::Decode { name: name.to_owned(), reason };
+        jpeg::decode_otherwise(source, scanned.metadata).map_err(damaged)
+    } else {
+        by_image(source, ImageFormat::Jpeg, Some(scanned.metadata), name)
     }
-    if foreign::is_avif(&start) {
-        return Ok(Kind::Avif);
-    }
-    if jxl::is_jxl(&start) {
-        return Ok(Kind::JpegXl);
-    }
-    if scene::is_pfm(&start) {
-        return Ok(Kind::FloatMap);
-    }
-    match foreign::of(&start) {
-        Some(Foreign::Heic) if cfg!(feature = "heic") => return Ok(Kind::Heic),
-        Some(Foreign::Raw) => return Ok(Kind::Raw),
-        Some(foreign) => return Err(refused(foreign)),
-        None => {}
-    }
-    if start.starts_with(b"II+\0") || start.starts_with(b"MM\0+") {
-        // The form for large files, which the guess does not know.
-        return Ok(Kind::Image(ImageFormat::Tiff));
-    }
-    let guessed = ImageReader::new(&mut *source).with_guessed_format().map_err(read_error)?.format();
-    // Targa files begin with nothing that tells what they are.
-    let is_targa = name.to_ascii_lowercase().ends_with(".tga");
-    let guessed = guessed.or(is_targa.then_some(ImageFormat::Tga));
-    let format = guessed.ok_or_else(|| ImagingError::UnknownFormat { name: name.to_owned() })?;
-    let is_raw = format == ImageFormat::Tiff && (foreign::is_raw_tiff(source) || foreign::is_raw_name(Path::new(name)));
-    source.rewind().map_err(read_error)?;
-    if is_raw {
-        return Ok(Kind::Raw);
-    }
-    Ok(Kind::Image(format))
-}
-
-/// The camera's picture in a raw file.
-fn camera_picture(
-    name: &str,
-    find: impl FnOnce() -> std::result::Result<raw::CameraPicture, Foreign>,
-) -> Result<raw::CameraPicture> {
-    // Who parses what strangers wrote may panic.
-    let found = caught(find).unwrap_or(Err(Foreign::Raw));
-    found.map_err(|foreign| ImagingError::Foreign { name: name.to_owned(), advice: foreign.advice() })
-}
-
-#[cfg(feature = "heic")]
-fn heic_header(source: &mut impl Read, name: &str) -> Result<(usize, usize)> {
-    by_heic(name, || heic::header(source))
-}
-
-#[cfg(feature = "heic")]
-fn heic_picture(source: &mut impl Read, name: &str) -> Result<Picture> {
-    by_heic(name, || heic::decode(source))
-}
-
-/// What its decoder gives, which may panic on what strangers wrote.
-#[cfg(feature = "heic")]
-fn by_heic<T>(name: &str, read: impl FnOnce() -> std::result::Result<T, heic::Refusal>) -> Result<T> {
-    let read = caught(read).unwrap_or_else(|panic| Err(heic::Refusal::Damaged(panic)));
-    read.map_err(|refusal| refused_heic(refusal, name))
-}
-
-#[cfg(feature = "heic")]
-fn refused_heic(refusal: heic::Refusal, name: &str) -> ImagingError {
-    match refusal {
-        heic::Refusal::TooLarge(width, height) => too_large(width, height, name),
-        heic::Refusal::Foreign(advice) => ImagingError::Foreign { name: name.to_owned(), advice },
-        heic::Refusal::Damaged(reason) => ImagingError::Decode { name: name.to_owned(), reason },
-    }
-}
-
-// Where it is not read it is refused before, so that nobody comes here.
-#[cfg(not(feature = "heic"))]
-fn heic_header(_: &mut impl Read, name: &str) -> Result<(usize, usize)> {
-    Err(ImagingError::Foreign { name: name.to_owned(), advice: Foreign::Heic.advice() })
-}
-
-#[cfg(not(feature = "heic"))]
-fn heic_picture(_: &mut impl Read, name: &str) -> Result<Picture> {
-    Err(ImagingError::Foreign { name: name.to_owned(), advice: Foreign::Heic.advice() })
-}
-
-fn too_large(width: u32, height: u32, name: &str) -> ImagingError {
-    ImagingError::TooLarge { name: name.to_owned(), width, height, max_megapixels: MAX_PIXELS / 1_000_000 }
 }
 
 fn check_size(width: u32, height: u32, name: &str) -> Result<()> {

@@ -24,6 +24,8 @@ pub(crate) enum Foreign {
     Pdf,
     /// Drawings that have no pixels.
     Svg,
+    /// PNG for apps of phones.
+    App,
     /// Pictures of kinds that few programs write.
     Rare,
 }
@@ -49,6 +51,10 @@ impl Foreign {
                 "it is a file of an image editor (Photoshop, GIMP, Krita), with layers; export it as PNG or TIFF"
             }
             Self::Pdf => "it is a PDF document; export its pictures as PNG first",
+            Self::App => {
+                "it is a PNG made for apps of the iPhone (CgBI), which is not read; convert it first \
+                 (`pngcrush -revert-iphone-optimizations`)"
+            }
             Self::Rare => "it is a picture of a kind that is not read; save it as PNG or TIFF first",
             Self::Svg => "it is a drawing without pixels (SVG), which any drawing program exports at any size",
         }
@@ -117,6 +123,7 @@ pub(crate) fn of(start: &[u8]) -> Option<Foreign> {
         () if begins(b"FUJIFILMCCD-RAW") || begins(b"IIRO") || begins(b"IIRS") || begins(b"MMOR") => Some(Foreign::Raw),
         () if begins(b"IIU\0") || begins(b"FOVb") || begins(b"\0MRM") => Some(Foreign::Raw),
         () if begins(b"\0\0\0\x0cjP  \r\n\x87\n") || begins(b"\xff\x4f\xff\x51") => Some(Foreign::Jpeg2000),
+        () if begins(b"\x89PNG") && start.get(12..16) == Some(b"CgBI") => Some(Foreign::App),
         () if begins(b"8BPS") => Some(Foreign::Photoshop),
         () if begins(b"%PDF") => Some(Foreign::Pdf),
         () if text.starts_with(b"<svg") => Some(Foreign::Svg),

@@ -25,6 +25,7 @@ mod format;
 mod formats;
 mod gain_map;
 mod highlights;
+mod kind;
 pub mod lock;
 mod metadata;
 mod picture;

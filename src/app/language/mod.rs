@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod later;
+mod messages;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,7 @@ macro_rules! tr_counted {
     }};
 }
 
+pub(crate) use messages::translated;
 pub(crate) use {tr, tr_counted};
 
 /// A language of the window.
@@ -172,9 +175,4 @@ pub(crate) fn grouped(number: u64) -> String {
 /// The number that somebody has typed, by the decimal comma of the language or a point.
 pub(crate) fn parsed(typed: &str) -> Option<f64> {
     typed.trim().replace(',', ".").parse().ok()
-}
-
-/// The text of something that is known when the program runs only, such as what a model is for; itself where there is no other.
-pub(crate) fn translated(text: &str) -> String {
-    rust_i18n::t!(text).into_owned()
 }

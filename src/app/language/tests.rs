@@ -8,7 +8,7 @@ use std::{
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::{Chinese, German, Japanese, Language, Portuguese, later};
+use super::{Chinese, German, Japanese, Language, Portuguese, later, messages::in_language, templates::TEMPLATES};
 
 #[test]
 fn tags_of_systems_are_understood() {
@@ -124,7 +124,7 @@ fn what_a_text_names_is_given_to_it() {
 #[test]
 fn every_text_stands_in_every_language_and_no_other_does() {
     let mut wanted: BTreeSet<String> = calls().0.into_iter().flat_map(|call| call.texts).collect();
-    wanted.extend(later::TEXTS.iter().map(|&text| text.to_owned()));
+    wanted.extend(later::TEXTS.iter().chain(TEMPLATES).map(|&text| text.to_owned()));
     for language in Language::ALL.into_iter().skip(1) {
         let file = source().join("locales").join(language.code()).with_extension("toml");
         let held: BTreeMap<String, String> = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
@@ -165,5 +165,93 @@ fn texts_that_stand_elsewhere_are_there() {
     }
     for text in later::TEXTS {
         assert!(literals.contains(*text) || models.iter().any(|head| head.contains(text)), "{text}");
+    }
+}
+
+/// A text with all its places alike, whether they are of a format or of a translation.
+fn without_names(text: &str) -> String {
+    let mut bare = String::new();
+    for (i, part) in text.replace("%{", "{").split('{').enumerate() {
+        match part.split_once('}') {
+            Some((_, rest)) if i > 0 => bare += &format!("{{}}{rest}"),
+            _ => bare += part,
+        }
+    }
+    bare
+}
+
+/// Texts in the attributes that make errors of enums.
+fn errors(stream: TokenStream, found: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = stream.into_iter().collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else { continue };
+        errors(group.stream(), found);
+        let is_error = at > 0 && tokens[at - 1].to_string() == "error" && group.delimiter() == Delimiter::Parenthesis;
+        if is_error {
+            found.extend(group.stream().into_iter().next().as_ref().and_then(text));
+        }
+    }
+}
+
+/// What a window never says.
+const OF_THE_COMMAND_LINE: &[&str] = &[
+    "no such network: {}",
+    "no graphics interface called \"{}\"; DUALRES_GRAPHICS is one of: {}",
+    "images to compare differ in size: {}x{} and {}x{}",
+    "the image is too small to measure: {}x{} after removing {} pixels per side",
+];
+
+#[test]
+fn messages_of_other_rooms_are_the_templates() {
+    let (mut literals, mut made) = (BTreeSet::new(), BTreeSet::new());
+    for file in files(&source().join("..")).iter().filter(|file| !file.starts_with(source().join("language"))) {
+        walk(tokens(file), file, &mut Vec::new(), &mut literals);
+        errors(tokens(file), &mut made);
+    }
+    let literals: BTreeSet<String> = literals.iter().map(|text| without_names(text)).collect();
+    for text in TEMPLATES.iter().filter(|text| !text.contains("(os error ")) {
+        assert!(literals.contains(&without_names(text)), "nobody says: {text}");
+    }
+    let known: BTreeSet<String> = later::TEXTS.iter().chain(TEMPLATES).map(|text| without_names(text)).collect();
+    assert!(made.len() > 50, "{made:#?}");
+    for message in made.iter().map(|text| without_names(text)) {
+        let says_something = message.replace("{}", "").contains(char::is_alphabetic);
+        let is_known = known.contains(&message) || OF_THE_COMMAND_LINE.contains(&&*message);
+        assert!(is_known || !says_something, "not translated: {message}");
+    }
+}
+
+#[test]
+fn messages_are_translated_with_what_they_name() {
+    let german = |text: &str| in_language(text, German);
+    let held: BTreeMap<String, String> =
+        toml::from_str(&std::fs::read_to_string(source().join("locales/de.toml")).unwrap()).unwrap();
+    // A reason within a message is translated too, a path never, though it may be a word that has a translation.
+    let reason = "the file is empty";
+    assert!(held.contains_key("Window") && held[reason] != reason);
+    let expected = held["damaged or unsupported image (%{reason}): %{path}"]
+        .replace("%{reason}", &held[reason])
+        .replace("%{path}", "Window");
+    assert_eq!(german("damaged or unsupported image (the file is empty): Window"), expected);
+    // What is named twice, numbers in the language's way, and messages about messages.
+    let small = german("10x20 is smaller than a patch (48x48)");
+    assert!(small.contains("10x20") && small.contains("48x48") && !small.contains("smaller"), "{small}");
+    assert!(german("a result, reduced again, has 41.5 dB against the picture").contains("41,5 dB"));
+    let chain = german("cannot load the model: cannot read the model (Permission denied (os error 13)): a.safetensors");
+    let denied = &held["Permission denied (os error 13)"];
+    assert!(chain.contains(denied) && !chain.contains("cannot") && chain.ends_with("a.safetensors"), "{chain}");
+    // What nobody knows stays, and every template is one.
+    assert_eq!(german("zap: the flux is (odd)"), "zap: the flux is (odd)");
+    for language in Language::ALL.into_iter().skip(1) {
+        for template in TEMPLATES.iter().filter(|template| template.contains("%{")) {
+            let said = places(template)
+                .iter()
+                .fold((*template).to_owned(), |text, name| text.replace(&format!("%{{{name}}}"), &format!("<{name}>")));
+            let translated = in_language(&said, language);
+            assert!(translated != said, "{}: {said}", language.code());
+            for name in places(template) {
+                assert!(translated.contains(&format!("<{name}>")), "{}: {translated}", language.code());
+            }
+        }
     }
 }

@@ -147,6 +147,14 @@ fn another_language_is_spoken_without_a_restart() {
     assert!(harness.sees("Open…"));
     choose(&mut harness, "Theme and language", Language::German);
     assert!(harness.sees("Öffnen…") && !harness.sees("Open…"), "German");
+    // Escape has closed the menu: its choices are gone.
+    let choices = |harness: &Harness<'static, Window>| harness.query_all_by_role(Role::RadioButton).count();
+    let closed = choices(&harness);
+    harness.press("Design und Sprache");
+    assert!(choices(&harness) > closed);
+    harness.key(NO_KEYS, Key::Escape);
+    harness.run_steps(3);
+    assert_eq!(choices(&harness), closed);
     choose(&mut harness, "Design und Sprache", Language::French);
     assert!(harness.sees("Ouvrir…") && !harness.sees("Öffnen…"), "French");
 }

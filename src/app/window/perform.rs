@@ -3,7 +3,7 @@
 use crate::built_in;
 use std::{path::PathBuf, time::Instant};
 
-use eframe::egui::{Context, ViewportCommand};
+use eframe::egui::{Context, Popup, ViewportCommand};
 
 use super::{
     Window,
@@ -196,7 +196,10 @@ impl Window {
     }
 
     fn escape(&mut self, ctx: &Context) {
-        if self.help || self.about || self.table {
+        if Popup::is_any_open(ctx) {
+            // The key has been taken before a menu could see it.
+            Popup::close_all(ctx);
+        } else if self.help || self.about || self.table {
             (self.help, self.about, self.table) = (false, false, false);
         } else if matches!(self.adapting, Adapting::Asking(_)) {
             self.adapting = Adapting::Idle;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Align2, Area, Frame, Id, Order, RichText, vec2};
 
 use super::theme::palette;
-use crate::language::tr;
+use crate::language::{tr, translated};
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Toasts {
                             ui.label(RichText::new(mark).color(colour));
                             ui.scope(|ui| {
                                 ui.set_max_width(280.0);
-                                ui.add(egui::Label::new(&toast.text).wrap());
+                                ui.add(egui::Label::new(translated(&toast.text)).wrap());
                             });
                             let close = ui.small_button("✖");
                             let label = tr!("Close message");

@@ -2,6 +2,7 @@
 
 pub(crate) mod animation;
 pub(crate) mod avif;
+pub(crate) mod bmp;
 #[cfg(feature = "heic")]
 pub(crate) mod heic;
 pub(crate) mod jpeg;

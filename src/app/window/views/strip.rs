@@ -7,7 +7,7 @@ use eframe::egui::{
 
 use super::{duration, size};
 use crate::batch::outcome::{Verdict, verdict};
-use crate::language::{number, tr};
+use crate::language::{number, tr, translated};
 use crate::window::{
     Window,
     actions::Action,
@@ -112,7 +112,7 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     window.actions.extend(menu_actions);
     if let Some(item) = window.queue.get(id) {
         let text = match &item.state {
-            State::Failed(reason) => format!("{}\n{reason}", item.path.display()),
+            State::Failed(reason) => format!("{}\n{}", item.path.display(), translated(reason)),
             State::Done(finished) => {
                 let saved = tr!("saved as %{path}", path = finished.output.display());
                 format!("{}\n{saved}", item.path.display())
@@ -205,7 +205,7 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
                 None => (tr!("Done, %{time}", time = time), colours.good),
             }
         }
-        State::Failed(reason) => (reason.clone(), colours.error),
+        State::Failed(reason) => (translated(reason), colours.error),
         State::Cancelled => (tr!("cancelled"), colours.warning),
     }
 }

@@ -6,7 +6,7 @@ use egui_extras::{Column, TableBuilder};
 
 use super::{decibels, duration, named, size};
 use crate::{
-    language::{number, tr},
+    language::{number, tr, translated},
     window::{
         Window,
         actions::Action,
@@ -122,7 +122,8 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                     }
                     State::Failed(reason) => {
                         row.col(|ui| {
-                            ui.label(RichText::new(tr!("failed")).color(colours.error)).on_hover_text(reason);
+                            ui.label(RichText::new(tr!("failed")).color(colours.error))
+                                .on_hover_text(translated(reason));
                         });
                     }
                     State::Waiting | State::Running(_) | State::Cancelled => {

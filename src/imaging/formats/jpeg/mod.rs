@@ -3,6 +3,7 @@
 //! Decoders fill what is missing at the end of a file with gray and say nothing.
 
 mod gain_map;
+mod restarts;
 
 use std::io::{BufRead, Read, Result};
 
@@ -24,6 +25,7 @@ const APP11: u8 = 0xEB;
 const APP14: u8 = 0xEE;
 const APP15: u8 = 0xEF;
 const COM: u8 = 0xFE;
+const RESTART_INTERVAL: u8 = 0xDD;
 const JFIF: &[u8] = b"JFIF\0";
 const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -65,6 +67,8 @@ pub(crate) struct Scanned {
     pub(crate) chroma_finer: bool,
     /// Why no decoder here reads it, if none does.
     pub(crate) unread: Option<&'static str>,
+    /// Whether the data has restart markers.
+    pub(crate) restarts: bool,
     /// Whether the end marker is missing behind the picture's data.
     pub(crate) is_open: bool,
     /// What ISO's segment for gain maps holds.
@@ -125,6 +129,7 @@ pub(crate) fn scan(source: &mut impl BufRead, extent: Extent) -> Result<Option<S
             // Of JFIF and of Adobe: thumbnails, and how colours are coded.
             APP0 | APP14 => {}
             APP1..=APP15 => scanned.note(marker, &content, &mut profile),
+            RESTART_INTERVAL => scanned.restarts = content.iter().any(|&byte| byte > 0),
             COM => {
                 let text = text_of(content.strip_suffix(b"\0").unwrap_or(&content));
                 scanned.metadata.texts.extend((!text.trim().is_empty()).then(|| (COMMENT.to_owned(), text)));
@@ -295,6 +300,14 @@ fn next_marker(source: &mut impl BufRead, in_scan: bool) -> Result<Option<u8>> {
             return Ok(Some(byte[0]));
         }
     }
+}
+
+/// A file whose restart markers do not count from 0 to 7 and round again, put in order, and what is to be said of it; `None` if nothing is
+/// wrong with them.
+pub(crate) fn mend(file: &[u8]) -> Option<(Vec<u8>, Option<String>)> {
+    let restarts::Mended { file, lost, intervals } = restarts::mend(file)?;
+    let what = format!("the file is damaged: {lost} of {intervals} parts of its picture are missing, and gray");
+    Some((file, Some(what).filter(|_| lost > 0)))
 }
 
 /// Whether a file without end marker holds all of its picture.

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use crate::{
-    language::{number, parsed, tr},
+    language::{number, parsed, tr, translated},
     window::{
         Window,
         canvas::{gpu::Mode, view::reduced},
@@ -196,12 +196,12 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
 fn missing(window: &Window) -> String {
     let compress = &window.compress;
     if let Some(reason) = &compress.looking.complaint {
-        return reason.clone();
+        return translated(reason);
     }
     match (&compress.profile, compress.side) {
         _ if compress.shown.reading.is_some() => tr!("Reading the picture…"),
         (ProfileState::Failed(reason), Side::Instant) => {
-            tr!("%{model} cannot be compressed: %{reason}", model = compress.model, reason = reason)
+            tr!("%{model} cannot be compressed: %{reason}", model = compress.model, reason = translated(reason))
         }
         (ProfileState::Measuring(done, of), Side::Instant) => tr!(
             "Measuring what each layer of %{model} is worth, once: %{done} of %{total}",

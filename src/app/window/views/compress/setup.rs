@@ -123,7 +123,7 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
             weak(ui, tr!("Measuring what each layer is worth, once"));
         }
         ProfileState::Failed(reason) => {
-            let line = tr!("No estimate: %{reason}", reason = reason);
+            let line = tr!("No estimate: %{reason}", reason = translated(reason));
             ui.label(RichText::new(line).small().color(palette(ui).warning));
         }
         ProfileState::None => {}

@@ -6,7 +6,7 @@ use dualres_compression::Stage;
 use eframe::egui::{Align, ComboBox, Label, Layout, ProgressBar, RichText, Ui, vec2};
 
 use crate::{
-    language::tr,
+    language::{tr, translated},
     window::{
         Window,
         compress::{
@@ -68,7 +68,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         }
     });
     if let RunState::Failed(reason) = &run.state {
-        ui.label(RichText::new(reason).small().color(colours.error));
+        ui.label(RichText::new(translated(reason)).small().color(colours.error));
     }
     buttons(window, ui, &run, paused);
     if run.state == RunState::Running {

@@ -1,0 +1,122 @@
+//! Files that are damaged in ways that leave most of the picture, and bitmaps of systems that are gone.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use dualres_imaging::{ImagingError, Picture, decode};
+
+/// Height of what lies between two restart markers of `restarts.jpg`: a row of blocks of half the colour.
+const INTERVAL: usize = 16;
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/awkward").join(name)).unwrap()
+}
+
+/// Where restart markers stand.
+fn restarts(file: &[u8]) -> Vec<usize> {
+    (0..file.len() - 1).filter(|&at| file[at] == 0xFF && (0xD0..=0xD7).contains(&file[at + 1])).collect()
+}
+
+/// Mean difference in gray levels within an interval.
+fn gap(a: &Picture, b: &Picture, interval: usize) -> f32 {
+    let (a, b) = (a.rgb(), b.rgb());
+    let width = a[0].width;
+    // Colours of neighbours are mixed at the border.
+    let rows = interval * INTERVAL + 2..(interval + 1) * INTERVAL - 2;
+    let range = rows.start * width..rows.end * width;
+    let of = |c: usize| -> f32 {
+        a[c].data[range.clone()].iter().zip(&b[c].data[range.clone()]).map(|(a, b)| (a - b).abs()).sum()
+    };
+    (0..3).map(of).sum::<f32>() / (3 * range.len()) as f32
+}
+
+fn is_gray(picture: &Picture, interval: usize) -> bool {
+    let rows = interval * INTERVAL + 2..(interval + 1) * INTERVAL - 2;
+    let width = picture.width();
+    picture
+        .rgb()
+        .iter()
+        .all(|plane| plane.data[rows.start * width..rows.end * width].iter().all(|v| (v - 128.0).abs() <= 1.0))
+}
+
+#[test]
+fn what_follows_lost_restart_markers_stays_where_it_belongs() {
+    let whole = file("restarts.jpg");
+    let original = decode(&whole, "whole").unwrap();
+    assert!(original.metadata.left_out.is_empty(), "{:?}", original.metadata.left_out);
+    let marks = restarts(&whole);
+    assert_eq!(marks.len(), 5);
+    let without = |from: usize, to: usize| [&whole[..from], &whole[to..]].concat();
+    let mut stale = whole.clone();
+    stale[marks[2] + 1] = 0xD7;
+    for (name, file, lost) in [
+        ("a marker", without(marks[2], marks[2] + 2), vec![3]),
+        ("what is between two markers, and one of them", without(marks[1], marks[2]), vec![2]),
+        ("more than one", without(marks[0] + 40, marks[2] + 10), vec![2, 3]),
+        ("a marker of another number", stale, vec![]),
+        ("the end", without(marks[4], whole.len() - 2), vec![5]),
+    ] {
+        let picture = decode(&file, name).unwrap();
+        let said: Vec<String> = picture.metadata.left_out.iter().map(ToString::to_string).collect();
+        let expected = format!("the file is damaged: {} of 6 parts of its picture are missing, and gray", lost.len());
+        assert_eq!(said, if lost.is_empty() { vec![] } else { vec![expected] }, "{name}");
+        for interval in 0..6 {
+            if lost.contains(&interval) {
+                assert!(is_gray(&picture, interval), "{name}: {interval}");
+            } else if name != "more than one" || interval != 1 {
+                // That one was cut in its middle.
+                assert_eq!(gap(&picture, &original, interval), 0.0, "{name}: {interval}");
+            }
+        }
+    }
+}
+
+/// Rows of `base.png` from below, blue first, as bitmaps have them.
+fn rows(picture: &Picture) -> Vec<u8> {
+    let rgb = picture.rgb();
+    let (width, height) = (picture.width(), picture.height());
+    let at = |y: usize, x: usize, c: usize| rgb[c].data[y * width + x].round() as u8;
+    (0..height)
+        .rev()
+        .flat_map(|y| (0..width).flat_map(move |x| [2, 1, 0].map(|c| (y, x, c))))
+        .map(|(y, x, c)| at(y, x, c))
+        .collect()
+}
+
+#[test]
+fn bitmaps_of_os2_are_read_or_refused_in_words() {
+    let base = decode(&file("base.png"), "base").unwrap();
+    let rows = rows(&base);
+    let (width, height) = (base.width() as u16, base.height() as u16);
+    let little = |number: u32| number.to_le_bytes().to_vec();
+    let short = |number: u16| number.to_le_bytes().to_vec();
+    let head = |offset: usize| [b"BM".to_vec(), little(0), little(0), little(offset as u32)].concat();
+    let first = [little(12), short(width), short(height), short(1), short(24)].concat();
+    let second = |length: u32, packing: u32| {
+        let mut header = [little(length), little(width.into()), little(height.into()), short(1), short(24)].concat();
+        header.extend(little(packing));
+        header.resize(length as usize, 0);
+        header
+    };
+    let array = [b"BA".to_vec(), little(54), short(0), short(0), little(0)].concat();
+    let bitmap =
+        |before: &[u8], header: &[u8]| [before, &head(before.len() + 14 + header.len()), header, &rows].concat();
+    for (name, file) in [
+        ("first", bitmap(&[], &first)),
+        ("second", bitmap(&[], &second(64, 0))),
+        ("short second", bitmap(&[], &second(16, 0))),
+        ("array", bitmap(&array, &first)),
+        ("array of second", bitmap(&array, &second(64, 0))),
+    ] {
+        let picture = decode(&file, name).unwrap();
+        assert!(picture.rgb()[..] == base.rgb()[..], "{name}");
+    }
+    for cut in [14, 20, 40, 60] {
+        assert!(decode(&bitmap(&[], &second(64, 0))[..cut], "cut").is_err(), "{cut}");
+    }
+    let refused = decode(&bitmap(&[], &second(64, 4)), "packed");
+    assert!(matches!(&refused, Err(ImagingError::Foreign { advice, .. }) if advice.contains("OS/2")), "{refused:?}");
+    let app = [&b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI"[..], &[0; 60]].concat();
+    let refused = decode(&app, "app");
+    assert!(matches!(&refused, Err(ImagingError::Foreign { advice, .. }) if advice.contains("CgBI")), "{refused:?}");
+}
