@@ -1,7 +1,7 @@
-//! Sharing a budget of multiply-accumulates among layers and blocks: a knapsack with one choice a layer, and for blocks that
+//! Sharing a budget of multiply-accumulates, or of time, among layers and blocks: a knapsack with one choice a layer, and for blocks that
 //! can go as a whole the choice to do so.
 
-use crate::{CompressionError, Result, layers::Layers};
+use crate::{CompressionError, Result, layers::Layers, times::TimeTable};
 
 /// What widths cost. Exact for whole widths; for the knapsack, linear in each width, which it is where no layer lies between
 /// two that are pruned.
@@ -18,6 +18,8 @@ pub(crate) struct Costs {
     pub(crate) blocks: Vec<Vec<usize>>,
     /// Those of the whole network.
     pub(crate) total: f64,
+    /// What widths cost in time, where that is what is shared: all above is milliseconds then.
+    times: Option<TimeTable>,
 }
 
 impl Costs {
@@ -49,14 +51,37 @@ impl Costs {
             .collect();
         let variable: f64 = of_channel.iter().zip(&full).map(|(cost, width)| cost * width).sum();
         let fixed = total - variable - of_block.iter().sum::<f64>();
-        Self { layers: Some(layers.clone()), fixed, of_channel, of_block, blocks, total }
+        Self { layers: Some(layers.clone()), fixed, of_channel, of_block, blocks, total, times: None }
+    }
+
+    /// In milliseconds if it is known what they are, else in multiply-accumulates.
+    pub(crate) fn under(layers: &Layers, times: Option<&TimeTable>) -> Self {
+        let macs = Self::of(layers);
+        let Some(times) = times else { return macs };
+        Self {
+            layers: None,
+            fixed: times.fixed,
+            of_channel: Vec::new(),
+            of_block: times.blocks.clone(),
+            blocks: macs.blocks,
+            total: times.whole,
+            times: Some(times.clone()),
+        }
+    }
+
+    /// What a layer costs at a width, which may be an expectation, while its block stays.
+    pub(crate) fn of_width(&self, layer: usize, width: f64) -> f64 {
+        match &self.times {
+            Some(times) => times.of_layer(layer, width),
+            None => width * self.of_channel[layer],
+        }
     }
 
     /// Costs of layers of `width` channels each, and blocks of them.
     #[cfg(test)]
     pub(crate) fn example(of_channel: Vec<f64>, of_block: Vec<f64>, blocks: Vec<Vec<usize>>, width: f64) -> Self {
         let total = 5.0 + width * of_channel.iter().sum::<f64>() + of_block.iter().sum::<f64>();
-        Self { layers: None, fixed: 5.0, of_channel, of_block, blocks, total }
+        Self { layers: None, fixed: 5.0, of_channel, of_block, blocks, total, times: None }
     }
 
     /// The block that a layer lies in.
@@ -67,10 +92,10 @@ impl Costs {
     /// Multiply-accumulates of a network with expected `widths` and blocks that `stay` with a probability, as a share of the
     /// original's.
     pub(crate) fn share_of(&self, widths: &[f64], stay: &[f64]) -> f64 {
-        let layer = |(layer, (width, cost)): (usize, (&f64, &f64))| {
-            width * cost * self.block_of(layer).map_or(1.0, |block| stay[block])
+        let layer = |(layer, width): (usize, &f64)| {
+            self.of_width(layer, *width) * self.block_of(layer).map_or(1.0, |block| stay[block])
         };
-        let channels: f64 = widths.iter().zip(&self.of_channel).enumerate().map(layer).sum();
+        let channels: f64 = widths.iter().enumerate().map(layer).sum();
         let blocks: f64 = stay.iter().zip(&self.of_block).map(|(stay, cost)| stay * cost).sum();
         (self.fixed + channels + blocks) / self.total
     }
@@ -181,7 +206,8 @@ fn allocate_linear(costs: &Costs, choices: &Choices, share: f64) -> Option<Vec<u
     // never exceeds it.
     let step = ((share - least) * costs.total / STEPS as f64).max(f64::MIN_POSITIVE);
     let steps = |cost: f64| if cost <= 0.0 { 0 } else { (cost / step).ceil().min(1e9) as usize };
-    let width_steps = |layer: usize, width: usize| steps((width - narrowest[layer]) as f64 * costs.of_channel[layer]);
+    let cost = |layer: usize, width: usize| costs.of_width(layer, width as f64);
+    let width_steps = |layer: usize, width: usize| steps(cost(layer, width) - cost(layer, narrowest[layer]));
     let mut table = Table { best: vec![0.0; STEPS + 1] };
     let mut chosen: Vec<Choice> = Vec::new();
     let mut done = vec![false; choices.widths.len()];
@@ -277,6 +303,7 @@ mod tests {
             of_block: vec![4.0],
             blocks: vec![vec![1, 2]],
             total: 5.0 + 4.0 + 8.0 + 24.0 + 16.0,
+            times: None,
         };
         for gone in [None, Some(13.0), Some(7.2), Some(0.5)] {
             let choices = Choices {

@@ -57,12 +57,11 @@ pub fn uniform_widths(layers: &Layers, ratio: f64) -> Vec<usize> {
     layers.widths.iter().map(kept).collect()
 }
 
-/// The same share of every unit, the largest whose multiply-accumulates stay within `1 - ratio` of the network's.
+/// The same share of every unit, the largest whose costs stay within `1 - ratio` of the network's.
 ///
 /// # Errors
 /// If one channel a unit is too much already.
-pub(crate) fn uniform_within(layers: &Layers, ratio: f64) -> Result<Vec<usize>> {
-    let costs = Costs::of(layers);
+pub(crate) fn uniform_within(layers: &Layers, costs: &Costs, ratio: f64) -> Result<Vec<usize>> {
     let least = costs.share(&vec![1; layers.widths.len()]);
     if least > 1.0 - ratio {
         return Err(CompressionError::Budget { wanted: 1.0 - ratio, least });
@@ -125,9 +124,9 @@ mod tests {
     fn a_uniform_network_uses_its_budget_and_not_more() {
         let full = layers(&Architecture::preset(Preset::T, 2).unwrap());
         for ratio in [0.3, 0.5, 0.7, 0.9] {
-            let share = Costs::of(&full).share(&uniform_within(&full, ratio).unwrap());
+            let share = Costs::of(&full).share(&uniform_within(&full, &Costs::of(&full), ratio).unwrap());
             assert!(share <= 1.0 - ratio && share > 1.0 - ratio - 0.06, "{ratio}: {share}");
         }
-        assert!(matches!(uniform_within(&full, 0.99), Err(CompressionError::Budget { .. })));
+        assert!(matches!(uniform_within(&full, &Costs::of(&full), 0.99), Err(CompressionError::Budget { .. })));
     }
 }

@@ -7,7 +7,7 @@ use dualres_training::Distillation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CompressionError, Layers, Result};
+use crate::{CompressionError, Layers, Result, TimeTable, allocate::Costs};
 
 /// What the ratio is a budget of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,9 @@ pub struct CompressConfig {
     pub ratio: f64,
     /// What the share is of.
     pub mode: Mode,
+    /// What the network takes on a device by its widths: the budget is one of time then, not of multiply-accumulates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<TimeTable>,
     /// How widths and channels are found.
     pub method: Method,
     /// Folders of high-resolution pictures, or single files.
@@ -177,6 +180,7 @@ impl CompressConfig {
             name: name.into(),
             ratio,
             mode: Mode::Budget,
+            times: None,
             method: Method::Drc,
             data: Vec::new(),
             validation: Vec::new(),
@@ -258,6 +262,11 @@ impl CompressConfig {
     pub fn layers(&self, description: &Description) -> Layers {
         let run = if self.is_budgeted() { description.network.collapsed().ok() } else { None };
         Layers::of(&run.map_or_else(|| description.network.clone(), Arc::new), self.streams)
+    }
+
+    /// What widths of these layers cost: time or multiply-accumulates.
+    pub(crate) fn costs(&self, layers: &Layers) -> Costs {
+        Costs::under(layers, self.times.as_ref())
     }
 
     /// Checks the settings.

@@ -89,6 +89,26 @@ pub struct Report {
     pub validation_crop: Option<usize>,
     /// Seconds of the run, over all sessions.
     pub seconds: f64,
+    /// What it takes on the device that the budget was one of, if it was one of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+}
+
+/// Milliseconds of a network that was cut for a device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// The device by name.
+    pub device: String,
+    /// Side in pixels of the input.
+    pub side: usize,
+    /// What it may take.
+    pub budget: f64,
+    /// What it was expected to take, by its widths.
+    pub predicted: f64,
+    /// What the original takes, run in turns with the result.
+    pub before: f64,
+    /// What the result takes.
+    pub after: f64,
 }
 
 /// Shares of a network that widths keep.

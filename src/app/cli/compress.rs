@@ -34,6 +34,11 @@ pub(crate) enum MethodArg {
     Profile,
 }
 
+/// A side in pixels that a network can be timed at.
+fn side(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|side| (32..=2048).contains(side)).ok_or_else(|| "it must be 32 to 2048".into())
+}
+
 /// Compress a network: channel-number search, channel pruning, fine-tuning
 ///
 /// Everything is saved in a run folder. Run the same command again, or --resume, after Ctrl-C or a crash.
@@ -43,6 +48,7 @@ pub(crate) enum MethodArg {
     after_help = "Examples:
   dualres compress --model x2 --ratio 0.5 --data photos/ --out x2-50.safetensors --quick
   dualres compress --model x2 --ratio 0.5 --mode budget --data photos/ --validation val/ --out x2-50.safetensors
+  dualres compress --model x2 --speed-up 2 --data photos/ --out x2-twice-as-fast.safetensors
   dualres compress --model x2 --ratio 0.5 --method l1 --data photos/ --out x2-l1.safetensors --json
   dualres compress --resume x2-50.run --out x2-50.safetensors
   dualres compress sweep grid.toml -o grid/
@@ -58,6 +64,15 @@ pub(crate) struct CompressArgs {
     /// Fraction to remove, between 0 and 1
     #[arg(long, value_name = "R", conflicts_with = "resume")]
     pub(crate) ratio: Option<f64>,
+    /// Milliseconds that the network may take on the device, instead of a fraction to remove
+    #[arg(long, value_name = "MS", conflicts_with_all = ["ratio", "widths", "resume"])]
+    pub(crate) budget_ms: Option<f64>,
+    /// How many times as fast on the device, instead of a fraction to remove
+    #[arg(long, value_name = "N", conflicts_with_all = ["ratio", "widths", "resume", "budget_ms"])]
+    pub(crate) speed_up: Option<f64>,
+    /// Side in pixels of the input that --budget-ms and --speed-up are for
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = side)]
+    pub(crate) time_side: usize,
     /// Folders of high-resolution images
     #[arg(long, num_args = 1.., value_name = "DIR")]
     pub(crate) data: Vec<PathBuf>,

@@ -125,6 +125,7 @@ pub(super) const TEMPLATES: &[&str] = &[
     "this program was built without remote devices; build it with `--features remote`",
     "the server refused the token; use the token file of `dualres serve` there",
     "the server runs another version of dualres; install the same version on both machines",
+    "the connection was lost; check that `dualres serve` runs there, and run the same command again to resume",
     "the server does not answer (%{it}); check that `dualres serve` runs there",
     // `network/file.rs`
     "it is a device or a pipe, not a file",

@@ -9,7 +9,7 @@ use std::{
 
 use burn::tensor::Device;
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{Architecture, Description, Model};
+use dualres_network::{Architecture, Backbone, BlockKind, Description, Model};
 use serde_json::Value;
 
 fn text(path: &Path) -> &str {
@@ -246,5 +246,55 @@ fn commands_that_make_no_sense_are_refused() {
         assert_eq!(run.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains(what), "{arguments:?}: {said}");
         assert!(!out.exists());
+    }
+}
+
+/// A budget in milliseconds is measured once, kept, and compared with what the result takes.
+#[test]
+fn a_budget_of_time_is_measured_once_and_told() {
+    let setting = setting();
+    let home = tempfile::tempdir().unwrap();
+    let out = setting.folder.path().join("fast.safetensors");
+    // Wide enough that its channels take most of its time.
+    let backbone = Backbone { block: BlockKind::Residual, scale: 2, features: 32, blocks: 3 };
+    let description = Description::new("wide", "residual", backbone.graph().unwrap()).with_single_dual();
+    let network = Model::init(description, 3, &Device::flex()).unwrap();
+    std::fs::write(&setting.model, network.to_bytes()).unwrap();
+    let run = |more: &[&str], out: &Path| {
+        let mut arguments = vec!["compress", "--model", text(&setting.model), "--data", text(&setting.data)];
+        arguments.extend(["--out", text(out), "--quick", "--patch", "12", "--batch", "2", "--steps", "2"]);
+        arguments.extend(["--device", "cpu", "--json", "--time-side", "96"]);
+        arguments.extend(more);
+        command(&arguments).env("DUALRES_HOME", home.path()).output().unwrap()
+    };
+    let report = json(&run(&["--speed-up", "1.25"], &out));
+    let times = &report["times"];
+    let of = |name: &str| times[name].as_f64().unwrap();
+    assert_eq!((&times["side"], &times["device"]), (&Value::from(96), &Value::from("CPU")));
+    assert!(of("predicted") <= of("budget") + 1e-6 && of("budget") < of("before") * 2.0, "{times}");
+    assert!(of("after") > 0.0);
+    // The same command finds the times that it measured, and with them its run.
+    let kept: Vec<_> =
+        std::fs::read_dir(home.path().join("cache/times")).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1);
+    let before = std::fs::read(&kept[0]).unwrap();
+    assert_eq!(json(&run(&["--speed-up", "1.25"], &out))["times"], *times);
+    assert_eq!(std::fs::read(&kept[0]).unwrap(), before);
+    // Rubbish is measured anew.
+    std::fs::write(&kept[0], b"{").unwrap();
+    let again = setting.folder.path().join("again.safetensors");
+    assert!(run(&["--speed-up", "1.25"], &again).status.success());
+    let other = setting.folder.path().join("other.safetensors");
+    for (wrong, said) in [
+        (&["--budget-ms", "1e9"][..], "nothing has to go"),
+        (&["--budget-ms", "0.0001"], "out of reach"),
+        (&["--speed-up", "1"], "above 1"),
+        (&["--speed-up", "2", "--mode", "paper"], "--mode paper"),
+        (&["--speed-up", "2", "--ratio", "0.5"], "cannot be used with"),
+    ] {
+        let output = run(wrong, &other);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && words.contains(said), "{wrong:?}: {words}");
+        assert!(!other.with_extension("run").exists(), "{wrong:?} leaves nothing");
     }
 }

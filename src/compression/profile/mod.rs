@@ -155,8 +155,12 @@ impl Profile {
     /// # Errors
     /// If no network is that small.
     pub fn widths_for(&self, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
-        let costs = Costs::of(&self.layers);
-        let widths = budget_widths(&self.layers, &costs, 1.0 - ratio);
+        self.widths_under(&Costs::of(&self.layers), ratio, lambda)
+    }
+
+    /// The same of any costs.
+    pub(crate) fn widths_under(&self, costs: &Costs, ratio: f64, lambda: f64) -> Result<Vec<usize>> {
+        let widths = budget_widths(&self.layers, costs, 1.0 - ratio);
         let penalty = |(unit, of): (usize, &Vec<usize>)| {
             let (measured, rises) = (&self.units[unit].widths, self.rises(unit, lambda));
             let at = |width: &usize| measured.iter().position(|m| m == width).map_or(f64::INFINITY, |at| rises[at]);
@@ -164,7 +168,7 @@ impl Profile {
         };
         let penalties = widths.iter().enumerate().map(penalty).collect();
         let gone = self.rises_without(lambda).into_iter().map(Some).collect();
-        allocate(&costs, &Choices { widths, penalties, gone }, 1.0 - ratio)
+        allocate(costs, &Choices { widths, penalties, gone }, 1.0 - ratio)
     }
 
     /// As [`Profile::widths_for`], with widths that are bound to more than the budget. Losses between measured widths are

@@ -6,7 +6,6 @@ use dualres_training::{Distillation, smallest_measurable};
 
 use crate::{
     CompressConfig, CompressionError, Method, Mode, Result,
-    allocate::Costs,
     candidates::{paper_candidates, uniform_widths, uniform_within},
     layers::MAC_INPUT,
     widths::fits,
@@ -50,6 +49,9 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
             return wrong(format!("the network to learn from enlarges {} times: {}", taught_by, teacher.display()));
         }
     }
+    if config.times.as_ref().is_some_and(|times| !times.fits(layers)) {
+        return wrong("the times are those of another network".into());
+    }
     if let Some(widths) = &config.widths {
         fits(widths, layers)?;
     }
@@ -59,11 +61,19 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
         (_, Method::Drc, Mode::Paper) => {
             layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
         }
-        (_, _, Mode::Budget) => uniform_within(layers, config.ratio)?,
+        (_, _, Mode::Budget) => uniform_within(layers, &config.costs(layers), config.ratio)?,
         (_, _, Mode::Paper) => uniform_widths(layers, config.ratio),
     };
-    let least = Costs::of(layers).share(&narrowest);
+    let least = config.costs(layers).share(&narrowest);
     let budgeted = config.widths.is_none() && config.is_budgeted();
+    if let Some(times) = config.times.as_ref().filter(|_| budgeted && least > 1.0 - config.ratio) {
+        return wrong(format!(
+            "{:.1} ms is out of reach: the smallest network takes about {:.1} ms on {}; allow more, or prune streams as well",
+            (1.0 - config.ratio) * times.whole,
+            least * times.whole,
+            times.device
+        ));
+    }
     if budgeted && least > 1.0 - config.ratio {
         return Err(CompressionError::Budget { wanted: 1.0 - config.ratio, least });
     }

@@ -67,6 +67,7 @@ impl Run<'_> {
             validation_pictures: self.data.validation.len(),
             validation_crop: config.validation_crop,
             seconds,
+            times: None,
         };
         let description = &mut result.description;
         description.name.clone_from(&config.name);

@@ -33,10 +33,11 @@ use crate::{
     finetune,
     layers::Layers,
     profile,
-    report::Kept,
+    report::{Kept, Times},
     row, search, selection,
     selection::{Selected, Task},
     surgery::{check_smaller, cut, verify},
+    times,
     widths::widths_text,
 };
 
@@ -256,12 +257,24 @@ impl Run<'_> {
         let Some(tuned) = self.calibrated(tuned, observe)? else { return Ok(None) };
         let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
         let seconds = log.seconds().max(begun.elapsed().as_secs_f64());
-        let (result, report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
+        let times = self.times(&tuned, &decision)?;
+        let (result, mut report) = self.report(tuned, &decision, &selected, &cut, (after, finetuned), seconds);
+        report.times = times;
         write_atomically(&folder.join(RESULT_FILE), &result.to_bytes())?;
         row::write(folder, self.config, &report)?;
         // Last: a folder with a report is finished.
         save_json(&folder.join(REPORT_FILE), &report)?;
         Ok(Some((result, report)))
+    }
+
+    /// How long the result really takes beside the original, where that is what it was made for.
+    fn times(&self, result: &Model, decision: &Decision) -> Result<Option<Times>> {
+        let Some(table) = &self.config.times else { return Ok(None) };
+        let [before, after] = times::compared([&self.original, result], self.compute, table.side)?;
+        let predicted = table.predicted(&self.layers, &decision.widths);
+        let budget = (1.0 - self.config.ratio) * table.whole;
+        let (device, side) = (table.device.clone(), table.side);
+        Ok(Some(Times { device, side, budget, predicted, before, after }))
     }
 
     fn task<'a>(&'a self, profile: Option<&'a Profile>) -> Task<'a> {
@@ -317,7 +330,7 @@ impl Run<'_> {
                 widths
             }
             _ if config.mode == Mode::Paper => uniform_widths(layers, config.ratio),
-            _ => uniform_within(layers, config.ratio)?,
+            _ => uniform_within(layers, &config.costs(layers), config.ratio)?,
         };
         write_atomically(&self.folder.join(WIDTHS_FILE), widths_text(&widths, layers).as_bytes())?;
         let decision = Decision { widths, alpha_entropy };
@@ -329,8 +342,9 @@ impl Run<'_> {
     fn profiled(&self, profile: &Profile, observe: Observer) -> Result<Option<Vec<usize>>> {
         let config = self.config;
         let mut best: Option<(f64, Vec<usize>)> = None;
-        let even = uniform_within(&self.layers, config.ratio);
-        for widths in std::iter::once(profile.widths_for(config.ratio, config.search.lambda)?).chain(even) {
+        let costs = config.costs(&self.layers);
+        let even = uniform_within(&self.layers, &costs, config.ratio);
+        for widths in std::iter::once(profile.widths_under(&costs, config.ratio, config.search.lambda)?).chain(even) {
             let mut tick = || observe(&Event::Tick).is_continue();
             let task = self.task(Some(profile));
             let Some((losses, _)) = selection::worth(task, profile, &widths, &mut tick)? else { return Ok(None) };

@@ -83,10 +83,10 @@ fn unit_costs(space: &SearchSpace, costs: &Costs, probabilities: &[Vec<f64>], sh
     let (expected, stay) = expectation(space, costs, probabilities);
     let layer = |(layer, widths): (usize, &Vec<usize>)| -> Vec<f64> {
         let stays = costs.block_of(layer).map_or(1.0, |block| stay[block]);
-        widths.iter().map(|&width| width as f64 * costs.of_channel[layer] * stays / costs.total / share).collect()
+        widths.iter().map(|&width| costs.of_width(layer, width as f64) * stays / costs.total / share).collect()
     };
     let gate = |(block, layers): (usize, &Vec<usize>)| -> Vec<f64> {
-        let channels: f64 = layers.iter().map(|&layer| expected[layer] * costs.of_channel[layer]).sum();
+        let channels: f64 = layers.iter().map(|&layer| costs.of_width(layer, expected[layer])).sum();
         vec![0.0, (channels + costs.of_block[block]) / costs.total / share]
     };
     let mut all: Vec<Vec<f64>> = space.candidates[..space.layers()].iter().enumerate().map(layer).collect();

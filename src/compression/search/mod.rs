@@ -50,7 +50,7 @@ fn space_of(config: &CompressConfig, layers: &Layers) -> SearchSpace {
             SearchSpace::new(layers, widths.collect())
         }
         Mode::Budget => {
-            let widths = budget_widths(layers, &Costs::of(layers), 1.0 - config.ratio);
+            let widths = budget_widths(layers, &config.costs(layers), 1.0 - config.ratio);
             SearchSpace::new(layers, widths).with_blocks(layers)
         }
     }
@@ -93,7 +93,7 @@ impl<'a> Searcher<'a> {
         let Task { config, original, profile, data, device } = task;
         let layers = &Layers::of(&original.description.network, config.streams);
         let space = space_of(config, layers);
-        let costs = Costs::of(layers);
+        let costs = config.costs(layers);
         let share = (config.mode == Mode::Budget).then_some(1.0 - config.ratio);
         let path = folder.join(SEARCH_FILE);
         let mut model = parameters::leaves(original);
@@ -157,10 +157,8 @@ impl<'a> Searcher<'a> {
             let mut begun = vec![self.decision()?.1];
             if self.task.profile.is_some() {
                 // The even cut is what has to be beaten.
-                begun.extend(uniform_within(
-                    &Layers::of(&self.task.original.description.network, self.task.config.streams),
-                    self.task.config.ratio,
-                ));
+                let layers = Layers::of(&self.task.original.description.network, self.task.config.streams);
+                begun.extend(uniform_within(&layers, &self.costs, self.task.config.ratio));
             }
             for widths in begun {
                 if self.judge(widths, observe)?.is_none() {

@@ -2,6 +2,7 @@
 
 mod sweep;
 mod table;
+mod times;
 
 use std::{
     io::IsTerminal,
@@ -136,14 +137,24 @@ fn check_output(output: &Path, args: &CompressArgs, run: Option<&Path>) -> Resul
 fn new_run(args: &CompressArgs) -> anyhow::Result<(CompressConfig, Model, PathBuf)> {
     let needed = |what: &str| Misuse(format!("{what} or --resume RUN is required"));
     let name = args.model.as_deref().ok_or_else(|| needed("--model"))?;
-    if args.ratio.is_none() && args.widths.is_none() {
-        return Err(needed("--ratio").into());
+    if !says_how_much(args) {
+        return Err(needed("--ratio, --speed-up, --budget-ms, --widths").into());
     }
     let output = args.output.as_deref().ok_or_else(|| needed("--out"))?;
     let stem = output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let model = library().choose(Some(name), None)?;
     let folder = run_folder(args).unwrap_or_else(|| output.with_extension("run"));
-    Ok((config(args, &model, stem)?, model, folder))
+    let config = config(args, &model, stem)?;
+    if let Some(times) = config.times.as_ref().filter(|_| !args.json) {
+        let (side, budget) = (times.side, (1.0 - config.ratio) * times.whole);
+        report::say(&format!("{budget:.1} of {:.1} ms for {side}x{side} pixels on {}", times.whole, times.device));
+    }
+    Ok((config, model, folder))
+}
+
+/// Whether a command line says how much is to go.
+fn says_how_much(args: &CompressArgs) -> bool {
+    args.ratio.is_some() || args.widths.is_some() || args.budget_ms.is_some() || args.speed_up.is_some()
 }
 
 /// The settings that a command line stands for; `name` is that of the result where none is given.
@@ -186,7 +197,8 @@ fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<Co
             // A short number: it is compared with itself after a way through JSON.
             (1e4 * (1.0 - count(widths) / count(&layers.widths))).round() / 1e4
         }
-        (None, None) => return Err(Misuse("--ratio or --widths is required".into()).into()),
+        // Known when the network was timed.
+        (None, None) => config.ratio,
     };
     config.ratio = ratio;
     if let Some(name) = &args.name {
@@ -238,6 +250,7 @@ fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<Co
             Some(Distillation { teacher: absolute(&library().file(teacher)?)?, weight: args.teacher_weight });
     }
     config.validate().map_err(|error| Misuse(error.to_string()))?;
+    times::budget(args, model, &mut config)?;
     Ok(config)
 }
 
@@ -262,6 +275,13 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     change("", "kept".into(), kept(facts.kept_macs_ratio));
     change("parameters", facts.params_before.to_string(), facts.params_after.to_string());
     change("", "kept".into(), kept(facts.kept_params_ratio));
+    if let Some(times) = &facts.times {
+        let milliseconds = |ms: f64| format!("{ms:.1} ms");
+        let what = format!("time at {side}x{side}", side = times.side);
+        change(&what, milliseconds(times.before), milliseconds(times.after));
+        change("  budget, predicted", milliseconds(times.budget), milliseconds(times.predicted));
+        report::line(&format!("  on {}", times.device));
+    }
     let decibels = |psnr: f64| format!("{psnr:.2} dB");
     let crop = facts.validation_crop.map_or(String::new(), |side| format!(", cut to {side}"));
     report::line(&format!("on {} validation images{crop}:", facts.validation_pictures));
@@ -282,7 +302,7 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     if let Some(teacher) = &facts.distilled_from {
         report::line(&format!("distilled from {teacher}"));
     }
-    if !facts.macs_within_ratio && !facts.widths_given {
+    if !facts.macs_within_ratio && !facts.widths_given && facts.times.is_none() {
         report::line(&format!(
             "more than {:.1} % of the multiply-accumulates are left: this mode bounds widths; --mode budget bounds those",
             100.0 * (1.0 - facts.ratio)

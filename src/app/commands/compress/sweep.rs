@@ -128,8 +128,8 @@ impl Planner<'_> {
     fn plan(&mut self, point: &Point) -> anyhow::Result<(CompressConfig, &Model)> {
         let missing = |what: &str| Misuse(format!("{what} neither fixed nor varied"));
         let name = point.args.model.as_deref().ok_or_else(|| missing("\"model\" is"))?;
-        if point.args.ratio.is_none() && point.args.widths.is_none() {
-            return Err(missing("\"ratio\" and \"widths\" are").into());
+        if !super::says_how_much(&point.args) {
+            return Err(missing("\"ratio\", \"speed-up\", \"budget-ms\" and \"widths\" are").into());
         }
         if !self.models.contains_key(name) {
             self.models.insert(name.to_owned(), library().choose(Some(name), None)?);
