@@ -94,16 +94,16 @@ pub struct Report {
     pub times: Option<Times>,
 }
 
-/// Milliseconds of a network that was cut for a device.
+/// Milliseconds, and shares of them, of a network that was cut for a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
     /// The device by name.
     pub device: String,
     /// Side in pixels of the input.
     pub side: usize,
-    /// What it may take.
+    /// What it may take, as a share of the original's time: that of a machine is not the same every minute.
     pub budget: f64,
-    /// What it was expected to take, by its widths.
+    /// What it was expected to take, by its widths, likewise.
     pub predicted: f64,
     /// What the original takes, run in turns with the result.
     pub before: f64,

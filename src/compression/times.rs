@@ -14,12 +14,14 @@ use crate::{
     surgery::cut,
 };
 
-/// Shares of a layer's channels that are measured, in quarters of eighths: kernels work on 4, 8 or 16 channels at once.
-const SHARES: [f64; 5] = [0.125, 0.25, 0.5, 0.75, 0.875];
+/// Widths that are measured are multiples of this: kernels work on several channels at once.
+const STEP: usize = 4;
+/// Most widths of a shape of layer that are measured.
+const MOST_WIDTHS: usize = 12;
 /// Rounds in which all networks are run in turns: at least, and at most.
-const ROUNDS: [usize; 2] = [3, 9];
+const ROUNDS: [usize; 2] = [5, 15];
 /// Seconds that a measurement may take where the least rounds do not take longer.
-const SECONDS: f64 = 90.0;
+const SECONDS: f64 = 120.0;
 
 /// How long a network takes on a device, by the widths of its layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,9 +41,14 @@ pub struct TimeTable {
 }
 
 impl TimeTable {
-    /// Milliseconds of a layer at a width, which may be an expectation.
+    /// Milliseconds of a layer at a width: those of the next measured one, for what does not fill a kernel's lanes is not cheaper for
+    /// it. Between them where the width is an expectation.
     pub(crate) fn of_layer(&self, layer: usize, width: f64) -> f64 {
         let curve = &self.layers[layer];
+        if width.fract() == 0.0 {
+            let next = curve.iter().find(|&&(at, _)| at as f64 >= width).or(curve.last());
+            return next.map_or(0.0, |(_, cost)| *cost);
+        }
         let after = curve.partition_point(|&(at, _)| (at as f64) < width).clamp(1, curve.len() - 1);
         let ((x0, y0), (x1, y1)) = (curve[after - 1], curve[after]);
         let along = (width - x0 as f64) / (x1 - x0).max(1) as f64;
@@ -68,7 +75,8 @@ impl TimeTable {
 
     /// Measures it: for each shape of layer, networks in which all layers of that shape are narrower; for each shape of block, one in
     /// which some of them are gone; and one in which all is narrower, by which the sum of the parts is put right. All are run in
-    /// turns, so that what else the machine does falls on all alike, and the least time of each counts.
+    /// turns, so that what else the machine does falls on all alike; what counts is the median of each one's time as a share of the
+    /// whole network's in the same turn.
     ///
     /// `model` is the network as it is run ([`Model::collapsed`]), `side` that of the input in pixels. `goes_on` stops it, which
     /// gives none; it is told how much is done, from 0 to 1.
@@ -89,7 +97,7 @@ impl TimeTable {
             let kept: Vec<Vec<usize>> = variant.widths.iter().map(|&width| (0..width).collect()).collect();
             runners.push(upscaler(&cut(&model.to_device(&cpu)?, layers, &kept, &cpu)?, device)?);
         }
-        let Some(times) = least_times(&runners, side, goes_on)? else { return Ok(None) };
+        let Some(times) = paired_times(&runners, side, goes_on)? else { return Ok(None) };
         Ok(Some(Self::of(layers, &variants, device.name.clone(), side, &times)))
     }
 
@@ -192,12 +200,11 @@ fn shapes(layers: &Layers) -> BTreeMap<(usize, u64, Option<usize>), Vec<usize>> 
 fn variants(layers: &Layers) -> Vec<Variant> {
     let shapes = shapes(layers);
     let mut variants = Vec::new();
-    let narrower = |full: usize, share: f64| ((full as f64 * share).round() as usize).clamp(1, full);
     for members in shapes.values() {
         let full = layers.widths[members[0]];
-        let mut widths: Vec<usize> = SHARES.iter().map(|&share| narrower(full, share)).filter(|&w| w < full).collect();
-        widths.dedup();
-        for width in widths {
+        let step = STEP * full.div_ceil(STEP * MOST_WIDTHS);
+        let narrow = if full <= STEP { vec![1, 2] } else { (step..full).step_by(step).collect() };
+        for width in narrow.into_iter().filter(|&width| width < full) {
             let mut all = layers.widths.clone();
             members.iter().for_each(|&layer| all[layer] = width);
             variants.push(Variant { kind: Kind::Layers, widths: all, members: members.clone(), like: Vec::new() });
@@ -214,7 +221,11 @@ fn variants(layers: &Layers) -> Vec<Variant> {
         members.iter().flat_map(|&block| &layers.blocks[block].layers).for_each(|&layer| widths[layer] = 0);
         variants.push(Variant { kind: Kind::Blocks, widths, members, like: like.clone() });
     }
-    let widths: Vec<usize> = layers.widths.iter().map(|&full| narrower(full, 0.5)).collect();
+    let half = |full: usize| {
+        let step = STEP * full.div_ceil(STEP * MOST_WIDTHS);
+        if full <= step { full } else { (full / 2).next_multiple_of(step).min(full) }
+    };
+    let widths: Vec<usize> = layers.widths.iter().map(|&full| half(full)).collect();
     if shapes.len() > 1 && widths != layers.widths {
         variants.push(Variant { kind: Kind::All, widths, members: Vec::new(), like: Vec::new() });
     }
@@ -241,23 +252,24 @@ fn upscaler(model: &Model, device: &ComputeDevice) -> Result<Upscaler> {
     Ok(Upscaler::new(&model.clone().without_duals(), device)?)
 }
 
-/// The least milliseconds of each network, all run in turns.
+/// The milliseconds of each network, all run in turns: the median of the first, and for the others the median of what they take as a
+/// share of it in the same turn. The speed of a machine changes within a minute, and least times are then of different machines.
 ///
 /// # Errors
 /// If one does not run.
-fn least_times(
+fn paired_times(
     runners: &[Upscaler],
     side: usize,
     goes_on: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<Option<Vec<f64>>> {
     let picture = picture(side);
-    let mut least = vec![f64::INFINITY; runners.len()];
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); runners.len()];
     let mut rounds = ROUNDS[1];
     let started = Instant::now();
     let mut round = 0;
     // The first of all warms up, and tunes kernels on a GPU.
     while round <= rounds {
-        for (at, (runner, least)) in runners.iter().zip(&mut least).enumerate() {
+        for (at, (runner, times)) in runners.iter().zip(&mut times).enumerate() {
             let done = (round * runners.len() + at) as f64 / ((rounds + 1) * runners.len()) as f64;
             let start = Instant::now();
             match runner.upscale(&picture, &Options::default(), &mut |_| goes_on(done)) {
@@ -266,7 +278,7 @@ fn least_times(
                 Err(error) => return Err(error.into()),
             }
             if round > 0 {
-                *least = least.min(1e3 * start.elapsed().as_secs_f64());
+                times.push(1e3 * start.elapsed().as_secs_f64());
             }
         }
         round += 1;
@@ -278,16 +290,26 @@ fn least_times(
     if let Some(failed) = runners.iter().find_map(Upscaler::given_up) {
         return Err(CompressionError::Setting(format!("the device cannot be timed ({failed})")));
     }
-    Ok(Some(least))
+    let first = times[0].clone();
+    let whole = median(first.clone());
+    let share = |times: &Vec<f64>| median(times.iter().zip(&first).map(|(time, first)| time / first).collect());
+    Ok(Some(times.iter().map(|times| whole * share(times)).collect()))
 }
 
-/// How long two networks take for the same picture, run in turns: the least milliseconds of each.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 }
+}
+
+/// How long two networks take for the same picture, run in turns: the median milliseconds of the first, and what the
+/// second takes as a share of it in the same turn.
 ///
 /// # Errors
 /// If one does not run.
 pub(crate) fn compared(models: [&Model; 2], device: &ComputeDevice, side: usize) -> Result<[f64; 2]> {
     let runners = [upscaler(models[0], device)?, upscaler(models[1], device)?];
-    let times = least_times(&runners, side, &mut |_| ControlFlow::Continue(()))?;
+    let times = paired_times(&runners, side, &mut |_| ControlFlow::Continue(()))?;
     times.and_then(|times| times.try_into().ok()).ok_or_else(|| CompressionError::Setting("cancelled".into()))
 }
 

@@ -271,8 +271,8 @@ fn a_budget_of_time_is_measured_once_and_told() {
     let times = &report["times"];
     let of = |name: &str| times[name].as_f64().unwrap();
     assert_eq!((&times["side"], &times["device"]), (&Value::from(96), &Value::from("CPU")));
-    assert!(of("predicted") <= of("budget") + 1e-6 && of("budget") < of("before") * 2.0, "{times}");
-    assert!(of("after") > 0.0);
+    assert!(of("predicted") <= of("budget") + 1e-6 && (of("budget") - 0.8).abs() < 1e-3, "{times}");
+    assert!(of("after") > 0.0 && of("before") > 0.0);
     // The same command finds the times that it measured, and with them its run.
     let kept: Vec<_> =
         std::fs::read_dir(home.path().join("cache/times")).unwrap().map(|file| file.unwrap().path()).collect();

@@ -61,25 +61,34 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
         (_, Method::Drc, Mode::Paper) => {
             layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
         }
-        (_, _, Mode::Budget) => uniform_within(layers, &config.costs(layers), config.ratio)?,
+        (_, _, Mode::Budget) => {
+            uniform_within(layers, &config.costs(layers), config.ratio).map_err(|error| match error {
+                CompressionError::Budget { least, .. } => out_of_reach(config, least),
+                other => other,
+            })?
+        }
         (_, _, Mode::Paper) => uniform_widths(layers, config.ratio),
     };
     let least = config.costs(layers).share(&narrowest);
     let budgeted = config.widths.is_none() && config.is_budgeted();
-    if let Some(times) = config.times.as_ref().filter(|_| budgeted && least > 1.0 - config.ratio) {
-        return wrong(format!(
-            "{:.1} ms is out of reach: the smallest network takes about {:.1} ms on {}; allow more, or prune streams as well",
-            (1.0 - config.ratio) * times.whole,
-            least * times.whole,
-            times.device
-        ));
-    }
     if budgeted && least > 1.0 - config.ratio {
-        return Err(CompressionError::Budget { wanted: 1.0 - config.ratio, least });
+        return Err(out_of_reach(config, least));
     }
     if narrowest == layers.widths {
         let macs = layers.network().cost(MAC_INPUT, MAC_INPUT).macs();
         return Err(CompressionError::NotSmaller { what: "multiply-accumulates", before: macs, after: macs });
     }
     Ok(())
+}
+
+/// What is said where the smallest network keeps more than the budget allows.
+fn out_of_reach(config: &CompressConfig, least: f64) -> CompressionError {
+    let wanted = 1.0 - config.ratio;
+    let Some(times) = &config.times else { return CompressionError::Budget { wanted, least } };
+    CompressionError::Setting(format!(
+        "{:.1} ms is out of reach: the smallest network takes about {:.1} ms on {}; allow more, or prune streams as well",
+        wanted * times.whole,
+        least * times.whole,
+        times.device
+    ))
 }

@@ -271,8 +271,8 @@ impl Run<'_> {
     fn times(&self, result: &Model, decision: &Decision) -> Result<Option<Times>> {
         let Some(table) = &self.config.times else { return Ok(None) };
         let [before, after] = times::compared([&self.original, result], self.compute, table.side)?;
-        let predicted = table.predicted(&self.layers, &decision.widths);
-        let budget = (1.0 - self.config.ratio) * table.whole;
+        let predicted = table.predicted(&self.layers, &decision.widths) / table.whole;
+        let budget = 1.0 - self.config.ratio;
         let (device, side) = (table.device.clone(), table.side);
         Ok(Some(Times { device, side, budget, predicted, before, after }))
     }

@@ -279,7 +279,9 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
         let milliseconds = |ms: f64| format!("{ms:.1} ms");
         let what = format!("time at {side}x{side}", side = times.side);
         change(&what, milliseconds(times.before), milliseconds(times.after));
-        change("  budget, predicted", milliseconds(times.budget), milliseconds(times.predicted));
+        let share = |share: f64| format!("{:.1} %", 100.0 * share);
+        change("  share", String::new(), share(times.after / times.before));
+        change("  budget, predicted", share(times.budget), share(times.predicted));
         report::line(&format!("  on {}", times.device));
     }
     let decibels = |psnr: f64| format!("{psnr:.2} dB");
