@@ -144,6 +144,10 @@ fn header(path: &Path) -> Result<(usize, usize, Orientation)> {
             if let Some(advice) = scanned.unread {
                 return Err(ImagingError::Foreign { name: path.display().to_string(), advice });
             }
+            let [width, height] = scanned.size.map(usize::from);
+            if width > 0 && height > 0 {
+                return Ok((width, height, stated(scanned.metadata)));
+            }
             stated(scanned.metadata)
         }
         Kind::Image(ImageFormat::Png) => stated(png::scan(&mut source).map_err(open_error)?),
@@ -322,7 +326,7 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
 
 /// The picture of a JPEG file, by the decoder that reads it right.
 fn jpeg_picture<R: BufRead + Seek>(source: R, scanned: jpeg::Scanned, name: &str) -> Result<Picture> {
-    if scanned.one_by_one || scanned.chroma_finer || scanned.components == 4 {
+    if scanned.one_by_one || scanned.sampled_oddly || scanned.components == 4 {
         let damaged = |reason: String| ImagingError::Decode { name: name.to_owned(), reason };
         jpeg::decode_otherwise(source, scanned.metadata).map_err(damaged)
     } else {

@@ -47,6 +47,7 @@ fn pixels_are_those_that_other_programs_see() {
         ("texts.png", 0.0),
         ("no_end_marker.jpg", 5.0),
         ("chroma_finer.jpg", 5.0),
+        ("sampled_by_three.jpg", 5.0),
         ("ultra_hdr_xmp.jpg", 5.0),
         ("ycgco.avif", 2.0),
         ("comment.gif", 12.0),

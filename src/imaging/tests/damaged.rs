@@ -120,3 +120,29 @@ fn bitmaps_of_os2_are_read_or_refused_in_words() {
     let refused = decode(&app, "app");
     assert!(matches!(&refused, Err(ImagingError::Foreign { advice, .. }) if advice.contains("CgBI")), "{refused:?}");
 }
+
+/// A TIFF of one strip.
+fn tiff_of(strip: &[u8], [width, height]: [u32; 2], compression: u32) -> Vec<u8> {
+    let entries =
+        [(256, width), (257, height), (258, 8), (259, compression), (262, 1), (273, 8), (277, 1), (278, height)];
+    let mut file = [b"II*\0".to_vec(), (8 + strip.len() as u32).to_le_bytes().to_vec(), strip.to_vec()].concat();
+    file.extend((entries.len() as u16 + 1).to_le_bytes());
+    for (tag, value) in entries.into_iter().chain([(279, strip.len() as u32)]) {
+        // All as 32-bit numbers, which every reader takes.
+        file.extend([u16::to_le_bytes(tag), 4_u16.to_le_bytes()].concat());
+        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn a_tiff_of_too_wide_a_jpeg_is_refused_in_words() {
+    use dualres_imaging::{EncodeOptions, Format, Plane, encode};
+    let gray = |width: usize| Picture::from_planes(vec![Plane::filled(width, 8, 99.0)]);
+    let jpeg = |width: usize| encode(&gray(width), Format::Jpeg, EncodeOptions::default()).unwrap();
+    let read = decode(&tiff_of(&jpeg(1000), [1000, 8], 7), "narrow.tif").unwrap();
+    assert!((read.rgb()[0].data[0] - 99.0).abs() < 2.0);
+    let refused = decode(&tiff_of(&jpeg(17_000), [17_000, 8], 7), "wide.tif").unwrap_err().to_string();
+    assert!(refused.contains("JPEG of more than 16,384 pixels") && refused.contains("save it"), "{refused}");
+}

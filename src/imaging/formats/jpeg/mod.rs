@@ -63,8 +63,9 @@ pub(crate) struct Scanned {
     /// Whether components come one after the other in a picture that is not progressive: the usual decoder
     /// (zune-jpeg 0.5) reads such a file as black and says nothing.
     pub(crate) one_by_one: bool,
-    /// Whether a component for colour is sampled more finely than the first: the usual decoder gives another picture.
-    pub(crate) chroma_finer: bool,
+    /// Whether a component for colour is sampled more finely than the first, of which the usual decoder gives another picture, or
+    /// one by threes, of which it gives none.
+    pub(crate) sampled_oddly: bool,
     /// Why no decoder here reads it, if none does.
     pub(crate) unread: Option<&'static str>,
     /// Whether the data has restart markers.
@@ -241,7 +242,8 @@ impl Scanned {
         };
         let sampling: Vec<u8> = content.get(6..).unwrap_or_default().chunks_exact(3).map(|part| part[1]).collect();
         if let [first, others @ ..] = &sampling[..] {
-            self.chroma_finer = others.iter().any(|other| other >> 4 > first >> 4 || other & 15 > first & 15);
+            let finer = others.iter().any(|other| other >> 4 > first >> 4 || other & 15 > first & 15);
+            self.sampled_oddly = finer || sampling.iter().any(|factors| factors >> 4 == 3 || factors & 15 == 3);
         }
     }
 }

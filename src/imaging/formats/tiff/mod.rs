@@ -166,9 +166,10 @@ fn by_chunks(bytes: &[u8], reason: String) -> Result<(Picture, Orientation), Ref
     let others = decoder.as_mut().map_or(0, to_full_page);
     let page = decoder.as_mut().and_then(|decoder| decoder.ifd_pointer()).map(|pointer| pointer.0);
     let Some(layout) = plain::Layout::read(bytes, page) else { return Err(damaged(reason)) };
-    if let Some(packer) =
-        layout.packed_by().filter(|_| decoder.is_none() || reason.contains("nsupported") || reason == UNUSUAL)
-    {
+    let is_refused = decoder.is_none() || reason.contains("nsupported") || reason == UNUSUAL;
+    let is_too_wide = reason.contains("width limit") || reason.contains("height limit");
+    let packer = if is_too_wide { Some("JPEG of more than 16,384 pixels a side") } else { layout.packed_by() };
+    if let Some(packer) = packer.filter(|_| is_refused || is_too_wide) {
         let advice = "save it uncompressed or as PNG with the program that made it";
         return Err(damaged(format!("a TIFF packed by {packer}, which is not read; {advice}")));
     }
