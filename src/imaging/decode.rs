@@ -261,18 +261,15 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
                 }
                 source.rewind().map_err(read_error)?;
             }
-            let mut mended = None;
-            if scanned.restarts {
-                let mut file = Vec::new();
-                source.read_to_end(&mut file).map_err(read_error)?;
-                source.rewind().map_err(read_error)?;
-                mended = jpeg::mend(&file);
-            }
-            if let Some((file, what)) = mended {
-                scanned.metadata.left_out.extend(what.map(Into::into));
-                jpeg_picture(Cursor::new(file), scanned, name)?
-            } else {
-                jpeg_picture(source, scanned, name)?
+            let mut file = Vec::new();
+            source.read_to_end(&mut file).map_err(read_error)?;
+            source.rewind().map_err(read_error)?;
+            let (mended, what) = jpeg::mend(&file).unwrap_or_default();
+            drop(file);
+            scanned.metadata.left_out.extend(what.map(Into::into));
+            match mended {
+                Some(file) => jpeg_picture(Cursor::new(file), scanned, name)?,
+                None => jpeg_picture(source, scanned, name)?,
             }
         }
         Kind::Image(ImageFormat::Png) => {

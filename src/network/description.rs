@@ -86,7 +86,7 @@ pub struct Description {
     /// Side of the low-resolution training patch in pixels; decides the window of local pooling.
     pub training_patch: usize,
     /// Training data, settings and commands.
-    #[serde(default)]
+    #[serde(default, serialize_with = "crate::digits::serialize_notes")]
     pub training: serde_json::Value,
     /// Measured quality.
     #[serde(default)]

@@ -39,7 +39,8 @@ pub(super) const TEMPLATES: &[&str] = &[
     "it is a valid JPEG that states its height behind the picture (DNL), which is not read; save it anew first",
     "it has no header",
     "pixels of kind %{other}",
-    "the file is damaged: %{lost} of %{intervals} parts of its picture are missing, and gray",
+    "the file is damaged: about %{percent} % of its picture is missing or wrong",
+    "the file is damaged: parts of its picture are missing or wrong",
     "it is a valid bitmap of OS/2, packed in a way that is not read; save it as PNG first",
     "it is a PNG made for apps of the iPhone (CgBI), which is not read; convert it first (`pngcrush -revert-iphone-optimizations`)",
     // `imaging/formats/jxl.rs`

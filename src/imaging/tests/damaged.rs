@@ -47,27 +47,70 @@ fn what_follows_lost_restart_markers_stays_where_it_belongs() {
     let marks = restarts(&whole);
     assert_eq!(marks.len(), 5);
     let without = |from: usize, to: usize| [&whole[..from], &whole[to..]].concat();
-    let mut stale = whole.clone();
-    stale[marks[2] + 1] = 0xD7;
-    for (name, file, lost) in [
-        ("a marker", without(marks[2], marks[2] + 2), vec![3]),
-        ("what is between two markers, and one of them", without(marks[1], marks[2]), vec![2]),
-        ("more than one", without(marks[0] + 40, marks[2] + 10), vec![2, 3]),
-        ("a marker of another number", stale, vec![]),
-        ("the end", without(marks[4], whole.len() - 2), vec![5]),
+    let with = |at: usize, byte: u8| {
+        let mut file = whole.clone();
+        file[at] = byte;
+        file
+    };
+    let interval = |at: usize| whole[marks[at - 1]..marks[at]].to_vec();
+    // What is done to the file, which of its six parts are gray then, and which may look like anything.
+    for (name, file, lost, spoilt) in [
+        ("the number of a marker", with(marks[2] + 1, 0xD7), vec![], vec![]),
+        ("a marker", without(marks[2], marks[2] + 2), vec![], vec![]),
+        ("a marker made data", with(marks[2] + 1, 0x12), vec![], vec![]),
+        ("what is between two markers, and one of them", without(marks[1], marks[2]), vec![2], vec![]),
+        ("what is between two markers", without(marks[1] + 2, marks[2]), vec![2], vec![]),
+        ("more than one", without(marks[0] + 40, marks[2] + 10), vec![2, 3], vec![1, 2]),
+        ("the end", without(marks[4], whole.len() - 2), vec![5], vec![]),
+        ("half of a part", without(marks[1] + 200, marks[2]), vec![], vec![2]),
+        ("a part twice", [&whole[..marks[2]], &interval(2), &whole[marks[2]..]].concat(), vec![], vec![]),
     ] {
         let picture = decode(&file, name).unwrap();
         let said: Vec<String> = picture.metadata.left_out.iter().map(ToString::to_string).collect();
-        let expected = format!("the file is damaged: {} of 6 parts of its picture are missing, and gray", lost.len());
-        assert_eq!(said, if lost.is_empty() { vec![] } else { vec![expected] }, "{name}");
+        let is_told = said.len() == 1 && said[0].starts_with("the file is damaged: about ");
+        assert_eq!(is_told, !(lost.is_empty() && spoilt.is_empty()), "{name}: {said:?}");
         for interval in 0..6 {
+            if spoilt.contains(&interval) {
+                continue;
+            }
             if lost.contains(&interval) {
                 assert!(is_gray(&picture, interval), "{name}: {interval}");
-            } else if name != "more than one" || interval != 1 {
-                // That one was cut in its middle.
+            } else {
                 assert_eq!(gap(&picture, &original, interval), 0.0, "{name}: {interval}");
             }
         }
+    }
+    let said =
+        |file: &[u8]| decode(file, "damaged").unwrap().metadata.left_out.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = said(&without(marks[1], marks[2]));
+    assert_eq!(told, ["the file is damaged: about 17 % of its picture is missing or wrong"]);
+}
+
+/// Without restart markers all is lost from where the data cannot be read, and nothing before.
+#[test]
+fn what_comes_before_damage_stays_and_the_rest_is_told() {
+    let whole = file("sampled_by_three.jpg");
+    let original = decode(&whole, "whole").unwrap();
+    assert!(original.metadata.left_out.is_empty(), "{:?}", original.metadata.left_out);
+    let cut = [&whole[..whole.len() * 2 / 3], &[0xFF, 0xD9]].concat();
+    let picture = decode(&cut, "cut").unwrap();
+    assert_eq!((picture.width(), picture.height()), (original.width(), original.height()));
+    let said = picture.metadata.left_out.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(said.contains("the file is damaged: about "), "{said}");
+    let first = |picture: &Picture| picture.rgb()[0].data[..8].to_vec();
+    assert_eq!(first(&picture), first(&original));
+}
+
+/// Of a progressive picture it is told that restart markers are missing.
+#[test]
+fn progressive_pictures_without_their_restart_markers_are_told() {
+    let whole = file("progressive_restarts.jpg");
+    assert!(decode(&whole, "whole").unwrap().metadata.left_out.is_empty());
+    let mark = restarts(&whole)[2];
+    let cut = [&whole[..mark], &whole[mark + 2..]].concat();
+    if let Ok(picture) = decode(&cut, "cut") {
+        let said = picture.metadata.left_out.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(said, ["the file is damaged: parts of its picture are missing or wrong"]);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Decoders fill what is missing at the end of a file with gray and say nothing.
 
+mod entropy;
 mod gain_map;
 mod restarts;
 
@@ -25,7 +26,6 @@ const APP11: u8 = 0xEB;
 const APP14: u8 = 0xEE;
 const APP15: u8 = 0xEF;
 const COM: u8 = 0xFE;
-const RESTART_INTERVAL: u8 = 0xDD;
 const JFIF: &[u8] = b"JFIF\0";
 const EXIF: &[u8] = b"Exif\0\0";
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
@@ -68,8 +68,6 @@ pub(crate) struct Scanned {
     pub(crate) sampled_oddly: bool,
     /// Why no decoder here reads it, if none does.
     pub(crate) unread: Option<&'static str>,
-    /// Whether the data has restart markers.
-    pub(crate) restarts: bool,
     /// Whether the end marker is missing behind the picture's data.
     pub(crate) is_open: bool,
     /// What ISO's segment for gain maps holds.
@@ -130,7 +128,6 @@ pub(crate) fn scan(source: &mut impl BufRead, extent: Extent) -> Result<Option<S
             // Of JFIF and of Adobe: thumbnails, and how colours are coded.
             APP0 | APP14 => {}
             APP1..=APP15 => scanned.note(marker, &content, &mut profile),
-            RESTART_INTERVAL => scanned.restarts = content.iter().any(|&byte| byte > 0),
             COM => {
                 let text = text_of(content.strip_suffix(b"\0").unwrap_or(&content));
                 scanned.metadata.texts.extend((!text.trim().is_empty()).then(|| (COMMENT.to_owned(), text)));
@@ -297,19 +294,27 @@ fn next_marker(source: &mut impl BufRead, in_scan: bool) -> Result<Option<u8>> {
                 return Ok(None);
             }
         }
-        let is_data = byte[0] == 0 || (in_scan && (0xD0..=0xD7).contains(&byte[0]));
+        let is_data = byte[0] == 0 || (in_scan && (is_no_marker(byte[0]) || (0xD0..=0xD7).contains(&byte[0])));
         if !is_data {
             return Ok(Some(byte[0]));
         }
     }
 }
 
-/// A file whose restart markers do not count from 0 to 7 and round again, put in order, and what is to be said of it; `None` if nothing is
-/// wrong with them.
-pub(crate) fn mend(file: &[u8]) -> Option<(Vec<u8>, Option<String>)> {
-    let restarts::Mended { file, lost, intervals } = restarts::mend(file)?;
-    let what = format!("the file is damaged: {lost} of {intervals} parts of its picture are missing, and gray");
-    Some((file, Some(what).filter(|_| lost > 0)))
+/// A file whose data is damaged, put in order if it can be, and what is to be said of it; `None` if nothing is found to be wrong.
+pub(crate) fn mend(file: &[u8]) -> Option<(Option<Vec<u8>>, Option<String>)> {
+    if let Some(restarts::Mended { file, lost }) = restarts::mend(file) {
+        let percent = (100.0 * lost).ceil();
+        let what = format!("the file is damaged: about {percent:.0} % of its picture is missing or wrong");
+        return Some((Some(file), Some(what).filter(|_| lost > 0.0)));
+    }
+    let is_damaged = restarts::progressive_lacks_some(file);
+    is_damaged.then(|| (None, Some("the file is damaged: parts of its picture are missing or wrong".into())))
+}
+
+/// Whether what stands behind 0xFF in data is part of it: 0, or what only damage makes of it.
+fn is_no_marker(byte: u8) -> bool {
+    byte < 0xC0
 }
 
 /// Whether a file without end marker holds all of its picture.

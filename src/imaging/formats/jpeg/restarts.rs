@@ -1,61 +1,115 @@
-//! JPEG files of damaged cards, in whose data restart markers are missing.
+//! JPEG files whose data is damaged, as on cards that were recovered: what follows stays where it belongs, and is told from what is missing.
 //!
-//! A restart marker stands after so many blocks, numbered from 0 to 7 and round again, so that what is behind lost data can be put where
-//! it belongs. Decoders count blocks alone, and move all that follows.
+//! A restart marker stands after so many blocks, numbered from 0 to 7 and round again. Decoders count blocks alone, move all that
+//! follows lost data, and say nothing.
+
+use super::entropy::{Block, Codes, pass_units};
 
 /// A file that was put in order.
 pub(super) struct Mended {
     pub(super) file: Vec<u8>,
-    /// Intervals that are gray now.
-    pub(super) lost: usize,
-    pub(super) intervals: usize,
+    /// How much of the picture is missing, from 0 to 1.
+    pub(super) lost: f64,
 }
 
-/// As many numbers are passed over at most; a marker further ahead is taken for damage itself.
-const MOST_LOST: usize = 5;
-
-/// Puts the intervals of a file where their markers say; `None` if they are there, and for files that are not coded block by block.
+/// Puts the data of a file where its restart markers say, and gray where it is missing or cannot be read; `None` if nothing is wrong
+/// with it, and for files that are not coded block by block.
 pub(super) fn mend(file: &[u8]) -> Option<Mended> {
     let head = Head::read(file)?;
     let (headers, tail) = file.split_at(head.data);
+    let blocks = head.blocks()?;
     let (pieces, end) = pieces(tail);
     // A file that ends here is short, which is another fault.
     let rest = tail.get(end..).filter(|rest| !rest.is_empty())?;
     let intervals = head.units.div_ceil(head.interval);
-    let in_order = pieces.iter().enumerate().all(|(at, piece)| piece.number == at.checked_sub(1).map(|at| at % 8));
-    if in_order && pieces.len() >= intervals {
+    let units_of = |at: usize| head.interval.min(head.units - at * head.interval);
+    let places = places(&pieces, intervals);
+    let mut claimed = vec![false; intervals];
+    places.iter().flatten().for_each(|&place| claimed[place] = true);
+    let mut found: Vec<Option<Vec<u8>>> = vec![None; intervals];
+    let (mut is_broken, mut lost) = (false, 0);
+    for (piece, place) in pieces.iter().zip(places) {
+        is_broken |= place.is_none() || place.map(|place| place.wrapping_sub(1) % 8) != piece.number.or(Some(7));
+        let (Some(mut place), mut data) = (place, piece.data) else { continue };
+        // What follows in it, its marker being lost, is that of the next.
+        while !data.is_empty() {
+            let passed = pass_units(data, &blocks, units_of(place))?;
+            if passed.units == 0 && data.len() < piece.data.len() {
+                break;
+            }
+            let own = passed.made_up.unwrap_or_else(|| data[..passed.rest].to_vec());
+            is_broken |= passed.units < units_of(place) || data.len() < piece.data.len();
+            lost += units_of(place) - passed.units;
+            found[place] = Some(own);
+            data = &data[passed.rest..];
+            if let [0xFF, 1..=0xFF, behind @ ..] = data {
+                // What is left of the marker.
+                data = behind;
+            }
+            place += 1;
+            if claimed.get(place).is_none_or(|&claimed| claimed) {
+                break;
+            }
+        }
+    }
+    let missing: usize = (0..intervals).filter(|&at| found[at].is_none()).map(units_of).sum();
+    lost += missing;
+    if !is_broken && missing == 0 {
         return None;
     }
-    let mut found: Vec<Option<&[u8]>> = vec![None; intervals];
-    let mut at = 0;
-    for (index, piece) in pieces.iter().enumerate() {
-        if let Some(number) = piece.number {
-            let expected = at % 8;
-            let next = pieces.get(index + 1).and_then(|next| next.number);
-            // Where the next one goes on as if nothing were wrong, the number alone is damaged.
-            let skipped = if next == Some((expected + 1) % 8) { 0 } else { (number + 8 - expected) % 8 };
-            let is_believed = skipped == 0 || next.is_none_or(|next| next == (number + 1) % 8);
-            if !is_believed || skipped > MOST_LOST || at + skipped + 1 >= intervals {
-                continue;
-            }
-            at += skipped + 1;
-        }
-        if let Some(place) = found.get_mut(at) {
-            *place = Some(piece.data);
-        }
-    }
     let mut file = headers.to_vec();
-    for (at, piece) in found.iter().enumerate() {
-        match piece {
-            Some(piece) => file.extend_from_slice(piece),
-            None => file.extend(head.gray(head.interval.min(head.units - at * head.interval))),
+    for (at, data) in found.into_iter().enumerate() {
+        match data {
+            Some(data) => file.extend(data),
+            None => file.extend(pass_units(&[], &blocks, units_of(at))?.made_up?),
         }
         if at + 1 < intervals {
             file.extend([0xFF, 0xD0 + (at % 8) as u8]);
         }
     }
     file.extend_from_slice(rest);
-    Some(Mended { file, lost: found.iter().filter(|piece| piece.is_none()).count(), intervals })
+    Some(Mended { file, lost: lost as f64 / head.units as f64 })
+}
+
+/// Where each piece belongs by the number before it; none for one too many.
+fn places(pieces: &[Piece<'_>], intervals: usize) -> Vec<Option<usize>> {
+    if pieces.len() == intervals {
+        // Numbers alone can be wrong then.
+        return (0..intervals).map(Some).collect();
+    }
+    let missing = intervals.saturating_sub(pieces.len());
+    let mut places: Vec<Option<usize>> = Vec::new();
+    let (mut at, mut largest) = (0, (0, 0));
+    for (index, piece) in pieces.iter().enumerate() {
+        let Some(number) = piece.number else {
+            places.push(Some(0));
+            continue;
+        };
+        let expected = at % 8;
+        let next = pieces.get(index + 1).and_then(|next| next.number);
+        let mut skipped = (number + 8 - expected) % 8;
+        if skipped > 0 && next == Some((expected + 1) % 8) {
+            // The next one goes on as if nothing were wrong: the number is damaged.
+            skipped = 0;
+        }
+        let is_stray = skipped > 0 && next == Some(expected) && missing < 7;
+        let is_believed = skipped == 0 || next.is_none_or(|next| next == (number + 1) % 8);
+        if is_stray || !is_believed || skipped > missing || at + skipped + 1 >= intervals {
+            places.push(None);
+            continue;
+        }
+        at += skipped + 1;
+        if skipped > largest.1 {
+            largest = (index, skipped);
+        }
+        places.push(Some(at));
+    }
+    // Numbers say nothing of eight that are lost at once: they belong to the largest gap.
+    let short = intervals - 1 - at;
+    if largest.1 > 0 && short > 0 && short.is_multiple_of(8) {
+        places[largest.0..].iter_mut().flatten().for_each(|place| *place += short);
+    }
+    places
 }
 
 struct Piece<'a> {
@@ -64,15 +118,13 @@ struct Piece<'a> {
     data: &'a [u8],
 }
 
-/// What stands between restart markers, and where another marker, or the file, ends it.
+/// What stands between restart markers, and where another marker, or the file, ends it. Markers that nothing has are damaged data.
 fn pieces(data: &[u8]) -> (Vec<Piece<'_>>, usize) {
     let mut pieces = Vec::new();
     let (mut start, mut number, mut at) = (0, None, 0);
-    while at < data.len() {
-        let Some(mark) = data[at..].iter().position(|&byte| byte == 0xFF) else { break };
+    while let Some(mark) = data.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
         at += mark;
         match data.get(at + 1) {
-            Some(0) => at += 2,
             Some(0xFF) => at += 1,
             Some(&marker @ 0xD0..=0xD7) => {
                 pieces.push(Piece { number, data: &data[start..at] });
@@ -80,6 +132,7 @@ fn pieces(data: &[u8]) -> (Vec<Piece<'_>>, usize) {
                 at += 2;
                 start = at;
             }
+            Some(&marker) if super::is_no_marker(marker) => at += 2,
             Some(_) => {
                 pieces.push(Piece { number, data: &data[start..at] });
                 return (pieces, at);
@@ -96,112 +149,130 @@ struct Head {
     data: usize,
     /// Units of blocks (MCUs) in the picture.
     units: usize,
-    /// Units between two restart markers.
+    /// Units between two restart markers; all where there are none.
     interval: usize,
-    /// For each block of a unit the code of a block that is as the one before: its bits, and how many.
-    same: Vec<[(u32, u32); 2]>,
+    /// The tables of a unit's blocks.
+    tables: Vec<[usize; 2]>,
+    codes: [[Option<Codes>; 4]; 2],
+}
+
+/// What stands in front of the data of a picture or of a part of it.
+struct Segments<'a> {
+    file: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.file.get(self.at..)?.starts_with(&[0xFF, 0xFF]) {
+            self.at += 1;
+        }
+        let [0xFF, marker, high, low] = *self.file.get(self.at..)?.first_chunk()? else { return None };
+        let end = self.at + 2 + usize::from(u16::from_be_bytes([high, low]));
+        let content = self.file.get(self.at + 4..end)?;
+        self.at = end;
+        Some((marker, content))
+    }
+}
+
+/// Width and height, and of each component its number and factors of sampling.
+struct Frame<'a> {
+    size: [usize; 2],
+    parts: &'a [[u8; 3]],
+}
+
+impl<'a> Frame<'a> {
+    fn read(content: &'a [u8]) -> Option<Self> {
+        let side = |at: usize| content.get(at..)?.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)));
+        let size = [side(3)?, side(1)?];
+        let parts = content.get(6..)?.as_chunks::<3>().0;
+        let is_sane = |part: &[u8; 3]| (1..=4).contains(&(part[1] >> 4)) && (1..=4).contains(&(part[1] & 15));
+        (size.iter().all(|&side| side > 0) && !parts.is_empty() && parts.iter().all(is_sane)).then_some(())?;
+        Some(Self { size, parts })
+    }
+
+    fn factor(part: &[u8; 3], axis: usize) -> usize {
+        usize::from(if axis == 0 { part[1] >> 4 } else { part[1] & 15 })
+    }
+
+    /// Units of a scan of these components: of one alone they are its blocks.
+    fn units(&self, scan: &[u8]) -> Option<usize> {
+        let most = |axis: usize| self.parts.iter().map(|part| Self::factor(part, axis)).max();
+        let alone = (scan.first() == Some(&1)).then(|| self.parts.iter().find(|part| scan.get(1) == Some(&part[0])));
+        let along = |axis: usize| match alone {
+            Some(part) => Some((self.size[axis] * Self::factor(part?, axis)).div_ceil(most(axis)?).div_ceil(8)),
+            None => Some(self.size[axis].div_ceil(8 * most(axis)?)),
+        };
+        Some(along(0)? * along(1)?)
+    }
 }
 
 impl Head {
     fn read(file: &[u8]) -> Option<Self> {
-        let (mut at, mut interval) = (2, 0);
-        let mut codes = [[None; 4]; 2];
-        let mut frame = None;
-        loop {
-            let (marker, length) = match *file.get(at..at + 4)? {
-                [0xFF, 0xFF, ..] => {
-                    at += 1;
-                    continue;
-                }
-                [0xFF, marker, high, low] => (marker, usize::from(u16::from_be_bytes([high, low]))),
-                _ => return None,
-            };
-            let content = file.get(at + 4..at + 2 + length)?;
-            at += 2 + length;
+        let mut segments = Segments { file, at: 2 };
+        let (mut frame, mut interval) = (None, 0);
+        let mut codes: [[Option<Codes>; 4]; 2] = Default::default();
+        while let Some((marker, content)) = segments.next() {
             match marker {
-                0xC0 | 0xC1 => frame = Some(content),
-                0xC2 | 0xC3 | 0xC5..=0xCF if marker != 0xC4 && marker != 0xC8 && marker != 0xCC => return None,
-                0xC4 => codes_of_zero(content, &mut codes)?,
+                0xC0 | 0xC1 => frame = Some(Frame::read(content)?),
+                0xC4 => {
+                    for ([class, number], table) in Codes::read(content)? {
+                        *codes.get_mut(class)?.get_mut(number)? = Some(table);
+                    }
+                }
+                0xC2 | 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return None,
                 0xDD => interval = usize::from(u16::from_be_bytes(*content.first_chunk()?)),
-                0xDA => return Self::of(frame?, content, &codes, interval, at),
+                0xDA => {
+                    let frame = frame?;
+                    let count = usize::from(*content.first()?);
+                    (count == frame.parts.len()).then_some(())?;
+                    let units = frame.units(content)?;
+                    let mut tables = Vec::new();
+                    for chosen in content.get(1..1 + 2 * count)?.as_chunks::<2>().0 {
+                        let part = frame.parts.iter().find(|part| part[0] == chosen[0])?;
+                        // A picture of one component is coded block by block, whatever its sampling says.
+                        let blocks = if count == 1 { 1 } else { Frame::factor(part, 0) * Frame::factor(part, 1) };
+                        let table = [usize::from(chosen[1] >> 4), usize::from(chosen[1] & 15)];
+                        tables.extend(std::iter::repeat_n(table, blocks));
+                    }
+                    let interval = if interval == 0 { units } else { interval };
+                    return Some(Self { data: segments.at, units, interval, tables, codes });
+                }
                 _ => {}
             }
         }
+        None
     }
 
-    fn of(frame: &[u8], scan: &[u8], codes: &Codes, interval: usize, data: usize) -> Option<Self> {
-        let side = |at: usize| frame.get(at..)?.first_chunk().map(|two| usize::from(u16::from_be_bytes(*two)));
-        let (height, width) = (side(1)?, side(3)?);
-        let parts = frame.get(6..)?.as_chunks::<3>().0;
-        let count = usize::from(*scan.first()?);
-        if interval == 0 || width == 0 || height == 0 || parts.len() != count {
-            return None;
-        }
-        // A picture of one component is coded block by block, whatever its sampling says.
-        let sampling = |part: &[u8; 3]| match count {
-            1 => [1, 1],
-            _ => [usize::from(part[1] >> 4), usize::from(part[1] & 15)],
-        };
-        let most =
-            |axis: usize| parts.iter().map(|part| sampling(part)[axis]).max().filter(|&most| (1..=4).contains(&most));
-        let units = width.div_ceil(8 * most(0)?) * height.div_ceil(8 * most(1)?);
-        let mut same = Vec::new();
-        for chosen in scan.get(1..1 + 2 * count)?.as_chunks::<2>().0 {
-            let part = parts.iter().find(|part| part[0] == chosen[0])?;
-            let code = |class: usize, table: u8| *codes[class].get(usize::from(table))?;
-            let block = [code(0, chosen[1] >> 4)?, code(1, chosen[1] & 15)?];
-            same.extend(std::iter::repeat_n(block, sampling(part).iter().product()));
-        }
-        Some(Self { data, units, interval, same })
-    }
-
-    /// The data of so many units that are gray: nothing differs from where an interval begins.
-    fn gray(&self, units: usize) -> Vec<u8> {
-        let (mut bytes, mut held, mut count) = (Vec::new(), 0_u64, 0);
-        let mut put = |bits: u32, length: u32| {
-            held = held << length | u64::from(bits);
-            count += length;
-            while count >= 8 {
-                count -= 8;
-                let byte = (held >> count) as u8;
-                bytes.push(byte);
-                bytes.extend((byte == 0xFF).then_some(0));
-            }
-            count
-        };
-        let mut open = 0;
-        for (bits, length) in std::iter::repeat_n(&self.same, units).flatten().flatten() {
-            open = put(*bits, *length);
-        }
-        if open > 0 {
-            let length = 8 - open;
-            put((1 << length) - 1, length);
-        }
-        bytes
+    fn blocks(&self) -> Option<Vec<Block<'_>>> {
+        let code = |class: usize, table: usize| self.codes[class].get(table)?.as_ref();
+        self.tables.iter().map(|&[direct, alternating]| Some([code(0, direct)?, code(1, alternating)?])).collect()
     }
 }
 
-/// For direct and alternating current, by number of the table, the code of 0 and its length in bits.
-type Codes = [[Option<(u32, u32)>; 4]; 2];
-
-/// Takes the codes of 0 from a segment of Huffman tables: "no difference" and "nothing more in this block".
-fn codes_of_zero(mut tables: &[u8], codes: &mut Codes) -> Option<()> {
-    while let [kind, rest @ ..] = tables {
-        let (counts, rest) = rest.split_at_checked(16)?;
-        let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
-        let (symbols, rest) = rest.split_at_checked(total)?;
-        let place = codes.get_mut(usize::from(kind >> 4))?.get_mut(usize::from(kind & 15))?;
-        let (mut code, mut symbols) = (0_u32, symbols.iter());
-        for (length, &count) in (1..).zip(counts) {
-            code <<= 1;
-            for symbol in symbols.by_ref().take(count.into()) {
-                if *symbol == 0 {
-                    *place = Some((code, length));
+/// Whether restart markers of a progressive picture are missing, in any of its scans.
+pub(super) fn progressive_lacks_some(file: &[u8]) -> bool {
+    let mut segments = Segments { file, at: 2 };
+    let (mut frame, mut interval) = (None, 0);
+    while let Some((marker, content)) = segments.next() {
+        match marker {
+            0xC2 => frame = Frame::read(content),
+            0xDD => interval = content.first_chunk().map_or(0, |two| usize::from(u16::from_be_bytes(*two))),
+            0xDA => {
+                let Some(units) = frame.as_ref().and_then(|frame: &Frame| frame.units(content)) else { return false };
+                let Some(data) = file.get(segments.at..) else { return false };
+                let (pieces, end) = pieces(data);
+                let in_order =
+                    pieces.iter().enumerate().all(|(at, piece)| piece.number == at.checked_sub(1).map(|at| at % 8));
+                if interval > 0 && end < data.len() && !(in_order && pieces.len() >= units.div_ceil(interval)) {
+                    return true;
                 }
-                code += 1;
+                segments.at += end;
             }
+            _ => {}
         }
-        tables = rest;
     }
-    Some(())
+    false
 }
