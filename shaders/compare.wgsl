@@ -48,6 +48,8 @@ struct View {
     // Where the split is, as a part of the pane's width.
     split: f32,
     gain: f32,
+    // First layer of the table that is this document's.
+    table: u32,
     ground: vec4<f32>,
     slots: array<Slot, 3>,
 }
@@ -66,7 +68,7 @@ fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
 fn texel(slot: u32, position: vec2<i32>) -> vec4<f32> {
     let picture = view.slots[slot];
     let at = clamp(position, vec2<i32>(0), vec2<i32>(picture.size) - 1);
-    let page = textureLoad(table, at / PAGE, slot, 0).r;
+    let page = textureLoad(table, at / PAGE, view.table + slot, 0).r;
     if page > 0u {
         return textureLoad(pages, at % PAGE, page - 1u, 0);
     }
@@ -135,7 +137,7 @@ fn way_back(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     return mix(original(position, pixel), view.ground.rgb, 0.6);
 }
 
-// The picture, or the original in the dark where the picture is not there yet.
+// The picture, or the original where the picture is not there yet.
 fn or_original(slot: u32, position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     if view.slots[slot].size.x > 0.0 && position.x > FAR {
         let colour = sample(slot, position);
@@ -143,7 +145,7 @@ fn or_original(slot: u32, position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
             return flatten(colour, pixel);
         }
     }
-    return mix(original(position, pixel), view.ground.rgb, 0.6);
+    return original(position, pixel);
 }
 
 fn heat(amount: f32) -> vec3<f32> {

@@ -1,5 +1,7 @@
 //! The models inside the program, and which of them is for what.
 
+use std::sync::OnceLock;
+
 use burn::tensor::Device;
 use dualres_network::Model;
 
@@ -24,10 +26,29 @@ pub(crate) const EMBEDDED: [(&str, &[u8]); 12] = [
 
 /// The name of the built-in model of a kind and scale, if there is one.
 pub fn of(kind: Kind, scale: usize) -> Option<&'static str> {
-    let is_it = |name: &str, bytes: &[u8]| {
-        Kind::of_model(name) == kind && Model::describe(bytes, name).is_ok_and(|found| found.scale() == scale)
-    };
-    EMBEDDED.iter().find(|(name, bytes)| is_it(name, bytes)).map(|(name, _)| *name)
+    let is_it = |name: &str, its: Option<usize>| Kind::of_model(name) == kind && its == Some(scale);
+    EMBEDDED.iter().zip(scales()).find(|((name, _), its)| is_it(name, **its)).map(|((name, _), _)| *name)
+}
+
+/// Enlargements of the models inside the program, in their order. They are asked for in every frame of the window, and reading a model's
+/// description takes longer than drawing one.
+fn scales() -> &'static [Option<usize>] {
+    static SCALES: OnceLock<Vec<Option<usize>>> = OnceLock::new();
+    SCALES.get_or_init(|| {
+        let scale = |(name, bytes): &(&str, &[u8])| Model::describe(bytes, name).ok().map(|found| found.scale());
+        EMBEDDED.iter().map(scale).collect()
+    })
+}
+
+/// The name of the built-in model of a kind and scale with half of its work taken out, if there is one.
+pub fn fast(kind: Kind, scale: usize) -> Option<&'static str> {
+    let small = format!("{}-50", of(kind, scale)?);
+    EMBEDDED.iter().map(|(name, _)| *name).find(|name| *name == small)
+}
+
+/// Whether a model is inside the program.
+pub fn is_one(name: &str) -> bool {
+    EMBEDDED.iter().any(|(built_in, _)| *built_in == name)
 }
 
 /// Names of the models that are chosen by themselves.

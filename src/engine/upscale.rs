@@ -53,6 +53,14 @@ pub struct Area {
     pub height: usize,
 }
 
+impl Area {
+    /// The same place in a picture that is `scale` times as large.
+    pub fn times(self, scale: usize) -> Self {
+        let Self { x, y, width, height } = self;
+        Self { x: x * scale, y: y * scale, width: width * scale, height: height * scale }
+    }
+}
+
 /// Told of progress; stops the run by `Break`.
 pub type Observer<'a> = &'a mut dyn FnMut(Event<'_>) -> ControlFlow<()>;
 

@@ -5,6 +5,20 @@ use std::path::PathBuf;
 /// Result of the imaging room.
 pub type Result<T> = std::result::Result<T, ImagingError>;
 
+impl ImagingError {
+    /// Whether the file itself is at fault, so that reading it fails again for as long as it is the same.
+    pub fn is_of_the_file(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownFormat { .. }
+                | Self::Foreign { .. }
+                | Self::Decode { .. }
+                | Self::Truncated { .. }
+                | Self::TooLarge { .. }
+        )
+    }
+}
+
 /// A picture that could not be read, written or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagingError {

@@ -70,7 +70,10 @@ impl Journal {
     /// # Errors
     /// If it cannot be read or written, or another run holds it.
     pub fn open(folder: &Path, shard: Option<Shard>, command: &[String]) -> Result<Self, JournalError> {
-        let name = shard.map_or_else(|| FILE.to_owned(), Shard::record);
+        let hidden = shard.map_or_else(|| FILE.to_owned(), Shard::record);
+        // A record of before is gone on with under the name that it has.
+        let shown = hidden.trim_start_matches('.').to_owned();
+        let name = if folder.join(&shown).is_file() && !folder.join(&hidden).exists() { shown } else { hidden };
         let path = folder.join(&name);
         let failed = |source| JournalError::File { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;

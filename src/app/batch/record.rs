@@ -21,7 +21,7 @@ use super::{
 };
 
 /// File of the record in the folder of results.
-pub const FILE: &str = "dualres-batch.jsonl";
+pub const FILE: &str = ".dualres-batch.jsonl";
 
 /// A line of the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

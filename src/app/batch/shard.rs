@@ -38,7 +38,8 @@ impl Shard {
     /// The shard whose record a file is, by its name; `Some(None)` for the record of a batch in one.
     pub(super) fn of_record(file: &Path) -> Option<Option<Self>> {
         let name = file.file_name()?.to_str()?;
-        let middle = name.strip_prefix(PREFIX)?.strip_suffix(ENDING)?.strip_suffix('.')?;
+        let shown = PREFIX.trim_start_matches('.');
+        let middle = name.strip_prefix(PREFIX).or(name.strip_prefix(shown))?.strip_suffix(ENDING)?.strip_suffix('.')?;
         if middle.is_empty() {
             return Some(None);
         }
@@ -47,8 +48,8 @@ impl Shard {
     }
 }
 
-/// What names of records begin and end with.
-const PREFIX: &str = "dualres-batch";
+/// What names of records begin and end with. A dot hides them where results are looked through; records of before have none.
+const PREFIX: &str = ".dualres-batch";
 const ENDING: &str = "jsonl";
 
 impl fmt::Display for Shard {
@@ -93,7 +94,8 @@ mod tests {
     fn names_of_records_tell_the_shard() {
         let shard: Shard = "3/12".parse().unwrap();
         assert_eq!(Shard::of_record(Path::new(&format!("out/{}", shard.record()))), Some(Some(shard)));
-        assert_eq!(Shard::of_record(Path::new("out/dualres-batch.jsonl")), Some(None));
+        assert_eq!(Shard::of_record(Path::new("out/.dualres-batch.jsonl")), Some(None));
+        assert_eq!(Shard::of_record(Path::new("out/dualres-batch.jsonl")), Some(None), "as they were called before");
         for other in ["dualres-batch.txt", "dualres-batch.0-of-3.jsonl", "dualres-batch.x.jsonl", "photo.jpg"] {
             assert_eq!(Shard::of_record(Path::new(other)), None, "{other}");
         }

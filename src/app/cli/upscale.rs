@@ -14,7 +14,7 @@ use crate::batch::shard::Shard;
 /// high-resolution image. Orientation is applied; ICC profile, EXIF, XMP, IPTC and density are kept.
 ///
 /// Folders are searched recursively, and their structure is kept; hidden and system folders are skipped unless named. A batch
-/// keeps a record next to its results (dualres-batch.jsonl): run the same command again to resume.
+/// keeps a record next to its results (.dualres-batch.jsonl): run the same command again to resume.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   dualres upscale photo.jpg -o large.png

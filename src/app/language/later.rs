@@ -25,6 +25,7 @@ pub(super) const TEXTS: &[&str] = &[
     "Remove",
     "Rerun",
     "Clear finished",
+    "Undo a removal",
     "Show result in folder",
     "Table of all results",
     "Next model",

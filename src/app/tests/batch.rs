@@ -258,7 +258,7 @@ fn a_file_that_came_in_between_stays() {
     let summary = || lines(&dualres(&arguments)).pop().unwrap()["summary"].clone();
     assert_eq!(summary()["done"], 1);
     // A run that was killed before it was done, as its record says.
-    let record = to.join("dualres-batch.jsonl");
+    let record = to.join(".dualres-batch.jsonl");
     let whole = std::fs::read_to_string(&record).unwrap();
     let begun: Vec<&str> = whole.lines().filter(|line| !line.contains("\"done\"")).collect();
     std::fs::write(&record, begun.join("\n") + "\n").unwrap();
@@ -311,7 +311,7 @@ fn overwriting_among_the_pictures_replaces_results_and_enlarges_none() {
         }
         assert!(to.join("a_x2.png").exists() && to.join("b/c_x2.png").exists());
         // The second round begins without the results of the first.
-        for path in ["a_x2.png", "b/c_x2.png", "dualres-batch.jsonl"] {
+        for path in ["a_x2.png", "b/c_x2.png", ".dualres-batch.jsonl"] {
             std::fs::remove_file(to.join(path)).unwrap();
         }
     }

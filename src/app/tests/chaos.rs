@@ -278,7 +278,7 @@ fn is_temporary(path: &Path) -> bool {
 
 /// Results that a record says are done.
 fn done(folder: &Path) -> BTreeMap<String, Value> {
-    let Ok(record) = std::fs::read_to_string(folder.join("dualres-batch.jsonl")) else { return BTreeMap::new() };
+    let Ok(record) = std::fs::read_to_string(folder.join(".dualres-batch.jsonl")) else { return BTreeMap::new() };
     let lines = record.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let done = lines.filter(|line| line["record"] == "done");
     done.map(|line| (line["output"].as_str().unwrap().to_owned(), line)).collect()

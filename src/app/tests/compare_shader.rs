@@ -110,7 +110,7 @@ mod twin {
         let original = input.sample(position, zoom).map_or(ground, |colour| flatten(colour, pixel));
         let or_original = |pyramid: &Option<Pyramid>, scale: f64| {
             let colour = pyramid.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom));
-            colour.map_or(mix(original, ground, 0.6), |colour| flatten(colour, pixel))
+            colour.map_or(original, |colour| flatten(colour, pixel))
         };
         let differences = match map {
             Map::WayBack => &document.dual,
@@ -226,10 +226,10 @@ fn the_shader_draws_what_its_twin_computes() {
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [192.0, 128.0];
     let views = [
-        View { center: [700.0, 600.0], zoom: 0.1, fits: false },
-        View { center: [520.0, 515.0], zoom: 1.0, fits: false },
-        View { center: [1024.0, 512.0], zoom: 0.55, fits: false },
-        View { center: [1000.5, 511.3], zoom: 11.0, fits: false },
+        View { center: [700.0, 600.0], zoom: 0.1, fits: false, opens: false },
+        View { center: [520.0, 515.0], zoom: 1.0, fits: false, opens: false },
+        View { center: [1024.0, 512.0], zoom: 0.55, fits: false, opens: false },
+        View { center: [1000.5, 511.3], zoom: 11.0, fits: false, opens: false },
     ];
     for view in views {
         let pane = size.map(f64::from);
@@ -281,7 +281,7 @@ fn a_picture_larger_than_any_texture_is_drawn() {
     document.paste_result(&Patch::of(&result, area));
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [64.0, 32.0];
-    let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false };
+    let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false, opens: false };
     assert!((0..8).any(|_| gpu.prepare(&mut document, &view, size.map(f64::from), Map::WayBack)));
     let pane = Pane { mode: Mode::Result, min: [0.0; 2], size, split: 0.5, gain: 1.0, ground: [0.0; 3] };
     let drawn = draw(&mut gpu, &device, &queue, &view, &pane);

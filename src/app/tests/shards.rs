@@ -135,7 +135,7 @@ fn one_shard_is_one_process_and_what_cannot_be_shared_is_refused() {
     std::fs::create_dir(&out).unwrap();
     // As another process holds it.
     let record =
-        std::fs::File::options().create(true).append(true).open(out.join("dualres-batch.2-of-3.jsonl")).unwrap();
+        std::fs::File::options().create(true).append(true).open(out.join(".dualres-batch.2-of-3.jsonl")).unwrap();
     let held = dualres_imaging::lock::Lock::of(record).unwrap();
     let second = upscale(&archive, &out, &["--shard", "2/3"]).output().unwrap();
     assert!(said(&second).contains("another process"), "{}", said(&second));

@@ -20,6 +20,11 @@ use egui_kittest::{Harness, kittest::Queryable};
 fn ready(paths: &Paths) -> Harness<'static, Window> {
     let mut harness = window(paths);
     harness.key(COMMAND, Key::Num2);
+    harness.run_steps(5);
+    assert!(!harness.state().compress().is_ready(), "nothing is measured unasked");
+    if harness.sees("Measure layers shows") {
+        harness.press("Measure layers");
+    }
     harness.await_that("the sensitivity profile", |h| h.state().compress().is_ready());
     harness
 }
@@ -178,6 +183,11 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     await_state(&mut harness, "tiny-50-drc", &RunState::Done);
     // The sliders work as well, though the tab opens on the result of a run.
     harness.key(COMMAND, Key::Num2);
+    harness.run_steps(5);
+    assert!(!harness.state().compress().is_ready(), "nothing is measured unasked");
+    if harness.sees("Measure layers shows") {
+        harness.press("Measure layers");
+    }
     harness.await_that("the sensitivity profile", |h| h.state().compress().is_ready());
     // The same network as without any interruption.
     let config = dualres_compression::History::read(&folder).unwrap().unwrap().config;

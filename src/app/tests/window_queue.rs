@@ -125,7 +125,7 @@ fn a_folder_of_results_keeps_sub_folders_and_knows_what_is_done() {
     drop(drop_and_run());
     let wanted = ["a_tiny.png", "roll/a_tiny.png", "roll/b_tiny.png"].map(|name| results.join(name));
     assert_eq!(there(), wanted);
-    let record = std::fs::read_to_string(results.join("dualres-batch.jsonl")).unwrap();
+    let record = std::fs::read_to_string(results.join(".dualres-batch.jsonl")).unwrap();
     assert_eq!(record.lines().filter(|line| line.contains("\"record\":\"done\"")).count(), 3, "{record}");
 
     // In another session, in which the queue has been emptied.
@@ -250,16 +250,51 @@ fn fidelity_is_raised_on_a_finished_picture() {
     let before = psnr(&harness);
     common::fidelity(&harness).set_value_accesskit(60.0);
     harness.run_steps(3);
-    harness.await_sight("Refined, not saved yet");
-    // The numbers are those of the file that is saved: they change with it, not before.
+    harness.await_that("a preview of it", |h| h.query_by_label("Preview").is_some());
+    // What is saved stays as it is until it is asked for: the numbers are the file's.
+    let [first, second, third] = ["cat_x2.png", "cat_x2-2.png", "cat_x2-3.png"].map(|name| home.path().join(name));
+    let bytes = std::fs::read(&first).unwrap();
+    assert!((psnr(&harness) - before).abs() < 1e-9 && !second.exists());
+    harness.press("Apply 60 %");
+    harness.await_sight(&format!("Saved {}", second.display()));
+    assert!(psnr(&harness) > before + 1.0, "{before} dB, then {} dB", psnr(&harness));
+    assert!(std::fs::read(&first).unwrap() == bytes, "the first version is untouched");
+    assert!(std::fs::read(&second).unwrap() != bytes);
+    assert!(harness.query_by_label("Preview").is_none());
+    assert!(!harness.sees("Apply"), "there is nothing to apply");
+
+    // Both versions can be chosen, and each is shown and saved as it is.
+    let choose = |harness: &mut egui_kittest::Harness<'static, dualres_app::window::Window>, version: &str| {
+        harness.get_by_role_and_label(eframe::egui::accesskit::Role::ComboBox, "Version").click();
+        harness.run_steps(3);
+        harness.get_by_label(version).click();
+        harness.run_steps(3);
+    };
+    harness.await_sight("Version 2 of 2");
+    choose(&mut harness, "1: x2, fidelity 0 %, cat_x2.png");
+    harness.await_sight("Version 1 of 2");
     assert!((psnr(&harness) - before).abs() < 1e-9);
     harness.key(COMMAND, Key::S);
     harness.await_sight("Path of a file or folder");
     harness.press("OK");
-    let second = home.path().join("cat_x2-2.png");
-    harness.await_sight(&format!("Saved {}", second.display()));
-    assert!(psnr(&harness) > before + 1.0, "{before} dB, then {} dB", psnr(&harness));
-    assert!(std::fs::read(&second).unwrap() != std::fs::read(home.path().join("cat_x2.png")).unwrap());
+    harness.await_sight(&format!("Saved {}", third.display()));
+    let planes = |path: &PathBuf| dualres_imaging::read(path).unwrap().planes;
+    assert!(planes(&third) == planes(&first) && planes(&third) != planes(&second), "what was shown was saved");
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    drop(app);
+
+    // After a restart the network's own result is not in memory: it is made again, as a further version.
+    let mut harness = window(&paths);
+    harness.await_sight("Visible consistency PSNR");
+    common::fidelity(&harness).set_value_accesskit(30.0);
+    harness.await_sight("Apply makes it again");
+    harness.press("Apply 30 %");
+    let fourth = home.path().join("cat_x2-4.png");
+    harness.await_that("another version", |_| fourth.exists());
+    harness.await_sight("Version 2 of 2");
+    assert!(psnr(&harness) > before, "{before} dB, then {} dB", psnr(&harness));
+    assert!(std::fs::read(&first).unwrap() == bytes);
 }
 
 #[test]

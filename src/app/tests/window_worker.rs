@@ -8,10 +8,10 @@ use std::path::Path;
 use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, with_played_worker, write_picture};
 use dualres_app::window::{
     Window,
-    queue::{Finished, ItemId, Proven, State},
+    queue::{Failure, Finished, ItemId, Proven, State},
     worker::{Command, DeviceInfo, FarEnd, Job, Report},
 };
-use eframe::egui::{Key, Modifiers};
+use eframe::egui::{Key, Modifiers, ViewportCommand, ViewportEvent, ViewportId, accesskit::Role};
 use egui_kittest::{Harness, kittest::Queryable};
 
 fn names(harness: &Harness<'static, Window>) -> Vec<String> {
@@ -37,10 +37,16 @@ fn done(item: ItemId, output: &Path) -> Report {
         size: [48, 32],
         model: "tiny".into(),
         device: "CPU".into(),
+        fidelity: 0.0,
         seconds: 1.0,
         proven: Proven { loop_psnr: Some(45.25), dual_loss: Some(0.5), expected_psnr: Some(33.5) },
     };
     Report::Done { item, finished, warning: None }
+}
+
+fn failed(item: ItemId, reason: &str, device_failed: bool) -> Report {
+    let failure = Failure { reason: reason.to_owned(), lasts: false };
+    Report::Failed { item, failure, device_failed }
 }
 
 #[test]
@@ -63,6 +69,8 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     // Progress is shown, pausing goes past the queue of commands.
     let stage = "tile 3 of 8".to_owned();
     far.reports.send(Report::Progress { item: first.item, stage, done: 0.4 }).unwrap();
+    let title = ViewportCommand::Title("40 %, 2 waiting – Dualres".into());
+    harness.await_that("the title", |h| commands(h).contains(&title));
     harness.await_sight("b.png: tile 3 of 8");
     harness.key(COMMAND, Key::P);
     assert!(far.control.is_paused());
@@ -76,15 +84,15 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     assert_eq!(second.input, files[0]);
 
     // A failure is told with its reason, and the rest goes on.
-    let reason = "the picture is damaged".to_owned();
-    far.reports.send(Report::Failed { item: second.item, reason, device_failed: false }).unwrap();
-    harness.await_sight("a.png: the picture is damaged");
+    far.reports.send(failed(second.item, "the disk is full", false)).unwrap();
+    harness.await_sight("a.png: the disk is full");
     let third = next_job(&far).unwrap();
     assert_eq!(third.input, files[2]);
 
     // Cancelling reaches the worker and is shown when it has stopped.
     harness.press("Cancel c.png");
     assert!(far.control.is_cancelled(third.item));
+    assert!(harness.sees("c.png: Cancelling…"), "it is heard at once");
     far.reports.send(Report::Cancelled { item: third.item }).unwrap();
     harness.await_sight("c.png: cancelled");
     // That ended the run, which is told although nothing was done last.
@@ -107,12 +115,13 @@ fn one_message_tells_of_the_first_failure_and_the_end_of_how_many() {
     harness.press("Upscale 2 pictures");
     for reason in ["it is too round", "it is too square"] {
         let item = next_job(&far).unwrap().item;
-        far.reports.send(Report::Failed { item, reason: reason.to_owned(), device_failed: false }).unwrap();
+        far.reports.send(failed(item, reason, false)).unwrap();
         harness.await_sight(reason);
     }
     assert!(harness.sees("0 pictures done, 2 pictures failed: see the queue."));
     let said = |reason| harness.query_all_by_label_contains(reason).count();
-    assert_eq!(said("it is too round"), said("it is too square") + 1, "the queue says both, a message the first");
+    let (first, second) = (said("a.png: it is too round"), said("b.png: it is too square"));
+    assert_eq!(first, second + 1, "the queue says both, a message the first");
 }
 
 #[test]
@@ -189,6 +198,7 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
     assert_eq!(asked(&far), [0.2]);
     let refined = Report::Refined {
         item: job.item,
+        fidelity: 0.2,
         proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: Some(33.75) },
     };
     far.reports.send(refined).unwrap();
@@ -198,13 +208,134 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
     assert_eq!(asked(&far), [0.8], "what was passed over is not computed");
 }
 
+/// What the last frame asked of the desktop's window.
+fn commands(harness: &Harness<'static, Window>) -> Vec<ViewportCommand> {
+    harness.output().viewport_output[&ViewportId::ROOT].commands.clone()
+}
+
+/// The user closes the window; returns what it asks of the desktop then.
+fn close(harness: &mut Harness<'static, Window>) -> Vec<ViewportCommand> {
+    let root = harness.input_mut().viewports.entry(ViewportId::ROOT).or_default();
+    root.events.push(ViewportEvent::Close);
+    harness.step();
+    let asked = commands(harness);
+    harness.input_mut().viewports.entry(ViewportId::ROOT).or_default().events.clear();
+    harness.run_steps(3);
+    asked
+}
+
+#[test]
+fn closing_during_a_run_asks_what_is_to_become_of_it() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1]]);
+    harness.await_sight("b.png: waiting");
+    assert!(!close(&mut harness).contains(&ViewportCommand::CancelClose), "nothing runs: it closes");
+    harness.press("Upscale 2 pictures");
+    let first = next_job(&far).unwrap();
+    assert!(close(&mut harness).contains(&ViewportCommand::CancelClose));
+    assert!(harness.sees("Close while pictures are upscaled?") && harness.sees("2 pictures are not done yet."));
+    harness.press("Stay");
+    assert!(!harness.sees("Close while") && !far.control.is_cancelled(first.item));
+
+    // It closes by itself when all is done.
+    close(&mut harness);
+    harness.press("Finish, then close");
+    far.reports.send(done(first.item, &home.path().join("a_tiny.png"))).unwrap();
+    harness.await_sight("True to the original");
+    assert!(!commands(&harness).contains(&ViewportCommand::Close), "one is left");
+    let second = next_job(&far).unwrap();
+    far.reports.send(done(second.item, &home.path().join("b_tiny.png"))).unwrap();
+    harness.await_that("the end", |h| commands(h).contains(&ViewportCommand::Close));
+
+    // What is dropped leaves the queue, what is done stays.
+    harness.drop_files(&[&files[2]]);
+    harness.await_sight("c.png: waiting");
+    harness.press("Upscale 1 picture");
+    let third = next_job(&far).unwrap();
+    close(&mut harness);
+    harness.get_by_role_and_label(Role::Button, "Close, and drop them").click();
+    harness.await_that("the end", |h| commands(h).contains(&ViewportCommand::Close));
+    assert!(far.control.is_cancelled(third.item));
+    assert_eq!(names(&harness), ["a.png", "b.png"]);
+    assert!(!close(&mut harness).contains(&ViewportCommand::CancelClose), "that was said");
+}
+
+#[test]
+fn what_is_kept_when_the_window_closes_waits_at_the_next_start() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1]]);
+    harness.await_sight("b.png: waiting");
+    harness.press("Upscale 2 pictures");
+    next_job(&far).unwrap();
+    close(&mut harness);
+    harness.get_by_role_and_label(Role::Button, "Close, and keep them for next time").click();
+    harness.await_that("the end", |h| commands(h).contains(&ViewportCommand::Close));
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    drop(app);
+    let (mut harness, _ends) = with_played_worker(&paths);
+    harness.await_sight("Upscale 2 pictures");
+}
+
+#[test]
+fn removals_are_undone_and_clearing_leaves_what_failed() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0], &files[1], &files[2]]);
+    harness.await_sight("c.png: waiting");
+    harness.press("Upscale 3 pictures");
+    far.reports.send(done(next_job(&far).unwrap().item, &home.path().join("a_tiny.png"))).unwrap();
+    harness.await_sight("True to the original");
+    let item = next_job(&far).unwrap().item;
+    let failure = Failure { reason: "no picture at all".into(), lasts: true };
+    far.reports.send(Report::Failed { item, failure, device_failed: false }).unwrap();
+    harness.await_sight("b.png: no picture at all");
+    assert!(harness.query_by_label("Retry b.png").is_none(), "the same file fails in the same way");
+    harness.press("Cancel c.png");
+    far.reports.send(Report::Cancelled { item: next_job(&far).unwrap().item }).unwrap();
+    harness.await_sight("c.png: cancelled");
+    assert!(harness.query_by_label("Retry c.png").is_some());
+
+    harness.press("Clear finished");
+    assert_eq!(names(&harness), ["b.png", "c.png"]);
+    harness.await_sight("1 picture taken out of the queue");
+    harness.key(NO_KEYS, Key::Delete);
+    harness.key(NO_KEYS, Key::Delete);
+    assert!(harness.sees("Drop photos here"));
+    for wanted in [&["b.png"][..], &["b.png", "c.png"], &["a.png", "b.png", "c.png"]] {
+        harness.key(COMMAND, Key::Z);
+        assert_eq!(names(&harness), wanted);
+    }
+    harness.key(COMMAND, Key::Z);
+    assert_eq!(names(&harness).len(), 3);
+    // What is typed has an undo of its own.
+    harness.key(NO_KEYS, Key::Delete);
+    harness.get_by_label("Name").focus();
+    harness.run_steps(2);
+    harness.key(COMMAND, Key::Z);
+    assert_eq!(names(&harness).len(), 2);
+}
+
 /// Two devices take pictures from one queue; what fails with its device is done by the other.
 #[test]
 fn devices_share_the_queue() {
     let home = tempfile::tempdir().unwrap();
     let paths = home_with_tiny_model(home.path());
     let files = three_pictures(home.path());
-    let (mut harness, ends) = with_played_worker(&paths);
+    let (setup, ends) = common::played(&paths);
+    // The whole panel is seen.
+    let mut harness = common::with_size(setup, [1280.0, 1500.0]);
     let first = ends.recv().unwrap();
     let device = |name: &str| DeviceInfo {
         name: name.into(),
@@ -217,11 +348,13 @@ fn devices_share_the_queue() {
     first.reports.send(Report::Devices { devices, automatic: "card".into() }).unwrap();
     harness.drop_files(&[&files[0], &files[1], &files[2]]);
     harness.await_sight("c.png: waiting");
-    harness.get_by_role_and_label(eframe::egui::accesskit::Role::CheckBox, "card").click();
+    // The forecast of the file has come, and nothing moves any more.
+    harness.await_sight("about ");
+    harness.get_by_role_and_label(Role::CheckBox, "card").click();
     harness.run_steps(3);
     assert!(ends.try_recv().is_err(), "nothing is started before it is needed");
     harness.press("Upscale 3 pictures");
-    let second = ends.recv().unwrap();
+    let second = ends.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
     harness.run_steps(2);
     let (one, two) = (next_job(&first).unwrap(), next_job(&second).unwrap());
     assert_eq!((&one.input, one.choices.device.as_str()), (&files[0], "CPU"));
@@ -239,8 +372,7 @@ fn devices_share_the_queue() {
     assert_eq!(three.input, files[2]);
 
     // Its device fails: the picture goes to the other one, and nothing more to this.
-    let reason = "the driver fell over".to_owned();
-    second.reports.send(Report::Failed { item: three.item, reason, device_failed: true }).unwrap();
+    second.reports.send(failed(three.item, "the driver fell over", true)).unwrap();
     harness.await_sight("card failed and is left out");
     assert!(next_job(&first).is_none(), "it is still busy");
     first.reports.send(done(one.item, &home.path().join("a_tiny.png"))).unwrap();

@@ -1,10 +1,12 @@
 //! Everything that can be done in the window, and the keys for it.
 
+use dualres_engine::Area;
 use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::{
     adapting,
     compress::deeds::Deed,
+    leaving::Leaving,
     queue::ItemId,
     settings::{ThemeChoice, ViewMode},
 };
@@ -26,17 +28,25 @@ pub(crate) enum Action {
     SelectNeighbour(isize),
     Remove(ItemId),
     RemoveSelected,
-    RemoveEnded,
+    RemoveDone,
+    /// Bring back what was taken out of the queue last.
+    Undo,
     Retry(ItemId),
     Shift(ItemId, isize),
     ShiftSelected(isize),
     Place(ItemId, usize),
     Preview,
     Refine(f32),
+    /// Save the selected picture at the chosen fidelity, as another version.
+    ApplyFidelity,
+    /// Show a version of a picture that was made before.
+    ShowVersion(ItemId, usize),
     SaveAs,
     ShowInFolder(ItemId),
     ChooseOutputFolder,
     SetView(ViewMode),
+    /// Zoom to a place of the selected picture, in pixels of the original.
+    ShowPlace(Area),
     Fit,
     ActualSize,
     Zoom(f64),
@@ -67,10 +77,14 @@ pub(crate) enum Action {
     Gain(f32),
     Fidelity(f32),
     NextModel,
+    /// Begins or ends the comparison of models on what is visible.
+    CompareModels,
     Compress(Deed),
     Flip,
     NextPage,
     RestartEngine,
+    /// What becomes of a run when the window is closed.
+    Close(Leaving),
     Escape,
     Quit,
 }
@@ -133,9 +147,11 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Queue", &[plain(Key::PageDown), plain(Key::J)], Action::SelectNeighbour(1), "Select the one after"),
     binding("Queue", &[plain(Key::Delete)], Action::RemoveSelected, "Remove"),
     binding("Queue", &[plain(Key::R)], Action::RunSelectedAgain, "Rerun"),
-    binding("Queue", &[command(Key::Delete)], Action::RemoveEnded, "Clear finished"),
+    binding("Queue", &[command(Key::Delete)], Action::RemoveDone, "Clear finished"),
+    binding("Queue", &[command(Key::Z)], Action::Undo, "Undo a removal"),
     binding("Queue", &[command(Key::E)], Action::ShowSelectedInFolder, "Show result in folder"),
     binding("Queue", &[plain(Key::T)], Action::ToggleTable, "Table of all results"),
+    binding("Choices", &[plain(Key::C)], Action::CompareModels, "Compare models"),
     binding("Choices", &[plain(Key::M)], Action::NextModel, "Next model"),
     binding("Choices", &[plain(Key::H)], Action::Fidelity(0.1), "More fidelity"),
     binding("Choices", &[plain(Key::G)], Action::Fidelity(-0.1), "Less fidelity"),
@@ -160,6 +176,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::ArrowUp)], Action::Pan([0.0, 80.0]), "Pan up"),
     binding("Canvas", &[plain(Key::ArrowDown)], Action::Pan([0.0, -80.0]), "Pan down"),
     binding("Compress", &[plain(Key::N)], Action::NextPage, "Next page: picture, curves, runs"),
+    binding("Compress", &[plain(Key::L)], Action::Compress(Deed::Measure), "Measure layers"),
     binding("Compress", &[plain(Key::B)], Action::Flip, "Results or reconstructions"),
     binding("Window", &[command(Key::Num1)], Action::SetTab(Tab::Upscale), "Upscale"),
     binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Compress), "Compress"),
@@ -196,6 +213,10 @@ pub(crate) fn pressed(ctx: &Context, tab: Tab) -> Vec<Action> {
             let everywhere = matches!(key, Key::F1 | Key::F2 | Key::F11 | Key::Escape);
             let is_arrow = matches!(key, Key::ArrowLeft | Key::ArrowRight | Key::ArrowUp | Key::ArrowDown);
             let without_command = !shortcut.modifiers.command;
+            // A field has an undo of its own, and deletes words.
+            if typing && matches!(key, Key::Z | Key::Delete) {
+                continue;
+            }
             if without_command && ((typing && !everywhere) || (focused && is_arrow && shortcut.modifiers.is_none())) {
                 continue;
             }

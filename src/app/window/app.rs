@@ -7,15 +7,15 @@ use std::{
         Arc,
         mpsc::{Receiver, channel},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use eframe::egui;
 use poll_promise::Promise;
 
 use super::{
     actions::{Action, Tab},
     adapting::Adapting,
+    candidates::Trial,
     canvas::{gpu::Gpu, view::View},
     completing::Completing,
     compress::{self, Compress},
@@ -24,6 +24,7 @@ use super::{
     dialogs::Dialogs,
     forecast::Forecasts,
     helper::Helper,
+    leaving::Closing,
     loader::Loader,
     machine::Machine,
     new_device::NewDevice,
@@ -36,7 +37,7 @@ use super::{
     tally::Run,
     theme,
     toasts::Toasts,
-    worker::{self, Command, Comparison, DeviceInfo, Link, Wake},
+    worker::{self, Command, DeviceInfo, Link, Wake},
 };
 use crate::{
     language::{self, Language, tr},
@@ -76,7 +77,7 @@ pub struct Window {
     pub(super) library: Library,
     pub(super) entries: Vec<Entry>,
     pub(super) settings: Settings,
-    saved: Settings,
+    pub(super) saved: Settings,
     pub(super) queue: Queue,
     pub(super) selected: Option<ItemId>,
     /// Whether waiting pictures are run one after the other.
@@ -96,7 +97,7 @@ pub struct Window {
     pub(super) helpers: Vec<Helper>,
     /// Whether the worker has been told that nothing waits.
     pub(super) rests: bool,
-    start_worker: StartWorker,
+    pub(super) start_worker: StartWorker,
     pub(super) loader: Loader,
     pub(super) wake: Wake,
     pub(super) devices: Vec<DeviceInfo>,
@@ -106,6 +107,8 @@ pub struct Window {
     pub(super) measuring: bool,
     pub(super) previewing: Option<Instant>,
     pub(super) live: Live,
+    /// Models that are compared on a part of the selected picture.
+    pub(super) trial: Option<Trial>,
     /// Whether a refinement is under way.
     pub(super) refining: bool,
     /// The picture to refine next, and how strongly.
@@ -158,6 +161,13 @@ pub struct Window {
     pub(super) table: bool,
     pub(super) sorting: Sorting,
     pub(super) crashed: Option<String>,
+    /// What was said about closing the window.
+    pub(super) closing: Closing,
+    /// What the title bar says.
+    pub(super) shown_title: String,
+    pub(super) is_focused: bool,
+    /// Whether the desktop is to point at the window.
+    pub(super) wants_attention: bool,
     pub(super) actions: Vec<Action>,
     pub(super) machine: Machine,
     /// The language where none is chosen.
@@ -168,8 +178,8 @@ pub struct Window {
     settled: bool,
     /// What the desktop asks for, as it comes.
     wishes: Receiver<Wishes>,
-    queue_changed: bool,
-    remembered_at: Instant,
+    pub(super) queue_changed: bool,
+    pub(super) remembered_at: Instant,
 }
 
 /// The file of the settings.
@@ -177,7 +187,7 @@ pub(super) fn settings_file(paths: &Paths) -> PathBuf {
     paths.config.join("settings.json")
 }
 
-fn queue_file(paths: &Paths) -> PathBuf {
+pub(super) fn queue_file(paths: &Paths) -> PathBuf {
     paths.config.join("queue.json")
 }
 
@@ -238,6 +248,7 @@ impl Window {
             measuring: false,
             previewing: None,
             live: Live::default(),
+            trial: None,
             refining: false,
             refine_next: None,
             unmeasurable: None,
@@ -269,6 +280,10 @@ impl Window {
             table: false,
             sorting: Sorting::default(),
             crashed: None,
+            closing: Closing::No,
+            shown_title: String::new(),
+            is_focused: true,
+            wants_attention: false,
             using: None,
             actions: Vec::new(),
             machine: Machine::default(),
@@ -348,85 +363,6 @@ impl Window {
         self.model().map_or(2, |entry| entry.description.scale())
     }
 
-    /// Has GPUs use no more memory than was chosen, from the next picture on.
-    pub(super) fn limit_gpu_memory(&mut self) {
-        let gigabytes = u64::from(self.settings.choices.gpu_memory);
-        dualres_network::device::limit_memory((gigabytes > 0).then_some(gigabytes * 1_000_000_000));
-        self.send(Command::Forget);
-    }
-
-    /// The device that the chosen one stands for.
-    pub(super) fn device(&self) -> &str {
-        let chosen = &self.settings.choices.device;
-        match &self.using {
-            Some((wanted, device)) if wanted == chosen => device,
-            _ if chosen == "auto" => &self.automatic,
-            _ => chosen,
-        }
-    }
-
-    /// The device that was chosen and is not used, because it failed its check.
-    pub(super) fn refused_device(&self) -> Option<&str> {
-        let chosen = &self.settings.choices.device;
-        let named = if chosen == "auto" { &self.automatic } else { chosen };
-        let (_, used) = self.using.as_ref().filter(|(wanted, _)| wanted == chosen)?;
-        (used != named).then_some(named)
-    }
-
-    /// Has the chosen device checked again, and pictures run on it if it is right now.
-    pub(super) fn check_device_again(&mut self) {
-        self.send(Command::ForgetChecks { device: self.settings.choices.device.clone() });
-        (self.using, self.unmeasurable) = (None, None);
-        // Measuring brings the model to the device, which checks it.
-        let (model, device) = (self.settings.choices.model.clone(), self.settings.choices.device.clone());
-        self.measuring = true;
-        self.send(Command::Measure { model, device });
-    }
-
-    /// Whether a device that takes pictures of the queue is another machine's.
-    pub(super) fn sends_pictures_away(&self) -> bool {
-        let choices = &self.settings.choices;
-        let takes_some = |name: &String| *name == choices.device || choices.more_devices.contains(name);
-        self.devices.iter().any(|device| device.is_remote && takes_some(&device.name))
-    }
-
-    /// Measured speed of a model on the chosen device, in output pixels a second.
-    pub(super) fn speed(&self, model: &str) -> Option<f64> {
-        self.settings.speeds.get(&speed_key(model, self.device())).copied()
-    }
-
-    /// Has the chosen model measured if it never was on this device.
-    pub(super) fn measure(&mut self) {
-        if self.unmeasurable.as_ref().is_some_and(|choices| {
-            (&choices.model, &choices.device) == (&self.settings.choices.model, &self.settings.choices.device)
-        }) {
-            return;
-        }
-        let (chosen, device) = (self.settings.choices.model.clone(), self.settings.choices.device.clone());
-        if self.measuring {
-            return;
-        }
-        if self.speed(&chosen).is_none() {
-            self.measuring = true;
-            self.send(Command::Measure { model: chosen, device });
-            return;
-        }
-        // How much faster a compressed model is than the one it was made from, is what it is for.
-        let original = self.model().and_then(Entry::compressed_from).map(str::to_owned);
-        let original = original.filter(|name| self.entries.iter().any(|entry| entry.name == *name));
-        if let Some(original) =
-            original.filter(|_| !self.settings.faster.contains_key(&speed_key(&chosen, self.device())))
-        {
-            self.measuring = true;
-            self.send(Command::Compare(Box::new(Comparison::of_models([original, chosen], device))));
-        }
-    }
-
-    /// Another worker, for a further device.
-    pub(super) fn start_helper(&self) -> std::io::Result<Link> {
-        (self.start_worker)(self.wake.clone())
-    }
-
     pub(super) fn restart_engine(&mut self) {
         match (self.start_worker)(self.wake.clone()) {
             Ok(link) => {
@@ -457,58 +393,6 @@ impl Window {
 
     pub(super) fn note_queue_change(&mut self) {
         self.queue_changed = true;
-    }
-
-    /// Has what is to survive the program written beside the window, at most once a second.
-    pub(super) fn remember(&mut self, ctx: &egui::Context) {
-        if self.lock.is_none() {
-            return;
-        }
-        let runs_changed = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths)
-            != self.compress.saved;
-        if self.settings != self.saved || self.queue_changed || runs_changed || self.remembering.is_some() {
-            ctx.request_repaint_after(Duration::from_secs(1));
-        }
-        if self.remembered_at.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        match self.remembering.take().map(Promise::try_take) {
-            Some(Err(unfinished)) => self.remembering = Some(unfinished),
-            Some(Ok(complaints)) => complaints.into_iter().for_each(|text| self.toasts.error(text)),
-            None => {
-                self.remembered_at = Instant::now();
-                if let Some(write) = self.take_changes() {
-                    self.remembering = Some(Promise::spawn_thread("remember", write));
-                }
-            }
-        }
-    }
-
-    /// What writes all that has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
-    pub(super) fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
-        let settings = (self.settings != self.saved).then(|| self.settings.clone());
-        let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
-        let runs = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths);
-        let runs = (runs != self.compress.saved).then_some(runs);
-        if settings.is_none() && queue.is_none() && runs.is_none() {
-            return None;
-        }
-        self.saved = self.settings.clone();
-        if let Some(runs) = &runs {
-            self.compress.saved.clone_from(runs);
-        }
-        let paths = self.paths.clone();
-        Some(move || {
-            let settings = settings.and_then(|s| stored::write(&settings_file(&paths), &s).err());
-            let queue = queue.and_then(|q| stored::write(&queue_file(&paths), &q).err());
-            let runs = runs.and_then(|r| stored::write(&compress::remember::file(&paths), &r).err());
-            let all = [
-                settings.map(|error| tr!("the settings could not be remembered: %{error}", error = error)),
-                queue.map(|error| tr!("the queue could not be remembered: %{error}", error = error)),
-                runs.map(|error| tr!("the list of runs could not be remembered: %{error}", error = error)),
-            ];
-            all.into_iter().flatten().collect()
-        })
     }
 }
 

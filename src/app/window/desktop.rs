@@ -34,7 +34,11 @@ impl Wishes {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use portal::watch;
+pub(super) use portal::{notify, watch};
+
+/// Has the desktop show a message beside its clock. Here the entry in the bar of tasks says it alone.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn notify(_: String) {}
 
 /// Asks the desktop, and hears of it when that changes. `tell` is called with each answer, from a thread of its own.
 #[cfg(not(target_os = "linux"))]
@@ -42,6 +46,8 @@ pub(super) fn watch(_: impl FnMut(Wishes) + Send + 'static) {}
 
 #[cfg(target_os = "linux")]
 mod portal {
+    use std::collections::HashMap;
+
     use zbus::{
         blocking::{Connection, Proxy},
         zvariant::{OwnedValue, Value},
@@ -65,6 +71,22 @@ mod portal {
     pub(in crate::window) fn watch(tell: impl FnMut(Wishes) + Send + 'static) {
         // Nothing depends on it: where there is no bus or no portal, the usual holds.
         let _ = std::thread::Builder::new().name("desktop settings".into()).spawn(move || serve(tell));
+    }
+
+    /// Has the desktop show a message beside its clock, if it does such a thing.
+    pub(in crate::window) fn notify(text: String) {
+        let tell = move || -> zbus::Result<()> {
+            let service = "org.freedesktop.Notifications";
+            let proxy = Proxy::new(&Connection::session()?, service, "/org/freedesktop/Notifications", service)?;
+            let (actions, hints) = (Vec::<&str>::new(), HashMap::<&str, Value<'_>>::new());
+            // The desktop decides for how long.
+            let shown: u32 =
+                proxy.call("Notify", &("Dualres", 0_u32, "dualres", "Dualres", text, actions, hints, -1_i32))?;
+            let _ = shown;
+            Ok(())
+        };
+        // Nothing depends on it either.
+        let _ = std::thread::Builder::new().name("notification".into()).spawn(tell);
     }
 
     fn serve(mut tell: impl FnMut(Wishes)) -> zbus::Result<()> {

@@ -89,13 +89,16 @@ impl Window {
                 }
                 let (mut first, count) = (None, pictures.len());
                 let mut there = self.queue.paths();
-                for Brought { path, below, size, format } in pictures {
+                for Brought { path, below, twin, size, format, broken } in pictures {
                     if !there.insert(path.clone()) {
                         continue;
                     }
                     let id = self.queue.add(path, size);
                     if let Some(item) = self.queue.get_mut(id) {
-                        (item.below, item.format) = (below, Some(format));
+                        (item.below, item.twin, item.format) = (below, twin, Some(format));
+                        if let Some(failure) = broken {
+                            item.state = State::Failed(failure);
+                        }
                     }
                     first = first.or(Some(id));
                 }
@@ -148,12 +151,12 @@ impl Window {
                     }
                 }
             }
-            Loaded::Broken { item, reason } => {
-                self.unreadable.insert(item, reason.clone());
+            Loaded::Broken { item, failure } => {
+                self.unreadable.insert(item, failure.reason.clone());
                 if let Some(item) = self.queue.get_mut(item)
                     && matches!(item.state, State::Waiting)
                 {
-                    item.state = State::Failed(reason);
+                    item.state = State::Failed(failure);
                     self.note_queue_change();
                 }
             }

@@ -18,6 +18,8 @@ impl eframe::App for Window {
         self.follow_view(ctx);
         self.drain_compress(ctx);
         self.remember(ctx);
+        self.see_to_closing(ctx);
+        self.show_title(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
@@ -59,7 +61,8 @@ impl eframe::App for Window {
         views::drop_zone::overlay(self, &ctx);
         // They would be in the picture.
         if self.compress.picturing.is_none() {
-            self.toasts.ui(&ctx);
+            let accepted = self.toasts.ui(&ctx);
+            self.actions.extend(accepted);
         }
 
         for action in std::mem::take(&mut self.actions) {

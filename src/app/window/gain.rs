@@ -23,9 +23,7 @@ impl Window {
 
     /// Multiplies differences by `gain` from now on.
     pub(super) fn set_gain(&mut self, gain: f32) {
-        if self.settings.view != ViewMode::Doubt {
-            self.settings.auto_gain = false;
-        }
+        self.settings.auto_gain = false;
         *self.settings.gain_mut() = gain.clamp(0.4, 16.0);
     }
 }

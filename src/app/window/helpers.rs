@@ -3,7 +3,7 @@
 use super::{
     Window,
     helper::{Helper, Place},
-    queue::{ItemId, State},
+    queue::{Failure, ItemId, State},
     worker::{Command, Control, Report},
 };
 use crate::language::{tr, translated};
@@ -84,7 +84,8 @@ impl Window {
         let of = self.helpers[index].item;
         match report {
             // The picture is left to the others.
-            Report::Failed { reason, device_failed: true, .. } | Report::Crashed { reason } => {
+            Report::Failed { failure: Failure { reason, .. }, device_failed: true, .. }
+            | Report::Crashed { reason } => {
                 self.helper_failed(index, &translated(&reason));
             }
             report => {

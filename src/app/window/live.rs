@@ -10,6 +10,7 @@ use eframe::egui::Context;
 use super::{
     Window,
     actions::Tab,
+    candidates::middle,
     canvas::view::reduced,
     previewed::{Live, Scene},
     queue::{ItemId, State},
@@ -65,7 +66,7 @@ impl Window {
         }
         let Some(open) = self.documents.get(item) else { return };
         let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
-        let area = centred(visible, self.side());
+        let area = middle(visible, self.side());
         if area.width > 0 && area.height > 0 {
             self.ask_preview(item, area);
         }
@@ -86,8 +87,8 @@ impl Window {
     /// The selected picture if it can be previewed: how, which part of it is visible, and its size.
     fn previewable(&self) -> Option<(Scene, Area, [usize; 2])> {
         let item = self.selected.filter(|_| self.settings.live_preview && self.tab == Tab::Upscale)?;
-        let waits = matches!(self.queue.get(item)?.state, State::Waiting | State::Cancelled);
-        if !waits || self.runs || self.queue.is_busy() || self.crashed.is_some() {
+        let waits = matches!(self.queue.get(item)?.state, State::Waiting | State::Cancelled | State::Moved(_));
+        if !waits || self.trial.is_some() || self.runs || self.queue.is_busy() || self.crashed.is_some() {
             return None;
         }
         let open = self.documents.get(item)?;
@@ -112,9 +113,4 @@ impl Window {
         let side = (speed * SECONDS_A_PIECE / (scale * scale) as f64).sqrt() as usize;
         1 << side.clamp(*SIDES.start(), *SIDES.end()).ilog2()
     }
-}
-
-fn centred(area: Area, side: usize) -> Area {
-    let [width, height] = [area.width.min(side), area.height.min(side)];
-    Area { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }

@@ -10,13 +10,13 @@ use std::{
     },
 };
 
-use dualres_imaging::{Condition, Format, Picture, upright_dimensions};
+use dualres_imaging::{Condition, Format, ImagingError, Picture, upright_dimensions};
 use dualres_network::import::EXTENSIONS;
 use eframe::egui::ColorImage;
 
 use super::{
     document::{Level, Pyramid},
-    queue::ItemId,
+    queue::{Failure, ItemId},
     worker::Wake,
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(crate) enum Loaded {
     /// A result that was saved earlier.
     Result { item: ItemId, pyramid: Box<Pyramid> },
     /// A file that is no readable picture.
-    Broken { item: ItemId, reason: String },
+    Broken { item: ItemId, failure: Failure },
 }
 
 /// A picture that was brought.
@@ -70,10 +70,13 @@ pub(crate) struct Brought {
     pub(crate) path: PathBuf,
     /// Where it lies below the folder that it came with.
     pub(crate) below: PathBuf,
+    pub(crate) twin: usize,
     /// Width and height as it is to be seen, if the header tells.
     pub(crate) size: Option<[usize; 2]>,
     /// What its result is to be if it is to be what the picture is.
     pub(crate) format: Format,
+    /// Why it is no readable picture, if that shows at once.
+    pub(crate) broken: Option<Failure>,
 }
 
 #[derive(Default)]
@@ -173,7 +176,8 @@ fn failed(request: &Request) -> Option<Loaded> {
     match request {
         Request::Scan(_) | Request::Result(..) => None,
         Request::Thumbnail(item, path) | Request::Open(item, path) => {
-            Some(Loaded::Broken { item: *item, reason: format!("the decoder gave up on the file: {}", path.display()) })
+            let reason = format!("the decoder gave up on the file: {}", path.display());
+            Some(Loaded::Broken { item: *item, failure: Failure { reason, lasts: true } })
         }
     }
 }
@@ -187,7 +191,7 @@ fn answer(request: &Request) -> Option<Loaded> {
                 size: [picture.width(), picture.height()],
                 image: thumbnail(&Pyramid::of(&picture)),
             },
-            Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
+            Err(error) => Loaded::Broken { item: *item, failure: failure_of(&error) },
         },
         // What is wrong with it, the worker tells, who reads it for the proof.
         Request::Result(item, path) => {
@@ -203,9 +207,13 @@ fn answer(request: &Request) -> Option<Loaded> {
                 let thumbnail = thumbnail(&pyramid);
                 Loaded::Opened { item: *item, thumbnail, pyramid, picture: Arc::new(picture), fitting }
             }
-            Err(error) => Loaded::Broken { item: *item, reason: error.to_string() },
+            Err(error) => Loaded::Broken { item: *item, failure: failure_of(&error) },
         },
     })
+}
+
+fn failure_of(error: &ImagingError) -> Failure {
+    Failure { reason: error.to_string(), lasts: error.is_of_the_file() }
 }
 
 pub(crate) fn is_model(path: &Path) -> bool {
@@ -221,10 +229,15 @@ fn layers_beside(path: &Path) -> Option<PathBuf> {
 
 fn scan(paths: &[PathBuf]) -> Loaded {
     let (mut pictures, mut models, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
-    let brought = |Input { path, below, .. }: Input| {
-        let size = upright_dimensions(&path).ok().map(|(width, height)| [width, height]);
+    let brought = |Input { path, below, twin }: Input| {
+        let size = upright_dimensions(&path).map(|(width, height)| [width, height]);
         let format = format_like(&path);
-        Brought { path, below, size, format }
+        // A header that cannot be read is looked at again by the decoder, who has the last word.
+        let broken = match &size {
+            Err(error) if error.is_of_the_file() => dualres_imaging::read(&path).err().map(|error| failure_of(&error)),
+            _ => None,
+        };
+        Brought { path, below, twin, size: size.ok(), format, broken }
     };
     for path in paths {
         if path.is_dir() || (!path.exists() && is_pattern(path)) {

@@ -24,8 +24,8 @@ pub(crate) struct OpenDocument {
     pub(crate) asked: bool,
     /// Whether it was here when its run began, so that no tile of the result was missed.
     pub(crate) whole: bool,
-    /// What the proof of what is shown says, if it was refined and is not saved.
-    pub(crate) refined: Option<Proven>,
+    /// Fidelity of what is shown and what its proof says, if it was refined and is not saved.
+    pub(crate) refined: Option<(f32, Proven)>,
 }
 
 impl OpenDocument {

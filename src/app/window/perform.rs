@@ -1,8 +1,9 @@
 //! What actions do.
 
 use crate::built_in;
-use std::{path::PathBuf, time::Instant};
+use std::path::PathBuf;
 
+use dualres_engine::Area;
 use eframe::egui::{Context, Popup, ViewportCommand};
 
 use super::{
@@ -14,17 +15,16 @@ use super::{
     compress::deeds::Deed,
     dialogs::Purpose,
     document::Document,
+    leaving::Closing,
     library_news::Change,
-    queue::{Item, ItemId, State},
+    queue::{ItemId, State},
     settings::{ThemeChoice, ViewMode},
-    tally::Run,
     theme,
-    worker::Command,
 };
-use crate::{
-    batch::choice::Kind,
-    language::{tr, translated},
-};
+use crate::{batch::choice::Kind, language::tr};
+
+/// Pixels of the screen for a pixel of the result where a place is shown, at least.
+const PLACE_ZOOM: f64 = 2.0;
 
 /// Samples inside the program.
 const SAMPLES: [(&str, &[u8]); 2] = [
@@ -81,12 +81,14 @@ impl Window {
                     self.remove(id);
                 }
             }
-            Action::RemoveEnded => {
-                self.queue.remove_ended();
+            Action::RemoveDone => {
+                let count = self.queue.remove_done();
                 let queue = &self.queue;
                 self.documents.retain(|id| queue.get(id).is_some());
                 self.after_removal(None);
+                self.offer_undo(count);
             }
+            Action::Undo => self.undo_removal(),
             Action::Retry(id) => {
                 if let Some(item) = self.queue.get_mut(id)
                     && !matches!(item.state, State::Running(_))
@@ -113,12 +115,15 @@ impl Window {
             Action::Preview if self.tab == Tab::Compress => {}
             Action::Preview => self.preview(),
             Action::Refine(fidelity) => self.refine(fidelity),
+            Action::ApplyFidelity => self.apply_fidelity(),
+            Action::ShowVersion(id, version) => self.show_version(id, version),
             Action::SaveAs => self.ask_save_as(),
             Action::ShowInFolder(id) => self.show_in_folder(id),
             // Two networks are compared there, and neither is the truth.
             Action::SetView(ViewMode::Doubt) if self.tab == Tab::Compress => {}
             Action::SetView(view) if self.tab == Tab::Compress => self.compress.mode = view,
             Action::SetView(view) => self.settings.view = view,
+            Action::ShowPlace(area) => self.show_place(area),
             Action::Fit => self.view_in_sight().fits = true,
             Action::ActualSize => {
                 let view = self.view_in_sight();
@@ -156,6 +161,7 @@ impl Window {
             Action::Flip => self.flip(),
             Action::NextPage => self.compress.page = self.compress.page.next(),
             Action::RestartEngine => self.restart_engine(),
+            Action::Close(leaving) => self.leave(ctx, leaving),
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {
                 if let Some(id) = self.selected {
@@ -179,6 +185,7 @@ impl Window {
                 self.settings.choices.fidelity = fidelity;
                 self.refine(fidelity);
             }
+            Action::CompareModels => self.compare_models(),
             Action::NextModel => {
                 let at = self.entries.iter().position(|entry| entry.name == self.settings.choices.model);
                 if let Some(next) = self.entries.get((at.map_or(0, |at| at + 1)) % self.entries.len().max(1)) {
@@ -204,7 +211,9 @@ impl Window {
         } else if matches!(self.adapting, Adapting::Asking(_)) {
             self.adapting = Adapting::Idle;
         } else if self.new_device.take().is_some()
+            || self.stay_open()
             || self.replacing.take().is_some()
+            || (self.tab == Tab::Upscale && self.trial.take().is_some())
             || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
             || self.dialogs.abandon().is_some()
@@ -219,12 +228,24 @@ impl Window {
     pub(super) fn has_modal(&self) -> bool {
         let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
         let asks = asks || self.new_device.is_some() || matches!(self.adapting, Adapting::Asking(_));
-        self.help || self.about || self.table || asks || self.crashed.is_some()
+        self.help || self.about || self.table || asks || self.crashed.is_some() || self.closing == Closing::Asked
+    }
+
+    /// Brings a place of the original into the middle, large enough to judge it.
+    fn show_place(&mut self, area: Area) {
+        let Some(scale) = self.shown().map(|document| document.scale) else { return };
+        let place = area.times(scale);
+        let center = [place.x as f64 + place.width as f64 / 2.0, place.y as f64 + place.height as f64 / 2.0];
+        self.view = View { center, zoom: self.view.zoom.max(PLACE_ZOOM), fits: false, opens: false };
     }
 
     /// The view of the canvas in sight.
     fn view_in_sight(&mut self) -> &mut View {
-        if self.tab == Tab::Compress { &mut self.compress.view } else { &mut self.view }
+        match &mut self.trial {
+            _ if self.tab == Tab::Compress => &mut self.compress.view,
+            Some(trial) => &mut trial.view,
+            None => &mut self.view,
+        }
     }
 
     /// Shows the ways back in place of the results, or the other way round.
@@ -281,87 +302,11 @@ impl Window {
         });
     }
 
-    fn start(&mut self) {
-        let facts = crate::naming::Facts { name: "name".into(), model: "model".into(), ..Default::default() };
-        if let Err(reason) = crate::naming::file_name(&self.settings.choices.pattern, &facts) {
-            self.toasts.error(tr!("The pattern of names: %{reason}", reason = translated(&reason)));
-            return;
-        }
-        self.pause(false);
-        if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
-            // As the button says: what is selected is done again.
-            match self.selected.and_then(|id| self.queue.get_mut(id)) {
-                Some(item) if matches!(item.state, State::Running(_)) => return,
-                Some(item) => {
-                    (item.state, item.again) = (State::Waiting, true);
-                    self.note_queue_change();
-                }
-                None => {
-                    self.toasts.warning(tr!("Queue is empty. Drop photos here"));
-                    return;
-                }
-            }
-        }
-        if !self.runs {
-            self.run = Run::default();
-        }
-        (self.runs, self.follows) = (true, true);
-    }
-
-    /// Halts the running picture or lets it go on; the time it is halted is not counted as work.
-    fn pause(&mut self, pauses: bool) {
-        self.controls().for_each(|control| control.pause(pauses));
-        if pauses {
-            self.paused_since = self.paused_since.or(Some(Instant::now()));
-        } else if let Some(since) = self.paused_since.take()
-            && let Some(id) = self.queue.running().map(|item| item.id)
-            && let Some(State::Running(progress)) = self.queue.get_mut(id).map(|item| &mut item.state)
-        {
-            progress.started += since.elapsed();
-        }
-    }
-
-    fn cancel(&mut self, id: ItemId) {
-        self.controls().for_each(|control| control.cancel(id));
-        self.pause(false);
-        if let Some(item) = self.queue.get_mut(id)
-            && matches!(item.state, State::Waiting)
-        {
-            item.state = State::Cancelled;
-            self.note_queue_change();
-        }
-    }
-
-    fn remove(&mut self, id: ItemId) {
-        if self.queue.running().is_some_and(|item| item.id == id) {
-            self.cancel(id);
-            return;
-        }
-        if self.queue.get(id).is_some_and(Item::is_being_saved) {
-            self.toasts.warning(tr!("Still saving"));
-            return;
-        }
-        let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);
-        let neighbour = neighbour.or_else(|| self.queue.neighbour(Some(id), -1).filter(|&other| other != id));
-        self.queue.remove(id);
-        self.documents.remove(id);
-        self.after_removal(neighbour);
-    }
-
-    fn after_removal(&mut self, neighbour: Option<ItemId>) {
-        self.note_queue_change();
-        if self.selected.is_some_and(|id| self.queue.get(id).is_none()) {
-            self.selected = None;
-            if let Some(id) = neighbour.or_else(|| self.queue.neighbour(None, 0)) {
-                self.select(id);
-            }
-        }
-    }
-
     /// Brings a picture to the canvas.
     pub(super) fn select(&mut self, id: ItemId) {
         if self.selected != Some(id) {
-            self.view.fits = true;
+            self.view = View::opening();
+            self.trial = None;
         }
         self.selected = Some(id);
         self.scroll_to = Some(id);
@@ -391,6 +336,9 @@ impl Window {
         self.settings.choices.model = name.to_owned();
         self.restart_preview();
         let scale = self.scale();
+        if self.trial.as_ref().is_some_and(|trial| trial.scale != scale) {
+            self.trial = None;
+        }
         for open in self.documents.iter_mut() {
             // A preview of another model says nothing about this one.
             let done = matches!(
@@ -406,90 +354,6 @@ impl Window {
             }
         }
         self.measure();
-    }
-
-    fn refine(&mut self, fidelity: f32) {
-        let Some(item) = self.selected else { return };
-        if !matches!(self.queue.get(item).map(|item| &item.state), Some(State::Done(_))) {
-            return;
-        }
-        // One at a time, the newest wish next.
-        if self.refining {
-            self.refine_next = Some((item, fidelity));
-        } else {
-            self.refining = true;
-            self.send(Command::Refine { item, fidelity });
-        }
-    }
-
-    fn ask_save_as(&mut self) {
-        let Some(State::Done(finished)) = self.selected.and_then(|id| self.queue.get(id)).map(|item| &item.state)
-        else {
-            self.toasts.warning(tr!("There is no result to save yet."));
-            return;
-        };
-        let Some(item) = self.selected else { return };
-        let purpose = Purpose::SaveAs {
-            item,
-            name: finished.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            folder: finished.output.parent().map(PathBuf::from),
-        };
-        self.ask(purpose);
-    }
-
-    /// Saves the result of a picture to a path; `asks` if nobody has asked yet whether a file there may be replaced.
-    pub(super) fn save_as(&mut self, item: ItemId, path: PathBuf, asks: bool) {
-        let Some(queued) = self.queue.get(item) else { return };
-        let State::Done(finished) = &queued.state else {
-            self.toasts.error(tr!("%{name} has no result to save any more.", name = queued.name()));
-            return;
-        };
-        let (output, original) = (finished.output.clone(), queued.path.clone());
-        if path.is_dir() {
-            self.toasts.error(tr!("%{path} is a folder: add a name.", path = path.display()));
-            return;
-        }
-        // Without an extension it is the format of the result that was saved.
-        let named = path.extension().is_some();
-        let path = if named { path } else { path.with_extension(output.extension().unwrap_or_default()) };
-        let same = |a: &std::path::Path| matches!((a.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
-        if same(&original) {
-            self.toasts.error(tr!("That is the original. Choose another name: it is never replaced."));
-        } else if (asks || !named) && path.exists() {
-            self.replacing = Some((item, path));
-        } else {
-            self.send_save_as(item, output, path);
-        }
-    }
-
-    /// The user has agreed to replace a file.
-    pub(super) fn replace(&mut self, item: ItemId, path: PathBuf) {
-        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
-            let output = finished.output.clone();
-            self.send_save_as(item, output, path);
-        }
-    }
-
-    fn send_save_as(&mut self, item: ItemId, output: PathBuf, path: PathBuf) {
-        let refined = self.documents.get(item).is_some_and(|open| open.refined.is_some());
-        let mut choices = Box::new(self.settings.choices.clone());
-        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
-            // The result is of the model that made it, whatever is chosen now.
-            choices.model.clone_from(&finished.model);
-        }
-        self.send(Command::SaveAs { item, output, path, choices, refined });
-    }
-
-    fn show_in_folder(&mut self, id: ItemId) {
-        let Some(State::Done(finished)) = self.queue.get(id).map(|item| &item.state) else { return };
-        let Some(folder) = finished.output.parent() else { return };
-        if let Err(error) = open::that_detached(folder) {
-            self.toasts.error(tr!(
-                "no file manager opens the folder (%{error}): %{folder}",
-                error = error,
-                folder = folder.display()
-            ));
-        }
     }
 
     fn set_theme(&mut self, ctx: &Context, choice: ThemeChoice) {

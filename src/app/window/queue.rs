@@ -1,132 +1,23 @@
 //! The pictures that wait, run and are done.
 
-use std::{
-    collections::HashSet,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, path::PathBuf};
 
-use dualres_imaging::Format;
-use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
+pub use super::item::{Failure, Finished, Item, ItemId, Progress, Proven, State};
 use crate::batch::{outcome::Row, place};
-
-/// A picture in the queue, for as long as the program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ItemId(pub u64);
-
-/// A picture in the queue.
-pub struct Item {
-    /// What to call it in jobs and reports.
-    pub id: ItemId,
-    /// The file.
-    pub path: PathBuf,
-    /// Where it lies below the folder that was brought, if it came with one: folders of results keep that.
-    pub below: PathBuf,
-    /// Whether it is to be done although the record of the folder of results may have it: the user asked for it.
-    pub again: bool,
-    /// What results are to be where they are to be what their original is, once known.
-    pub format: Option<Format>,
-    /// Width and height in pixels as shown, once known.
-    pub size: Option<[usize; 2]>,
-    /// A small picture, once made.
-    pub thumbnail: Option<TextureHandle>,
-    /// How far it is.
-    pub state: State,
-}
-
-impl Item {
-    /// Whether the device is done with it and its result is on its way to the disk.
-    pub fn is_being_saved(&self) -> bool {
-        matches!(&self.state, State::Running(progress) if progress.saving)
-    }
-
-    /// File name to show.
-    pub fn name(&self) -> String {
-        self.path
-            .file_name()
-            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
-    }
-}
-
-/// How far a picture is.
-#[derive(Clone, Debug)]
-pub enum State {
-    /// It has its turn later.
-    Waiting,
-    /// It is upscaled now.
-    Running(Progress),
-    /// The result is saved.
-    Done(Finished),
-    /// It could not be done.
-    Failed(String),
-    /// The user stopped it.
-    Cancelled,
-}
-
-/// A running picture.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    /// What is being done.
-    pub stage: String,
-    /// Part that is done, in `[0, 1]`.
-    pub done: f32,
-    /// Start of the run, later by the time it was halted.
-    pub started: Instant,
-    /// How many times the result is as large, whatever has been chosen since.
-    pub scale: usize,
-    /// Whether the device is done with it and its result is being saved, while the next picture may run.
-    pub saving: bool,
-    /// Whether the worker that saves it has been replaced.
-    pub left_behind: bool,
-}
-
-impl Progress {
-    /// Time that is left at the speed so far; `None` while it is too early to tell.
-    pub fn left(&self) -> Option<Duration> {
-        let elapsed = self.started.elapsed().as_secs_f32();
-        (self.done > 0.02 && elapsed > 0.3).then(|| Duration::from_secs_f32(elapsed * (1.0 - self.done) / self.done))
-    }
-}
-
-/// A picture that is done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
-    /// The result.
-    #[serde(with = "place")]
-    pub output: PathBuf,
-    /// Width and height of the result in pixels.
-    pub size: [usize; 2],
-    /// Name of the model.
-    pub model: String,
-    /// Device it ran on.
-    pub device: String,
-    /// From file to file.
-    pub seconds: f64,
-    /// What its proof says.
-    #[serde(flatten)]
-    pub proven: Proven,
-}
-
-/// What the proof of a result says, as far as its model can tell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Proven {
-    /// By the engine's rule, in dB; `None` without dual models or for a perfect loop.
-    pub loop_psnr: Option<f64>,
-    /// Mean absolute difference of the way back from the original, in gray levels.
-    pub dual_loss: Option<f64>,
-    /// PSNR on luma in dB that is expected against the truth; `None` for a model whose errors are not known.
-    #[serde(default)]
-    pub expected_psnr: Option<f64>,
-}
 
 /// The pictures in their order.
 #[derive(Default)]
 pub struct Queue {
     items: Vec<Item>,
     next: u64,
+    /// What was taken out, the newest last: pictures with their places, the first first.
+    removals: Vec<Vec<(usize, Item)>>,
 }
+
+/// Most removals that can be undone.
+const MOST_REMOVALS: usize = 20;
 
 impl Queue {
     /// All pictures in order.
@@ -138,8 +29,7 @@ impl Queue {
     pub fn add(&mut self, path: PathBuf, size: Option<[usize; 2]>) -> ItemId {
         let id = ItemId(self.next);
         self.next += 1;
-        let (below, state) = (PathBuf::new(), State::Waiting);
-        self.items.push(Item { id, path, below, again: false, format: None, size, thumbnail: None, state });
+        self.items.push(Item::new(id, path, size));
         id
     }
 
@@ -164,12 +54,48 @@ impl Queue {
 
     /// Takes a picture out.
     pub fn remove(&mut self, id: ItemId) {
-        self.items.retain(|item| item.id != id);
+        self.take_out(|item| item.id == id);
     }
 
-    /// Takes out what is done, failed and cancelled.
-    pub fn remove_ended(&mut self) {
-        self.items.retain(|item| matches!(item.state, State::Waiting | State::Running(_)));
+    /// Takes out what is done; what failed or was cancelled still wants something of the user. Returns how many there were.
+    pub fn remove_done(&mut self) -> usize {
+        self.take_out(|item| matches!(item.state, State::Done(_) | State::Moved(_)))
+    }
+
+    /// Takes out what has not been done: what waits and what runs.
+    pub fn remove_undone(&mut self) {
+        self.take_out(|item| matches!(item.state, State::Waiting | State::Running(_)));
+    }
+
+    fn take_out(&mut self, goes: impl Fn(&Item) -> bool) -> usize {
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.items).into_iter().enumerate().partition(|(_, item)| goes(item));
+        self.items = stay.into_iter().map(|(_, item)| item).collect();
+        let count = gone.len();
+        if count > 0 {
+            self.removals.push(gone);
+            let over = self.removals.len().saturating_sub(MOST_REMOVALS);
+            self.removals.drain(..over);
+        }
+        count
+    }
+
+    /// Whether something was taken out that can come back.
+    pub fn can_undo(&self) -> bool {
+        !self.removals.is_empty()
+    }
+
+    /// Brings back what was taken out last, to its places; but for files that have been brought anew since. Returns what came
+    /// back.
+    pub fn undo(&mut self) -> Vec<ItemId> {
+        let mut back = Vec::new();
+        for (place, item) in self.removals.pop().unwrap_or_default() {
+            if self.items.iter().all(|there| there.path != item.path) {
+                back.push(item.id);
+                self.items.insert(place.min(self.items.len()), item);
+            }
+        }
+        back
     }
 
     /// Moves a picture by `places`, to the ends at most.
@@ -200,10 +126,19 @@ impl Queue {
         self.items.iter().find(|item| matches!(&item.state, State::Running(progress) if !progress.saving))
     }
 
+    /// Calls `change` with the progress of each picture that runs.
+    pub fn each_running(&mut self, mut change: impl FnMut(&mut Progress)) {
+        for item in &mut self.items {
+            if let State::Running(progress) = &mut item.state {
+                change(progress);
+            }
+        }
+    }
+
     /// What ran has failed, all of it.
     pub fn fail_running(&mut self, reason: &str) {
         for item in self.items.iter_mut().filter(|item| matches!(item.state, State::Running(_))) {
-            item.state = State::Failed(reason.to_owned());
+            item.state = State::failed(reason);
         }
     }
 
@@ -220,7 +155,7 @@ impl Queue {
     pub fn fail_left(&mut self, reason: &str) {
         for item in &mut self.items {
             if matches!(&item.state, State::Running(progress) if progress.left_behind) {
-                item.state = State::Failed(reason.to_owned());
+                item.state = State::failed(reason);
             }
         }
     }
@@ -248,7 +183,7 @@ impl Queue {
         let row = |item: &Item| {
             let failed = Row::failed(&item.path, String::new());
             match &item.state {
-                State::Failed(reason) => Some(Row { error: reason.clone(), ..failed }),
+                State::Failed(failure) => Some(Row { error: failure.reason.clone(), ..failed }),
                 State::Done(Finished { output, size: [width, height], model, seconds, proven, .. }) => Some(Row {
                     state: "done",
                     output: output.to_string_lossy().into_owned(),
@@ -260,7 +195,7 @@ impl Queue {
                     seconds: Some(*seconds),
                     ..failed
                 }),
-                State::Waiting | State::Running(_) | State::Cancelled => None,
+                State::Waiting | State::Running(_) | State::Cancelled | State::Moved(_) => None,
             }
         };
         self.items.iter().filter_map(row).collect()
@@ -271,9 +206,13 @@ impl Queue {
         let items = self.items.iter().map(|item| RememberedItem {
             path: item.path.clone(),
             below: item.below.clone(),
-            finished: if let State::Done(finished) = &item.state { Some(finished.clone()) } else { None },
+            twin: item.twin,
+            finished: match &item.state {
+                State::Done(finished) | State::Moved(finished) => Some(finished.clone()),
+                _ => None,
+            },
             cancelled: matches!(item.state, State::Cancelled),
-            failed: if let State::Failed(reason) = &item.state { Some(reason.clone()) } else { None },
+            failed: if let State::Failed(failure) = &item.state { Some(failure.clone().into()) } else { None },
         });
         Remembered { items: items.collect() }
     }
@@ -282,18 +221,17 @@ impl Queue {
     pub fn recall(&mut self, remembered: Remembered) -> Vec<ItemId> {
         let present = remembered.items.into_iter().filter(|item| item.path.exists());
         present
-            .map(|RememberedItem { path, below, finished, failed, cancelled }| {
+            .map(|RememberedItem { path, below, twin, finished, failed, cancelled }| {
                 let id = self.add(path, None);
                 if let Some(item) = self.get_mut(id) {
-                    item.below = below;
-                    item.state = match (finished, failed) {
-                        (Some(finished), _) if finished.output.exists() => State::Done(finished),
-                        // A result that has gone was perhaps moved: it is not made again unasked.
-                        (Some(_), _) => State::Cancelled,
-                        (_, Some(reason)) => State::Failed(reason),
-                        _ if cancelled => State::Cancelled,
-                        _ => State::Waiting,
-                    };
+                    (item.below, item.twin) = (below, twin);
+                    match (finished, failed) {
+                        (Some(finished), _) if finished.output.exists() => item.finish(finished),
+                        (Some(finished), _) => item.state = State::Moved(finished),
+                        (_, Some(failure)) => item.state = State::Failed(failure.into()),
+                        _ if cancelled => item.state = State::Cancelled,
+                        _ => {}
+                    }
                 }
                 id
             })
@@ -314,11 +252,36 @@ struct RememberedItem {
     #[serde(default, with = "place")]
     below: PathBuf,
     #[serde(default)]
+    twin: usize,
+    #[serde(default)]
     finished: Option<Finished>,
     #[serde(default)]
-    failed: Option<String>,
+    failed: Option<RememberedFailure>,
     #[serde(default)]
     cancelled: bool,
+}
+
+/// Why a picture failed; versions before kept the reason alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum RememberedFailure {
+    Whole(Failure),
+    Reason(String),
+}
+
+impl From<Failure> for RememberedFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Whole(failure)
+    }
+}
+
+impl From<RememberedFailure> for Failure {
+    fn from(remembered: RememberedFailure) -> Self {
+        match remembered {
+            RememberedFailure::Whole(failure) => failure,
+            RememberedFailure::Reason(reason) => Self { reason, lasts: false },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -379,6 +342,7 @@ mod tests {
             size: [2, 2],
             model: "x2".into(),
             device: "CPU".into(),
+            fidelity: 0.0,
             seconds: 1.0,
             proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.4), expected_psnr: None },
         };
@@ -395,5 +359,73 @@ mod tests {
         assert_eq!(names(&later), "done.pngwaits.png");
         assert!(matches!(&later.items()[0].state, State::Done(again) if *again == finished));
         assert!(matches!(later.items()[1].state, State::Waiting));
+        // A result that is gone at the next start is told so, remembered, and there again when it is.
+        let result = later.items()[0].path.clone();
+        let kept = std::fs::read(&result).unwrap();
+        let elsewhere = folder.path().join("elsewhere.png");
+        let mut queue = Queue::default();
+        let id = queue.add(folder.path().join("waits.png"), None);
+        queue.get_mut(id).unwrap().finish(Finished { output: elsewhere.clone(), ..finished });
+        let again = |queue: &Queue| {
+            let mut next = Queue::default();
+            next.recall(serde_json::from_str(&serde_json::to_string(&queue.remember()).unwrap()).unwrap());
+            next
+        };
+        let moved = again(&queue);
+        assert!(matches!(&moved.items()[0].state, State::Moved(f) if f.output == elsewhere));
+        assert!(moved.items()[0].may_be_retried() && moved.next_waiting().is_none());
+        std::fs::write(&elsewhere, kept).unwrap();
+        let back = again(&moved);
+        assert!(matches!(&back.items()[0].state, State::Done(f) if f.output == elsewhere));
+    }
+
+    #[test]
+    fn removals_are_undone_one_by_one_to_their_places() {
+        let mut queue = Queue::default();
+        let ids: Vec<_> = ["a", "b", "c", "d", "e"].iter().map(|name| queue.add(PathBuf::from(name), None)).collect();
+        let done = |queue: &mut Queue, id: ItemId| queue.get_mut(id).unwrap().state = State::Moved(finished());
+        done(&mut queue, ids[1]);
+        done(&mut queue, ids[3]);
+        queue.get_mut(ids[4]).unwrap().state = State::failed("why");
+        queue.remove(ids[0]);
+        assert_eq!(queue.remove_done(), 2);
+        assert_eq!(names(&queue), "ce", "what failed stays");
+        assert_eq!(queue.remove_done(), 0, "nothing that is nothing can be undone");
+        assert_eq!(queue.undo(), [ids[1], ids[3]]);
+        assert_eq!(names(&queue), "bcde");
+        queue.add(PathBuf::from("a"), None);
+        assert_eq!(queue.undo(), [], "it has been brought anew");
+        assert!(!queue.can_undo() && queue.undo().is_empty());
+        assert_eq!(names(&queue), "bcdea");
+    }
+
+    #[test]
+    fn a_file_at_fault_is_not_tried_again_and_old_files_of_the_queue_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.png");
+        std::fs::write(&path, "").unwrap();
+        let mut queue = Queue::default();
+        let id = queue.add(path, None);
+        let item = queue.get_mut(id).unwrap();
+        item.state = State::Failed(Failure { reason: "no picture".into(), lasts: true });
+        assert!(!item.may_be_retried());
+        item.state = State::failed("the disk is full");
+        assert!(item.may_be_retried());
+        item.state = State::Failed(Failure { reason: "no picture".into(), lasts: true });
+        let mut text = serde_json::to_value(queue.remember()).unwrap();
+        let read = |text: &serde_json::Value| {
+            let mut later = Queue::default();
+            later.recall(serde_json::from_value(text.clone()).unwrap());
+            later.items()[0].may_be_retried()
+        };
+        assert!(!read(&text));
+        text["items"][0]["failed"] = "no picture".into();
+        assert!(read(&text));
+    }
+
+    fn finished() -> Finished {
+        let proven = Proven::default();
+        let (model, device) = ("x2".into(), "CPU".into());
+        Finished { output: "out".into(), size: [2, 2], model, device, fidelity: 0.0, seconds: 1.0, proven }
     }
 }

@@ -1,14 +1,12 @@
 //! A run of the queue: what the worker is given, what it says, and what the user is told in the end.
 
-use std::time::Instant;
-
 use super::{
     Window,
     actions::Action,
     app::speed_key,
     cost::Beside,
     helper::Place,
-    queue::{Progress, State},
+    queue::{Finished, ItemId, Progress, State},
     tally::Told,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
 };
@@ -49,7 +47,7 @@ impl Window {
             Report::Using { wanted, device } => self.using = Some((wanted, device)),
             Report::Progress { item, stage, done } => {
                 if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
-                    (progress.stage, progress.done) = (stage, progress.done.max(done));
+                    progress.advance(stage, done);
                 }
             }
             Report::Pixels { item, scale, patch } => {
@@ -78,8 +76,7 @@ impl Window {
                 warning.into_iter().for_each(|text| self.toasts.warning(translated(&text)));
                 self.run.done_before += usize::from(finished.device == DONE_BEFORE);
                 if let Some(item) = self.queue.get_mut(item) {
-                    item.again = false;
-                    item.state = State::Done(finished);
+                    item.finish(finished);
                 }
                 if let Some(open) = self.documents.get_mut(item) {
                     // What came in while the picture was still being read has to be asked for again.
@@ -96,10 +93,12 @@ impl Window {
                 self.run.done += 1;
                 self.end_run_if_done();
             }
-            Report::Refined { item, proven } => {
+            Report::Refined { item, fidelity, proven } => {
                 self.refining = false;
+                // What is saved is no preview.
+                let is_saved = self.saved_fidelity(item).is_some_and(|saved| (saved - fidelity).abs() < 0.004);
                 if let Some(open) = self.documents.get_mut(item) {
-                    open.refined = Some(proven);
+                    open.refined = (!is_saved).then_some((fidelity, proven));
                 }
                 if let Some((wanted, next)) = self.refine_next.take()
                     && self.selected == Some(wanted)
@@ -111,12 +110,13 @@ impl Window {
                 (self.refining, self.refine_next) = (false, None);
                 if let Some(item) = self.queue.get(item) {
                     self.toasts.warning(tr!(
-                        "%{name}: its result is not in memory any more: run it again at this fidelity.",
+                        "%{name}: the network's own result is not in memory any more. Apply makes it again.",
                         name = item.name()
                     ));
                 }
             }
             Report::Previewed { .. } => self.previewing = None,
+            Report::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
             Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
                 self.measuring = false;
                 let key = speed_key(&model, self.device());
@@ -127,12 +127,11 @@ impl Window {
             }
             Report::Saved { item, path } => {
                 let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
-                if let (Some(proven), Some(State::Done(finished))) =
-                    (refined, self.queue.get_mut(item).map(|item| &mut item.state))
+                if let (Some((fidelity, proven)), Some(item)) = (refined, self.queue.get_mut(item))
+                    && let State::Done(finished) = &item.state
                 {
-                    // The file that was saved by the run is not what the numbers are of any more.
-                    finished.proven = proven;
-                    finished.output = path.clone();
+                    // What the run saved stays as it is: this is another version.
+                    item.finish(Finished { output: path.clone(), fidelity, proven, ..finished.clone() });
                     self.note_queue_change();
                 }
                 self.toasts.good(tr!("Saved %{path}", path = path.display()));
@@ -144,23 +143,27 @@ impl Window {
                 }
                 self.toasts.error(translated(&reason));
             }
-            Report::Failed { item, reason, device_failed } => {
+            Report::Failed { item, failure, device_failed } => {
+                self.forget_tiles(item);
                 if let Some(item) = self.queue.get_mut(item) {
                     // The first tells that something is wrong; the queue says it of each, and the end how many.
                     if self.run.failed == 0 {
-                        self.toasts.error(format!("{}: {}", item.name(), translated(&reason)));
+                        let (name, reason) = (item.name(), translated(&failure.reason));
+                        // Most reasons name the file.
+                        self.toasts.error(if reason.contains(&name) { reason } else { format!("{name}: {reason}") });
                     }
-                    item.state = State::Failed(reason.clone());
+                    item.state = State::Failed(failure.clone());
                 }
                 if device_failed {
                     self.runs = false;
-                    self.crashed = Some(reason);
+                    self.crashed = Some(failure.reason);
                 }
                 self.note_queue_change();
                 self.run.failed += 1;
                 self.end_run_if_done();
             }
             Report::Cancelled { item } => {
+                self.forget_tiles(item);
                 if let Some(item) = self.queue.get_mut(item) {
                     item.state = State::Cancelled;
                 }
@@ -191,14 +194,31 @@ impl Window {
         }
     }
 
+    /// A run has ended without a result: what it made of it so far is none, and no preview either.
+    fn forget_tiles(&mut self, item: ItemId) {
+        if self.selected == Some(item) {
+            self.restart_preview();
+        }
+        if let Some(open) = self.documents.get_mut(item) {
+            open.document.clear_result(open.document.scale);
+            (open.asked, open.refined) = (false, None);
+        }
+    }
+
     fn end_run_if_done(&mut self) {
         if !self.runs || self.queue.next_waiting().is_some() || self.queue.is_busy() {
             return;
         }
         self.runs = false;
         match self.run.told() {
-            Some(Told::Good(text)) => self.toasts.good(text),
-            Some(Told::Warning(text)) => self.toasts.warning(text),
+            Some(Told::Good(text)) => {
+                self.tell_desktop(&text);
+                self.toasts.good(text);
+            }
+            Some(Told::Warning(text)) => {
+                self.tell_desktop(&text);
+                self.toasts.warning(text);
+            }
             None => {}
         }
     }
@@ -231,17 +251,19 @@ impl Window {
         item.state = State::Running(Progress {
             stage: tr!("starting"),
             done: 0.0,
-            started: Instant::now(),
+            tiles_since: None,
             scale,
+            wanted: choices.size,
+            cancelling: false,
             saving: false,
             left_behind: false,
         });
-        let (input, below, again) = (item.path.clone(), item.below.clone(), item.again);
+        let (input, below, twin, again) = (item.path.clone(), item.below.clone(), item.twin, item.again);
         // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
         let follows = match self.selected.and_then(|id| self.queue.get(id)) {
             Some(selected) => match &selected.state {
                 State::Running(progress) => progress.saving && self.follows,
-                State::Done(_) | State::Failed(_) => self.follows,
+                State::Done(_) | State::Failed(_) | State::Moved(_) => self.follows,
                 State::Waiting | State::Cancelled => false,
             },
             None => true,
@@ -263,7 +285,7 @@ impl Window {
         let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
         // With several workers nobody knows whose the next one will be.
         let next = next.filter(|_| self.helpers.is_empty());
-        self.hand_over(place, Command::Upscale(Job { item: id, input, below, index, choices, again, next }));
+        self.hand_over(place, Command::Upscale(Job { item: id, input, below, twin, index, choices, again, next }));
         true
     }
 }

@@ -30,6 +30,8 @@ pub struct Settings {
     pub view: ViewMode,
     /// Whether what is visible of a picture is upscaled before its run.
     pub live_preview: bool,
+    /// Whether the numbers of a picture are open.
+    pub details: bool,
     /// Multiplies differences of the way back before they are coloured.
     pub gain: f32,
     /// Whether the differences of each picture say by themselves what they are multiplied by.
@@ -57,6 +59,7 @@ impl Default for Settings {
             theme: ThemeChoice::System,
             view: ViewMode::Split,
             live_preview: true,
+            details: false,
             // The shipped models miss the original by a fraction of a level: without gain all would be black.
             gain: 4.0,
             auto_gain: true,
@@ -79,7 +82,7 @@ impl Settings {
 
     /// Whether what differences are multiplied by follows the picture in the chosen view.
     pub fn scales_itself(&self) -> bool {
-        self.auto_gain && self.view != ViewMode::Doubt
+        self.auto_gain
     }
 
     /// The same, to change.

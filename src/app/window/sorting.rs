@@ -58,6 +58,7 @@ mod tests {
                 size: [2, 2],
                 model: "x2".into(),
                 device: "CPU".into(),
+                fidelity: 0.0,
                 seconds,
                 // The loop of the one closes worse, the other is expected to be worse.
                 proven: Proven {
@@ -71,7 +72,7 @@ mod tests {
             ("b", finished(50.0, 1.0)),
             ("waiting", State::Waiting),
             ("a", finished(30.0, 2.0)),
-            ("bad", State::Failed("why".into())),
+            ("bad", State::failed("why")),
         ] {
             let id = queue.add(name.into(), None);
             if let Some(item) = queue.get_mut(id) {

@@ -1,10 +1,14 @@
 //! What is said at the end of a run.
 
+use std::time::Instant;
+
 use crate::language::{tr, tr_counted};
 
 /// What became of the pictures of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Run {
+    /// When it began.
+    pub(super) began: Option<Instant>,
     /// Pictures whose result is there.
     pub(super) done: usize,
     /// Those of them whose result was there before, by the record of the folder.
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_tells_what_is_new() {
-        let told = |done, done_before, failed| Run { done, done_before, failed }.told();
+        let told = |done, done_before, failed| Run { done, done_before, failed, ..Run::default() }.told();
         assert_eq!(told(0, 0, 0), None);
         assert_eq!(told(2, 0, 0), Some(Told::Good("2 pictures done.".into())));
         assert_eq!(told(5, 4, 0), Some(Told::Good("1 picture done, 4 done before.".into())));

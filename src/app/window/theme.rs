@@ -48,7 +48,7 @@ const DARK: Palette = Palette {
     on_accent: Color32::from_rgb(8, 28, 40),
     good: Color32::from_rgb(110, 205, 140),
     warning: Color32::from_rgb(240, 185, 80),
-    error: Color32::from_rgb(255, 125, 115),
+    error: Color32::from_rgb(255, 135, 125),
 };
 
 const LIGHT: Palette = Palette {
@@ -61,8 +61,8 @@ const LIGHT: Palette = Palette {
     weak: Color32::from_rgb(88, 88, 95),
     accent: Color32::from_rgb(0, 104, 168),
     on_accent: Color32::WHITE,
-    good: Color32::from_rgb(20, 115, 55),
-    warning: Color32::from_rgb(145, 88, 0),
+    good: Color32::from_rgb(10, 100, 44),
+    warning: Color32::from_rgb(128, 76, 0),
     error: Color32::from_rgb(180, 35, 30),
 };
 
@@ -174,4 +174,50 @@ pub(crate) fn heat(amount: f32) -> Color32 {
 /// A colour as the shader takes it.
 pub(crate) fn components(colour: Color32) -> [f32; 3] {
     [colour.r(), colour.g(), colour.b()].map(|c| f32::from(c) / 255.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance by WCAG 2, in `[0, 1]`.
+    fn luminance(colour: Color32) -> f32 {
+        let linear = |byte: u8| match f32::from(byte) / 255.0 {
+            low if low <= 0.04045 => low / 12.92,
+            high => ((high + 0.055) / 1.055).powf(2.4),
+        };
+        0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+    }
+
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// All text, hints included, can be read by WCAG 2's level AA on all that it is written on.
+    #[test]
+    fn text_stands_out_from_what_it_is_written_on() {
+        for (name, colours) in [("dark", DARK), ("light", LIGHT)] {
+            let grounds = [
+                ("canvas", colours.canvas),
+                ("panel", colours.panel),
+                ("raised", colours.raised),
+                ("hovered", colours.hovered),
+            ];
+            let texts = [
+                ("text", colours.text),
+                ("weak", colours.weak),
+                ("good", colours.good),
+                ("warning", colours.warning),
+                ("error", colours.error),
+            ];
+            for (text, over) in texts {
+                for (ground, under) in grounds {
+                    let found = contrast(over, under);
+                    assert!(found >= 4.5, "{name}: {text} on {ground} has {found:.2}");
+                }
+            }
+            assert!(contrast(colours.on_accent, colours.accent) >= 4.5, "{name}: text on the accent");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Align2, Area, Frame, Id, Order, RichText, vec2};
 
-use super::theme::palette;
+use super::{actions::Action, theme::palette};
 use crate::language::{tr, translated};
 
 /// How much a message matters.
@@ -23,6 +23,8 @@ struct Toast {
     text: String,
     ends: Option<Instant>,
     number: u64,
+    /// What can be done about it: the label of a button, and what it does.
+    offer: Option<(String, Action)>,
 }
 
 /// The messages on screen.
@@ -31,6 +33,9 @@ pub(crate) struct Toasts {
     toasts: Vec<Toast>,
     next: u64,
 }
+
+/// How long something is offered.
+const OFFERS: Duration = Duration::from_secs(12);
 
 /// Most messages at a time; older ones make room.
 const MOST: usize = 5;
@@ -47,8 +52,24 @@ impl Toasts {
             Kind::Warning => Some(Duration::from_secs(15)),
             Kind::Error => None,
         };
-        self.toasts.push(Toast { kind, text, ends: ends.map(|after| Instant::now() + after), number: self.next });
+        let ends = ends.map(|after| Instant::now() + after);
+        self.toasts.push(Toast { kind, text, ends, number: self.next, offer: None });
         self.next += 1;
+    }
+
+    /// Says that something was done, with a button for what to do about it, in place of an older offer of the same.
+    pub(crate) fn offer(&mut self, text: impl Into<String>, label: String, action: Action) {
+        self.withdraw(&action);
+        self.show(Kind::Good, text);
+        if let Some(toast) = self.toasts.last_mut() {
+            toast.ends = Some(Instant::now() + OFFERS);
+            toast.offer = Some((label, action));
+        }
+    }
+
+    /// Takes an offer back that is not to be had any more.
+    pub(crate) fn withdraw(&mut self, action: &Action) {
+        self.toasts.retain(|toast| toast.offer.as_ref().is_none_or(|(_, offered)| offered != action));
     }
 
     pub(crate) fn error(&mut self, text: impl Into<String>) {
@@ -68,16 +89,17 @@ impl Toasts {
         self.toasts.pop().is_some()
     }
 
-    pub(crate) fn ui(&mut self, ctx: &egui::Context) {
+    /// Draws the messages; returns what was asked for in them.
+    pub(crate) fn ui(&mut self, ctx: &egui::Context) -> Option<Action> {
         let now = Instant::now();
         self.toasts.retain(|toast| toast.ends.is_none_or(|end| end > now));
         if let Some(first) = self.toasts.iter().filter_map(|toast| toast.ends).min() {
             ctx.request_repaint_after(first - now);
         }
         if self.toasts.is_empty() {
-            return;
+            return None;
         }
-        let mut closed = None;
+        let (mut closed, mut accepted) = (None, None);
         Area::new(Id::unique("toasts"))
             .order(Order::Foreground)
             .anchor(Align2::RIGHT_TOP, vec2(-(super::side_width(ctx.content_rect().width()) + 14.0), 84.0))
@@ -98,6 +120,11 @@ impl Toasts {
                                 ui.set_max_width(280.0);
                                 ui.add(egui::Label::new(translated(&toast.text)).wrap());
                             });
+                            if let Some((label, action)) = &toast.offer
+                                && ui.button(label).clicked()
+                            {
+                                (closed, accepted) = (Some(toast.number), Some(action.clone()));
+                            }
                             let close = ui.small_button("✖");
                             let label = tr!("Close message");
                             close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
@@ -112,5 +139,6 @@ impl Toasts {
         if let Some(number) = closed {
             self.toasts.retain(|toast| toast.number != number);
         }
+        accepted
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn home_with_tiny_model(home: &Path) -> Paths {
     std::fs::write(paths.models().join("tiny.safetensors"), tiny().to_bytes()).unwrap();
     let mut settings = Settings::default();
     settings.live_preview = false;
+    settings.details = true;
     settings.view = dualres_app::window::settings::ViewMode::Panes;
     (settings.choices.automatic, settings.choices.model) = (false, "tiny".into());
     settings.choices.device = "CPU".into();
@@ -83,8 +84,13 @@ pub(crate) fn window(paths: &Paths) -> Harness<'static, Window> {
 }
 
 pub(crate) fn with_setup(setup: Setup) -> Harness<'static, Window> {
+    with_size(setup, [1280.0, 800.0])
+}
+
+/// The same of a size in points: what is scrolled away cannot be clicked.
+pub(crate) fn with_size(setup: Setup, size: [f32; 2]) -> Harness<'static, Window> {
     let mut harness = Harness::builder()
-        .with_size([1280.0, 800.0])
+        .with_size(size)
         .with_max_steps(3)
         .build_eframe(|cc| Window::new(cc, setup).unwrap());
     harness.step();

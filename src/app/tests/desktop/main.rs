@@ -139,6 +139,8 @@ fn a_researcher_compresses_a_network_and_watches_it() {
     user.resize(1440, 900);
     user.settle();
     user.keys(&["Control_L", "2"]);
+    user.settle();
+    user.keys(&["l"]);
     // The sensitivity profile, then the network for half the budget on the picture.
     let profiles = home.join("data/compress/profiles");
     let is_table = |path: &Path| {

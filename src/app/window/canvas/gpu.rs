@@ -20,6 +20,10 @@ const MOST_PAGES: usize = 60;
 const UPLOADS: usize = 10;
 /// Most pages along a side that the table holds.
 const TABLE: u32 = 128;
+/// Pyramids of a document in the table.
+const SLOTS: usize = 3;
+/// Most documents that are drawn in one frame.
+pub const DOCUMENTS: usize = 4;
 
 /// What a pane shows; the values are those of the shader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +79,12 @@ struct ViewUniform {
     step: f32,
     split: f32,
     gain: f32,
+    /// First layer of the table that is the document's.
+    table: u32,
     // A vector of four begins at a multiple of sixteen bytes.
-    reserved: [u32; 3],
+    reserved: [u32; 2],
     ground: [f32; 4],
-    slots: [SlotUniform; 3],
+    slots: [SlotUniform; SLOTS],
 }
 
 /// The device's side of the canvas.
@@ -92,11 +98,13 @@ pub struct Gpu {
     table: wgpu::Texture,
     views: [wgpu::TextureView; 2],
     cache: PageCache,
-    slots: [SlotUniform; 3],
+    slots: [SlotUniform; SLOTS],
+    /// Which of the frame's documents was prepared last.
+    document: usize,
     /// What panes are told and shown by, one a pane; made once. Small buffers that come and go with every frame make drivers
     /// take and return memory in large blocks.
     panes: Vec<(wgpu::Buffer, wgpu::BindGroup)>,
-    /// Panes drawn of the view that was prepared last.
+    /// Panes drawn in this frame.
     drawn: usize,
 }
 
@@ -186,7 +194,7 @@ impl Gpu {
         };
         let layers = LAYERS.min(device.limits().max_texture_array_layers);
         let pages = texture("pages", PAGE as u32, layers, wgpu::TextureFormat::Rgba8Unorm);
-        let table = texture("table of pages", TABLE, 3, wgpu::TextureFormat::R32Uint);
+        let table = texture("table of pages", TABLE, (SLOTS * DOCUMENTS) as u32, wgpu::TextureFormat::R32Uint);
         let view = |texture: &wgpu::Texture| {
             texture.create_view(&wgpu::TextureViewDescriptor {
                 dimension: Some(wgpu::TextureViewDimension::D2Array),
@@ -202,7 +210,8 @@ impl Gpu {
             pages,
             table,
             cache: PageCache::new(layers),
-            slots: [SlotUniform::default(); 3],
+            slots: [SlotUniform::default(); SLOTS],
+            document: 0,
             panes: Vec::new(),
             drawn: 0,
         }
@@ -212,7 +221,17 @@ impl Gpu {
     /// stand in and the next call brings more. `map` is what differences are drawn of.
     pub fn prepare(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         self.cache.begin();
-        self.drawn = 0;
+        (self.drawn, self.document) = (0, 0);
+        self.prepare_document(document, view, pane, map)
+    }
+
+    /// The same for a further document of the frame, at most [`DOCUMENTS`] in all: what was drawn before stays as it is.
+    pub fn prepare_further(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
+        self.document = (self.document + 1).min(DOCUMENTS - 1);
+        self.prepare_document(document, view, pane, map)
+    }
+
+    fn prepare_document(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         let scale = document.scale as f64;
         let mut budget = UPLOADS;
         let origin = view.origin(pane);
@@ -330,7 +349,7 @@ impl Gpu {
             wgpu::TexelCopyTextureInfo {
                 texture: &self.table,
                 mip_level: 0,
-                origin: wgpu::Origin3d { x: column as u32, y: row as u32, z: slot as u32 },
+                origin: wgpu::Origin3d { x: column as u32, y: row as u32, z: (self.document * SLOTS + slot) as u32 },
                 aspect: wgpu::TextureAspect::All,
             },
             bytemuck::cast_slice(entries),
@@ -353,7 +372,8 @@ impl Gpu {
             step: (1.0 / view.zoom) as f32,
             split: pane.split,
             gain: pane.gain,
-            reserved: [0; 3],
+            table: (self.document * SLOTS) as u32,
+            reserved: [0; 2],
             ground: [pane.ground[0], pane.ground[1], pane.ground[2], 1.0],
             slots: self.slots,
         };

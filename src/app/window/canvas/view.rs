@@ -14,15 +14,25 @@ pub struct View {
     pub zoom: f64,
     /// Whether the whole picture is to fit whatever the size of the pane.
     pub fits: bool,
+    /// Whether the picture has just been opened: one that would be much too small to judge whole is shown at full size.
+    pub opens: bool,
 }
 
 impl Default for View {
     fn default() -> Self {
-        Self { center: [0.0; 2], zoom: 1.0, fits: true }
+        Self { center: [0.0; 2], zoom: 1.0, fits: true, opens: false }
     }
 }
 
+/// Pixels of the screen for a pixel of the result below which nothing of it can be judged.
+const LEAST_USEFUL: f64 = 0.5;
+
 impl View {
+    /// The view of a picture that is opened: whole if its pixels can be told apart then, else its middle, one to one.
+    pub fn opening() -> Self {
+        Self { opens: true, ..Self::default() }
+    }
+
     /// The zoom at which a picture of `size` fits into a pane of `pane` pixels of the screen.
     pub fn fitting(size: [usize; 2], pane: [f64; 2]) -> f64 {
         let zoom = (pane[0] / size[0].max(1) as f64).min(pane[1] / size[1].max(1) as f64);
@@ -32,6 +42,13 @@ impl View {
     /// Keeps the picture in the pane: fits it if wanted, and never loses it out of sight.
     pub fn settle(&mut self, size: [usize; 2], pane: [f64; 2]) {
         let fitting = Self::fitting(size, pane);
+        // A pane that has not been drawn yet says nothing.
+        if self.opens && pane[0] > 1.0 {
+            self.opens = false;
+            if self.fits && fitting < LEAST_USEFUL {
+                *self = Self { center: size.map(|side| side as f64 / 2.0), zoom: 1.0, fits: false, opens: false };
+            }
+        }
         if self.fits {
             self.zoom = fitting;
         }
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn zooming_keeps_the_point_under_the_pointer() {
-        let mut view = View { center: [500.0, 400.0], zoom: 1.0, fits: false };
+        let mut view = View { center: [500.0, 400.0], zoom: 1.0, fits: false, opens: false };
         let point = [320.0, 40.0];
         let before = view.position(point, PANE);
         view.zoom_at(3.0, [point[0] - PANE[0] / 2.0, point[1] - PANE[1] / 2.0]);
@@ -128,8 +145,27 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_is_opened_at_a_zoom_that_shows_something() {
+        let opened = |size: [usize; 2]| {
+            let mut view = View::opening();
+            // Before the first frame nobody knows how large a pane is.
+            view.settle(size, [1.0; 2]);
+            view.settle(size, PANE);
+            view
+        };
+        let small = opened([700, 400]);
+        assert!(small.fits && small.zoom > 0.5);
+        let large = opened([8000, 6000]);
+        assert_eq!((large.fits, large.zoom, large.center), (false, 1.0, [4000.0, 3000.0]));
+        let mut again = large;
+        again.fits = true;
+        again.settle([8000, 6000], PANE);
+        assert!(again.fits && again.zoom < 0.1, "whoever asks for the whole picture has it");
+    }
+
+    #[test]
     fn another_scale_shows_the_same_part() {
-        let mut view = View { center: [500.0, 100.0], zoom: 2.0, fits: false };
+        let mut view = View { center: [500.0, 100.0], zoom: 2.0, fits: false, opens: false };
         let before = view.visible([1000, 200], PANE);
         view.rescale(2.0);
         let after = view.visible([2000, 400], PANE);

@@ -12,6 +12,8 @@ pub(crate) enum Deed {
     /// Begin a run with the settings, and the baselines after it.
     Start,
     PauseOrGoOn,
+    /// Measure what each layer is worth.
+    Measure,
     /// Stop the run under way; it is saved.
     Stop,
     GoOn(RunId),

@@ -8,6 +8,7 @@ use super::{
     deeds::Deed,
     export,
     prober::Prober,
+    profiles,
     questions::{Question, Subject},
     runner::Runner,
     runs::{RunId, RunState},
@@ -66,6 +67,7 @@ impl Window {
                     threads.runner.control.stop_after(stage);
                 }
             }
+            Deed::Measure => self.measure_layers(),
             Deed::Choose(id) => self.choose_run(id),
             Deed::AskDelete(id) => self.compress.deleting = Some(id),
             Deed::Delete(id) => self.delete_run(id),
@@ -159,14 +161,10 @@ impl Window {
             self.compress.steer = Steer::of(&architecture);
             (self.compress.unit, self.compress.profile) = (None, ProfileState::None);
             self.compress.clear_pixels();
-            if has_duals {
-                let device = self.settings.choices.device.clone();
-                self.compress.profile = ProfileState::Measuring(0, architecture.widths.len() + 1);
-                if let Some(threads) = self.threads() {
-                    threads.prober.ask(Question::Profile { model: name, device });
-                }
-            } else if !has_duals {
+            if !has_duals {
                 self.compress.profile = ProfileState::Failed(tr!("it has no dual models"));
+            } else if profiles::was_begun(&self.paths, &self.library, &name) {
+                self.measure_layers();
             }
         }
         let scale = self.compared_scale();
@@ -177,6 +175,23 @@ impl Window {
             self.read_compared(path);
         }
         self.scan_data(scale_of_model);
+    }
+
+    /// Has the layers of the chosen model measured, or what was measured read.
+    fn measure_layers(&mut self) {
+        if matches!(self.compress.profile, ProfileState::Measuring(..) | ProfileState::Ready(_)) {
+            return;
+        }
+        let Some(layers) =
+            self.compressed_model().filter(|entry| entry.has_duals).map(|entry| entry.layers.widths.len())
+        else {
+            return;
+        };
+        let (model, device) = (self.compress.model.clone(), self.settings.choices.device.clone());
+        self.compress.profile = ProfileState::Measuring(0, layers + 1);
+        if let Some(threads) = self.threads() {
+            threads.prober.ask(Question::Profile { model, device });
+        }
     }
 
     /// Enlargement of the networks that are compared.

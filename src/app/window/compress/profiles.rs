@@ -9,7 +9,7 @@ use std::{
 use dualres_compression::{CompressConfig, CompressionError, Event, Layers, Profile, ProfileConfig, measure_profile};
 use dualres_network::{Model, device::ComputeDevice};
 
-use crate::{language::tr, paths::Paths, samples};
+use crate::{language::tr, library::Library, paths::Paths, samples};
 
 /// What profiles of the slider are measured with, on the pictures inside the program.
 const SETTINGS: ProfileConfig = ProfileConfig { batches: 2, batch: 6, patch: 32 };
@@ -22,6 +22,11 @@ fn file(paths: &Paths, model: &Model) -> PathBuf {
     model.to_bytes().hash(&mut hash);
     (SETTINGS.batches, SETTINGS.batch, SETTINGS.patch).hash(&mut hash);
     paths.data.join("compress").join("profiles").join(format!("{:016x}.safetensors", hash.finish()))
+}
+
+/// Whether the profile of a model has been measured or begun, so that going on with it surprises nobody.
+pub(crate) fn was_begun(paths: &Paths, library: &Library, model: &str) -> bool {
+    library.load(model).is_ok_and(|model| file(paths, &model).exists())
 }
 
 /// The profile of a model: read if it was measured before, else measured. `told` hears of steps done and steps in all, and

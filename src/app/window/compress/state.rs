@@ -229,7 +229,7 @@ impl Default for Compress {
             looking: Looking { speed: 1e5, ..Looking::default() },
             ways_back: false,
             mode: ViewMode::Panes,
-            view: View { center: [0.0; 2], zoom: 1.0, fits: true },
+            view: View::default(),
             split: 0.5,
             pane: [1.0; 2],
             data: DataFacts::default(),

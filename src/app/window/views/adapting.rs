@@ -179,6 +179,7 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
     let shared = Canvas {
         salt: "adapted",
         gpu: window.gpu.as_mut(),
+        is_further: false,
         document: &mut offer.document,
         view: &mut window.view,
         split: &mut window.split,

@@ -49,6 +49,8 @@ pub(crate) struct Canvas<'a> {
     /// Tells canvases of one window apart.
     pub(crate) salt: &'static str,
     pub(crate) gpu: Option<&'a mut Gpu>,
+    /// Whether another canvas has been drawn in this frame.
+    pub(crate) is_further: bool,
     pub(crate) document: &'a mut Document,
     pub(crate) view: &'a mut View,
     /// Where the line of a split is, as a part of the width.
@@ -101,7 +103,11 @@ impl Canvas<'_> {
     fn draw(&mut self, ui: &Ui, rects: &[Rect], parts: &[Part]) {
         let Some(gpu) = &mut self.gpu else { return };
         let points = ui.ctx().pixels_per_point();
-        if !gpu.prepare(self.document, self.view, *self.pane, self.map) {
+        let all = match self.is_further {
+            true => gpu.prepare_further(self.document, self.view, *self.pane, self.map),
+            false => gpu.prepare(self.document, self.view, *self.pane, self.map),
+        };
+        if !all {
             ui.ctx().request_repaint();
         }
         let ground = theme::components(palette(ui).canvas);
@@ -225,7 +231,7 @@ impl Canvas<'_> {
         if !part.caption_right.is_empty() {
             label(pos2(rect.right() - 14.0, rect.top() + 12.0), Align2::RIGHT_TOP, &part.caption_right);
         }
-        if part.mode == Mode::Difference {
+        if matches!(part.mode, Mode::Difference | Mode::Overlay) {
             self.outline(ui, rect);
         }
         if part.legend {
@@ -314,7 +320,8 @@ pub(crate) fn zoom_buttons(ui: &mut Ui, view: &mut View) {
     if super::icon_button(ui, "−", &tr!("Zoom out"), &tr!("Zoom out (-)")).clicked() {
         view.zoom_at(0.5, [0.0; 2]);
     }
-    let exact = ui.selectable_label((view.zoom - 1.0).abs() < 1e-6, "1:1");
+    // A picture that fits at its own size is shown whole: one of the two is what was asked for.
+    let exact = ui.selectable_label((view.zoom - 1.0).abs() < 1e-6 && !view.fits, "1:1");
     if exact.on_hover_text(tr!("One pixel on one pixel (Z)")).clicked() {
         let factor = 1.0 / view.zoom;
         view.zoom_at(factor, [0.0; 2]);

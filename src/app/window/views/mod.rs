@@ -3,9 +3,12 @@
 pub(crate) mod adapting;
 pub(crate) mod canvas;
 pub(crate) mod compress;
+pub(crate) mod device;
 pub(crate) mod drop_zone;
 pub(crate) mod inspector;
+mod model_choice;
 pub(crate) mod models;
+mod numbers;
 pub(crate) mod remote;
 pub(crate) mod results;
 pub(crate) mod sheets;
@@ -13,6 +16,7 @@ pub(crate) mod status;
 pub(crate) mod strip;
 pub(crate) mod table;
 pub(crate) mod top_bar;
+mod trial;
 pub(crate) mod upscale;
 
 use std::time::Duration;
@@ -83,6 +87,12 @@ pub(crate) fn heading(ui: &mut Ui, text: &str) {
 /// Text that explains.
 pub(crate) fn weak(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).weak().small())
+}
+
+/// Text that warns.
+pub(crate) fn warning(ui: &mut Ui, text: impl Into<String>) -> Response {
+    let colour = palette(ui).warning;
+    ui.label(RichText::new(text).small().color(colour))
 }
 
 /// Gives a control the name that screen readers say.

@@ -1,5 +1,7 @@
 //! What results are to be: format, final size, folder and names.
 
+use std::path::Path;
+
 use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, TextEdit, Ui};
 
 use super::{heading, named, weak};
@@ -10,6 +12,7 @@ use crate::{
     },
     language::{parsed, spoken, tr, translated, written},
     naming::{self, Facts},
+    paths::Paths,
     window::{
         Window,
         actions::Action,
@@ -24,6 +27,7 @@ const CENTIMETRES: f64 = 2.54;
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Results"));
+    let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
     let choices = &mut window.settings.choices;
     let width = ui.available_width();
     let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
@@ -32,7 +36,6 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         }
     });
     named(&combo.response, &tr!("Format"));
-    final_size(&mut choices.size, ui);
     let what = match choices.format {
         OutputFormat::Jpeg | OutputFormat::Same => Some(tr!("JPEG quality")),
         OutputFormat::Avif => Some(tr!("AVIF quality")),
@@ -44,9 +47,11 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 1..=100).text(what));
         slider.on_hover_text(tr!("95 is hard to tell from the original"));
     }
+    let beside = usual_place(selected.as_deref(), &window.paths);
+    let choices = &mut window.settings.choices;
     ui.horizontal(|ui| {
         let folder = choices.folder.as_ref().map(|folder| folder.display().to_string());
-        let label = folder.unwrap_or_else(|| tr!("Next to the original"));
+        let label = folder.unwrap_or(beside);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if choices.folder.is_some() {
                 let hint = tr!("Next to the original again");
@@ -66,15 +71,48 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     });
     ui.horizontal(|ui| {
         let label = ui.label(tr!("Name"));
-        let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
-        let hint = tr!("Places: %{places}", places = naming::PLACES.join(" "));
-        ui.add(edit).labelled_by(label.id).on_hover_text(hint);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let menu = ui.menu_button("+", |ui| tokens(&mut window.settings.choices.pattern, ui)).response;
+            named(&menu, &tr!("Insert into the name"));
+            let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
+            let hint = tr!("Places: %{places}", places = naming::PLACES.join(" "));
+            ui.add(edit).labelled_by(label.id).on_hover_text(hint);
+        });
     });
     name_example(window, ui);
     forecast(window, ui);
     egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| {
         more(&mut window.settings.choices, ui);
     });
+}
+
+/// Where results of a picture go if no folder is chosen, in words.
+fn usual_place(selected: Option<&Path>, paths: &Paths) -> String {
+    match selected {
+        // What was pasted or is a sample lies where nobody would look.
+        Some(path) if path.starts_with(&paths.data) => paths.pictures.display().to_string(),
+        _ => tr!("Next to the original"),
+    }
+}
+
+/// What names can be made of, to choose from.
+fn tokens(pattern: &mut String, ui: &mut Ui) {
+    let meaning = |place: &str| match place {
+        "{name}" => tr!("name of the original"),
+        "{scale}" => tr!("times as large"),
+        "{model}" => tr!("name of the model"),
+        "{width}" => tr!("width in pixels"),
+        "{height}" => tr!("height in pixels"),
+        "{index}" => tr!("number in the queue"),
+        "{date}" => tr!("day of the run"),
+        _ => String::new(),
+    };
+    for place in naming::PLACES {
+        if ui.button(format!("{place}  {}", meaning(place))).clicked() {
+            pattern.push_str(place);
+            ui.close();
+        }
+    }
 }
 
 /// About how large the file will be, and what it cannot take along of the original.
@@ -153,7 +191,8 @@ fn sizes() -> [(String, FinalSize); 6] {
     ]
 }
 
-fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
+/// The choice of the final size.
+pub(super) fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
     let is_of = |size: &FinalSize| std::mem::discriminant(size) == std::mem::discriminant(chosen);
     let sizes = sizes();
     let label = sizes.iter().find(|(_, size)| is_of(size)).map_or("", |(label, _)| label.as_str());

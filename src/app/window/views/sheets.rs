@@ -1,14 +1,16 @@
 //! What lies over the window: keys, about, typing a path, and an engine that failed.
 
-use eframe::egui::{Context, Grid, Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{Button, Context, Grid, Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
 use super::weak;
 use crate::{
-    language::{tr, translated},
+    language::{tr, tr_counted, translated},
     window::{
         Window,
         actions::{Action, BINDINGS},
         adapting::Adapting,
+        leaving::{Closing, Leaving},
+        queue::State,
         theme::palette,
     },
 };
@@ -19,6 +21,8 @@ const LICENCES: &str = include_str!("../../../../assets/licences.txt");
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     if let Some(reason) = window.crashed.clone() {
         crashed(window, ctx, &reason);
+    } else if window.closing == Closing::Asked {
+        closing(window, ctx);
     } else if window.help {
         sheet(ctx, "help", 700.0, &mut window.help, help);
     } else if window.about {
@@ -160,7 +164,8 @@ fn about(ui: &mut Ui) {
     ui.add_space(6.0);
     ui.label(tr!(
         "The result goes back through a learned downsampler and is compared with your picture. Where the two agree, \
-         the result keeps to the picture; where they do not, the network invented."
+         the result keeps to the picture; where they do not, it changed something: photo models take noise away, anything \
+         else was invented."
     ));
     ui.add_space(6.0);
     weak(
@@ -249,6 +254,44 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
                 }
             });
         });
+}
+
+/// The window is to close, and pictures run.
+fn closing(window: &mut Window, ctx: &Context) {
+    let left = window.queue.waiting()
+        + window.queue.items().iter().filter(|item| matches!(item.state, State::Running(_))).count();
+    let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
+        ui.set_width(460.0);
+        ui.label(RichText::new(tr!("Close while pictures are upscaled?")).heading());
+        ui.add_space(4.0);
+        ui.label(tr_counted!(left, "%{count} picture is not done yet.", "%{count} pictures are not done yet."));
+        ui.add_space(8.0);
+        let choices = [
+            (Leaving::Finish, tr!("Finish, then close"), tr!("The window closes by itself when the queue is done.")),
+            (
+                Leaving::Keep,
+                tr!("Close, and keep them for next time"),
+                tr!("They wait in the queue; a picture that is under way begins anew."),
+            ),
+            (Leaving::Discard, tr!("Close, and drop them"), tr!("Results that are saved stay.")),
+        ];
+        let mut chosen = None;
+        for (leaving, label, hint) in choices {
+            if ui.add_sized([ui.available_width(), 30.0], Button::new(label)).clicked() {
+                chosen = Some(leaving);
+            }
+            weak(ui, hint);
+            ui.add_space(4.0);
+        }
+        let stays = ui.add_sized([ui.available_width(), 30.0], Button::new(tr!("Stay"))).clicked();
+        (chosen, stays)
+    });
+    let (chosen, stays) = modal.inner;
+    if let Some(leaving) = chosen {
+        window.actions.push(Action::Close(leaving));
+    } else if stays || modal.backdrop_response.clicked() {
+        window.stay_open();
+    }
 }
 
 fn crashed(window: &mut Window, ctx: &Context, reason: &str) {

@@ -5,7 +5,7 @@ use eframe::egui::{
     StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::{duration, size};
+use super::{duration, named, size};
 use crate::batch::outcome::{Verdict, verdict};
 use crate::language::{number, tr, translated};
 use crate::window::{
@@ -25,6 +25,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.add_space(4.0);
     header(window, ui);
     let count = window.queue.items().len();
+    // A plain wheel turns, as there is but one direction.
+    ui.style_mut().always_scroll_the_only_direction = true;
     ScrollArea::horizontal().auto_shrink(false).id_salt("queue").show_viewport(ui, |ui, viewport| {
         let step = CARD.x + GAP;
         ui.set_width(count as f32 * step);
@@ -49,25 +51,29 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 fn header(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(tr!("Queue")).strong());
+        // There at all times, so that nothing else is under the pointer when a run ends.
         let running = window.queue.running().is_some();
-        if running {
-            let paused = window.link.control.is_paused();
-            let label = if paused { tr!("Resume") } else { tr!("Pause") };
-            if ui.button(label).on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
-                window.actions.push(Action::PauseOrGoOn);
-            }
-            let hint = tr!("Stop the running picture and the queue (Ctrl+.)");
-            if ui.button(tr!("Cancel")).on_hover_text(hint).clicked() {
-                window.actions.push(Action::CancelRunning);
-            }
+        let label = if running && window.link.control.is_paused() { tr!("Resume") } else { tr!("Pause") };
+        let pause = ui.add_enabled(running, egui::Button::new(label));
+        if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
+            window.actions.push(Action::PauseOrGoOn);
         }
-        let ended = window.queue.items().iter().any(|i| !matches!(i.state, State::Waiting | State::Running(_)));
-        if ui
-            .add_enabled(ended, egui::Button::new(tr!("Clear done")))
-            .on_hover_text(tr!("Take out what is done, failed or cancelled"))
-            .clicked()
+        let hint = tr!("Stop the running picture and the queue (Ctrl+.)");
+        let cancel = ui.add_enabled(running, egui::Button::new(tr!("Cancel"))).on_hover_text(hint);
+        // Dialogs have buttons of that name.
+        named(&cancel, &tr!("Cancel the running picture"));
+        if cancel.clicked() {
+            window.actions.push(Action::CancelRunning);
+        }
+        let done = window.queue.items().iter().any(|i| matches!(i.state, State::Done(_) | State::Moved(_)));
+        let clear = ui.add_enabled(done, egui::Button::new(tr!("Clear finished")));
+        if clear.on_hover_text(tr!("Take out what is done; what failed or was cancelled stays (Ctrl+Del)")).clicked() {
+            window.actions.push(Action::RemoveDone);
+        }
+        if window.queue.can_undo()
+            && ui.button(tr!("Undo")).on_hover_text(tr!("Bring back what was taken out last (Ctrl+Z)")).clicked()
         {
-            window.actions.push(Action::RemoveEnded);
+            window.actions.push(Action::Undo);
         }
         if window.queue.items().len() > 1
             && ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked()
@@ -112,7 +118,14 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     window.actions.extend(menu_actions);
     if let Some(item) = window.queue.get(id) {
         let text = match &item.state {
-            State::Failed(reason) => format!("{}\n{}", item.path.display(), translated(reason)),
+            State::Failed(failure) => {
+                let (path, reason) = (item.path.display().to_string(), translated(&failure.reason));
+                if reason.contains(&path) { reason } else { format!("{path}\n{reason}") }
+            }
+            State::Moved(finished) => {
+                let gone = tr!("its result is not there any more: %{path}", path = finished.output.display());
+                format!("{}\n{gone}", item.path.display())
+            }
             State::Done(finished) => {
                 let saved = tr!("saved as %{path}", path = finished.output.display());
                 format!("{}\n{saved}", item.path.display())
@@ -167,8 +180,8 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
     text(8.0, &item.name(), FontId::proportional(13.0), colours.text, width - 22.0);
     let result = item.size.map(|s| match &item.state {
         State::Done(finished) => format!("{} → {}", size(s), size(finished.size)),
-        State::Running(progress) => format!("{} → {}", size(s), size(s.map(|side| side * progress.scale))),
-        _ => format!("{} → {}", size(s), size(s.map(|side| side * window.scale()))),
+        State::Running(progress) => format!("{} → {}", size(s), size(progress.wanted.of(s, progress.scale))),
+        _ => format!("{} → {}", size(s), size(window.settings.choices.size.of(s, window.scale()))),
     });
     text(27.0, result.as_deref().unwrap_or("…"), FontId::proportional(11.0), colours.weak, width);
     text(44.0, state, FontId::proportional(11.5), colour, width);
@@ -184,6 +197,7 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
 fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32) {
     match &item.state {
         State::Waiting => (tr!("waiting"), colours.weak),
+        State::Running(progress) if progress.cancelling => (tr!("Cancelling…"), colours.warning),
         State::Running(progress) if paused => {
             (tr!("paused at %{percent} %", percent = number(progress.done * 100.0, 0)), colours.warning)
         }
@@ -205,7 +219,8 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
                 None => (tr!("Done, %{time}", time = time), colours.good),
             }
         }
-        State::Failed(reason) => (translated(reason), colours.error),
+        State::Failed(failure) => (translated(&failure.reason), colours.error),
+        State::Moved(_) => (tr!("its result was moved or deleted"), colours.warning),
         State::Cancelled => (tr!("cancelled"), colours.warning),
     }
 }
@@ -233,7 +248,7 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
             actions.push(if running { Action::Cancel(item.id) } else { Action::Remove(item.id) });
         }
     });
-    if matches!(item.state, State::Failed(_) | State::Cancelled) {
+    if item.may_be_retried() {
         let place = Rect::from_min_size(pos2(rect.left() + PICTURE + 14.0, rect.top() + 61.0), vec2(110.0, 22.0));
         ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
             let button = ui

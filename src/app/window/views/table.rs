@@ -120,16 +120,17 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                             row.col(|ui| drop(ui.label(text)));
                         }
                     }
-                    State::Failed(reason) => {
+                    State::Failed(failure) => {
                         row.col(|ui| {
                             ui.label(RichText::new(tr!("failed")).color(colours.error))
-                                .on_hover_text(translated(reason));
+                                .on_hover_text(translated(&failure.reason));
                         });
                     }
-                    State::Waiting | State::Running(_) | State::Cancelled => {
+                    State::Waiting | State::Running(_) | State::Cancelled | State::Moved(_) => {
                         let text = match item.state {
                             State::Waiting => tr!("waits"),
                             State::Running(_) => tr!("runs"),
+                            State::Moved(_) => tr!("its result was moved or deleted"),
                             _ => tr!("cancelled"),
                         };
                         row.col(|ui| drop(ui.label(text)));

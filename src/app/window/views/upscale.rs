@@ -1,5 +1,6 @@
 //! The canvas: panes with one pan and zoom, the tools above and the read-out below.
 
+use dualres_engine::Area;
 use eframe::egui::{Align, ComboBox, Key, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
 
 use super::{
@@ -32,6 +33,10 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     }
     let rect = ui.max_rect();
     if super::adapting::offer(window, ui, rect) {
+        return;
+    }
+    if window.trial.is_some() {
+        super::trial::ui(window, ui, rect);
         return;
     }
     let tools = Rect::from_min_size(rect.min, vec2(rect.width(), BAR));
@@ -87,7 +92,7 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     };
     if window.documents.get(id).is_none() {
         let text = match window.queue.get(id).map(|item| &item.state) {
-            Some(State::Failed(reason)) => translated(reason),
+            Some(State::Failed(failure)) => translated(&failure.reason),
             _ if window.unreadable.contains_key(&id) => translated(&window.unreadable[&id]),
             _ => {
                 ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
@@ -99,21 +104,29 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     }
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
-    let is_preview = matches!(window.queue.get(id).map(|item| &item.state), Some(State::Waiting | State::Cancelled));
+    let is_preview = matches!(
+        window.queue.get(id).map(|item| &item.state),
+        Some(State::Waiting | State::Cancelled | State::Moved(_))
+    );
     let gain = window.gain();
+    let is_done = window.saved_fidelity(id).is_some();
     let open = window.documents.get_mut(id)?;
-    let previews = is_preview && open.document.result.is_some();
+    let previews = (is_preview || open.refined.is_some()) && open.document.result.is_some();
+    let scale = open.document.scale;
+    let places = if is_done { open.document.worst_places() } else { Vec::new() };
+    let marks: Vec<Area> = places.iter().map(|(area, _)| area.times(scale)).collect();
     let parts = parts(&open.document, window.settings.view, flips, previews, with_duals);
     let shared = Canvas {
         salt: "pane",
         gpu: window.gpu.as_mut(),
+        is_further: false,
         document: &mut open.document,
         view: &mut window.view,
         split: &mut window.split,
         pane: &mut window.pane,
         gain,
         map: drawn_of(window.settings.view),
-        marks: &[],
+        marks: &marks,
     };
     shared.show(ui, canvas, &parts)
 }
@@ -214,10 +227,8 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
                 if ui.add(slider).on_hover_text(hint).changed() {
                     window.set_gain(gain);
                 }
-                if window.settings.view != ViewMode::Doubt {
-                    let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");
-                    ui.checkbox(&mut window.settings.auto_gain, tr!("auto")).on_hover_text(hint);
-                }
+                let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");
+                ui.checkbox(&mut window.settings.auto_gain, tr!("auto")).on_hover_text(hint);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
         });

@@ -3,30 +3,30 @@
 use crate::built_in;
 use std::{
     ops::ControlFlow,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
-use dualres_engine::{
-    Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, psnr_of_difference, structural_difference,
-};
-use dualres_imaging::{Depth, Picture, Plane, resize::resample};
+use dualres_engine::{Area, EngineError, Event, Options, Upscaled, Upscaler, luma_difference, structural_difference};
+use dualres_imaging::{ImagingError, Picture, Plane};
 use dualres_network::{
     NetworkError,
     device::{self, DeviceClass},
 };
 
 use super::{
-    Attempt, Command, Comparison, Control, DeviceInfo, NO_ITEM, Preview, Report, Reporter, part::Part, reader::Reader,
-    records::Records, saver::Saver,
+    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, Report, Reporter,
+    kept::{Kept, proven},
+    part::Part,
+    reader::Reader,
+    records::Records,
+    saver::Saver,
 };
 use crate::{
     batch::{
         choice::{Kind, automatic},
         journal::JournalError,
-        result, sums,
+        sums,
     },
     language::{tr, translated},
     library::Library,
@@ -35,7 +35,7 @@ use crate::{
     trust::{self, Trust},
     window::{
         document::{Patch, ProofPatch},
-        queue::{ItemId, Proven},
+        queue::{Failure, ItemId, Proven},
         settings::Choices,
     },
 };
@@ -47,7 +47,7 @@ const TILES_END: f32 = 0.9;
 
 /// Models on devices, and the last result.
 pub(super) struct Engine {
-    library: Library,
+    pub(super) library: Library,
     pub(super) paths: Paths,
     pub(super) control: Arc<Control>,
     reporter: Reporter,
@@ -66,15 +66,6 @@ struct Ready {
     /// Tells this model's weights from any others.
     fingerprint: String,
     upscaler: Arc<Upscaler>,
-}
-
-/// The last result, to be refined or saved again.
-pub(super) struct Kept {
-    pub(super) item: ItemId,
-    pub(super) input: Picture,
-    pub(super) base: Arc<Picture>,
-    pub(super) refined: Option<Arc<Picture>>,
-    pub(super) upscaler: Arc<Upscaler>,
 }
 
 impl Engine {
@@ -136,6 +127,7 @@ impl Engine {
                     self.trouble(what, &error);
                 }
             }
+            Command::Try(wanted) => self.try_model(&wanted),
             Command::Devices => self.list_devices(),
             Command::ForgetChecks { device } => {
                 if let Err(error) = self.forget_checks(&device) {
@@ -170,7 +162,7 @@ impl Engine {
     }
 
     /// Goes on for as long as there is a window.
-    fn until_the_end(&self) -> ControlFlow<()> {
+    pub(super) fn until_the_end(&self) -> ControlFlow<()> {
         if self.control.ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -183,26 +175,27 @@ impl Engine {
             self.tell(Report::Refused { item, reason: report::message(error) });
             return;
         }
+        let lasts = matches!(error.downcast_ref::<ImagingError>(), Some(error) if error.is_of_the_file());
+        let failure = Failure { reason: report::message(error), lasts };
         let starts = error.chain().any(|e| matches!(e.downcast_ref(), Some(NetworkError::DeviceStart { .. })));
-        match error.downcast_ref::<EngineError>() {
-            _ if starts => {
+        let device_failed = match error.downcast_ref::<EngineError>() {
+            Some(EngineError::Cancelled) => {
+                self.tell(Report::Cancelled { item });
+                return;
+            }
+            Some(EngineError::Device(_)) => true,
+            // Another machine's device is connected anew next time.
+            Some(EngineError::Network(_)) => {
                 self.ready = None;
-                self.tell(Report::Failed { item, reason: report::message(error), device_failed: true });
+                starts
             }
-            Some(EngineError::Cancelled) => self.tell(Report::Cancelled { item }),
-            Some(EngineError::Device(_)) => {
-                // The model goes to the device anew next time.
-                self.ready = None;
-                self.tell(Report::Failed { item, reason: report::message(error), device_failed: true });
-            }
-            other => {
-                if matches!(other, Some(EngineError::Network(_))) {
-                    // Another machine's device is connected anew next time.
-                    self.ready = None;
-                }
-                self.tell(Report::Failed { item, reason: report::message(error), device_failed: false })
-            }
+            _ => starts,
+        };
+        if device_failed {
+            // The model goes to the device anew next time.
+            self.ready = None;
         }
+        self.tell(Report::Failed { item, failure, device_failed });
     }
 
     fn list_devices(&self) {
@@ -346,113 +339,6 @@ impl Engine {
         proven(result)
     }
 
-    fn refine(&mut self, item: ItemId, fidelity: f32) -> anyhow::Result<()> {
-        let Some(mut kept) = self.kept.take_if(|kept| kept.item == item) else {
-            self.tell(Report::NotAtHand { item });
-            return Ok(());
-        };
-        let scale = kept.upscaler.model().description.scale();
-        let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
-        let result = refined.map(|result| {
-            self.show(item, scale, &result.picture);
-            let proven = self.show_proof(item, &kept.input, &result);
-            kept.refined = Some(Arc::new(result.picture));
-            self.tell(Report::Refined { item, proven });
-        });
-        self.kept = Some(kept);
-        Ok(result?)
-    }
-
-    /// Saves a result as another file; false if it was refined and is not in memory any more.
-    fn save_as(
-        &mut self,
-        item: ItemId,
-        output: &Path,
-        path: &Path,
-        choices: &Choices,
-        refined: bool,
-    ) -> anyhow::Result<bool> {
-        let control = self.control.clone();
-        match &mut self.kept {
-            Some(kept) if kept.item == item => {
-                let go_on = &mut |_: Event<'_>| {
-                    // What the user asked to be saved is saved even when the window closes.
-                    if control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                };
-                let result = kept.refined.as_mut().unwrap_or(&mut kept.base);
-                let (picture, _) = finished(&kept.upscaler, &kept.input, result, choices, go_on)?;
-                dualres_imaging::write(path, &picture, choices.encoding())?;
-            }
-            _ if refined => return Ok(false),
-            // An earlier result is on disk; in another format it is as good as that file.
-            _ => dualres_imaging::write(path, &dualres_imaging::read(output)?, choices.encoding())?,
-        }
-        Ok(true)
-    }
-
-    fn prove(&mut self, item: ItemId, input: &Picture, output: &Path, model: &str, device: &str) -> anyhow::Result<()> {
-        let mut result = dualres_imaging::read(output).with_context(|| tr!("the saved result cannot be shown"))?;
-        let upscaler = self.ready(model, device)?.0;
-        let scale = upscaler.model().description.scale();
-        let [width, height] = [input.width() * scale, input.height() * scale];
-        let proportions = |width: usize, height: usize| width as f64 / height.max(1) as f64;
-        let bent = proportions(result.width(), result.height()) / proportions(width, height);
-        if (bent - 1.0).abs() > 0.05 {
-            anyhow::bail!(tr!("the saved result does not fit its original any more: %{file}", file = output.display()));
-        }
-        if [result.width(), result.height()] != [width, height] {
-            // It was saved at a size of its own; the canvas shows it at the size of the network's result.
-            result = resample(&result, width, height);
-        }
-        self.show(item, scale, &result);
-        let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
-        self.show_proof(item, input, &proof);
-        Ok(())
-    }
-
-    fn measure(&mut self, model: &str, device: &str) -> anyhow::Result<()> {
-        let (upscaler, device) = self.ready(model, device)?;
-        let scale = upscaler.model().description.scale();
-        let planes = (0..3).map(|c| Plane::new(96, 96, (0..96 * 96).map(|i| (i * (c + 7) % 256) as f32).collect()));
-        let picture = Picture::from_planes(planes.collect());
-        let run = || {
-            let start = Instant::now();
-            upscaler.upscale(&picture, &Options::default(), &mut |_| self.until_the_end())?;
-            anyhow::Ok(start.elapsed().as_secs_f64())
-        };
-        // The first run tunes and compiles.
-        run()?;
-        let seconds = run()?;
-        let pixels_a_second = (96 * scale * 96 * scale) as f64 / seconds;
-        self.tell(Report::Speed { model: model.to_owned(), device, pixels_a_second });
-        Ok(())
-    }
-
-    fn compare(&mut self, comparison: &Comparison) -> anyhow::Result<()> {
-        const RUNS: usize = 3;
-        let Comparison { item, input, area, models, device } = comparison;
-        let device = device::choose(device)?;
-        let load = |name: &String| {
-            let model = self.library.load(name)?;
-            anyhow::Ok(Upscaler::new(&model, &trust::vetted(&self.paths, &model, &device)?)?)
-        };
-        let upscalers = [load(&models[0])?, load(&models[1])?];
-        let (mut seconds, mut loop_psnr) = ([f64::INFINITY; 2], [f64::NAN; 2]);
-        // In turns, and the best of each: the first runs tune, and other programs disturb.
-        for _ in 0..RUNS {
-            for (index, upscaler) in upscalers.iter().enumerate() {
-                let start = Instant::now();
-                let part = Part::of(upscaler, input, *area, &Options::default(), &mut |_| self.until_the_end())?;
-                seconds[index] = seconds[index].min(start.elapsed().as_secs_f64());
-                if let Some(proof) = part.proof() {
-                    loop_psnr[index] = psnr_of_difference(proof.luma.data.iter().copied());
-                }
-            }
-        }
-        self.tell(Report::Compared { item: *item, models: models.clone(), seconds, loop_psnr });
-        Ok(())
-    }
-
     fn preview(&mut self, preview: &Preview) {
         let done = self
             .ready(&preview.choices.model, &preview.choices.device)
@@ -488,16 +374,6 @@ impl Engine {
     }
 }
 
-/// What the proof of a result says.
-pub(super) fn proven(result: &Upscaled) -> Proven {
-    let mean = |plane: &Plane| plane.data.iter().map(|&d| f64::from(d)).sum::<f64>() / plane.data.len() as f64;
-    Proven {
-        loop_psnr: report::finite(result.loop_psnr),
-        dual_loss: result.consistency.as_ref().map(mean),
-        expected_psnr: report::finite(result.expected_psnr),
-    }
-}
-
 fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
     (0..height).step_by(PIECE).flat_map(move |y| {
         (0..width).step_by(PIECE).map(move |x| Area {
@@ -507,41 +383,4 @@ fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {
             height: PIECE.min(height - y),
         })
     })
-}
-
-/// The result as its file is to have it: at the chosen size, with its metadata. `result` is what one pass made; it may lose
-/// its metadata to the file, its samples stay. Also the proof of all passes, if it took more than one.
-pub(super) fn finished(
-    upscaler: &Upscaler,
-    input: &Picture,
-    result: &mut Arc<Picture>,
-    choices: &Choices,
-    observe: dualres_engine::Observer,
-) -> anyhow::Result<(Arc<Picture>, Option<Upscaled>)> {
-    let scale = upscaler.model().description.scale();
-    let original = [input.width(), input.height()];
-    let size = choices.size.of(original, scale);
-    let finish =
-        |picture: &mut Picture| result::finish(picture, original, &choices.model, choices.size, scale, choices.keep());
-    if size == [result.width(), result.height()] {
-        // Fewer bits cut off light beyond white, which refining still wants.
-        let changes_samples = matches!(input.depth, Depth::Float { .. }) && choices.keep().depth.is_some();
-        if changes_samples {
-            let mut copy = (**result).clone();
-            finish(&mut copy);
-            return Ok((Arc::new(copy), None));
-        }
-        // Copied only while an earlier file of it is being saved.
-        let shared = Arc::make_mut(result);
-        (shared.metadata, shared.depth) = (input.metadata.clone(), input.depth);
-        finish(shared);
-        return Ok((result.clone(), None));
-    }
-    let options = Options { fidelity: choices.fidelity, ..Options::default() };
-    let mut further = upscaler.upscale_further(input, result, size, &options, observe)?;
-    let mut picture = std::mem::replace(&mut further.picture, Picture::from_planes(vec![Plane::filled(1, 1, 0.0)]));
-    picture.metadata = input.metadata.clone();
-    finish(&mut picture);
-    let proof = (!further.reconstructions.is_empty()).then_some(further);
-    Ok((Arc::new(picture), proof))
 }

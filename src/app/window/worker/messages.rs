@@ -7,7 +7,7 @@ use dualres_imaging::{Picture, Plane};
 
 use crate::window::{
     document::{Patch, ProofPatch},
-    queue::{Finished, ItemId, Proven},
+    queue::{Failure, Finished, ItemId, Proven},
     settings::Choices,
 };
 
@@ -39,7 +39,7 @@ pub enum Command {
         path: PathBuf,
         /// Whether the result was refined after it was saved, so that the saved file will not do.
         refined: bool,
-        /// How to write it.
+        /// How to write it; model and fidelity are those of the result.
         choices: Box<Choices>,
     },
     /// Take a saved result back through the dual model, to show a picture that was done earlier.
@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// Upscale a part by two models, to see what the smaller one costs.
     Compare(Box<Comparison>),
+    /// Upscale a part by one of the models that are compared, unless another comparison has begun.
+    Try(Box<Try>),
     /// Do the preview that was left at [`super::Control::preview`], if a running picture has not seen to it.
     Preview,
     /// Forget the model in use: the library has changed.
@@ -88,6 +90,8 @@ pub struct Job {
     pub input: PathBuf,
     /// Where it lies below the folder that was brought, if it came with one.
     pub below: PathBuf,
+    /// Which of several pictures of its place in the queue it is; see [`crate::batch::inputs::Input`].
+    pub twin: usize,
     /// Its place in the queue, from 1 on.
     pub index: usize,
     /// How.
@@ -135,6 +139,36 @@ pub struct Preview {
     pub area: Area,
     /// How.
     pub choices: Choices,
+}
+
+/// A part of a picture to upscale by one of the models that are compared.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// The comparison; see [`super::Control::begin_trial`].
+    pub number: u64,
+    /// The original.
+    pub input: Arc<Picture>,
+    /// The part, in pixels of the original.
+    pub area: Area,
+    /// The model by name.
+    pub model: String,
+    /// Device to use.
+    pub device: String,
+    /// How far the dual residual is fed back, in `[0, 1]`.
+    pub fidelity: f32,
+}
+
+/// What a model made of a part. Areas begin at the part's own corner.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Pixels of the result.
+    pub patch: Patch,
+    /// Its proof, if the model has dual models.
+    pub proof: Option<Box<ProofPatch>>,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// Consistency PSNR of the part, in dB.
+    pub psnr: Option<f64>,
 }
 
 /// What the worker tells.
@@ -197,6 +231,8 @@ pub enum Report {
     Refined {
         /// The picture.
         item: ItemId,
+        /// How far the dual residual was fed back, in `[0, 1]`.
+        fidelity: f32,
         /// What its proof says.
         proven: Proven,
     },
@@ -213,6 +249,15 @@ pub enum Report {
         area: Area,
         /// Seconds that it took.
         seconds: f64,
+    },
+    /// A part was upscaled by one of the models that are compared.
+    Tried {
+        /// The comparison.
+        number: u64,
+        /// The model by name.
+        model: String,
+        /// What it made, or why not.
+        outcome: Result<Tried, String>,
     },
     /// A part was upscaled by two models.
     Compared {
@@ -237,7 +282,7 @@ pub enum Report {
         /// The picture.
         item: ItemId,
         /// Why, and what to do.
-        reason: String,
+        failure: Failure,
         /// Whether the device is to blame, which a new start may cure.
         device_failed: bool,
     },

@@ -5,15 +5,18 @@
 
 mod engine;
 mod job;
+mod kept;
+mod measuring;
 mod messages;
 pub(crate) mod part;
 mod reader;
 mod records;
+mod results;
 mod saver;
 mod upscale;
 
 pub(crate) use job::folder as result_folder;
-pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Report};
+pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Report, Tried, Try};
 pub(crate) use messages::{DONE_BEFORE, NO_ITEM};
 pub use records::Records;
 
@@ -45,6 +48,8 @@ pub struct Control {
     saving: AtomicBool,
     ends: AtomicBool,
     previews: Mutex<Vec<Preview>>,
+    /// Number of the comparison of models that is waited for.
+    trial: AtomicU64,
 }
 
 impl Control {
@@ -81,6 +86,16 @@ impl Control {
     /// Whether the running picture is halted.
     pub fn is_paused(&self) -> bool {
         !self.ends() && self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Begins a comparison of models: what is left of an earlier one is not waited for any more.
+    pub fn begin_trial(&self) -> u64 {
+        self.trial.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether a comparison is the one that is waited for.
+    pub fn is_trial(&self, number: u64) -> bool {
+        self.trial.load(Ordering::Relaxed) == number
     }
 
     /// Asks for a preview, in place of one that has not begun.

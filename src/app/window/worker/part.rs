@@ -45,12 +45,12 @@ impl Part {
 
     /// The part in pixels of the whole result.
     pub(crate) fn large(&self) -> Area {
-        times(self.area, self.scale)
+        self.area.times(self.scale)
     }
 
     /// The colours of the result's part.
     pub(crate) fn result(&self) -> Vec<Plane> {
-        let inside = times(self.inside, self.scale);
+        let inside = self.inside.times(self.scale);
         self.upscaled.picture.planes.iter().map(|plane| crop(plane, inside)).collect()
     }
 
@@ -62,7 +62,7 @@ impl Part {
 
     /// Pixels of the result for the window.
     pub(crate) fn patch(&self) -> Patch {
-        Patch { area: self.large(), ..Patch::of(&self.upscaled.picture, times(self.inside, self.scale)) }
+        Patch { area: self.large(), ..Patch::of(&self.upscaled.picture, self.inside.times(self.scale)) }
     }
 
     /// The proof for the window.
@@ -78,10 +78,6 @@ impl Part {
             expected: self.upscaled.expected_error.as_ref().map(|expected| crop(expected, self.inside)),
         })
     }
-}
-
-fn times(area: Area, scale: usize) -> Area {
-    Area { x: area.x * scale, y: area.y * scale, width: area.width * scale, height: area.height * scale }
 }
 
 fn crop(plane: &Plane, area: Area) -> Plane {

@@ -21,7 +21,7 @@ use crate::{
     },
     paths::Paths,
     report,
-    window::queue::{Finished, ItemId},
+    window::queue::{Failure, Finished, ItemId},
 };
 
 /// A result that is to be saved.
@@ -94,7 +94,10 @@ fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, control: 
                 let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
                 Report::Done { item, finished, warning }
             }
-            Err(error) => Report::Failed { item, reason: report::message(&error), device_failed: false },
+            Err(error) => {
+                let failure = Failure { reason: report::message(&error), lasts: false };
+                Report::Failed { item, failure, device_failed: false }
+            }
         };
         // If nobody listens, the file is there all the same.
         let _ = reporter.tell(report);

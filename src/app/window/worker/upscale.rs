@@ -13,8 +13,9 @@ use dualres_imaging::{Condition, Format};
 
 use super::{
     DONE_BEFORE, Job, Report,
-    engine::{Engine, Kept, finished, proven},
+    engine::Engine,
     job,
+    kept::{Kept, finished, proven},
     saver::{Record, Saving},
 };
 use crate::{
@@ -75,8 +76,10 @@ impl Engine {
                 let finished = Finished {
                     output: folder.join(&done.output),
                     size: done.size,
-                    model: choices.model.clone(),
+                    // A picture that chose for itself was not made by the model of the settings.
+                    model: if done.model.is_empty() { choices.model.clone() } else { done.model.clone() },
                     device: DONE_BEFORE.into(),
+                    fidelity: choices.fidelity,
                     seconds: done.seconds,
                     proven,
                 };
@@ -193,6 +196,7 @@ impl Engine {
                 size: final_size,
                 model: choices.model.clone(),
                 device,
+                fidelity: if refines { choices.fidelity } else { 0.0 },
                 seconds: 0.0,
                 proven: says,
             },
@@ -201,9 +205,10 @@ impl Engine {
             warnings,
             record,
         });
+        let (model, fidelity) = (choices.model.clone(), if refines { choices.fidelity } else { 0.0 });
         self.kept = keeps.then(|| match base {
-            Some(base) => Kept { item, input: picture, base, refined: Some(result), upscaler },
-            None => Kept { item, input: picture, base: result, refined: None, upscaler },
+            Some(base) => Kept { item, input: picture, model, base, refined: Some((fidelity, result)), upscaler },
+            None => Kept { item, input: picture, model, base: result, refined: None, upscaler },
         });
         if may_overlap {
             self.tell(Report::Computed { item });
@@ -225,7 +230,7 @@ impl Engine {
             pooling: PoolingChoice::default(),
             name: &job.choices.pattern,
         };
-        let input = crate::batch::inputs::Input { path: job.input.clone(), below: job.below.clone(), twin: 0 };
+        let input = crate::batch::inputs::Input { path: job.input.clone(), below: job.below.clone(), twin: job.twin };
         let content = sums::content_of(&job.input)
             .map_err(|source| dualres_imaging::ImagingError::Open { path: job.input.clone(), source })?;
         Ok(Key { input: input.key(), content, settings: made_with.fingerprint() })

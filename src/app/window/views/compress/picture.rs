@@ -177,6 +177,7 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
     let shared = Canvas {
         salt: "compressed pane",
         gpu: window.gpu.as_mut(),
+        is_further: false,
         document,
         view: &mut compress.view,
         split: &mut compress.split,
@@ -202,6 +203,9 @@ fn missing(window: &Window) -> String {
         _ if compress.shown.reading.is_some() => tr!("Reading the picture…"),
         (ProfileState::Failed(reason), Side::Instant) => {
             tr!("%{model} cannot be compressed: %{reason}", model = compress.model, reason = translated(reason))
+        }
+        (ProfileState::None, Side::Instant) => {
+            tr!("Measure layers shows what the slider makes of the network. A run measures by itself.")
         }
         (ProfileState::Measuring(done, of), Side::Instant) => tr!(
             "Measuring what each layer of %{model} is worth, once: %{done} of %{total}",

@@ -19,7 +19,7 @@ use crate::{
             state::{ProfileState, Side},
         },
         theme::palette,
-        views::{duration, heading, inspector, named, primary_button, weak},
+        views::{device, duration, heading, named, primary_button, weak},
     },
 };
 
@@ -34,7 +34,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             data(window, ui);
             effort(window, ui);
             more(window, ui);
-            inspector::device(window, ui);
+            device::chosen(window, ui);
             let device = window.device();
             if window.devices.iter().any(|known| known.name == device && known.is_software) {
                 let text = tr!("A software GPU: a run that takes minutes on the CPU takes hours on it.");
@@ -126,7 +126,13 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
             let line = tr!("No estimate: %{reason}", reason = translated(reason));
             ui.label(RichText::new(line).small().color(palette(ui).warning));
         }
-        ProfileState::None => {}
+        ProfileState::None => {
+            let hint =
+                tr!("Finds out on sample pictures what each layer loses by each width: minutes, once for each network");
+            if ui.button(tr!("Measure layers")).on_hover_text(hint).clicked() {
+                window.deed(Deed::Measure);
+            }
+        }
     }
     if let Some(complaint) = &window.compress.steer.complaint {
         ui.label(RichText::new(complaint).small().color(palette(ui).warning));

@@ -1,0 +1,205 @@
+//! A picture of the queue: its file, how far it is, and what was made of it.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use dualres_imaging::Format;
+use eframe::egui::TextureHandle;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{place, sizes::FinalSize};
+
+/// A picture in the queue, for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemId(pub u64);
+
+/// A picture in the queue.
+pub struct Item {
+    /// What to call it in jobs and reports.
+    pub id: ItemId,
+    /// The file.
+    pub path: PathBuf,
+    /// Where it lies below the folder that was brought, if it came with one: folders of results keep that.
+    pub below: PathBuf,
+    /// Which it is of the pictures of that place; see [`crate::batch::inputs::Input`].
+    pub twin: usize,
+    /// Whether it is to be done although the record of the folder of results may have it: the user asked for it.
+    pub again: bool,
+    /// What results are to be where they are to be what their original is, once known.
+    pub format: Option<Format>,
+    /// Width and height in pixels as shown, once known.
+    pub size: Option<[usize; 2]>,
+    /// Results that were made of it since the window was opened, or that it came with, the oldest first: runs and what was applied.
+    pub versions: Vec<Finished>,
+    /// A small picture, once made.
+    pub thumbnail: Option<TextureHandle>,
+    /// How far it is.
+    pub state: State,
+}
+
+impl Item {
+    /// A picture that waits for its turn.
+    pub fn new(id: ItemId, path: PathBuf, size: Option<[usize; 2]>) -> Self {
+        Self {
+            id,
+            path,
+            below: PathBuf::new(),
+            twin: 0,
+            again: false,
+            format: None,
+            size,
+            versions: Vec::new(),
+            thumbnail: None,
+            state: State::Waiting,
+        }
+    }
+
+    /// A result is there: it is shown, and can be shown again after later ones.
+    pub fn finish(&mut self, finished: Finished) {
+        self.again = false;
+        self.versions.retain(|version| version.output != finished.output);
+        self.versions.push(finished.clone());
+        self.state = State::Done(finished);
+    }
+
+    /// Whether another attempt may end otherwise: it did not end with a result, and the file is not at fault.
+    pub fn may_be_retried(&self) -> bool {
+        match &self.state {
+            State::Failed(failure) => !failure.lasts,
+            State::Cancelled | State::Moved(_) => true,
+            State::Waiting | State::Running(_) | State::Done(_) => false,
+        }
+    }
+
+    /// Whether the device is done with it and its result is on its way to the disk.
+    pub fn is_being_saved(&self) -> bool {
+        matches!(&self.state, State::Running(progress) if progress.saving)
+    }
+
+    /// File name to show.
+    pub fn name(&self) -> String {
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// How far a picture is.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// It has its turn later.
+    Waiting,
+    /// It is upscaled now.
+    Running(Progress),
+    /// The result is saved.
+    Done(Finished),
+    /// It could not be done.
+    Failed(Failure),
+    /// The user stopped it.
+    Cancelled,
+    /// It was done, and its result is not where it was saved any more. Perhaps it was moved, so it is not made again unasked.
+    Moved(Finished),
+}
+
+impl State {
+    /// A failure that may go away by itself: a full disk, a folder that is not there, a device that was lost.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed(Failure { reason: reason.into(), lasts: false })
+    }
+}
+
+/// Why a picture could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Why, and what to do.
+    pub reason: String,
+    /// Whether the file itself is at fault, so that it fails again for as long as it is the same.
+    #[serde(default)]
+    pub lasts: bool,
+}
+
+/// A running picture.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: String,
+    /// Part that is done, in `[0, 1]`.
+    pub done: f32,
+    /// When its first tile began, later by the time it was halted, and the part that was done then.
+    pub tiles_since: Option<(Instant, f32)>,
+    /// Enlargement of the model, whatever has been chosen since.
+    pub scale: usize,
+    /// How large the result is to be.
+    pub wanted: FinalSize,
+    /// Whether it has been told to stop.
+    pub cancelling: bool,
+    /// Whether the device is done with it and its result is being saved, while the next picture may run.
+    pub saving: bool,
+    /// Whether the worker that saves it has been replaced.
+    pub left_behind: bool,
+}
+
+impl Progress {
+    /// Time that is left at the speed so far; `None` while it is too early to tell.
+    pub fn left(&self) -> Option<Duration> {
+        let (since, from) = self.tiles_since?;
+        // Reading and preparing take their time once, and say nothing on how long tiles take.
+        let (elapsed, done) = (since.elapsed().as_secs_f32(), self.done - from);
+        (done > 0.02 && elapsed > 0.3).then(|| Duration::from_secs_f32(elapsed * (1.0 - self.done) / done))
+    }
+
+    /// It has come so far.
+    pub fn advance(&mut self, stage: String, done: f32) {
+        self.stage = stage;
+        self.done = self.done.max(done);
+        if self.done >= TILES_BEGIN && self.tiles_since.is_none() {
+            self.tiles_since = Some((Instant::now(), self.done));
+        }
+    }
+
+    /// It was halted for so long.
+    pub fn halted(&mut self, time: Duration) {
+        if let Some((since, _)) = &mut self.tiles_since {
+            *since += time;
+        }
+    }
+}
+
+/// Part of a run from which on its tiles are made.
+const TILES_BEGIN: f32 = 0.02;
+
+/// A picture that is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The result.
+    #[serde(with = "place")]
+    pub output: PathBuf,
+    /// Width and height of the result in pixels.
+    pub size: [usize; 2],
+    /// Name of the model.
+    pub model: String,
+    /// Device it ran on.
+    pub device: String,
+    /// How far the dual residual was fed back, in `[0, 1]`.
+    #[serde(default)]
+    pub fidelity: f32,
+    /// From file to file.
+    pub seconds: f64,
+    /// What its proof says.
+    #[serde(flatten)]
+    pub proven: Proven,
+}
+
+/// What the proof of a result says, as far as its model can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Proven {
+    /// By the engine's rule, in dB; `None` without dual models or for a perfect loop.
+    pub loop_psnr: Option<f64>,
+    /// Mean absolute difference of the way back from the original, in gray levels.
+    pub dual_loss: Option<f64>,
+    /// PSNR on luma in dB that is expected against the truth; `None` for a model whose errors are not known.
+    #[serde(default)]
+    pub expected_psnr: Option<f64>,
+}

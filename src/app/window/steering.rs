@@ -1,0 +1,115 @@
+//! What moves the queue: begin, halt, cancel, take out and bring back.
+
+use std::time::Instant;
+
+use super::{
+    Window,
+    actions::{Action, Tab},
+    queue::{Item, ItemId, State},
+    tally::Run,
+};
+use crate::language::{tr, tr_counted, translated};
+
+impl Window {
+    pub(super) fn start(&mut self) {
+        let facts = crate::naming::Facts { name: "name".into(), model: "model".into(), ..Default::default() };
+        if let Err(reason) = crate::naming::file_name(&self.settings.choices.pattern, &facts) {
+            self.toasts.error(tr!("The pattern of names: %{reason}", reason = translated(&reason)));
+            return;
+        }
+        self.pause(false);
+        if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
+            // As the button says: what is selected is done again.
+            match self.selected.and_then(|id| self.queue.get_mut(id)) {
+                Some(item) if matches!(item.state, State::Running(_)) => return,
+                Some(item) => {
+                    (item.state, item.again) = (State::Waiting, true);
+                    self.note_queue_change();
+                }
+                None => {
+                    self.toasts.warning(tr!("Queue is empty. Drop photos here"));
+                    return;
+                }
+            }
+        }
+        if !self.runs {
+            self.run = Run { began: Some(Instant::now()), ..Run::default() };
+        }
+        (self.runs, self.follows) = (true, true);
+    }
+
+    /// Halts the running picture or lets it go on; the time it is halted is not counted as work.
+    pub(super) fn pause(&mut self, pauses: bool) {
+        self.controls().for_each(|control| control.pause(pauses));
+        if pauses {
+            self.paused_since = self.paused_since.or(Some(Instant::now()));
+        } else if let Some(since) = self.paused_since.take() {
+            let halted = since.elapsed();
+            self.queue.each_running(|progress| progress.halted(halted));
+        }
+    }
+
+    pub(super) fn cancel(&mut self, id: ItemId) {
+        self.controls().for_each(|control| control.cancel(id));
+        self.pause(false);
+        let Some(item) = self.queue.get_mut(id) else { return };
+        match &mut item.state {
+            State::Waiting => {
+                item.state = State::Cancelled;
+                self.note_queue_change();
+            }
+            // It stops within a tile; that it was heard is said at once.
+            State::Running(progress) => progress.cancelling = true,
+            _ => {}
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: ItemId) {
+        if self.queue.running().is_some_and(|item| item.id == id) {
+            self.cancel(id);
+            return;
+        }
+        if self.queue.get(id).is_some_and(Item::is_being_saved) {
+            self.toasts.warning(tr!("Still saving"));
+            return;
+        }
+        let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);
+        let neighbour = neighbour.or_else(|| self.queue.neighbour(Some(id), -1).filter(|&other| other != id));
+        self.queue.remove(id);
+        self.documents.remove(id);
+        self.after_removal(neighbour);
+        self.offer_undo(1);
+    }
+
+    /// Says that pictures have left the queue, and how they come back.
+    pub(super) fn offer_undo(&mut self, count: usize) {
+        if count > 0 {
+            let text = tr_counted!(
+                count,
+                "%{count} picture taken out of the queue",
+                "%{count} pictures taken out of the queue"
+            );
+            self.toasts.offer(text, tr!("Undo"), Action::Undo);
+        }
+    }
+
+    pub(super) fn undo_removal(&mut self) {
+        let back = self.queue.undo();
+        self.toasts.withdraw(&Action::Undo);
+        if let Some(&first) = back.first() {
+            self.note_queue_change();
+            self.tab = Tab::Upscale;
+            self.select(first);
+        }
+    }
+
+    pub(super) fn after_removal(&mut self, neighbour: Option<ItemId>) {
+        self.note_queue_change();
+        if self.selected.is_some_and(|id| self.queue.get(id).is_none()) {
+            self.selected = None;
+            if let Some(id) = neighbour.or_else(|| self.queue.neighbour(None, 0)) {
+                self.select(id);
+            }
+        }
+    }
+}

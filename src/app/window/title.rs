@@ -1,0 +1,60 @@
+//! What the title bar says: how far a run is, and which of two windows remembers nothing. And who is told when a long run has
+//! ended behind other windows.
+
+use std::time::Duration;
+
+use eframe::egui::{Context, UserAttentionType, ViewportCommand};
+
+use super::{Window, desktop, queue::State};
+use crate::language::{number, tr};
+
+/// Runs that are shorter end before anybody has turned to something else.
+const LONG: Duration = Duration::from_secs(20);
+
+impl Window {
+    /// What the title bar says.
+    fn title(&self) -> String {
+        let name = match self.lock {
+            Some(_) => "Dualres".to_owned(),
+            None => tr!("Dualres (second window, remembers nothing)"),
+        };
+        let running = self.queue.items().iter().filter_map(|item| match &item.state {
+            State::Running(progress) if !progress.saving => Some(progress.done),
+            _ => None,
+        });
+        let running: Vec<f32> = running.collect();
+        if running.is_empty() {
+            return name;
+        }
+        let part = running.iter().sum::<f32>() / running.len() as f32;
+        let percent = number(part * 100.0, 0);
+        let left = self.queue.waiting();
+        let far = match left {
+            0 => tr!("%{percent} %", percent = percent),
+            _ => tr!("%{percent} %, %{count} waiting", percent = percent, count = left),
+        };
+        format!("{far} – {name}")
+    }
+
+    /// Has the title bar say what is so now.
+    pub(super) fn show_title(&mut self, ctx: &Context) {
+        self.is_focused = ctx.input(|input| input.viewport().focused.unwrap_or(true));
+        let title = self.title();
+        if self.shown_title != title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.shown_title = title;
+        }
+        if std::mem::take(&mut self.wants_attention) {
+            ctx.send_viewport_cmd(ViewportCommand::RequestUserAttention(UserAttentionType::Informational));
+        }
+    }
+
+    /// Tells the desktop that a run has ended, if it was long and the window is not in front.
+    pub(super) fn tell_desktop(&mut self, text: &str) {
+        let long = self.run.began.is_some_and(|began| began.elapsed() >= LONG);
+        if long && !self.is_focused {
+            self.wants_attention = true;
+            desktop::notify(text.to_owned());
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The choice of the device, and of those that share the queue with it.
+
+use eframe::egui::{Button, ComboBox, Ui};
+
+use super::{heading, named, weak};
+use crate::{
+    language::tr,
+    window::{Window, new_device::NewDevice, theme::palette},
+};
+
+/// The device that is chosen, and what it may use.
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    chosen(window, ui);
+    gpu_memory(window, ui);
+    more_devices(window, ui);
+}
+
+/// The choice alone.
+pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
+    heading(ui, &tr!("Device"));
+    let chosen = window.settings.choices.device.clone();
+    let automatic = tr!("Automatic (%{device})", device = window.automatic);
+    let mut picked = None;
+    let text = if chosen == "auto" { automatic.clone() } else { chosen.clone() };
+    let width = ui.available_width();
+    let combo = ComboBox::from_id_salt("device").width(width).selected_text(text).truncate().show_ui(ui, |ui| {
+        if ui.selectable_label(chosen == "auto", automatic).clicked() {
+            picked = Some("auto".to_owned());
+        }
+        for device in &window.devices {
+            if ui.selectable_label(device.name == chosen, &device.name).on_hover_text(&device.detail).clicked() {
+                picked = Some(device.name.clone());
+            }
+        }
+        if cfg!(feature = "remote") {
+            ui.separator();
+            let hint = tr!("A device that another machine offers by `dualres serve`");
+            if ui.selectable_label(false, tr!("Add remote device…")).on_hover_text(hint).clicked() {
+                window.new_device = Some(NewDevice::default());
+            }
+        }
+    });
+    named(&combo.response, &tr!("Device"));
+    if let Some(name) = picked {
+        window.settings.choices.device = name;
+        window.measure();
+    }
+    if let Some(name) = window.refused_device().map(str::to_owned) {
+        ui.horizontal_wrapped(|ui| {
+            let warning = tr!("%{name} failed its check. The CPU works in its place.", name = name);
+            ui.colored_label(palette(ui).warning, warning);
+            let hint =
+                tr!("Runs a picture made for it on the device and on the CPU, and compares; after a new driver, say");
+            let may = !window.measuring && window.queue.running().is_none();
+            if ui.add_enabled(may, Button::new(tr!("Check again"))).on_hover_text(hint).clicked() {
+                window.check_device_again();
+            }
+        });
+    }
+}
+
+/// How much memory a GPU may be asked for: others may need theirs at the same time.
+fn gpu_memory(window: &mut Window, ui: &mut Ui) {
+    const CHOICES: [u32; 6] = [0, 1, 2, 4, 8, 16];
+    let device = window.device();
+    if !window.devices.iter().any(|known| known.name == device && !known.is_cpu && !known.is_remote) {
+        return;
+    }
+    let text = |gigabytes: u32| match gigabytes {
+        0 => tr!("as much as it needs"),
+        most => tr!("at most %{most} GB", most = most),
+    };
+    let before = window.settings.choices.gpu_memory;
+    ui.horizontal(|ui| {
+        weak(ui, tr!("GPU memory"));
+        let chosen = &mut window.settings.choices.gpu_memory;
+        let combo = ComboBox::from_id_salt("gpu memory").selected_text(text(*chosen)).show_ui(ui, |ui| {
+            for choice in CHOICES {
+                ui.selectable_value(chosen, choice, text(choice));
+            }
+        });
+        named(&combo.response, &tr!("GPU memory"));
+    });
+    if window.settings.choices.gpu_memory != before {
+        window.limit_gpu_memory();
+    }
+}
+
+/// Devices that could take pictures of the queue beside the chosen one.
+fn more_devices(window: &mut Window, ui: &mut Ui) {
+    let chosen = window.device().to_owned();
+    let others: Vec<String> = window
+        .devices
+        .iter()
+        .filter(|device| device.name != chosen && !device.is_software)
+        .map(|device| device.name.clone())
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        weak(ui, tr!("Share the queue with"));
+        for name in others {
+            let more = &mut window.settings.choices.more_devices;
+            let mut on = more.contains(&name);
+            let hint = tr!("Takes pictures of its own from the queue");
+            if ui.checkbox(&mut on, &name).on_hover_text(hint).changed() {
+                more.retain(|there| *there != name);
+                if on {
+                    more.push(name);
+                }
+            }
+        }
+    });
+}

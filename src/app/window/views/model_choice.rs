@@ -1,0 +1,263 @@
+//! What the pictures become: for what kind of picture, how many times as large, and how large in the end.
+
+use eframe::egui::{Button, CollapsingHeader, ComboBox, Ui};
+
+use super::{heading, named, results, size, speed, weak};
+use crate::{
+    batch::{choice::Kind, disk::bytes, sizes::FinalSize},
+    built_in,
+    language::{number, tr, translated, written},
+    library::Entry,
+    window::{Window, actions::Action, app::speed_key},
+};
+
+/// What was chosen of the models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    /// Each picture decides.
+    Automatic,
+    /// The built-in models of a kind; the fast one of them or not.
+    Kind { kind: Kind, fast: bool },
+    /// Any other model.
+    Own,
+}
+
+pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+    heading(ui, &tr!("Model"));
+    let chosen = chosen(window);
+    let mut picked = kinds(window, ui, chosen);
+    picked = picked.or(scales(window, ui, chosen));
+    if let Chosen::Kind { kind, fast } = chosen {
+        picked = picked.or(qualities(window, ui, kind, fast));
+    }
+    results::final_size(&mut window.settings.choices.size, ui);
+    if let Some(original) = window.selected.and_then(|id| window.queue.get(id)).and_then(|item| item.size) {
+        let wanted = window.settings.choices.size;
+        weak(ui, final_size(original, wanted, window.scale()));
+        if let Some(warning) = too_small(original, wanted, window.scale()) {
+            super::warning(ui, warning);
+        }
+    }
+    let all = CollapsingHeader::new(tr!("All models")).id_salt("all-models");
+    all.show(ui, |ui| picked = picked.take().or(all_models(window, ui)));
+    let can_compare = window.shown().is_some() && window.queue.running().is_none();
+    let compare = ui.add_enabled(can_compare, Button::new(tr!("Compare models")));
+    if compare.on_hover_text(tr!("Two to four models beside each other on what is visible (C)")).clicked() {
+        window.actions.push(Action::CompareModels);
+    }
+    if let Some(name) = picked {
+        window.use_model(&name);
+    }
+    super::adapting::entry(window, ui);
+}
+
+fn chosen(window: &Window) -> Chosen {
+    let choices = &window.settings.choices;
+    if choices.automatic {
+        return Chosen::Automatic;
+    }
+    let scale = window.scale();
+    let is = |name: Option<&str>| name == Some(choices.model.as_str());
+    for kind in Kind::ALL {
+        for fast in [false, true] {
+            if is(if fast { built_in::fast(kind, scale) } else { built_in::of(kind, scale) }) {
+                return Chosen::Kind { kind, fast };
+            }
+        }
+    }
+    Chosen::Own
+}
+
+fn is_own(entry: &Entry) -> bool {
+    !built_in::is_one(&entry.name)
+}
+
+fn title(entry: &Entry) -> String {
+    format!("{} ({}×)", entry.name, entry.description.scale())
+}
+
+/// The first question: what kind of pictures these are.
+fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
+    let scale = window.scale();
+    let mut picked = None;
+    ui.horizontal_wrapped(|ui| {
+        let automatic = ui.selectable_label(chosen == Chosen::Automatic, tr!("Automatic"));
+        let hint = tr!("Photo or Clean, whichever fits the picture: by its noise and JPEG compression");
+        if automatic.on_hover_text(hint).clicked() {
+            // A model of one's own may enlarge as no built-in one does.
+            let scales = [scale, 4, 2].into_iter();
+            scales
+                .filter(|&scale| built_in::of(Kind::Clean, scale).is_some())
+                .take(1)
+                .for_each(|s| window.fit_models(s));
+        }
+        for kind in Kind::ALL {
+            let hint = match kind {
+                Kind::Photo => tr!("Removes noise and JPEG artefacts, of cameras and phones"),
+                Kind::Clean => tr!("Keeps all there is: for scans, graphics and clean photos"),
+            };
+            let is_it = matches!(chosen, Chosen::Kind { kind: other, .. } if other == kind);
+            let button = ui.selectable_label(is_it, kind.name()).on_hover_text(hint);
+            // Where a kind lacks the scale, the one that comes next.
+            let first = || [scale, 4, 2].into_iter().find_map(|scale| built_in::of(kind, scale));
+            if button.clicked() && !is_it {
+                picked = first().map(str::to_owned);
+            }
+        }
+        let own = window.entries.iter().filter(|entry| is_own(entry));
+        let own = own.clone().find(|entry| entry.description.scale() == scale).or(own.clone().next());
+        let own = own.map(|entry| entry.name.clone());
+        let button = ui.add_enabled(own.is_some(), Button::selectable(chosen == Chosen::Own, tr!("Your own")));
+        let button = button.on_hover_text(tr!("Models that you imported, adapted or compressed"));
+        let hint = tr!("Drop a model on the window, or import one in the Models tab");
+        if button.on_disabled_hover_text(hint).clicked() && chosen != Chosen::Own {
+            picked = own;
+        }
+    });
+    let fitting = window.selected.and_then(|id| window.documents.get(id)).map(|open| open.fitting.clone());
+    match (chosen, fitting) {
+        (Chosen::Automatic, Some((kind, why))) => {
+            let model = built_in::fitting(kind, scale, &window.settings.choices.model);
+            weak(ui, format!("{model}: {}.", translated(&why)));
+        }
+        (Chosen::Automatic, None) => {}
+        _ => {
+            if let Some(entry) = window.model() {
+                weak(ui, title(entry)).on_hover_text(facts(window, entry));
+            }
+        }
+    }
+    picked
+}
+
+fn scales(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
+    let mut picked = None;
+    ui.horizontal(|ui| {
+        ui.label(tr!("Scale"));
+        let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.scale()).collect();
+        scales.sort_unstable();
+        scales.dedup();
+        for scale in scales {
+            let is_there = match chosen {
+                Chosen::Automatic => built_in::of(Kind::Clean, scale).is_some(),
+                Chosen::Kind { kind, .. } => built_in::of(kind, scale).is_some(),
+                Chosen::Own => true,
+            };
+            let label = Button::selectable(window.scale() == scale, format!("{scale}×"));
+            let button = ui.add_enabled(is_there, label);
+            let hint = tr!("No built-in model of this kind enlarges %{scale} times", scale = scale);
+            if !button.on_disabled_hover_text(hint).clicked() || window.scale() == scale {
+                continue;
+            }
+            match chosen {
+                Chosen::Automatic => window.fit_models(scale),
+                Chosen::Kind { kind, fast } => {
+                    let same = built_in::fast(kind, scale).filter(|_| fast).or(built_in::of(kind, scale));
+                    picked = same.map(str::to_owned);
+                }
+                Chosen::Own => {
+                    let of_scale = |entry: &&Entry| entry.description.scale() == scale;
+                    let entries = || window.entries.iter().filter(of_scale);
+                    let first = entries().find(|entry| is_own(entry)).or(entries().next());
+                    picked = first.map(|entry| entry.name.clone());
+                }
+            }
+        }
+    });
+    picked
+}
+
+/// Whether a compressed network will do, where there is one.
+fn qualities(window: &Window, ui: &mut Ui, kind: Kind, fast: bool) -> Option<String> {
+    let scale = window.scale();
+    let (whole, small) = (built_in::of(kind, scale)?, built_in::fast(kind, scale)?);
+    let mut picked = None;
+    ui.horizontal(|ui| {
+        if ui.selectable_label(!fast, tr!("Quality")).on_hover_text(tr!("The whole network")).clicked() && fast {
+            picked = Some(whole.to_owned());
+        }
+        let hint = tr!("The network with half of its work taken out: a little less detail");
+        if ui.selectable_label(fast, tr!("Fast")).on_hover_text(hint).clicked() && !fast {
+            picked = Some(small.to_owned());
+        }
+    });
+    picked
+}
+
+/// Every model of the library, research and compressed ones included.
+fn all_models(window: &Window, ui: &mut Ui) -> Option<String> {
+    let chosen = &window.settings.choices.model;
+    let mut picked = None;
+    let text = window.model().map_or_else(|| chosen.clone(), title);
+    let combo = ComboBox::from_id_salt("model").width(ui.available_width()).selected_text(text).show_ui(ui, |ui| {
+        for entry in &window.entries {
+            let label = ui.selectable_label(entry.name == *chosen, title(entry));
+            if label.on_hover_text(translated(&entry.description.purpose)).clicked() {
+                picked = Some(entry.name.clone());
+            }
+        }
+    });
+    named(&combo.response, &tr!("Model"));
+    if let Some(entry) = window.model() {
+        let is_adapted = entry.description.training.get("adapted_from").is_some();
+        let purpose = purpose(&entry.description.purpose);
+        weak(ui, if is_adapted { format!("{purpose}.") } else { tr!("For %{purpose}.", purpose = purpose) });
+        weak(ui, facts(window, entry));
+        if let Some(original) = entry.compressed_from() {
+            let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
+            let text = match faster {
+                Some(&faster) => tr!(
+                    "Compressed from %{original}: %{factor} times as fast here.",
+                    original = original,
+                    factor = number(faster, 1)
+                ),
+                None => tr!("Compressed from %{original}.", original = original),
+            };
+            weak(ui, text);
+        }
+    }
+    picked
+}
+
+/// How large and how fast a model is.
+fn facts(window: &Window, entry: &Entry) -> String {
+    let here = match window.speed(&entry.name) {
+        Some(value) => tr!("%{speed} on %{device}", speed = speed(value), device = window.device()),
+        None => tr!("being measured here"),
+    };
+    tr!(
+        "%{parameters} M parameters, %{size}; %{here}.",
+        parameters = number(entry.parameters as f64 / 1e6, 2),
+        size = written(bytes(entry.bytes)),
+        here = here
+    )
+}
+
+/// How large the result of a picture will be, on screen and in print.
+fn final_size(original: [usize; 2], wanted: FinalSize, scale: usize) -> String {
+    const USUAL_DPI: f64 = 300.0;
+    let result = wanted.of(original, scale);
+    let dpi = wanted.density().map_or(USUAL_DPI, |[across, _]| across);
+    let [width, height] = result.map(|pixels| number(pixels as f64 / dpi * 2.54, 1));
+    tr!(
+        "Result: %{size} pixels, %{width} × %{height} cm at %{dpi} dpi",
+        size = size(result),
+        width = width,
+        height = height,
+        dpi = number(dpi, 0)
+    )
+}
+
+/// What to know of a size that is not above the original's.
+fn too_small(original: [usize; 2], wanted: FinalSize, scale: usize) -> Option<String> {
+    let result = wanted.of(original, scale);
+    let smaller = result[0].max(result[1]) <= original[0].max(original[1]);
+    smaller.then(|| tr!("Not larger than the original: nothing is gained by upscaling it."))
+}
+
+fn purpose(text: &str) -> String {
+    if text.is_empty() {
+        return tr!("anything; its author said nothing more");
+    }
+    translated(text).trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,148 @@
+//! The canvas while models are compared: a pane for each, with its name above it and the button that chooses it.
+
+use eframe::egui::{Align, Button, ComboBox, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2};
+
+use super::{
+    canvas::{self, Canvas, Part},
+    decibels, duration, named,
+};
+use crate::{
+    batch::outcome::verdict,
+    language::tr,
+    window::{
+        Window,
+        actions::Action,
+        candidates::{Attempt, Candidate},
+        canvas::gpu::{DOCUMENTS, Mode},
+        document::Map,
+        theme::palette,
+    },
+};
+
+/// Height of the tools in points.
+const BAR: f32 = 34.0;
+/// Points between panes.
+const GAP: f32 = 6.0;
+
+/// Draws the comparison over an area.
+pub(super) fn ui(window: &mut Window, ui: &mut Ui, area: Rect) {
+    let tools = Rect::from_min_size(area.min, vec2(area.width(), BAR));
+    ui.painter().rect_filled(tools, 0.0, palette(ui).panel);
+    ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui));
+    let count = window.trial.as_ref().map_or(0, |trial| trial.candidates.len());
+    let panes = arranged(area.with_min_y(tools.max.y + 2.0), count);
+    for (index, pane) in panes.iter().enumerate() {
+        let (head, canvas) = pane.split_top_bottom_at_y(pane.min.y + BAR);
+        ui.painter().rect_filled(head, 0.0, palette(ui).panel);
+        ui.scope_builder(UiBuilder::new().max_rect(head.shrink2(vec2(8.0, 4.0))), |ui| header(window, ui, index));
+        picture(window, ui, index, canvas);
+    }
+}
+
+/// Side by side, or two above two.
+fn arranged(area: Rect, count: usize) -> Vec<Rect> {
+    let columns = if count > 3 { 2 } else { count.max(1) };
+    let rows = count.div_ceil(columns);
+    let room = |length: f32, parts: usize| (length - GAP * (parts as f32 - 1.0)) / parts as f32;
+    let size = vec2(room(area.width(), columns), room(area.height(), rows));
+    let corner = |index: usize| {
+        let (column, row) = ((index % columns) as f32, (index / columns) as f32);
+        pos2(area.min.x + column * (size.x + GAP), area.min.y + row * (size.y + GAP))
+    };
+    (0..count).map(|index| Rect::from_min_size(corner(index), size)).collect()
+}
+
+fn tool_bar(window: &mut Window, ui: &mut Ui) {
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        if ui.button(tr!("Close")).on_hover_text(tr!("Keeps the model that was chosen before (Escape)")).clicked() {
+            window.actions.push(Action::CompareModels);
+        }
+        let further = window.further_models().into_iter().next();
+        let has_room = window.trial.as_ref().is_some_and(|trial| trial.candidates.len() < DOCUMENTS);
+        if let Some(model) = further.filter(|_| has_room)
+            && ui.button(tr!("Add a model")).clicked()
+        {
+            window.try_also(model);
+        }
+        if let Some(trial) = &mut window.trial {
+            canvas::zoom_buttons(ui, &mut trial.view);
+        }
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let text = tr!("Models compared on this part; nothing is saved");
+            ui.add(eframe::egui::Label::new(RichText::new(text).strong()).truncate());
+        });
+    });
+}
+
+fn header(window: &mut Window, ui: &mut Ui, index: usize) {
+    let Some(candidate) = window.trial.as_ref().and_then(|trial| trial.candidates.get(index)) else { return };
+    let (model, count) = (candidate.model.clone(), window.trial.as_ref().map_or(0, |trial| trial.candidates.len()));
+    let others = window.further_models();
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        if count > 2 {
+            let what = tr!("Leave %{model} out", model = model);
+            let button = ui.button("✖").on_hover_text(&what);
+            named(&button, &what);
+            if button.clicked() {
+                window.try_without(index);
+            }
+        }
+        let what = tr!("Use %{model}", model = model);
+        let button = ui.add(Button::new(RichText::new(tr!("Use this")).strong())).on_hover_text(&what);
+        named(&button, &what);
+        if button.clicked() {
+            window.take_candidate(index);
+        }
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let mut picked = None;
+            let combo = ComboBox::from_id_salt(("candidate", index)).selected_text(&model).truncate();
+            let combo = combo.width(ui.available_width()).show_ui(ui, |ui| {
+                for other in others {
+                    if ui.selectable_label(false, &other).clicked() {
+                        picked = Some(other);
+                    }
+                }
+            });
+            named(&combo.response, &tr!("Model %{number} of the comparison", number = index + 1));
+            if let Some(other) = picked {
+                window.try_instead(index, other);
+            }
+        });
+    });
+}
+
+fn picture(window: &mut Window, ui: &mut Ui, index: usize, area: Rect) {
+    let gain = window.gain();
+    let Some(trial) = &mut window.trial else { return };
+    let Some(candidate) = trial.candidates.get_mut(index) else { return };
+    let caption = caption(candidate);
+    let part = Part { name: format!("{}: {caption}", candidate.model), ..Part::new(Mode::Result, caption) };
+    let shared = Canvas {
+        salt: ["candidate 1", "candidate 2", "candidate 3", "candidate 4"][index.min(DOCUMENTS - 1)],
+        gpu: window.gpu.as_mut(),
+        is_further: index > 0,
+        document: &mut candidate.document,
+        view: &mut trial.view,
+        split: &mut window.split,
+        pane: &mut trial.pane,
+        gain,
+        map: Map::WayBack,
+        marks: &[],
+    };
+    shared.show(ui, area, &[part]);
+}
+
+/// What is said of a model's result: how long it took, and whether it keeps to the picture.
+fn caption(candidate: &Candidate) -> String {
+    match &candidate.state {
+        Attempt::Making => tr!("being made…"),
+        Attempt::Failed(reason) => reason.clone(),
+        Attempt::Made { seconds, psnr } => {
+            let time = duration(std::time::Duration::from_secs_f64(*seconds));
+            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, &candidate.model)?))) {
+                Some((psnr, verdict)) => format!("{} ({}), {time}", verdict.words(), decibels(psnr)),
+                None => time,
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Results after their run: refined, saved as another file, proven again.
+
+use std::{ops::ControlFlow, path::Path, sync::Arc};
+
+use anyhow::Context;
+use dualres_engine::Event;
+use dualres_imaging::{Picture, resize::resample};
+
+use super::{Report, engine::Engine, kept::finished};
+use crate::{
+    language::tr,
+    window::{queue::ItemId, settings::Choices},
+};
+
+impl Engine {
+    /// Feeds the dual residual of the last result back at another strength, and shows it.
+    pub(super) fn refine(&mut self, item: ItemId, fidelity: f32) -> anyhow::Result<()> {
+        let Some(mut kept) = self.kept.take_if(|kept| kept.item == item) else {
+            self.tell(Report::NotAtHand { item });
+            return Ok(());
+        };
+        let scale = kept.upscaler.model().description.scale();
+        let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
+        let result = refined.map(|result| {
+            self.show(item, scale, &result.picture);
+            let proven = self.show_proof(item, &kept.input, &result);
+            kept.refined = Some((fidelity, Arc::new(result.picture)));
+            self.tell(Report::Refined { item, fidelity, proven });
+        });
+        self.kept = Some(kept);
+        Ok(result?)
+    }
+
+    /// Saves a result as another file; false if it was refined and is not in memory any more.
+    pub(super) fn save_as(
+        &mut self,
+        item: ItemId,
+        output: &Path,
+        path: &Path,
+        choices: &Choices,
+        refined: bool,
+    ) -> anyhow::Result<bool> {
+        let control = self.control.clone();
+        let kept = self.kept.as_ref().filter(|kept| kept.item == item && kept.model == choices.model);
+        // At the fidelity that it is shown with; another version of it is on disk alone.
+        match kept.and_then(|kept| Some((kept.at(choices.fidelity)?, kept))) {
+            Some((mut result, kept)) => {
+                let go_on = &mut |_: Event<'_>| {
+                    // What the user asked to be saved is saved even when the window closes.
+                    if control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, choices, go_on)?;
+                dualres_imaging::write(path, &picture, choices.encoding())?;
+            }
+            None if refined => return Ok(false),
+            // An earlier result is on disk; in another format it is as good as that file.
+            None => dualres_imaging::write(path, &dualres_imaging::read(output)?, choices.encoding())?,
+        }
+        Ok(true)
+    }
+
+    pub(super) fn prove(
+        &mut self,
+        item: ItemId,
+        input: &Picture,
+        output: &Path,
+        model: &str,
+        device: &str,
+    ) -> anyhow::Result<()> {
+        let mut result = dualres_imaging::read(output).with_context(|| tr!("the saved result cannot be shown"))?;
+        let upscaler = self.ready(model, device)?.0;
+        let scale = upscaler.model().description.scale();
+        let [width, height] = [input.width() * scale, input.height() * scale];
+        let proportions = |width: usize, height: usize| width as f64 / height.max(1) as f64;
+        let bent = proportions(result.width(), result.height()) / proportions(width, height);
+        if (bent - 1.0).abs() > 0.05 {
+            anyhow::bail!(tr!("the saved result does not fit its original any more: %{file}", file = output.display()));
+        }
+        if [result.width(), result.height()] != [width, height] {
+            // It was saved at a size of its own; the canvas shows it at the size of the network's result.
+            result = resample(&result, width, height);
+        }
+        self.show(item, scale, &result);
+        let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
+        self.show_proof(item, input, &proof);
+        Ok(())
+    }
+}
