@@ -288,7 +288,7 @@ fn fidelity_is_raised_on_a_finished_picture() {
     let mut harness = window(&paths);
     harness.await_sight("Visible consistency PSNR");
     common::fidelity(&harness).set_value_accesskit(30.0);
-    harness.await_sight("Apply makes it again");
+    harness.await_sight("Apply 30 %");
     harness.press("Apply 30 %");
     let fourth = home.path().join("cat_x2-4.png");
     harness.await_that("another version", |_| fourth.exists());

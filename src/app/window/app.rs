@@ -111,6 +111,8 @@ pub struct Window {
     pub(super) trial: Option<Trial>,
     /// Whether a refinement is under way.
     pub(super) refining: bool,
+    /// Whether what is refined is to be saved as a version.
+    pub(super) applies: bool,
     /// The picture to refine next, and how strongly.
     pub(super) refine_next: Option<(ItemId, f32)>,
     /// Choices whose model could not be measured, so that it is not tried again and again.
@@ -251,6 +253,7 @@ impl Window {
             trial: None,
             refining: false,
             refine_next: None,
+            applies: false,
             unmeasurable: None,
             beside: HashMap::new(),
             unreadable: HashMap::new(),

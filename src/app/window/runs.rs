@@ -104,7 +104,13 @@ impl Window {
                     && self.selected == Some(wanted)
                 {
                     self.actions.push(Action::Refine(next));
+                } else if std::mem::take(&mut self.applies) {
+                    self.actions.push(Action::ApplyFidelity);
                 }
+            }
+            Report::NotAtHand { .. } if std::mem::take(&mut self.applies) => {
+                (self.refining, self.refine_next) = (false, None);
+                self.actions.push(Action::ApplyFidelity);
             }
             Report::NotAtHand { item } => {
                 (self.refining, self.refine_next) = (false, None);
@@ -172,7 +178,7 @@ impl Window {
             Report::Trouble { what, reason } => {
                 match what {
                     Attempt::Preview => self.previewing = None,
-                    Attempt::Refine => (self.refining, self.refine_next) = (false, None),
+                    Attempt::Refine => (self.refining, self.refine_next, self.applies) = (false, None, false),
                     Attempt::Measure => {
                         self.measuring = false;
                         self.unmeasurable = Some(self.settings.choices.clone());

@@ -53,14 +53,19 @@ impl Window {
     /// another run where the network's own result is not in memory any more.
     pub(super) fn apply_fidelity(&mut self) {
         let (Some(item), Some(_)) = (self.selected, self.other_fidelity()) else { return };
+        if self.refining {
+            // What is being made is what was asked for.
+            self.applies = true;
+            return;
+        }
         let is_shown = self.documents.get(item).is_some_and(|open| open.refined.is_some());
         match self.queue.get(item).map(|item| &item.state) {
-            Some(State::Done(finished)) if is_shown && !self.refining => {
+            Some(State::Done(finished)) if is_shown => {
                 let output = finished.output.clone();
                 let path = crate::naming::free(&output, &|_| false);
                 self.send_save_as(item, output, path);
             }
-            Some(State::Done(_)) if !self.refining => self.actions.push(Action::Retry(item)),
+            Some(State::Done(_)) => self.actions.push(Action::Retry(item)),
             _ => {}
         }
     }

@@ -89,10 +89,8 @@ pub(crate) fn with_setup(setup: Setup) -> Harness<'static, Window> {
 
 /// The same of a size in points: what is scrolled away cannot be clicked.
 pub(crate) fn with_size(setup: Setup, size: [f32; 2]) -> Harness<'static, Window> {
-    let mut harness = Harness::builder()
-        .with_size(size)
-        .with_max_steps(3)
-        .build_eframe(|cc| Window::new(cc, setup).unwrap());
+    let mut harness =
+        Harness::builder().with_size(size).with_max_steps(3).build_eframe(|cc| Window::new(cc, setup).unwrap());
     harness.step();
     harness
 }
