@@ -35,6 +35,8 @@ impl Window {
         if !self.runs {
             self.run = Run { began: Some(Instant::now()), ..Run::default() };
         }
+        // What is made now is looked at, not what could have been.
+        self.trial = None;
         (self.runs, self.follows) = (true, true);
     }
 

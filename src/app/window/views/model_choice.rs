@@ -107,7 +107,7 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
         let own = window.entries.iter().filter(|entry| is_own(entry));
         let own = own.clone().find(|entry| entry.description.scale() == scale).or(own.clone().next());
         let own = own.map(|entry| entry.name.clone());
-        let button = ui.add_enabled(own.is_some(), Button::selectable(chosen == Chosen::Own, tr!("Your own")));
+        let button = ui.add_enabled(own.is_some(), Button::selectable(chosen == Chosen::Own, tr!("Own")));
         let button = button.on_hover_text(tr!("Models that you imported, adapted or compressed"));
         let hint = tr!("Drop a model on the window, or import one in the Models tab");
         if button.on_disabled_hover_text(hint).clicked() && chosen != Chosen::Own {

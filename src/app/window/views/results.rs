@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dualres_imaging::Format;
 use eframe::egui::{self, Align, ComboBox, DragValue, Layout, RichText, Slider, TextEdit, Ui};
 
 use super::{heading, named, weak};
@@ -37,6 +38,10 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Format"));
     let what = match choices.format {
+        // A queue may hold JPEG files besides the selected picture.
+        OutputFormat::Same if !window.queue.items().iter().any(|item| choices.format.of_item(item) == Format::Jpeg) => {
+            None
+        }
         OutputFormat::Jpeg | OutputFormat::Same => Some(tr!("JPEG quality")),
         OutputFormat::Avif => Some(tr!("AVIF quality")),
         OutputFormat::WebPLossy => Some(tr!("WebP quality")),
