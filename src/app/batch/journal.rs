@@ -70,10 +70,7 @@ impl Journal {
     /// # Errors
     /// If it cannot be read or written, or another run holds it.
     pub fn open(folder: &Path, shard: Option<Shard>, command: &[String]) -> Result<Self, JournalError> {
-        let hidden = shard.map_or_else(|| FILE.to_owned(), Shard::record);
-        // A record of before is gone on with under the name that it has.
-        let shown = hidden.trim_start_matches('.').to_owned();
-        let name = if folder.join(&shown).is_file() && !folder.join(&hidden).exists() { shown } else { hidden };
+        let name = name_in(folder, shard);
         let path = folder.join(&name);
         let failed = |source| JournalError::File { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
@@ -90,7 +87,11 @@ impl Journal {
         };
         // Two ways to share the same pictures out would do some of them twice.
         let count = |shard: Option<Shard>| shard.map_or(0, |shard| shard.count);
-        let other = records_in(folder).into_iter().find(|(other, path)| count(*other) != count(shard) && is_held(path));
+        let others = || records_in(folder).into_iter().filter(|(_, other)| *other != path);
+        if others().any(|(other, path)| other == shard && is_held(&path)) {
+            return Err(JournalError::Held(folder.to_owned()));
+        }
+        let other = others().find(|(other, path)| count(*other) != count(shard) && is_held(path));
         if let Some((other, _)) = other {
             let other = other.map_or("a batch without shards".to_owned(), |shard| format!("shard {shard}"));
             return Err(JournalError::OtherShards { folder: folder.to_owned(), other });
@@ -255,9 +256,16 @@ impl Journal {
     }
 }
 
+/// The name of the record of a folder, or of a shard there. One of before, without a dot, is gone on with.
+fn name_in(folder: &Path, shard: Option<Shard>) -> String {
+    let hidden = shard.map_or_else(|| FILE.to_owned(), Shard::record);
+    let shown = hidden.trim_start_matches('.');
+    if folder.join(shown).is_file() { shown.to_owned() } else { hidden }
+}
+
 /// Adds a line to the record of a folder that another run may hold: whole lines do not mix.
 fn append(folder: &Path, record: &Record) -> Result<(), JournalError> {
-    let path = folder.join(FILE);
+    let path = folder.join(name_in(folder, None));
     let noted = line(record).and_then(|line| {
         File::options().append(true).create(true).open(&path).and_then(|mut file| file.write_all(&line))
     });
@@ -294,6 +302,28 @@ mod tests {
             seconds: 0.1,
             proofs: Default::default(),
         }
+    }
+
+    #[test]
+    fn a_record_of_before_is_gone_on_with_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (hidden, shown) = (folder.path().join(FILE), folder.path().join("dualres-batch.jsonl"));
+        let mut journal = Journal::open(folder.path(), None, &[]).unwrap();
+        journal.begin(&key("a"), &folder.path().join("a.png")).unwrap();
+        journal.finish(&key("a"), result(folder.path(), "a.png")).unwrap();
+        drop(journal);
+        std::fs::rename(&hidden, &shown).unwrap();
+        let journal = Journal::open(folder.path(), None, &[]).unwrap();
+        assert!(journal.done(&key("a")).is_some() && !hidden.exists());
+        append(folder.path(), &Record::Run { command: Vec::new() }).unwrap();
+        assert!(!hidden.exists(), "proofs go there as well");
+        // Both at once, of programs of two ages: neither writes while the other does.
+        std::fs::write(&hidden, "").unwrap();
+        let held = Lock::of(File::options().read(true).append(true).open(&hidden).unwrap()).unwrap();
+        drop(journal);
+        assert!(matches!(Journal::open(folder.path(), None, &[]), Err(JournalError::Held(_))));
+        drop(held);
+        assert!(Journal::open(folder.path(), None, &[]).unwrap().done(&key("a")).is_some());
     }
 
     #[test]

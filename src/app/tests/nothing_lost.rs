@@ -322,14 +322,14 @@ fn hidden_folders_and_results_of_other_batches_are_nobodys_wish() {
         names.sort();
         names
     };
-    assert_eq!(names(&folder.join("out")), ["a_x2.png", ".dualres-batch.jsonl", "trip"]);
+    assert_eq!(names(&folder.join("out")), [".dualres-batch.jsonl", "a_x2.png", "trip"]);
     assert_eq!(names(&folder.join("out/trip")), ["b_x2.png"]);
     // Proofs among the pictures, of a batch whose results lie elsewhere.
     let proofs = ["upscale", "in/trip/b.png", "in/a.png", "-o", "far", "--dual", "in/trip/proofs", "--device", "cpu"];
     assert_eq!(code(&dualres(folder, &proofs)), 0);
     let run = dualres(folder, &["upscale", "in/trip", "-o", "out2", "--device", "cpu"]);
     assert!(said(&run).contains("3 results of"), "{}", said(&run));
-    assert_eq!(names(&folder.join("out2")), ["b_x2.png", ".dualres-batch.jsonl"]);
+    assert_eq!(names(&folder.join("out2")), [".dualres-batch.jsonl", "b_x2.png"]);
     // Named, they count.
     assert_eq!(code(&dualres(folder, &["upscale", "in/.Trash-1000", "-o", "trash", "--device", "cpu"])), 0);
     assert!(folder.join("trash/old_x2.png").exists());

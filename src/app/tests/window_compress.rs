@@ -22,7 +22,7 @@ fn ready(paths: &Paths) -> Harness<'static, Window> {
     harness.key(COMMAND, Key::Num2);
     harness.run_steps(5);
     assert!(!harness.state().compress().is_ready(), "nothing is measured unasked");
-    if harness.sees("Measure layers shows") {
+    if harness.query_by_label("Measure layers").is_some() {
         harness.press("Measure layers");
     }
     harness.await_that("the sensitivity profile", |h| h.state().compress().is_ready());
@@ -185,7 +185,7 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     harness.key(COMMAND, Key::Num2);
     harness.run_steps(5);
     assert!(!harness.state().compress().is_ready(), "nothing is measured unasked");
-    if harness.sees("Measure layers shows") {
+    if harness.query_by_label("Measure layers").is_some() {
         harness.press("Measure layers");
     }
     harness.await_that("the sensitivity profile", |h| h.state().compress().is_ready());

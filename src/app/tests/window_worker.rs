@@ -188,15 +188,16 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
         common::fidelity(&harness).set_value_accesskit(value);
         harness.run_steps(2);
     }
-    let asked = |far: &FarEnd| -> Vec<f32> {
+    let asked = |far: &FarEnd| -> Vec<(u64, f32)> {
         let refinements = far.commands.try_iter().filter_map(|command| match command {
-            Command::Refine { fidelity, .. } => Some(fidelity),
+            Command::Refine { number, fidelity, .. } => Some((number, fidelity)),
             _ => None,
         });
         refinements.collect()
     };
-    assert_eq!(asked(&far), [0.2]);
+    let [(number, 0.2)] = asked(&far)[..] else { panic!("not one refinement") };
     let refined = Report::Refined {
+        number,
         item: job.item,
         fidelity: 0.2,
         proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: Some(33.75) },
@@ -205,7 +206,68 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
     harness.await_sight("50.00 dB");
     assert!(harness.sees("33.75 dB"), "what is expected of it is told");
     harness.run_steps(2);
-    assert_eq!(asked(&far), [0.8], "what was passed over is not computed");
+    let [(later, 0.8)] = asked(&far)[..] else { panic!("what was passed over is not computed") };
+
+    // Nobody waits for an answer once another picture is looked at, or for a number that is not its own.
+    let proven = Proven { loop_psnr: Some(70.0), dual_loss: Some(0.3), expected_psnr: None };
+    far.reports.send(Report::Refined { number, item: job.item, fidelity: 0.2, proven }).unwrap();
+    harness.run_steps(3);
+    assert!(!harness.sees("70.00 dB"));
+    // What is back where it began is asked for again, not left as it was on the way.
+    common::fidelity(&harness).set_value_accesskit(0.0);
+    harness.run_steps(2);
+    let proven = Proven { loop_psnr: Some(60.0), dual_loss: Some(0.3), expected_psnr: None };
+    far.reports.send(Report::Refined { number: later, item: job.item, fidelity: 0.8, proven }).unwrap();
+    harness.await_that("the way back", |_| matches!(asked(&far)[..], [(_, 0.0)]));
+}
+
+/// The network's own result is gone by the time it is applied: it is made again, by the model that made it, and not asked for for ever.
+/// What was there before is there again if that fails.
+#[test]
+fn what_is_applied_after_other_pictures_is_made_again() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let files = three_pictures(home.path());
+    let (mut harness, ends) = with_played_worker(&paths);
+    let far = ends.recv().unwrap();
+    harness.drop_files(&[&files[0]]);
+    harness.await_sight("a.png: waiting");
+    harness.press("Upscale 1 picture");
+    let job = next_job(&far).unwrap();
+    let output = home.path().join("a_tiny.png");
+    write_picture(&output, 48, 32);
+    far.reports.send(done(job.item, &output)).unwrap();
+    harness.await_sight("a.png: True to the original");
+    common::fidelity(&harness).set_value_accesskit(50.0);
+    harness.run_steps(3);
+    let refines = |far: &FarEnd| {
+        far.commands.try_iter().find_map(|c| if let Command::Refine { number, .. } = c { Some(number) } else { None })
+    };
+    let number = refines(&far).unwrap();
+    let proven = Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: None };
+    far.reports.send(Report::Refined { number, item: job.item, fidelity: 0.5, proven }).unwrap();
+    harness.await_sight("50.00 dB");
+
+    // Another model is chosen meanwhile.
+    harness.key(NO_KEYS, Key::M);
+    harness.press("Apply 50 %");
+    let saves = |far: &FarEnd| far.commands.try_iter().any(|c| matches!(c, Command::SaveVersion { .. }));
+    assert!(saves(&far));
+    far.reports.send(Report::NotAtHand { item: job.item }).unwrap();
+    let mut again = None;
+    harness.await_that("another run", |_| {
+        again = again.take().or_else(|| next_job(&far));
+        again.is_some()
+    });
+    let again = again.unwrap();
+    assert_eq!(
+        (again.input.as_path(), again.choices.model.as_str(), again.choices.fidelity),
+        (&*files[0], "tiny", 0.5)
+    );
+    assert!(again.again && !again.choices.automatic);
+    far.reports.send(failed(again.item, "the disk is full", false)).unwrap();
+    harness.await_sight("a.png: the disk is full");
+    assert!(matches!(&harness.state().queue().items()[0].state, State::Done(finished) if finished.output == output));
 }
 
 /// What the last frame asked of the desktop's window.

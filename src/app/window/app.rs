@@ -31,6 +31,7 @@ use super::{
     open_documents::OpenDocuments,
     previewed::Live,
     queue::{ItemId, Queue, Remembered},
+    refinement::Refinement,
     settings::{self, Settings},
     sorting::Sorting,
     stored,
@@ -109,12 +110,7 @@ pub struct Window {
     pub(super) live: Live,
     /// Models that are compared on a part of the selected picture.
     pub(super) trial: Option<Trial>,
-    /// Whether a refinement is under way.
-    pub(super) refining: bool,
-    /// Whether what is refined is to be saved as a version.
-    pub(super) applies: bool,
-    /// The picture to refine next, and how strongly.
-    pub(super) refine_next: Option<(ItemId, f32)>,
+    pub(super) refinement: Refinement,
     /// Choices whose model could not be measured, so that it is not tried again and again.
     pub(super) unmeasurable: Option<settings::Choices>,
     /// What compressed models cost on pictures, against the models they were made from.
@@ -251,9 +247,7 @@ impl Window {
             previewing: None,
             live: Live::default(),
             trial: None,
-            refining: false,
-            refine_next: None,
-            applies: false,
+            refinement: Refinement::default(),
             unmeasurable: None,
             beside: HashMap::new(),
             unreadable: HashMap::new(),
@@ -378,10 +372,15 @@ impl Window {
                 }
                 self.queue.leave_behind();
                 self.crashed = None;
-                (self.measuring, self.previewing, self.refining) = (false, None, false);
-                (self.refine_next, self.paused_since, self.unmeasurable) = (None, None, None);
+                (self.measuring, self.previewing) = (false, None);
+                (self.paused_since, self.unmeasurable) = (None, None);
+                self.forget_refinement();
+                self.end_trial();
                 for open in self.documents.iter_mut() {
-                    open.asked = open.whole && open.document.dual.is_some();
+                    open.asked = open.whole && open.document.dual.is_some() && open.refined.is_none();
+                    if open.refined.take().is_some() {
+                        open.document.clear_result(open.document.scale);
+                    }
                 }
                 if let Some(id) = self.selected {
                     self.show_saved(id);

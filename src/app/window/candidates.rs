@@ -12,6 +12,9 @@ pub(super) struct Trial {
     /// The part, in pixels of the original.
     pub(super) area: Area,
     pub(super) scale: usize,
+    /// The device, and how far the dual residual is fed back, the same for all.
+    pub(super) device: String,
+    pub(super) fidelity: f32,
     pub(super) candidates: Vec<Candidate>,
     pub(super) view: View,
     /// Size of a pane in pixels of the screen, as drawn last.

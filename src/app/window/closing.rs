@@ -24,7 +24,9 @@ impl Window {
         // What was asked about has ended by itself, or was to end first.
         let waits = matches!(self.closing, Closing::Asked | Closing::WhenDone);
         if waits && !self.is_at_work() {
-            if self.closing == Closing::WhenDone {
+            // What ended in another way wants to be seen.
+            let all = self.queue.next_waiting().is_none() && self.crashed.is_none();
+            if self.closing == Closing::WhenDone && all {
                 ctx.send_viewport_cmd(ViewportCommand::Close);
             }
             self.closing = Closing::No;

@@ -33,6 +33,8 @@ pub struct Item {
     pub size: Option<[usize; 2]>,
     /// Results that were made of it since the window was opened, or that it came with, the oldest first: runs and what was applied.
     pub versions: Vec<Finished>,
+    /// The model and the fidelity that it is to be done with, if those are not the chosen ones.
+    pub redo: Option<(String, f32)>,
     /// A small picture, once made.
     pub thumbnail: Option<TextureHandle>,
     /// How far it is.
@@ -51,6 +53,7 @@ impl Item {
             format: None,
             size,
             versions: Vec::new(),
+            redo: None,
             thumbnail: None,
             state: State::Waiting,
         }
@@ -62,6 +65,15 @@ impl Item {
         self.versions.retain(|version| version.output != finished.output);
         self.versions.push(finished.clone());
         self.state = State::Done(finished);
+    }
+
+    /// A run has ended without a result, in `state`. One that was there before is there again.
+    pub fn end(&mut self, state: State) {
+        (self.again, self.redo) = (false, None);
+        self.state = match self.versions.last() {
+            Some(version) => State::Done(version.clone()),
+            None => state,
+        };
     }
 
     /// Whether another attempt may end otherwise: it did not end with a result, and the file is not at fault.

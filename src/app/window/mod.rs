@@ -38,6 +38,7 @@ mod previewed;
 pub mod proof;
 pub mod pyramid;
 pub mod queue;
+mod refinement;
 mod remembering;
 mod runs;
 mod saving;

@@ -211,9 +211,9 @@ impl Window {
         } else if matches!(self.adapting, Adapting::Asking(_)) {
             self.adapting = Adapting::Idle;
         } else if self.new_device.take().is_some()
-            || self.stay_open()
+            || (self.closing == Closing::Asked && self.stay_open())
             || self.replacing.take().is_some()
-            || (self.tab == Tab::Upscale && self.trial.take().is_some())
+            || (self.tab == Tab::Upscale && self.trial.is_some() && self.end_trial())
             || self.compress.deleting.take().is_some()
             || self.typing.take().is_some()
             || self.dialogs.abandon().is_some()
@@ -306,7 +306,8 @@ impl Window {
     pub(super) fn select(&mut self, id: ItemId) {
         if self.selected != Some(id) {
             self.view = View::opening();
-            self.trial = None;
+            self.end_trial();
+            self.forget_refinement();
         }
         self.selected = Some(id);
         self.scroll_to = Some(id);
@@ -337,7 +338,7 @@ impl Window {
         self.restart_preview();
         let scale = self.scale();
         if self.trial.as_ref().is_some_and(|trial| trial.scale != scale) {
-            self.trial = None;
+            self.end_trial();
         }
         for open in self.documents.iter_mut() {
             // A preview of another model says nothing about this one.

@@ -35,10 +35,12 @@ impl Queue {
 
     /// The files of the queue and the results that were made of them.
     pub fn paths(&self) -> HashSet<PathBuf> {
-        let results = self.items.iter().filter_map(|item| match &item.state {
-            State::Done(finished) => Some(finished.output.clone()),
+        let shown = self.items.iter().filter_map(|item| match &item.state {
+            State::Done(finished) | State::Moved(finished) => Some(finished.output.clone()),
             _ => None,
         });
+        let versions = self.items.iter().flat_map(|item| &item.versions).map(|version| version.output.clone());
+        let results = shown.chain(versions);
         self.items.iter().map(|item| item.path.clone()).chain(results).collect()
     }
 
@@ -73,7 +75,9 @@ impl Queue {
         self.items = stay.into_iter().map(|(_, item)| item).collect();
         let count = gone.len();
         if count > 0 {
-            self.removals.push(gone);
+            // Thumbnails are made anew: what is out of sight is not to hold memory.
+            let without = gone.into_iter().map(|(place, item)| (place, Item { thumbnail: None, ..item }));
+            self.removals.push(without.collect());
             let over = self.removals.len().saturating_sub(MOST_REMOVALS);
             self.removals.drain(..over);
         }
@@ -89,7 +93,11 @@ impl Queue {
     /// back.
     pub fn undo(&mut self) -> Vec<ItemId> {
         let mut back = Vec::new();
-        for (place, item) in self.removals.pop().unwrap_or_default() {
+        for (place, mut item) in self.removals.pop().unwrap_or_default() {
+            // Nobody works on it any more.
+            if matches!(item.state, State::Running(_)) {
+                item.state = State::Waiting;
+            }
             if self.items.iter().all(|there| there.path != item.path) {
                 back.push(item.id);
                 self.items.insert(place.min(self.items.len()), item);
@@ -209,7 +217,8 @@ impl Queue {
             twin: item.twin,
             finished: match &item.state {
                 State::Done(finished) | State::Moved(finished) => Some(finished.clone()),
-                _ => None,
+                // It was to be done once more: what was there before stays.
+                _ => item.versions.last().cloned(),
             },
             cancelled: matches!(item.state, State::Cancelled),
             failed: if let State::Failed(failure) = &item.state { Some(failure.clone().into()) } else { None },

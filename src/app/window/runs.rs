@@ -2,11 +2,10 @@
 
 use super::{
     Window,
-    actions::Action,
     app::speed_key,
     cost::Beside,
     helper::Place,
-    queue::{Finished, ItemId, Progress, State},
+    queue::{ItemId, Progress, State},
     tally::Told,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
 };
@@ -93,34 +92,9 @@ impl Window {
                 self.run.done += 1;
                 self.end_run_if_done();
             }
-            Report::Refined { item, fidelity, proven } => {
-                self.refining = false;
-                // What is saved is no preview.
-                let is_saved = self.saved_fidelity(item).is_some_and(|saved| (saved - fidelity).abs() < 0.004);
-                if let Some(open) = self.documents.get_mut(item) {
-                    open.refined = (!is_saved).then_some((fidelity, proven));
-                }
-                if let Some((wanted, next)) = self.refine_next.take()
-                    && self.selected == Some(wanted)
-                {
-                    self.actions.push(Action::Refine(next));
-                } else if std::mem::take(&mut self.applies) {
-                    self.actions.push(Action::ApplyFidelity);
-                }
-            }
-            Report::NotAtHand { .. } if std::mem::take(&mut self.applies) => {
-                (self.refining, self.refine_next) = (false, None);
-                self.actions.push(Action::ApplyFidelity);
-            }
-            Report::NotAtHand { item } => {
-                (self.refining, self.refine_next) = (false, None);
-                if let Some(item) = self.queue.get(item) {
-                    self.toasts.warning(tr!(
-                        "%{name}: the network's own result is not in memory any more. Apply makes it again.",
-                        name = item.name()
-                    ));
-                }
-            }
+            Report::Refined { number, item, fidelity, proven } => self.take_refined(number, item, fidelity, proven),
+            Report::NotAtHand { item } => self.take_not_at_hand(item),
+            Report::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
             Report::Previewed { .. } => self.previewing = None,
             Report::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
             Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
@@ -131,17 +105,7 @@ impl Window {
             Report::Compared { item, models, seconds, loop_psnr } => {
                 self.beside.insert(item, Beside { models, seconds, loop_psnr });
             }
-            Report::Saved { item, path } => {
-                let refined = self.documents.get_mut(item).and_then(|open| open.refined.take());
-                if let (Some((fidelity, proven)), Some(item)) = (refined, self.queue.get_mut(item))
-                    && let State::Done(finished) = &item.state
-                {
-                    // What the run saved stays as it is: this is another version.
-                    item.finish(Finished { output: path.clone(), fidelity, proven, ..finished.clone() });
-                    self.note_queue_change();
-                }
-                self.toasts.good(tr!("Saved %{path}", path = path.display()));
-            }
+            Report::Saved { path } => self.toasts.good(tr!("Saved %{path}", path = path.display())),
             Report::Refused { item, reason } => {
                 self.runs = false;
                 if let Some(item) = self.queue.get_mut(item) {
@@ -152,13 +116,14 @@ impl Window {
             Report::Failed { item, failure, device_failed } => {
                 self.forget_tiles(item);
                 if let Some(item) = self.queue.get_mut(item) {
-                    // The first tells that something is wrong; the queue says it of each, and the end how many.
-                    if self.run.failed == 0 {
+                    // The first tells that something is wrong; the queue says it of each, and the end how many. A picture that
+                    // was done before still is.
+                    if self.run.failed == 0 || !item.versions.is_empty() {
                         let (name, reason) = (item.name(), translated(&failure.reason));
                         // Most reasons name the file.
                         self.toasts.error(if reason.contains(&name) { reason } else { format!("{name}: {reason}") });
                     }
-                    item.state = State::Failed(failure.clone());
+                    item.end(State::Failed(failure.clone()));
                 }
                 if device_failed {
                     self.runs = false;
@@ -171,14 +136,15 @@ impl Window {
             Report::Cancelled { item } => {
                 self.forget_tiles(item);
                 if let Some(item) = self.queue.get_mut(item) {
-                    item.state = State::Cancelled;
+                    item.end(State::Cancelled);
                 }
+                self.show_saved(item);
                 self.note_queue_change();
             }
             Report::Trouble { what, reason } => {
                 match what {
                     Attempt::Preview => self.previewing = None,
-                    Attempt::Refine => (self.refining, self.refine_next, self.applies) = (false, None, false),
+                    Attempt::Refine => self.forget_refinement(),
                     Attempt::Measure => {
                         self.measuring = false;
                         self.unmeasurable = Some(self.settings.choices.clone());
@@ -251,9 +217,14 @@ impl Window {
             self.end_run_if_done();
             return false;
         };
-        let choices = self.settings.choices.clone();
+        let mut choices = self.settings.choices.clone();
         let scale = self.scale();
+        let entries = &self.entries;
         let Some(item) = self.queue.get_mut(id) else { return false };
+        if let Some((model, fidelity)) = item.redo.take().filter(|(model, _)| entries.iter().any(|e| e.name == *model))
+        {
+            (choices.automatic, choices.model, choices.fidelity) = (false, model, fidelity);
+        }
         item.state = State::Running(Progress {
             stage: tr!("starting"),
             done: 0.0,

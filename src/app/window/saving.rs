@@ -6,7 +6,7 @@ use super::{
     Window,
     actions::Action,
     dialogs::Purpose,
-    queue::{ItemId, State},
+    queue::{Finished, ItemId, Proven, State},
     worker::Command,
 };
 use crate::language::tr;
@@ -15,23 +15,26 @@ use crate::language::tr;
 const SAME: f32 = 0.004;
 
 impl Window {
+    /// Shows the selected picture's result at another fidelity: a preview, until it is applied.
     pub(super) fn refine(&mut self, fidelity: f32) {
-        let Some(item) = self.selected else { return };
-        if !matches!(self.queue.get(item).map(|item| &item.state), Some(State::Done(_))) {
-            return;
-        }
-        let shown = self.documents.get(item).and_then(|open| open.refined).map(|(fidelity, _)| fidelity);
-        if shown.or(self.saved_fidelity(item)).is_some_and(|shown| (shown - fidelity).abs() < SAME) {
-            self.refine_next = None;
-            return;
-        }
+        let Some((item, finished)) = self.selected_result() else { return };
         // One at a time, the newest wish next.
-        if self.refining {
-            self.refine_next = Some((item, fidelity));
-        } else {
-            self.refining = true;
-            self.send(Command::Refine { item, fidelity });
+        if self.refinement.is_under_way() {
+            self.refinement.next = Some((item, fidelity));
+            return;
         }
+        let shown =
+            self.documents.get(item).and_then(|open| open.refined).map_or(finished.fidelity, |(shown, _)| shown);
+        if (shown - fidelity).abs() >= SAME {
+            let (model, number) = (finished.model.clone(), self.refinement.begin());
+            self.send(Command::Refine { number, item, model, fidelity });
+        }
+    }
+
+    /// The selected picture and its result, if it is done.
+    fn selected_result(&self) -> Option<(ItemId, &Finished)> {
+        let item = self.queue.get(self.selected?)?;
+        if let State::Done(finished) = &item.state { Some((item.id, finished)) } else { None }
     }
 
     /// Fidelity of the version of a picture that is saved and shown.
@@ -42,32 +45,100 @@ impl Window {
         }
     }
 
-    /// The fidelity that is chosen and that the shown version of the selected picture does not have.
+    /// The fidelity that is chosen and that the shown version of the selected picture does not have; none where the model that made
+    /// it has no way to.
     pub(super) fn other_fidelity(&self) -> Option<f32> {
-        let saved = self.saved_fidelity(self.selected?)?;
+        let (_, finished) = self.selected_result()?;
         let chosen = self.settings.choices.fidelity;
-        ((saved - chosen).abs() >= SAME).then_some(chosen)
+        let model = self.entries.iter().find(|entry| entry.name == finished.model)?;
+        (model.has_duals && (finished.fidelity - chosen).abs() >= SAME).then_some(chosen)
     }
 
-    /// Saves a version of the selected picture at the chosen fidelity, beside those that are there: what is previewed, or by
-    /// another run where the network's own result is not in memory any more.
+    /// Saves a version of the selected picture at the chosen fidelity, beside those that are there: what is previewed, or what another
+    /// run makes where the network's own result is not in memory any more.
     pub(super) fn apply_fidelity(&mut self) {
-        let (Some(item), Some(_)) = (self.selected, self.other_fidelity()) else { return };
-        if self.refining {
-            // What is being made is what was asked for.
-            self.applies = true;
+        let (Some(wanted), Some((item, finished))) = (self.other_fidelity(), self.selected_result()) else { return };
+        let (output, model) = (finished.output.clone(), finished.model.clone());
+        let shown = self.documents.get(item).and_then(|open| open.refined).map(|(shown, _)| shown);
+        if !self.refinement.is_under_way() && shown.is_some_and(|shown| (shown - wanted).abs() < SAME) {
+            let mut choices = Box::new(self.settings.choices.clone());
+            (choices.model, choices.fidelity) = (model, wanted);
+            self.send(Command::SaveVersion { item, output, choices });
+            self.refinement.saving = Some(item);
+        } else {
+            // What is shown is not what is wanted, yet.
+            self.refinement.applies = Some(item);
+            self.refine(wanted);
+        }
+    }
+
+    /// A result was refined.
+    pub(super) fn take_refined(&mut self, number: u64, item: ItemId, fidelity: f32, proven: Proven) {
+        if !self.refinement.ends(number) {
             return;
         }
-        let is_shown = self.documents.get(item).is_some_and(|open| open.refined.is_some());
-        match self.queue.get(item).map(|item| &item.state) {
-            Some(State::Done(finished)) if is_shown => {
-                let output = finished.output.clone();
-                let path = crate::naming::free(&output, &|_| false);
-                self.send_save_as(item, output, path);
-            }
-            Some(State::Done(_)) => self.actions.push(Action::Retry(item)),
-            _ => {}
+        // What is saved is no preview.
+        let is_saved = self.saved_fidelity(item).is_some_and(|saved| (saved - fidelity).abs() < SAME);
+        if let Some(open) = self.documents.get_mut(item) {
+            open.refined = (!is_saved).then_some((fidelity, proven));
         }
+        if let Some((wanted, next)) = self.refinement.next.take()
+            && self.selected == Some(wanted)
+        {
+            self.actions.push(Action::Refine(next));
+        }
+        if self.refinement.applies.take().is_some_and(|applies| applies == item && self.selected == Some(item)) {
+            self.actions.push(Action::ApplyFidelity);
+        }
+    }
+
+    /// A result that is to be refined, or saved as it is shown, is not in memory.
+    pub(super) fn take_not_at_hand(&mut self, item: ItemId) {
+        let applies = self.refinement.applies == Some(item) || self.refinement.saving == Some(item);
+        self.forget_refinement();
+        self.show_saved_anew(item);
+        let Some(queued) = self.queue.get_mut(item) else { return };
+        let State::Done(finished) = &queued.state else { return };
+        if applies {
+            // By the model that made the version that is there.
+            queued.redo = Some((finished.model.clone(), self.settings.choices.fidelity));
+            self.actions.push(Action::Retry(item));
+        } else {
+            self.toasts.warning(tr!(
+                "%{name}: the network's own result is not in memory any more. Apply makes it again.",
+                name = queued.name()
+            ));
+        }
+    }
+
+    /// A version was saved.
+    pub(super) fn take_version(&mut self, item: ItemId, output: PathBuf, size: [usize; 2], fidelity: f32) {
+        self.refinement.saving = None;
+        let proven = self.documents.get_mut(item).and_then(|open| {
+            let is_it = open.refined.is_some_and(|(shown, _)| (shown - fidelity).abs() < SAME);
+            if is_it { open.refined.take() } else { None }
+        });
+        self.toasts.good(tr!("Saved %{path}", path = output.display()));
+        let Some(queued) = self.queue.get_mut(item) else { return };
+        if let State::Done(finished) = &queued.state {
+            let proven = proven.map_or(finished.proven, |(_, proven)| proven);
+            // What the run saved stays as it is: this is another version.
+            queued.finish(Finished { output, size, fidelity, proven, ..finished.clone() });
+            self.note_queue_change();
+        }
+    }
+
+    /// Nobody waits for what is being refined any more.
+    pub(super) fn forget_refinement(&mut self) {
+        self.refinement.forget();
+    }
+
+    /// Has the saved result of a picture shown in place of what is shown of it.
+    fn show_saved_anew(&mut self, item: ItemId) {
+        let Some(open) = self.documents.get_mut(item) else { return };
+        open.document.clear_result(open.document.scale);
+        (open.asked, open.refined) = (false, None);
+        self.show_saved(item);
     }
 
     /// Shows a version of a picture that was made before.
@@ -81,7 +152,7 @@ impl Window {
         }
         self.settings.choices.fidelity = finished.fidelity;
         queued.state = State::Done(finished);
-        self.refine_next = None;
+        self.forget_refinement();
         if let Some(open) = self.documents.get_mut(item) {
             let factor = scale as f64 / open.document.scale as f64;
             open.document.clear_result(scale);

@@ -36,7 +36,7 @@ impl Window {
             self.run = Run { began: Some(Instant::now()), ..Run::default() };
         }
         // What is made now is looked at, not what could have been.
-        self.trial = None;
+        self.end_trial();
         (self.runs, self.follows) = (true, true);
     }
 
@@ -67,7 +67,8 @@ impl Window {
     }
 
     pub(super) fn remove(&mut self, id: ItemId) {
-        if self.queue.running().is_some_and(|item| item.id == id) {
+        // On whichever device it is.
+        if matches!(self.queue.get(id).map(|item| &item.state), Some(State::Running(progress)) if !progress.saving) {
             self.cancel(id);
             return;
         }
@@ -97,6 +98,9 @@ impl Window {
 
     pub(super) fn undo_removal(&mut self) {
         let back = self.queue.undo();
+        for id in &back {
+            self.thumbnails_asked.remove(id);
+        }
         self.toasts.withdraw(&Action::Undo);
         if let Some(&first) = back.first() {
             self.note_queue_change();

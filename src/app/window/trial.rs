@@ -26,7 +26,12 @@ const FIRST: usize = 2;
 impl Window {
     /// Compares models on the middle of what is visible, or ends the comparison.
     pub(super) fn compare_models(&mut self) {
-        if self.trial.take().is_some() {
+        if self.trial.is_some() {
+            self.end_trial();
+            return;
+        }
+        if self.queue.running().is_some() {
+            self.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
             return;
         }
         let Some(open) = self.selected.and_then(|id| self.documents.get(id)) else {
@@ -55,6 +60,8 @@ impl Window {
             item,
             area,
             scale,
+            device: self.settings.choices.device.clone(),
+            fidelity: self.settings.choices.fidelity,
             candidates: Vec::new(),
             view: View::default(),
             pane: [1.0; 2],
@@ -62,6 +69,12 @@ impl Window {
         for model in models {
             self.try_also(model);
         }
+    }
+
+    /// Ends the comparison: what is left of it is not made any more.
+    pub(super) fn end_trial(&mut self) -> bool {
+        self.link.control.begin_trial();
+        self.trial.take().is_some()
     }
 
     /// Models of a scale that are not among those given: the built-in kinds first.
@@ -103,9 +116,8 @@ impl Window {
 
     /// Puts a model in the place of another one.
     pub(super) fn try_instead(&mut self, index: usize, model: String) {
-        let choices = &self.settings.choices;
-        let (device, fidelity) = (choices.device.clone(), choices.fidelity);
         let Some(trial) = &mut self.trial else { return };
+        let (device, fidelity) = (trial.device.clone(), trial.fidelity);
         let Some(open) = self.documents.get(trial.item) else { return };
         let Some(candidate) = trial.candidates.get_mut(index) else { return };
         candidate.document.clear_result(trial.scale);
@@ -127,6 +139,7 @@ impl Window {
     /// Ends the comparison with one of its models.
     pub(super) fn take_candidate(&mut self, index: usize) {
         let chosen = self.trial.take().and_then(|trial| trial.candidates.into_iter().nth(index));
+        self.end_trial();
         if let Some(chosen) = chosen {
             self.use_model(&chosen.model);
         }

@@ -59,7 +59,19 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
         file_says(&queue, "chelsea & co.png") && file_says(&queue, "rocket.jpg")
     });
 
+    // What the network makes of what is visible, and what two networks do.
     user.focus();
+    user.settle();
+    user.screenshot("preview");
+    let before = user.look();
+    user.keys(&["c"]);
+    wait_for("the comparison of models", || user.look() != before);
+    user.settle();
+    let compared = user.screenshot("compare-models");
+    assert!(user::colours(&compared) > 500, "pictures are compared");
+    user.keys(&["Escape"]);
+    user.settle();
+
     user.keys(&["Control_L", "Return"]);
     let result = photos.join("chelsea & co_x2.png");
     wait_for("the result", || result.exists() && photos.join("rocket_x2.jpg").exists());
@@ -127,6 +139,30 @@ fn a_photographer_drops_a_picture_and_gets_the_bytes_of_the_command_line() {
     user.focus();
     user.keys(&["Control_L", "q"]);
     wait_for("the end of the program", || program.has_ended());
+}
+
+/// The first look in other languages, whose letters are in fonts of the system.
+#[test]
+fn a_photo_is_opened_in_german_and_in_chinese() {
+    let Some(server) = Server::start("1280x800x24") else { return };
+    let mut pictures = Vec::new();
+    for language in ["german", "chinese"] {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("home");
+        std::fs::create_dir_all(home.join("config")).unwrap();
+        std::fs::write(home.join("config/settings.json"), format!("{{\"language\": \"{language}\"}}")).unwrap();
+        let photo = folder.path().join("rocket.jpg");
+        std::fs::copy(project("assets/samples/rocket.jpg"), &photo).unwrap();
+        let mut program = Program::start(&server, &home, &[photo]);
+        let mut user = User::at(&server, "Dualres");
+        wait_for("the photo", || user::colours(&user.look()) > 500);
+        user.settle();
+        pictures.push(user.screenshot(language));
+        user.focus();
+        user.keys(&["Control_L", "q"]);
+        wait_for("the end of the program", || program.has_ended());
+    }
+    assert!(pictures[0] != pictures[1]);
 }
 
 #[test]

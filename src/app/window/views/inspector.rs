@@ -48,7 +48,7 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
     if let Some(wanted) = window.other_fidelity() {
         let hint = tr!("Saves another version; the file that is there stays as it is");
         let label = tr!("Apply %{percent} %", percent = number(wanted * 100.0, 0));
-        if ui.add_enabled(!window.applies, Button::new(label)).on_hover_text(hint).clicked() {
+        if ui.add_enabled(!window.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
             window.actions.push(Action::ApplyFidelity);
         }
     }

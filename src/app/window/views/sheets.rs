@@ -19,10 +19,10 @@ use crate::{
 const LICENCES: &str = include_str!("../../../../assets/licences.txt");
 
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
-    if let Some(reason) = window.crashed.clone() {
-        crashed(window, ctx, &reason);
-    } else if window.closing == Closing::Asked {
+    if window.closing == Closing::Asked {
         closing(window, ctx);
+    } else if let Some(reason) = window.crashed.clone() {
+        crashed(window, ctx, &reason);
     } else if window.help {
         sheet(ctx, "help", 700.0, &mut window.help, help);
     } else if window.about {

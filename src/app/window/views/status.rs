@@ -7,7 +7,7 @@ use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui};
 use super::duration;
 use crate::batch::disk::bytes;
 use crate::language::{tr, written};
-use crate::window::{Window, queue::State, theme::palette};
+use crate::window::{Window, leaving::Closing, queue::State, theme::palette};
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
@@ -57,6 +57,13 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let all = window.queue.items().len();
             let done = window.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
+            if window.closing == Closing::WhenDone {
+                if ui.small_button(tr!("Stay")).clicked() {
+                    window.stay_open();
+                }
+                ui.label(RichText::new(tr!("The window closes by itself when the queue is done.")).small());
+                ui.separator();
+            }
             if all > 0 {
                 let text = tr!("%{done} of %{all} done", done = done, all = all);
                 ui.label(RichText::new(text).small().color(colours.weak));

@@ -98,18 +98,25 @@ impl Engine {
                 self.records.close();
                 self.reader.forget();
             }
-            Command::Refine { item, fidelity } => {
-                if let Err(error) = self.refine(item, fidelity) {
+            Command::Refine { number, item, model, fidelity } => {
+                if let Err(error) = self.refine(number, item, &model, fidelity) {
                     self.trouble(Attempt::Refine, &error);
                 }
             }
             Command::SaveAs { item, output, path, choices, refined } => {
                 match self.save_as(item, &output, &path, &choices, refined) {
-                    Ok(true) => self.tell(Report::Saved { item, path }),
+                    Ok(true) => self.tell(Report::Saved { path }),
                     Ok(false) => self.tell(Report::NotAtHand { item }),
                     Err(error) => self.trouble(Attempt::Other, &error),
                 }
             }
+            Command::SaveVersion { item, output, choices } => match self.save_version(item, &output, &choices) {
+                Ok(Some((path, size))) => {
+                    self.tell(Report::Version { item, path, size, fidelity: choices.fidelity });
+                }
+                Ok(None) => self.tell(Report::NotAtHand { item }),
+                Err(error) => self.trouble(Attempt::Refine, &error),
+            },
             Command::Forget => self.ready = None,
             Command::Prove { item, input, output, model, device } => {
                 if let Err(error) = self.prove(item, &input, &output, &model, &device) {

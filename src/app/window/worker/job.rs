@@ -88,7 +88,8 @@ pub(crate) fn save(target: &Path, encoded: &[u8], paths: &Paths) -> anyhow::Resu
     }
 }
 
-fn save_free(target: &Path, bytes: &[u8]) -> dualres_imaging::Result<PathBuf> {
+/// Saves bytes under the first name from `target` on that is free.
+pub(super) fn save_free(target: &Path, bytes: &[u8]) -> dualres_imaging::Result<PathBuf> {
     loop {
         let path = naming::free(target, &|_| false);
         // Another program may have taken the name in between.

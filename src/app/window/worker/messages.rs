@@ -24,8 +24,12 @@ pub enum Command {
     Upscale(Job),
     /// Feed the dual residual of the last result back at another strength, and show it.
     Refine {
+        /// Told in the answer.
+        number: u64,
         /// Picture whose result it is.
         item: ItemId,
+        /// The model that made it, by name.
+        model: String,
         /// Strength in `[0, 1]`.
         fidelity: f32,
     },
@@ -39,6 +43,15 @@ pub enum Command {
         path: PathBuf,
         /// Whether the result was refined after it was saved, so that the saved file will not do.
         refined: bool,
+        /// How to write it; model and fidelity are those of the result.
+        choices: Box<Choices>,
+    },
+    /// Save the result of a picture beside its file, as it is shown: as another version.
+    SaveVersion {
+        /// Picture whose result it is.
+        item: ItemId,
+        /// The file of an earlier version; the name gets a number.
+        output: PathBuf,
         /// How to write it; model and fidelity are those of the result.
         choices: Box<Choices>,
     },
@@ -229,6 +242,8 @@ pub enum Report {
     },
     /// A result was refined and is not saved yet.
     Refined {
+        /// Of the command.
+        number: u64,
         /// The picture.
         item: ItemId,
         /// How far the dual residual was fed back, in `[0, 1]`.
@@ -272,10 +287,19 @@ pub enum Report {
     },
     /// A file was saved on request.
     Saved {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another version of a result was saved.
+    Version {
         /// The picture.
         item: ItemId,
         /// The file.
         path: PathBuf,
+        /// Width and height in pixels.
+        size: [usize; 2],
+        /// How far the dual residual was fed back, in `[0, 1]`.
+        fidelity: f32,
     },
     /// A picture could not be done.
     Failed {

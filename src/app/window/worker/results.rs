@@ -1,12 +1,16 @@
 //! Results after their run: refined, saved as another file, proven again.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context;
 use dualres_engine::Event;
-use dualres_imaging::{Picture, resize::resample};
+use dualres_imaging::{Format, Picture, resize::resample};
 
-use super::{Report, engine::Engine, kept::finished};
+use super::{Report, engine::Engine, job, kept::finished};
 use crate::{
     language::tr,
     window::{queue::ItemId, settings::Choices},
@@ -14,8 +18,8 @@ use crate::{
 
 impl Engine {
     /// Feeds the dual residual of the last result back at another strength, and shows it.
-    pub(super) fn refine(&mut self, item: ItemId, fidelity: f32) -> anyhow::Result<()> {
-        let Some(mut kept) = self.kept.take_if(|kept| kept.item == item) else {
+    pub(super) fn refine(&mut self, number: u64, item: ItemId, model: &str, fidelity: f32) -> anyhow::Result<()> {
+        let Some(mut kept) = self.kept.take_if(|kept| kept.item == item && kept.model == model) else {
             self.tell(Report::NotAtHand { item });
             return Ok(());
         };
@@ -25,10 +29,29 @@ impl Engine {
             self.show(item, scale, &result.picture);
             let proven = self.show_proof(item, &kept.input, &result);
             kept.refined = Some((fidelity, Arc::new(result.picture)));
-            self.tell(Report::Refined { item, fidelity, proven });
+            self.tell(Report::Refined { number, item, fidelity, proven });
         });
         self.kept = Some(kept);
         Ok(result?)
+    }
+
+    /// Saves the result beside an earlier version, under a name that is free; returns the file and its size, or none if the result is not
+    /// in memory.
+    pub(super) fn save_version(
+        &mut self,
+        item: ItemId,
+        output: &Path,
+        choices: &Choices,
+    ) -> anyhow::Result<Option<(PathBuf, [usize; 2])>> {
+        let kept = self.kept.as_ref().filter(|kept| kept.item == item && kept.model == choices.model);
+        let Some((mut result, kept)) = kept.and_then(|kept| Some((kept.at(choices.fidelity)?, kept))) else {
+            return Ok(None);
+        };
+        let go_on = &mut |_: Event<'_>| self.until_the_end();
+        let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, choices, go_on)?;
+        let encoded = dualres_imaging::encode(&picture, Format::from_path(output)?, choices.encoding())?;
+        let path = job::save_free(output, &encoded)?;
+        Ok(Some((path, [picture.width(), picture.height()])))
     }
 
     /// Saves a result as another file; false if it was refined and is not in memory any more.
