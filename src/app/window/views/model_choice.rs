@@ -124,6 +124,7 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
         _ => {
             if let Some(entry) = window.model() {
                 weak(ui, title(entry)).on_hover_text(facts(window, entry));
+                compressed_from(window, entry, ui);
             }
         }
     }
@@ -203,20 +204,24 @@ fn all_models(window: &Window, ui: &mut Ui) -> Option<String> {
         let purpose = purpose(&entry.description.purpose);
         weak(ui, if is_adapted { format!("{purpose}.") } else { tr!("For %{purpose}.", purpose = purpose) });
         weak(ui, facts(window, entry));
-        if let Some(original) = entry.compressed_from() {
-            let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
-            let text = match faster {
-                Some(&faster) => tr!(
-                    "Compressed from %{original}: %{factor} times as fast here.",
-                    original = original,
-                    factor = number(faster, 1)
-                ),
-                None => tr!("Compressed from %{original}.", original = original),
-            };
-            weak(ui, text);
-        }
     }
     picked
+}
+
+/// What a compressed model was made from, and what that brought here.
+fn compressed_from(window: &Window, entry: &Entry, ui: &mut Ui) {
+    if let Some(original) = entry.compressed_from() {
+        let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
+        let text = match faster {
+            Some(&faster) => tr!(
+                "Compressed from %{original}: %{factor} times as fast here.",
+                original = original,
+                factor = number(faster, 1)
+            ),
+            None => tr!("Compressed from %{original}.", original = original),
+        };
+        weak(ui, text);
+    }
 }
 
 /// How large and how fast a model is.
