@@ -172,6 +172,8 @@ pub struct Window {
     pub(super) usual_language: Language,
     /// The language that letters are looked for, and how many passes to wait for them.
     pub(super) unproven: Option<(Language, u8)>,
+    /// Whether it has been drawn.
+    pub(super) has_been_drawn: bool,
     /// Whether the window has been brought to its place.
     settled: bool,
     /// What the desktop asks for, as it comes.
@@ -286,6 +288,7 @@ impl Window {
             machine: Machine::default(),
             usual_language,
             unproven: None,
+            has_been_drawn: false,
             settled: false,
             wishes,
             queue_changed: false,
@@ -312,8 +315,6 @@ impl Window {
         if !files.is_empty() {
             window.loader.scan(files);
         }
-        // The chosen model is measured when it is known what the device stands for.
-        window.send(Command::Devices);
         Ok(window)
     }
 

@@ -68,6 +68,11 @@ impl eframe::App for Window {
         for action in std::mem::take(&mut self.actions) {
             self.perform(&ctx, action);
         }
+        if !std::mem::replace(&mut self.has_been_drawn, true) {
+            // Looking for graphics adapters competes with drawing for the same driver. The chosen model is measured when it is known
+            // what the device stands for.
+            self.send(worker::Command::Devices);
+        }
     }
 
     fn on_exit(&mut self) {
