@@ -64,8 +64,11 @@ impl Queue {
         self.take_out(|item| matches!(item.state, State::Done(_) | State::Moved(_)))
     }
 
-    /// Takes out what has not been done: what waits and what runs.
+    /// Takes out what has not been done: what waits and what runs. What was to be done once more is as it was.
     pub fn remove_undone(&mut self) {
+        let again =
+            |item: &&mut Item| matches!(item.state, State::Waiting | State::Running(_)) && !item.versions.is_empty();
+        self.items.iter_mut().filter(again).for_each(|item| item.end(State::Cancelled));
         self.take_out(|item| matches!(item.state, State::Waiting | State::Running(_)));
     }
 
@@ -406,6 +409,25 @@ mod tests {
         assert_eq!(queue.undo(), [], "it has been brought anew");
         assert!(!queue.can_undo() && queue.undo().is_empty());
         assert_eq!(names(&queue), "bcdea");
+    }
+
+    #[test]
+    fn what_was_to_be_done_once_more_is_still_done_when_the_rest_is_dropped() {
+        let mut queue = Queue::default();
+        let [again, first] = ["a", "b"].map(|name| queue.add(PathBuf::from(name), None));
+        queue.get_mut(again).unwrap().finish(finished());
+        queue.get_mut(again).unwrap().state = State::Waiting;
+        queue.remove_undone();
+        assert_eq!(names(&queue), "a");
+        assert!(matches!(&queue.get(again).unwrap().state, State::Done(there) if *there == finished()));
+        assert!(queue.get(first).is_none());
+        // A further version that is not made leaves the ones that are.
+        let item = queue.get_mut(again).unwrap();
+        item.finish(Finished { output: "second".into(), ..finished() });
+        assert_eq!(item.versions.len(), 2);
+        item.end(State::failed("why"));
+        assert!(matches!(&item.state, State::Done(there) if there.output == PathBuf::from("second")));
+        assert!(queue.paths().contains(&PathBuf::from("out")), "an earlier version is a result, too");
     }
 
     #[test]
