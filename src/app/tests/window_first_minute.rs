@@ -69,6 +69,8 @@ fn the_first_minute_goes_by_the_keyboard_alone() {
     harness.key(NO_KEYS, Key::Enter);
     harness.await_sight("photo.png: waiting");
     harness.key(NO_KEYS, Key::Num2);
+    // There is nothing to preview before the picture has been read.
+    harness.await_sight("Original and result");
     harness.key(NO_KEYS, Key::P);
     harness.await_sight("Original and preview");
     harness.key(COMMAND, Key::Enter);
