@@ -23,8 +23,6 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
-# Folds what came out the same and packs relocations (src/app/build.rs): a sixth less to download and to keep.
-export DUALRES_COMPACT_LINK=1
 cargo build --profile "$profile" --locked --workspace --quiet
 program="$CARGO_TARGET_DIR/$profile/dualres"
 # Where the lists of files in `src/app/Cargo.toml` have them, whichever profile they are of.
