@@ -8,8 +8,9 @@ use dualres_network::Model;
 use crate::batch::choice::Kind;
 
 /// Models that are part of the program, so that it works anywhere and offline.
-/// The first of a scale is the one that is taken where only the scale is asked for.
-pub(crate) const EMBEDDED: [(&str, &[u8]); 12] = [
+/// The first of a scale is the one that is taken where only the scale is asked for. Static, because what a constant refers to is in the
+/// program once for each part of it that is compiled apart.
+pub(crate) static EMBEDDED: [(&str, &[u8]); 12] = [
     ("x2", include_bytes!("../../models/x2.safetensors")),
     ("x3", include_bytes!("../../models/x3.safetensors")),
     ("x4", include_bytes!("../../models/x4.safetensors")),

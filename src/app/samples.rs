@@ -8,7 +8,7 @@ use dualres_imaging::file::write_atomically;
 use crate::paths::Paths;
 
 /// Named so that the last of them, which is kept for validation, is the same everywhere.
-const PICTURES: [(&str, &[u8]); 4] = [
+static PICTURES: [(&str, &[u8]); 4] = [
     ("1-cat.png", include_bytes!("../../assets/samples/chelsea.png")),
     ("2-coffee.png", include_bytes!("../../assets/samples/coffee.png")),
     ("3-rocket.jpg", include_bytes!("../../assets/samples/rocket.jpg")),

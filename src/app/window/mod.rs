@@ -68,7 +68,7 @@ pub use app::{Setup, Window};
 
 use crate::paths::Paths;
 
-const ICON: &[u8] = include_bytes!("../../../assets/icon.png");
+static ICON: &[u8] = include_bytes!("../../../assets/icon.png");
 
 /// Smallest window that everything fits into, in points.
 const LEAST_SIZE: [f32; 2] = [900.0, 560.0];

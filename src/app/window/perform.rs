@@ -27,7 +27,7 @@ use crate::{batch::choice::Kind, language::tr};
 const PLACE_ZOOM: f64 = 2.0;
 
 /// Samples inside the program.
-const SAMPLES: [(&str, &[u8]); 2] = [
+static SAMPLES: [(&str, &[u8]); 2] = [
     ("cat.png", include_bytes!("../../../assets/samples/chelsea.png")),
     ("rocket.jpg", include_bytes!("../../../assets/samples/rocket.jpg")),
 ];

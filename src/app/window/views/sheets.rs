@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Names, versions and licences of everything inside the program.
-const LICENCES: &str = include_str!("../../../../assets/licences.txt");
+static LICENCES: &str = include_str!("../../../../assets/licences.txt");
 
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     if window.closing == Closing::Asked {
