@@ -248,8 +248,11 @@ fn what_is_applied_after_other_pictures_is_made_again() {
     far.reports.send(Report::Refined { number, item: job.item, fidelity: 0.5, proven }).unwrap();
     harness.await_sight("50.00 dB");
 
-    // Another model is chosen meanwhile.
+    // Another model is chosen, and another picture brought meanwhile.
     harness.key(NO_KEYS, Key::M);
+    harness.drop_files(&[&files[1]]);
+    harness.await_sight("b.png: waiting");
+    harness.key(NO_KEYS, Key::K);
     harness.press("Apply 50 %");
     let saves = |far: &FarEnd| far.commands.try_iter().any(|c| matches!(c, Command::SaveVersion { .. }));
     assert!(saves(&far));
@@ -265,6 +268,8 @@ fn what_is_applied_after_other_pictures_is_made_again() {
         (&*files[0], "tiny", 0.5)
     );
     assert!(again.again && !again.choices.automatic);
+    // What waits besides still waits.
+    assert_eq!(harness.state().queue().waiting(), 1);
     far.reports.send(failed(again.item, "the disk is full", false)).unwrap();
     harness.await_sight("a.png: the disk is full");
     assert!(matches!(&harness.state().queue().items()[0].state, State::Done(finished) if finished.output == output));

@@ -83,6 +83,8 @@ pub struct Window {
     pub(super) selected: Option<ItemId>,
     /// Whether waiting pictures are run one after the other.
     pub(super) runs: bool,
+    /// The picture that alone is run, whatever else waits.
+    pub(super) only: Option<ItemId>,
     /// Whether the canvas goes along with the running picture; until the user selects another.
     pub(super) follows: bool,
     pub(super) documents: OpenDocuments,
@@ -230,6 +232,7 @@ impl Window {
             queue: Queue::default(),
             selected: None,
             runs: false,
+            only: None,
             follows: true,
             documents: OpenDocuments::default(),
             view: View::default(),

@@ -11,7 +11,7 @@ use super::{
 impl Window {
     /// Whether pictures run, are being saved, or have their turn soon.
     fn is_at_work(&self) -> bool {
-        self.queue.is_busy() || (self.runs && self.queue.next_waiting().is_some())
+        self.queue.is_busy() || (self.runs && self.only.is_none() && self.queue.next_waiting().is_some())
     }
 
     /// Asks before a run is left, and closes when it is done if that was the answer.
@@ -25,7 +25,7 @@ impl Window {
         let waits = matches!(self.closing, Closing::Asked | Closing::WhenDone);
         if waits && !self.is_at_work() {
             // What ended in another way wants to be seen.
-            let all = self.queue.next_waiting().is_none() && self.crashed.is_none();
+            let all = (self.only.is_some() || self.queue.next_waiting().is_none()) && self.crashed.is_none();
             if self.closing == Closing::WhenDone && all {
                 ctx.send_viewport_cmd(ViewportCommand::Close);
             }

@@ -48,7 +48,10 @@ impl Window {
             Action::Start if self.tab == Tab::Compress => self.perform_compress(Deed::Start),
             Action::PauseOrGoOn if self.tab == Tab::Compress => self.perform_compress(Deed::PauseOrGoOn),
             Action::CancelRunning if self.tab == Tab::Compress => self.perform_compress(Deed::Stop),
-            Action::Start => self.start(),
+            Action::Start => {
+                self.only = None;
+                self.start();
+            }
             Action::PauseOrGoOn => {
                 if self.queue.running().is_some() {
                     self.pause(!self.link.control.is_paused());
@@ -94,6 +97,7 @@ impl Window {
                     && !matches!(item.state, State::Running(_))
                 {
                     (item.state, item.again) = (State::Waiting, true);
+                    self.only = self.only.filter(|only| *only == id);
                     self.note_queue_change();
                     self.start();
                 }

@@ -426,7 +426,7 @@ mod tests {
         item.finish(Finished { output: "second".into(), ..finished() });
         assert_eq!(item.versions.len(), 2);
         item.end(State::failed("why"));
-        assert!(matches!(&item.state, State::Done(there) if there.output == PathBuf::from("second")));
+        assert!(matches!(&item.state, State::Done(there) if there.output == std::path::Path::new("second")));
         assert!(queue.paths().contains(&PathBuf::from("out")), "an earlier version is a result, too");
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Window,
     app::speed_key,
+    canvas::view::View,
     cost::Beside,
     helper::Place,
     queue::{ItemId, Progress, State},
@@ -177,11 +178,19 @@ impl Window {
         }
     }
 
+    /// The picture whose turn it is.
+    fn next_turn(&self) -> Option<ItemId> {
+        match self.only {
+            Some(only) => self.queue.get(only).filter(|item| matches!(item.state, State::Waiting)).map(|item| item.id),
+            None => self.queue.next_waiting(),
+        }
+    }
+
     fn end_run_if_done(&mut self) {
-        if !self.runs || self.queue.next_waiting().is_some() || self.queue.is_busy() {
+        if !self.runs || self.next_turn().is_some() || self.queue.is_busy() {
             return;
         }
-        self.runs = false;
+        (self.runs, self.only) = (false, None);
         match self.run.told() {
             Some(Told::Good(text)) => {
                 self.tell_desktop(&text);
@@ -197,7 +206,7 @@ impl Window {
 
     /// Gives each worker that has none the next picture.
     pub(super) fn schedule(&mut self) {
-        if !self.rests && !self.queue.is_busy() && (!self.runs || self.queue.next_waiting().is_none()) {
+        if !self.rests && !self.queue.is_busy() && (!self.runs || self.next_turn().is_none()) {
             // A run of the command line may have the folder of results from now on.
             self.rests = true;
             self.send(Command::Rest);
@@ -212,7 +221,7 @@ impl Window {
 
     /// Gives a worker the next picture. Returns whether there was one.
     fn schedule_on(&mut self, place: Place) -> bool {
-        let Some(id) = self.queue.next_waiting() else {
+        let Some(id) = self.next_turn() else {
             // The last result may still be on its way to the disk; what ends a run is told then.
             self.end_run_if_done();
             return false;
@@ -246,7 +255,12 @@ impl Window {
             None => true,
         };
         if follows {
+            // Whoever looks at whole pictures goes on to do so.
+            let fits = self.view.fits;
             self.select(id);
+            if fits {
+                self.view = View::default();
+            }
         }
         if let Some(open) = self.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
@@ -259,7 +273,7 @@ impl Window {
         }
         let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
         self.rests = false;
-        let next = self.queue.next_waiting().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
+        let next = self.next_turn().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
         // With several workers nobody knows whose the next one will be.
         let next = next.filter(|_| self.helpers.is_empty());
         self.hand_over(place, Command::Upscale(Job { item: id, input, below, twin, index, choices, again, next }));

@@ -102,6 +102,8 @@ impl Window {
         if applies {
             // By the model that made the version that is there.
             queued.redo = Some((finished.model.clone(), self.settings.choices.fidelity));
+            // Nobody has asked for what waits besides.
+            self.only = (!self.runs).then_some(item);
             self.actions.push(Action::Retry(item));
         } else {
             self.toasts.warning(tr!(

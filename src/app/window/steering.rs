@@ -52,6 +52,9 @@ impl Window {
     }
 
     pub(super) fn cancel(&mut self, id: ItemId) {
+        if self.only == Some(id) {
+            (self.only, self.runs) = (None, false);
+        }
         self.controls().for_each(|control| control.cancel(id));
         self.pause(false);
         let Some(item) = self.queue.get_mut(id) else { return };

@@ -213,12 +213,13 @@ fn compressed_from(window: &Window, entry: &Entry, ui: &mut Ui) {
     if let Some(original) = entry.compressed_from() {
         let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
         let text = match faster {
-            Some(&faster) => tr!(
+            // Less than that is noise of the machine.
+            Some(&faster) if faster >= 1.1 => tr!(
                 "Compressed from %{original}: %{factor} times as fast here.",
                 original = original,
                 factor = number(faster, 1)
             ),
-            None => tr!("Compressed from %{original}.", original = original),
+            _ => tr!("Compressed from %{original}.", original = original),
         };
         weak(ui, text);
     }

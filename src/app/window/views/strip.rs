@@ -128,7 +128,7 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
             }
             State::Done(finished) => {
                 let saved = tr!("saved as %{path}", path = finished.output.display());
-                format!("{}\n{saved}", item.path.display())
+                format!("{}\n{state}\n{saved}", item.path.display())
             }
             _ => item.path.display().to_string(),
         };
