@@ -89,6 +89,10 @@ fn frames(criterion: &mut Criterion) {
     }
     let mut harness = window(&home, &[]);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    harness.step();
+    // Layers are measured when asked.
+    harness.key_press_modifiers(Modifiers::NONE, Key::L);
+    harness.step();
     let wait = |harness: &mut Harness<'static, Window>, what: fn(&Window) -> bool| {
         while !what(harness.state()) {
             harness.step();
