@@ -268,11 +268,13 @@ fn what_is_applied_after_other_pictures_is_made_again() {
         (&*files[0], "tiny", 0.5)
     );
     assert!(again.again && !again.choices.automatic);
-    // What waits besides still waits.
-    assert_eq!(harness.state().queue().waiting(), 1);
     far.reports.send(failed(again.item, "the disk is full", false)).unwrap();
     harness.await_sight("a.png: the disk is full");
     assert!(matches!(&harness.state().queue().items()[0].state, State::Done(finished) if finished.output == output));
+    // What waits besides still waits: nobody asked for it.
+    harness.run_steps(3);
+    assert!(next_job(&far).is_none());
+    assert_eq!(harness.state().queue().waiting(), 1);
 }
 
 /// What the last frame asked of the desktop's window.

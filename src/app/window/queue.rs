@@ -149,7 +149,7 @@ impl Queue {
     /// What ran has failed, all of it.
     pub fn fail_running(&mut self, reason: &str) {
         for item in self.items.iter_mut().filter(|item| matches!(item.state, State::Running(_))) {
-            item.state = State::failed(reason);
+            item.end(State::failed(reason));
         }
     }
 

@@ -60,7 +60,7 @@ impl Window {
         let Some(item) = self.queue.get_mut(id) else { return };
         match &mut item.state {
             State::Waiting => {
-                item.state = State::Cancelled;
+                item.end(State::Cancelled);
                 self.note_queue_change();
             }
             // It stops within a tile; that it was heard is said at once.
