@@ -242,8 +242,9 @@ fn tiles_follow_the_memory_that_may_be_used() {
     assert!(tiles(Some(64 << 20)) > tiles(None), "{} and {}", tiles(Some(64 << 20)), tiles(None));
 }
 
-/// The backbones that ship lose a fraction of a level in 16 bits; a DRN, whose last convolution gives the picture itself, loses
-/// levels, and the check says so.
+/// The backbones that ship lose a fraction of a level in 16 bits, a DRN, whose last convolution gives the picture itself, more than
+/// they do, and the check says so. How much it is depends on where a driver rounds: software drivers on two processors gave 0.5
+/// and 3 levels for the same DRN.
 #[test]
 fn half_precision_is_checked_like_everything_else() {
     let _turn = alone();
@@ -252,11 +253,18 @@ fn half_precision_is_checked_like_everything_else() {
         eprintln!("not run: the adapter has no numbers of 16 bits");
         return;
     }
-    device.precision = Precision::Half;
-    for (name, expected) in [("x2", 0.01..1.0), ("x4-30", 0.01..1.0), ("x2-fast", 1.0..8.0)] {
+    let mut lost = |name: &str, precision| {
+        device.precision = precision;
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../models/{name}.safetensors"));
-        let finding = self_check(&Model::read(&path, &Device::flex()).unwrap(), &device).unwrap();
-        println!("{name}: {finding}");
-        assert!(matches!(finding, Finding::Difference(levels) if expected.contains(&levels)), "{name}: {finding}");
-    }
+        match self_check(&Model::read(&path, &Device::flex()).unwrap(), &device).unwrap() {
+            Finding::Difference(levels) => levels,
+            finding => panic!("{name}: {finding}"),
+        }
+    };
+    let exact = lost("x2", Precision::Single);
+    let [x2, x4_30, drn] = ["x2", "x4-30", "x2-fast"].map(|name| lost(name, Precision::Half));
+    println!("x2 in 32 bits {exact}, in 16 bits {x2}, x4-30 {x4_30}, x2-fast {drn}");
+    assert!(x2 > 2.0 * exact, "{x2} with half the bits, {exact} with all of them");
+    assert!(x2 < 1.0 && x4_30 < 1.0, "{x2}, {x4_30}");
+    assert!(drn > 2.0 * x2.max(x4_30) && drn < 8.0, "{drn}, {x2}, {x4_30}");
 }
