@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use burn::tensor::Device;
-use dualres_network::Model;
+use dualres_network::{Device, Model};
 
 use crate::batch::choice::Kind;
 

@@ -4,11 +4,10 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Context, ensure};
-use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Blueprint, Description, Model,
+    Blueprint, Description, Device, Model,
     device::{self, ComputeDevice},
 };
 use dualres_training::{LAST_FILE, Measuring, TrainConfig, TrainEvent, TrainingError, calibrate, train};

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use burn::tensor::Device;
 use dualres_engine::{Examination, examine, glance};
 use dualres_network::{
-    Model,
+    Device, Model,
     device::ComputeDevice,
     import::{self, ColourOrder, ImportOptions},
 };

@@ -7,6 +7,7 @@
 
 rust_i18n::i18n!("locales", fallback = "en");
 
+pub mod actor;
 mod adaptation;
 pub mod batch;
 pub mod built_in;

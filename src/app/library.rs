@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use burn::tensor::Device;
 use dualres_compression::{Layers, MAC_INPUT, REPORT_FILE, RESULT_FILE};
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, Model, import::ImportOptions};
+use dualres_network::{Description, Device, Model, import::ImportOptions};
 
 use crate::{built_in::EMBEDDED, foreign, report::Misuse};
 

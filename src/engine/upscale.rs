@@ -131,6 +131,11 @@ pub struct Upscaled {
 }
 
 impl Upscaled {
+    /// Takes the picture out; a pixel is left in its place.
+    pub fn take_picture(&mut self) -> Picture {
+        std::mem::replace(&mut self.picture, Picture::from_planes(vec![Plane::filled(1, 1, 0.0)]))
+    }
+
     /// The result of `input` with light beyond white, which its reconstructions are led back with.
     pub(crate) fn with_highlights(mut self, light: &Highlights, input: &Picture) -> Self {
         let led_back = |picture: Picture| {

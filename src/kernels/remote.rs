@@ -1,6 +1,8 @@
 //! Convolution on the devices of another machine: each is sent as one operation, which runs there as it would run here, on that
 //! machine's own kernels. Burn's own remote backend would send what it is composed of.
 
+/// What serves a device to other machines.
+pub use burn::server::{IrohIdentity, IrohRelays, IrohTransport, TokenAuthorizer, Transport, WebSocketTransport};
 use burn::{
     backend::{Remote, TensorMetadata, tensor::FloatTensor},
     remote::CustomOpClient,

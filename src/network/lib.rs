@@ -34,6 +34,8 @@ mod tensors;
 mod weights;
 
 pub use blueprint::Blueprint;
+/// Where tensors live.
+pub use burn::tensor::Device;
 pub use calibration::ErrorCalibration;
 pub use description::{Description, DualSpec, Metric, UNKNOWN_LICENCE};
 pub use error::{NetworkError, Result};

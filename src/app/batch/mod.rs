@@ -1,14 +1,20 @@
-//! Many pictures, or one, to results that can be trusted: what the command line and the window do alike.
+//! Many pictures, or one, to results that can be trusted: the one way from file to file, which the command line and the window
+//! watch. [`plan`] reads a picture and finds its model, size and name, [`make`] runs it, [`saving`] writes and records it, all by one
+//! [`recipe`].
 
 pub mod choice;
 pub mod disk;
 pub mod inputs;
 pub mod journal;
-pub mod made_with;
+pub mod make;
 pub mod outcome;
 pub(crate) mod place;
+pub mod plan;
+pub mod recipe;
 pub mod record;
+pub mod records;
 pub mod result;
+pub mod saving;
 pub mod shard;
 pub mod sizes;
 pub mod status;

@@ -2,9 +2,8 @@
 
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
-use burn::tensor::Device;
 use dualres_imaging::file::{resolve, write_atomically};
-use dualres_network::Model;
+use dualres_network::{Device, Model};
 use dualres_training::Progress;
 use serde_json::json;
 

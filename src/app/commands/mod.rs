@@ -22,6 +22,7 @@ use dualres_network::{
 };
 
 use crate::{
+    batch::make::Before,
     cli::{Cli, Command, PoolingArg, SubsamplingArg},
     library::Library,
     paths::Paths,
@@ -100,27 +101,7 @@ fn vetted(model: &Model, device: &ComputeDevice) -> anyhow::Result<ComputeDevice
 
 /// Says what a device did wrong in the middle of work, and who made up for it.
 fn tell_of_failures(upscaler: &Upscaler) {
-    failures(upscaler, 0, false).iter().for_each(|said| report::say(&format!("warning: {said}")));
-}
-
-/// What a device did wrong since it had failed `before` times and perhaps `was_given_up`.
-fn failures(upscaler: &Upscaler, before: usize, was_given_up: bool) -> Vec<String> {
-    let device = upscaler.device();
-    let mut said = Vec::new();
-    let failed = upscaler.retries() - before;
-    if failed > 0 {
-        let results = report::counted(failed, "result");
-        said.push(format!(
-            "{results} of {} cannot be right; the CPU made {} again",
-            device.name,
-            if failed == 1 { "it" } else { "them" }
-        ));
-    }
-    if let Some(reason) = upscaler.given_up().filter(|_| !was_given_up) {
-        let advice = trust::advice(&upscaler.model().description.name, device);
-        said.push(format!("{} is not used any more: {reason}; the CPU goes on. {advice}", device.name));
-    }
-    said
+    Before::default().troubles(upscaler).iter().for_each(|said| report::say(&format!("warning: {said}")));
 }
 
 /// Says that a device is made ready.

@@ -3,11 +3,10 @@
 use anyhow::Context as _;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Architecture, Description, LayerWidth, Model, Pooling,
+    Architecture, Description, Device, LayerWidth, Model, Pooling,
     export::{Part, onnx},
     families::label,
     import::ImportOptions,

@@ -24,7 +24,9 @@ mod serving {
     };
 
     use anyhow::Context as _;
-    use burn::server::{IrohIdentity, IrohRelays, IrohTransport, TokenAuthorizer, Transport, WebSocketTransport};
+    use dualres_kernels::remote::{
+        IrohIdentity, IrohRelays, IrohTransport, TokenAuthorizer, Transport, WebSocketTransport,
+    };
 
     use super::{Misuse, Outcome, ServeArgs};
     use crate::{paths::Paths, report};

@@ -2,8 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use burn::tensor::Device;
-use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Model, NetworkError, Preset};
+use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Device, Model, NetworkError, Preset};
 use dualres_training::{Progress, TrainConfig, TrainEvent, Validation, train};
 use serde_json::json;
 

@@ -9,9 +9,8 @@ use std::{
     time::Duration,
 };
 
-use burn::tensor::Device;
 use common::{Deeds, home_with_tiny_model, project, window};
-use dualres_network::{Architecture, Description, Model};
+use dualres_network::{Architecture, Description, Device, Model};
 use serde_json::Value;
 
 /// Sample pictures reduced by blur: photos of a camera nobody knows.

@@ -418,7 +418,7 @@ fn dual_models_are_trained_alone() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let read = |path: &Path| {
-        let model = dualres_network::Model::read(path, &burn::tensor::Device::flex()).unwrap();
+        let model = dualres_network::Model::read(path, &dualres_network::Device::flex()).unwrap();
         (model.weights().under("model."), model.weights().under("dual."))
     };
     let (before, after) = (read(&project("models/x2-fast.safetensors")), read(&run.join("last.safetensors")));

@@ -7,9 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{Architecture, Backbone, BlockKind, Description, Model};
+use dualres_network::{Architecture, Backbone, BlockKind, Description, Device, Model};
 use serde_json::Value;
 
 fn text(path: &Path) -> &str {

@@ -10,9 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{Architecture, Description, Model};
+use dualres_network::{Architecture, Description, Device, Model};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

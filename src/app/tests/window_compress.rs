@@ -5,14 +5,13 @@ mod common;
 
 use std::{ops::ControlFlow, path::Path};
 
-use burn::tensor::Device;
 use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, slider, tiny, window, write_picture};
 use dualres_app::{
     paths::Paths,
     window::{Window, compress::runs::RunState},
 };
 use dualres_compression::{CompressConfig, Method, RESULT_FILE, Stage, compress, resume};
-use dualres_network::{Model, device::ComputeDevice};
+use dualres_network::{Device, Model, device::ComputeDevice};
 use eframe::egui::{Key, accesskit::Role};
 use egui_kittest::{Harness, kittest::Queryable};
 

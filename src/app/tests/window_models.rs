@@ -8,7 +8,7 @@ use dualres_network::{Architecture, Description, Model};
 
 /// A network that came without dual models, and was lent those of another one.
 fn theirs() -> Model {
-    let device = burn::tensor::Device::flex();
+    let device = dualres_network::Device::flex();
     let network = |seed| {
         let description = Description::drn("theirs", &Architecture::new(2, 4, 1).unwrap()).unwrap();
         Model::init(description, seed, &device).unwrap()
@@ -41,7 +41,7 @@ fn a_network_of_others_is_given_a_dual_model_of_its_own() {
     harness.press("Train its own dual model");
     harness.await_sight("tiny is complete");
     harness.await_that("the news in the card", |h| !h.sees("of another network"));
-    let after = Model::read(&file, &burn::tensor::Device::flex()).unwrap();
+    let after = Model::read(&file, &dualres_network::Device::flex()).unwrap();
     assert!(!after.description.borrowed_duals);
     assert!(after.description.error_calibration.is_some(), "its errors are predicted");
     let (was, is) = (before.weights(), after.weights());

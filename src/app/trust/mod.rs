@@ -18,12 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
 use dualres_compression::ORIGINAL_FILE;
 use dualres_engine::{EngineError, Finding, self_check};
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
-    Model, NetworkError,
+    Device, Model, NetworkError,
     device::{self, ComputeDevice, DeviceClass, Precision, graphics_interfaces},
     graph::Steps,
 };

@@ -8,10 +8,9 @@ use std::{
 };
 
 use anyhow::anyhow;
-use burn::tensor::Device;
 use dualres_engine::{Event, Options, Upscaler};
 use dualres_imaging::Picture;
-use dualres_network::{Model, device};
+use dualres_network::{Device, Model, device};
 use dualres_training::{Degradation, Known, Reduction};
 use poll_promise::Promise;
 
@@ -19,9 +18,9 @@ use super::{
     document::{Document, Pyramid},
     queue::ItemId,
     views::duration,
-    worker::Wake,
 };
 use crate::{
+    actor::Wake,
     adaptation::{self, Adapted, BATCH, Effort, Origin, PATCH, Plan, Told},
     batch::sums::fingerprint,
     language::{tr, written},

@@ -38,9 +38,11 @@ use super::{
     tally::Run,
     theme,
     toasts::Toasts,
-    worker::{self, Command, DeviceInfo, Link, Wake},
+    worker::{self, Command, DeviceInfo, Link},
 };
 use crate::{
+    actor::Wake,
+    batch::records::Records,
     language::{self, Language, tr},
     library::{Entry, Library},
     paths::Paths,
@@ -65,7 +67,7 @@ impl Setup {
     /// The program's own worker.
     pub fn of_program(paths: Paths, files: Vec<PathBuf>) -> Self {
         let theirs = paths.clone();
-        let records = worker::Records::default();
+        let records = Records::default();
         let start_worker: StartWorker =
             Box::new(move |wake| worker::start(Library::new(theirs.models()), theirs.clone(), records.clone(), wake));
         Self { paths, files, follows_system: false, start_worker }

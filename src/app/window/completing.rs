@@ -9,8 +9,9 @@ use std::{
 use anyhow::anyhow;
 use poll_promise::Promise;
 
-use super::{views::duration, worker::Wake};
+use super::views::duration;
 use crate::{
+    actor::Wake,
     completion::{self, Progress},
     language::tr,
     library::Library,

@@ -108,7 +108,7 @@ impl Dialogs {
         self.open.take().map(|open| open.purpose)
     }
 
-    pub(crate) fn ask(&mut self, purpose: Purpose, wake: super::worker::Wake) {
+    pub(crate) fn ask(&mut self, purpose: Purpose, wake: crate::actor::Wake) {
         // The dialog is made here, on the main thread, which some systems insist on, and awaited elsewhere.
         let dialog = AsyncFileDialog::new().set_title(purpose.title());
         let pictures = dualres_imaging::offered_extensions();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use dualres_imaging::{EncodeOptions, Format, Picture};
 use poll_promise::Promise;
 
-use super::{queue::ItemId, worker::Wake};
+use super::queue::ItemId;
 use crate::{
+    actor::Wake,
     batch::result::{Keep, estimated_size, losses},
     language::Language,
 };

@@ -79,7 +79,7 @@ impl Window {
         if choices.automatic {
             choices.model = built_in::fitting(open.fitting.0, scale, &choices.model);
         }
-        self.link.control.preview(Preview { item, input: open.picture.clone(), area, choices });
+        self.link.control.preview.put(Preview { item, input: open.picture.clone(), area, choices });
         self.send(Command::Preview);
         self.previewing = Some(Instant::now());
     }

@@ -4,10 +4,8 @@ use std::{
     collections::VecDeque,
     ffi::OsStr,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Arc, mpsc::Receiver},
+    time::Duration,
 };
 
 use dualres_imaging::{Condition, Format, ImagingError, Picture, upright_dimensions};
@@ -17,9 +15,9 @@ use eframe::egui::ColorImage;
 use super::{
     document::{Level, Pyramid},
     queue::{Failure, ItemId},
-    worker::Wake,
 };
 use crate::{
+    actor::{Actor, Life, Shared, Teller, Wake},
     batch::{
         choice::{Kind, choose},
         inputs::{Input, Inputs, is_pattern},
@@ -79,95 +77,83 @@ pub(crate) struct Brought {
     pub(crate) broken: Option<Failure>,
 }
 
+/// A reader is not waited for: what it reads, nobody will look at.
 #[derive(Default)]
-struct Inbox {
-    requests: VecDeque<Request>,
-    closed: bool,
+struct Reading(Life);
+
+impl Shared for Reading {
+    fn life(&self) -> &Life {
+        &self.0
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A thread that reads files, what is waited for first.
-pub(crate) struct Loader {
-    inbox: Arc<(Mutex<Inbox>, Condvar)>,
-    found: Receiver<Loaded>,
-}
+pub(crate) struct Loader(Actor<Request, Loaded, Reading>);
 
 impl Loader {
     pub(crate) fn start(wake: Wake) -> std::io::Result<Self> {
-        let inbox = Arc::new((Mutex::new(Inbox::default()), Condvar::new()));
-        let (sender, found) = channel();
-        let theirs = inbox.clone();
-        std::thread::Builder::new().name("loader".into()).spawn(move || serve(&theirs, &sender, &wake))?;
-        Ok(Self { inbox, found })
-    }
-
-    fn ask(&self, request: Request) {
-        let mut inbox = self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match request {
-            // Only the newest selection is waited for.
-            Request::Open(..) => {
-                inbox.requests.retain(|other| !matches!(other, Request::Open(..)));
-                inbox.requests.push_front(request);
-            }
-            Request::Result(..) => {
-                inbox.requests.retain(|other| !matches!(other, Request::Result(..)));
-                inbox.requests.push_front(request);
-            }
-            Request::Scan(_) => inbox.requests.push_front(request),
-            Request::Thumbnail(..) => inbox.requests.push_back(request),
-        }
-        self.inbox.1.notify_one();
+        let work = |requests, reading: Arc<Reading>, teller: Teller<Loaded>| serve(&requests, reading.life(), &teller);
+        Ok(Self(Actor::start("loader", wake, work)?))
     }
 
     pub(crate) fn scan(&self, paths: Vec<PathBuf>) {
-        self.ask(Request::Scan(paths));
+        self.0.send(Request::Scan(paths));
     }
 
     pub(crate) fn thumbnail(&self, item: ItemId, path: &Path) {
-        self.ask(Request::Thumbnail(item, path.to_owned()));
+        self.0.send(Request::Thumbnail(item, path.to_owned()));
     }
 
     pub(crate) fn open(&self, item: ItemId, path: &Path) {
-        self.ask(Request::Open(item, path.to_owned()));
+        self.0.send(Request::Open(item, path.to_owned()));
     }
 
     pub(crate) fn result(&self, item: ItemId, path: &Path) {
-        self.ask(Request::Result(item, path.to_owned()));
+        self.0.send(Request::Result(item, path.to_owned()));
     }
 
     pub(crate) fn next(&self) -> Option<Loaded> {
-        self.found.try_recv().ok()
+        self.0.next()
     }
 }
 
-impl Drop for Loader {
-    fn drop(&mut self) {
-        self.inbox.0.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.inbox.1.notify_one();
+/// Puts a request among those that wait: what is looked at goes first.
+fn arrange(waiting: &mut VecDeque<Request>, request: Request) {
+    match request {
+        // Only the newest selection is waited for.
+        Request::Open(..) => {
+            waiting.retain(|other| !matches!(other, Request::Open(..)));
+            waiting.push_front(request);
+        }
+        Request::Result(..) => {
+            waiting.retain(|other| !matches!(other, Request::Result(..)));
+            waiting.push_front(request);
+        }
+        Request::Scan(_) => waiting.push_front(request),
+        Request::Thumbnail(..) => waiting.push_back(request),
     }
 }
 
-fn serve(inbox: &(Mutex<Inbox>, Condvar), sender: &Sender<Loaded>, wake: &Wake) {
-    loop {
-        let request = {
-            let mut waiting = inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                if waiting.closed {
-                    return;
-                }
-                match waiting.requests.pop_front() {
-                    Some(request) => break request,
-                    None => waiting = inbox.1.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                }
+fn serve(requests: &Receiver<Request>, life: &Life, teller: &Teller<Loaded>) {
+    let mut waiting = VecDeque::new();
+    while !life.ends() {
+        requests.try_iter().for_each(|request| arrange(&mut waiting, request));
+        let Some(request) = waiting.pop_front() else {
+            match requests.recv() {
+                Ok(request) => arrange(&mut waiting, request),
+                Err(_) => return,
             }
+            continue;
         };
         // A decoder that panics on a hostile file must not cost the user the program.
         let answer = dualres_imaging::caught(|| answer(&request));
         let answer = answer.unwrap_or_else(|_| failed(&request));
-        if let Some(answer) = answer {
-            if sender.send(answer).is_err() {
-                return;
-            }
-            wake();
+        if answer.is_some_and(|answer| teller.tell(answer).is_break()) {
+            return;
         }
     }
 }

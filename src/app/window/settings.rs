@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{compress::choices::CompressChoices, queue::Item, screen::Screens};
 use crate::{
-    batch::{place, result::Keep, sizes::FinalSize},
+    batch::{place, recipe::Recipe, result::Keep, sizes::FinalSize},
     language::{Language, tr},
     naming,
 };
@@ -171,6 +171,19 @@ impl Default for Choices {
 }
 
 impl Choices {
+    /// How results are made.
+    pub fn recipe(&self) -> Recipe {
+        Recipe {
+            size: self.size,
+            format: self.format.format(),
+            encoding: self.encoding(),
+            keep: self.keep(),
+            fidelity: self.fidelity,
+            pattern: self.pattern.clone(),
+            ..Recipe::default()
+        }
+    }
+
     /// How results are written.
     pub fn encoding(&self) -> EncodeOptions {
         let subsampling = if self.half_colours { Subsampling::Half } else { Subsampling::Full };
@@ -270,14 +283,19 @@ impl OutputFormat {
 
     /// The format for the result of `original`, by its name.
     pub fn of(self, original: &Path) -> Format {
+        self.format().unwrap_or_else(|| Format::like(original))
+    }
+
+    /// The format, if it is not that of each original.
+    fn format(self) -> Option<Format> {
         match self {
-            Self::Same => Format::like(original),
-            Self::Png => Format::Png,
-            Self::Jpeg => Format::Jpeg,
-            Self::WebP | Self::WebPLossy => Format::WebP,
-            Self::Tiff => Format::Tiff,
-            Self::Avif => Format::Avif,
-            Self::JpegXl => Format::Jxl,
+            Self::Same => None,
+            Self::Png => Some(Format::Png),
+            Self::Jpeg => Some(Format::Jpeg),
+            Self::WebP | Self::WebPLossy => Some(Format::WebP),
+            Self::Tiff => Some(Format::Tiff),
+            Self::Avif => Some(Format::Avif),
+            Self::JpegXl => Some(Format::Jxl),
         }
     }
 }

@@ -66,7 +66,7 @@ fn table(
     }
     let bar = progress_bar(100, "{msg} {bar:20} {pos} %", args.json);
     bar.set_message(format!("timing on {}", device.name));
-    let run = model.collapsed(&burn::tensor::Device::flex())?;
+    let run = model.collapsed(&dualres_network::Device::flex())?;
     let measured = TimeTable::measure(&run, &layers, device, args.time_side, &mut |done| {
         bar.set_position((100.0 * done) as u64);
         interrupt::flow()

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use dualres_imaging::{COMMENT, Condition, Format, Picture};
 use serde_json::json;
 
-use super::{models::Models, work::encoding};
+use super::models::Models;
 use crate::{
     batch::{
         choice::{Kind, choose},
         disk,
         inputs::Inputs,
-        result::{Keep, estimated_size, format_like, losses},
-        sizes::FinalSize,
+        recipe::Recipe,
+        result::{estimated_size, losses},
     },
     cli::UpscaleArgs,
     interrupt,
@@ -34,13 +34,7 @@ struct Forecast {
 }
 
 /// Reads each picture and says what a result would keep, convert and lose, or why there would be none.
-pub(super) fn run(
-    args: &UpscaleArgs,
-    found: &Inputs,
-    models: &Models,
-    size: FinalSize,
-    keep: Keep,
-) -> anyhow::Result<Outcome> {
+pub(super) fn run(args: &UpscaleArgs, found: &Inputs, models: &Models, recipe: &Recipe) -> anyhow::Result<Outcome> {
     let (mut fine, mut refused) = (0, 0);
     for problem in &found.problems {
         match args.json {
@@ -52,7 +46,7 @@ pub(super) fn run(
         if interrupt::flow().is_break() {
             break;
         }
-        match guarded(|| forecast(&input.path, args, models, size, keep)) {
+        match guarded(|| forecast(&input.path, models, recipe)) {
             Ok(forecast) => {
                 fine += 1;
                 say(args.json, &input.path, &forecast);
@@ -74,7 +68,7 @@ pub(super) fn run(
     Ok(if bad { Outcome::Failed } else { Outcome::Done })
 }
 
-fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, keep: Keep) -> anyhow::Result<Forecast> {
+fn forecast(path: &Path, models: &Models, recipe: &Recipe) -> anyhow::Result<Forecast> {
     let (width, height) = dualres_imaging::upright_dimensions(path)?;
     dualres_engine::check_reading([width, height]).with_context(|| path.display().to_string())?;
     let picture = dualres_imaging::read(path)?;
@@ -82,26 +76,17 @@ fn forecast(path: &Path, args: &UpscaleArgs, models: &Models, size: FinalSize, k
     let choice = models.is_automatic().then(|| choose(&Condition::of(&picture)));
     let kind = choice.as_ref().map_or(Kind::Clean, |(kind, _)| *kind);
     let scale = models.scale_for(kind, from);
-    size.check(from, scale).map_err(|reason| anyhow::anyhow!("{reason}: {}", path.display()))?;
-    let size = size.of(from, scale);
-    let named = args.output.extension().and_then(|_| Format::from_path(&args.output).ok());
-    let format = args.format.map(Format::from).or(named).unwrap_or_else(|| format_like(path));
-    if size[0].max(size[1]) > format.max_side() {
-        let (name, most, [width, height]) = (format.name(), format.max_side(), size);
-        bail!(
-            "{name} supports at most {most} pixels per side, and the result has {width}x{height}: {}",
-            path.display()
-        );
-    }
-    let lost = losses(&picture, format, keep);
-    let bytes = estimated_size(&picture, size, format, encoding(args), keep)?;
+    let format = recipe.format_of(path);
+    let size = recipe.size_of(from, scale, format, path)?;
+    let lost = losses(&picture, format, recipe.keep);
+    let bytes = estimated_size(&picture, size, format, recipe.encoding, recipe.keep)?;
     Ok(Forecast {
         from,
         size,
         format,
         model: models.name(kind, scale),
         chosen_for: choice.map(|(_, why)| why),
-        kept: if keep.strip { Vec::new() } else { kept(&picture, format, &lost) },
+        kept: if recipe.keep.strip { Vec::new() } else { kept(&picture, format, &lost) },
         lost,
         bytes,
     })

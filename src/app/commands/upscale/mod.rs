@@ -22,7 +22,7 @@ use crate::{
         inputs::{Input, Inputs},
         journal::Journal,
         outcome::{Row, table},
-        result::Keep,
+        records::Records,
         shard::Shard,
         sizes::{FinalSize, parse_paper},
     },
@@ -42,13 +42,12 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     }
     device::limit_memory(args.gpu_memory);
     trust::use_precision(args.precision.wanted());
-    let size = final_size(args)?;
-    let keep = Keep { strip: args.strip, depth: args.depth.map(Depth::from) };
-    let models = models::Models::new(args, size)?;
+    let recipe = work::recipe(args, final_size(args)?);
+    let models = models::Models::new(args, recipe.size)?;
     let mut found = Inputs::find(&args.inputs).map_err(Misuse)?;
     if args.check {
         found.pictures.retain(|input| args.shard.is_none_or(|shard| shard.takes(&input.place())));
-        return check::run(args, &found, &models, size, keep);
+        return check::run(args, &found, &models, &recipe);
     }
     let is_batch = outputs::are_several(args, &found.pictures);
     if args.shard.is_some() {
@@ -94,18 +93,17 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         say.problem(problem);
     }
     if is_batch {
-        prepare::warn_of_disk(mine.iter().map(|(_, input)| input), &models, size, args)?;
+        prepare::warn_of_disk(args, &recipe, &models, mine.iter().map(|(_, input)| input));
     }
     if let Some(journal) = &mut journal {
         journal.plan(mine.len())?;
     }
     let work = work::Work {
         args,
-        size,
-        keep,
+        recipe,
         models: Mutex::new(models),
         outputs: Mutex::new(outputs),
-        journal: journal.map(Mutex::new),
+        records: journal.map(|journal| Records::opened(&args.output, journal)),
         say,
     };
     let rows = pipeline::run(&work, mine)?;
@@ -121,10 +119,11 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
 fn write_table(work: &work::Work<'_>, path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     let bytes = table(rows)?;
     let mut is_own = false;
-    if let Some(journal) = &work.journal {
-        let mut journal = work::Work::locked(journal);
-        is_own = journal.wrote_table(path);
-        journal.table(path, &bytes)?;
+    if let Some(records) = &work.records {
+        is_own = records.of(&work.args.output, |journal| {
+            let is_own = journal.wrote_table(path);
+            journal.table(path, &bytes).map(|()| is_own)
+        })??;
     }
     let written = work.outputs().write(path, &bytes, is_own)?;
     if written != path {

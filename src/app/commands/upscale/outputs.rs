@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, ensure};
+use anyhow::ensure;
 use dualres_imaging::{
     Format,
     file::{resolve, write_atomically, write_new},
 };
 
 use crate::{
-    batch::{inputs::Input, record, result::format_like},
+    batch::{inputs::Input, recipe::Recipe, record, saving::make_folder},
     cli::UpscaleArgs,
     commands::library,
     naming::{self, Facts},
@@ -17,13 +17,8 @@ use crate::{
     targets::{Targets, ends_as_folder, prepare_folder, prepare_folder_of},
 };
 
-/// Files to write for one input.
-#[derive(Clone, Debug)]
-pub(super) struct Files {
-    pub(super) picture: PathBuf,
-    /// Those of [`UpscaleArgs::proofs`].
-    pub(super) proofs: [Option<PathBuf>; 3],
-}
+/// The file of a result, and those of [`UpscaleArgs::proofs`].
+pub(super) type Files = (PathBuf, [Option<PathBuf>; 3]);
 
 /// Decides where results of a command go: to the named files, or into folders.
 pub(super) struct Outputs<'a> {
@@ -119,30 +114,22 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    /// The format of the result of an input.
-    pub(super) fn format(&self, input: &Path) -> anyhow::Result<Format> {
-        if !self.into_folder {
-            return Ok(Format::from_path(&self.args.output)?);
-        }
-        Ok(self.args.format.map_or_else(|| format_like(input), Format::from))
-    }
-
     /// Files for one input; `begun` is the name that its result was to have in a run that was cut off.
-    pub(super) fn of(&mut self, input: &Input, facts: &Facts, begun: Option<PathBuf>) -> anyhow::Result<Files> {
+    pub(super) fn of(
+        &mut self,
+        recipe: &Recipe,
+        (input, facts, format): (&Input, &Facts, Format),
+        begun: Option<PathBuf>,
+    ) -> anyhow::Result<Files> {
         if !self.into_folder {
-            let proofs = self.args.proofs().map(|(_, path)| path.cloned());
-            return Ok(Files { picture: self.args.output.clone(), proofs });
+            return Ok((self.args.output.clone(), self.args.proofs().map(|(_, path)| path.cloned())));
         }
         let folder = self.args.output.join(&input.below);
         make_folder(&folder)?;
         let begun = begun.filter(|begun| self.targets.reserve(begun));
         let picture = match begun {
             Some(begun) => begun,
-            None => {
-                let name = naming::file_name(&self.args.name, facts).map_err(|reason| anyhow!("--name: {reason}"))?;
-                let extension = self.format(&input.path)?.extension();
-                self.targets.free(&folder.join(format!("{name}.{extension}")), |_| false)
-            }
+            None => self.targets.free(&folder.join(recipe.file_name(facts, format)?), |_| false),
         };
         let name = picture.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stem = picture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -155,7 +142,7 @@ impl<'a> Outputs<'a> {
             let path = if self.targets.reserve(&short) { short } else { self.targets.free(&long, |_| true) };
             *proof = Some(path);
         }
-        Ok(Files { picture, proofs })
+        Ok((picture, proofs))
     }
 
     /// Writes a file of this command under its name. If another program has taken that since it was chosen, nothing that was made
@@ -197,8 +184,4 @@ fn looks_like_file(path: &Path) -> bool {
 /// All files or folders that are to be written.
 fn every(args: &UpscaleArgs) -> impl Iterator<Item = &PathBuf> {
     std::iter::once(&args.output).chain(args.proofs().into_iter().filter_map(|(_, path)| path))
-}
-
-fn make_folder(path: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(path).map_err(|error| anyhow!("cannot create the folder ({error}): {}", path.display()))
 }

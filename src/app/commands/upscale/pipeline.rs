@@ -3,26 +3,22 @@
 //! batch.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    time::Instant,
 };
 
 use anyhow::Context;
-use dualres_engine::{EngineError, Event, Options, Upscaled, has_room_for, heat_map};
-use dualres_imaging::{
-    EncodeOptions, Format, ImagingError, Picture,
-    file::{resolve, write_atomically, write_new},
-};
+use dualres_engine::{EngineError, Event, has_room_for, heat_map};
+use dualres_imaging::{Format, ImagingError, file::resolve};
 
 use dualres_network::{NetworkError, device::ComputeDevice};
 
 use super::{
-    outputs::Files,
     prepare::{Prepared, Step, prepare},
     say::Line,
     work::Work,
@@ -30,19 +26,22 @@ use super::{
 use crate::{
     batch::{
         inputs::Input,
+        make::{Before, Made, Watcher, make, seams},
         outcome::Row,
-        record::{Done, Key, Proof, Stamp},
-        result::{finish, losses},
+        plan::Planned,
+        record::{Done, Proof, Stamp},
+        result::losses,
+        saving::{self, Destination, save},
     },
-    commands::{failures, progress_bar},
+    commands::progress_bar,
     interrupt,
     report::{self, guarded},
 };
 
 /// A result on its way to the disk.
-struct Made {
+struct Finished {
     prepared: Box<Prepared>,
-    upscaled: Upscaled,
+    made: Made,
     /// Name of the device that made it.
     device: String,
 }
@@ -80,7 +79,7 @@ pub(super) fn run(work: &Work<'_>, inputs: Vec<(usize, Input)>) -> anyhow::Resul
     let left = Left::default();
     std::thread::scope(|scope| {
         let (to_device, from_reader) = sync_channel::<Step>(0);
-        let (to_writer, from_device) = sync_channel::<Made>(0);
+        let (to_writer, from_device) = sync_channel::<Finished>(0);
         let from_reader = Arc::new(Mutex::new(from_reader));
         let (rows, unwritten, disk_is_full, left) = (&rows, &unwritten, &disk_is_full, &left);
         scope.spawn(move || {
@@ -124,8 +123,8 @@ type Rows = Mutex<Vec<(usize, Row)>>;
 fn fail(work: &Work<'_>, rows: &Rows, (index, input): (usize, &Input), error: &anyhow::Error) {
     let message = report::message(error);
     work.say.failed(&input.path, &message);
-    if let Some(journal) = &work.journal
-        && let Err(error) = Work::locked(journal).fail(&input.key(), &message)
+    if let Some(records) = &work.records
+        && let Err(error) = records.of(&work.args.output, |journal| journal.fail(&input.key(), &message)).flatten()
     {
         work.say.warn(&input.path, &error.to_string());
     }
@@ -136,7 +135,7 @@ fn run_all(
     work: &Work<'_>,
     place: &Place,
     (steps, left): (&Mutex<Receiver<Step>>, &Left),
-    to_writer: &SyncSender<Made>,
+    to_writer: &SyncSender<Finished>,
     rows: &Rows,
     unwritten: &Unwritten,
     disk_is_full: &AtomicBool,
@@ -155,13 +154,15 @@ fn run_all(
                 work.say.skipped(&input.path, &row);
                 Work::locked(rows).push((index, row));
             }
-            Step::Ready(prepared) => {
-                let channels = prepared.picture.planes.len() + usize::from(prepared.picture.alpha.is_some());
+            Step::Ready(mut prepared) => {
+                let Planned { picture, size, warnings, .. } = &mut *prepared.planned;
+                std::mem::take(warnings).iter().for_each(|said| work.say.warn(&prepared.input.path, said));
+                let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
                 // The result before it is still being written, perhaps.
-                if !has_room_for(devices, prepared.size, channels) {
+                if !has_room_for(devices, *size, channels) {
                     unwritten.wait_for_none();
                 }
-                match guarded(|| upscale(work, place, &prepared)) {
+                match guarded(|| upscale(work, place, &mut prepared)) {
                     // The user stopped it: it has not failed, it is left.
                     Err(_) if interrupt::flow().is_break() => break,
                     // What is left waits for the other devices of this run, or for the next one.
@@ -173,9 +174,9 @@ fn run_all(
                         break;
                     }
                     Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
-                    Ok((upscaled, device)) => {
+                    Ok((made, device)) => {
                         unwritten.add();
-                        if to_writer.send(Made { prepared, upscaled, device }).is_err() {
+                        if to_writer.send(Finished { prepared, made, device }).is_err() {
                             break;
                         }
                     }
@@ -185,49 +186,60 @@ fn run_all(
     }
 }
 
-/// The result, and the name of the device that made it.
-fn upscale(work: &Work<'_>, place: &Place, prepared: &Prepared) -> anyhow::Result<(Upscaled, String)> {
-    let args = work.args;
-    let options = Options {
-        tile: args.tile.map(|tile| tile as usize),
-        pooling: args.pooling.into(),
-        fidelity: f32::from(args.fidelity) / 100.0,
-    };
-    let path = &prepared.input.path;
-    let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left{msg}", work.say.is_json());
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
-    let upscaler = work.models().upscaler(&prepared.model, place.number)?;
-    let (was_given_up, failed_before) = (upscaler.given_up().is_some(), upscaler.retries());
-    let result = upscaler.upscale_to(&prepared.picture, prepared.size, &options, &mut |event| {
+/// Shows progress on the terminal.
+struct Bar {
+    bar: indicatif::ProgressBar,
+    device: String,
+}
+
+impl Watcher for Bar {
+    fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started { tiles } => bar.set_length(tiles as u64),
+            Event::Started { tiles } => self.bar.set_length(tiles as u64),
             Event::Preparing => {
-                bar.set_message(format!(" (preparing {}, the first tile takes longest)", upscaler.device().name));
-                bar.tick();
+                self.bar.set_message(format!(" (preparing {}, the first tile takes longest)", self.device));
+                self.bar.tick();
             }
             Event::Tile { done, .. } => {
-                bar.set_message("");
-                bar.set_position(done as u64);
+                self.bar.set_message("");
+                self.bar.set_position(done as u64);
             }
             Event::Refining { .. } | Event::Reconstructing { .. } | Event::Reconstructed { .. } => {}
         }
         interrupt::flow()
-    });
-    bar.finish_and_clear();
-    let result = result.with_context(|| path.display().to_string())?;
-    for said in failures(&upscaler, failed_before, was_given_up) {
-        work.say.warn(path, &said);
     }
-    if let Some(seam) = upscaler.model().description.seam.filter(|_| result.tiles > 1) {
-        let advice = "try a larger --tile, or none";
-        work.say.warn(path, &format!("{}; {advice}", crate::report::parted(result.tiles, seam)));
-    }
-    let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { upscaler.device().name.clone() };
-    Ok((result, device))
 }
 
-fn write_all(work: &Work<'_>, results: &Receiver<Made>, rows: &Rows, unwritten: &Unwritten, disk_is_full: &AtomicBool) {
+/// The result, and the name of the device that made it.
+fn upscale(work: &Work<'_>, place: &Place, prepared: &mut Prepared) -> anyhow::Result<(Made, String)> {
+    let path = &prepared.input.path;
+    let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left{msg}", work.say.is_json());
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    bar.set_prefix(report::one_line(&format!("[{}/{}] {name}", prepared.index + 1, work.say.total())).into_owned());
+    let upscaler = work.models().upscaler(&prepared.planned.model, place.number)?;
+    let before = Before::of(&upscaler);
+    let mut bar = Bar { bar, device: upscaler.device().name.clone() };
+    let Planned { picture, size, .. } = &mut *prepared.planned;
+    let made = make(&upscaler, picture, &work.recipe, *size, false, &mut bar);
+    bar.bar.finish_and_clear();
+    let made = made.with_context(|| path.display().to_string())?;
+    for said in before.troubles(&upscaler) {
+        work.say.warn(path, &said);
+    }
+    if let Some(seams) = seams(&upscaler, &made.proof) {
+        work.say.warn(path, &format!("{seams}; try a larger --tile, or none"));
+    }
+    let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { upscaler.device().name.clone() };
+    Ok((made, device))
+}
+
+fn write_all(
+    work: &Work<'_>,
+    results: &Receiver<Finished>,
+    rows: &Rows,
+    unwritten: &Unwritten,
+    disk_is_full: &AtomicBool,
+) {
     for made in results {
         let (index, input) = (made.prepared.index, made.prepared.input.clone());
         match guarded(|| write(work, made)) {
@@ -268,119 +280,96 @@ fn proof(path: &Option<PathBuf>, was_made: bool) -> Proof {
     }
 }
 
-/// Writes the result under its name, or, if another program has taken that since it was chosen, under the next free one.
-fn write_result(
-    work: &Work<'_>,
-    input: &Path,
-    key: Option<&Key>,
-    targets: &mut Files,
-    picture: &Picture,
-    encoding: EncodeOptions,
-) -> anyhow::Result<()> {
-    let bytes = dualres_imaging::encode(picture, Format::from_path(&targets.picture)?, encoding)?;
-    let record = work.journal.as_ref().zip(key);
-    let mut is_own = false;
-    if let Some((journal, key)) = record {
-        let mut journal = Work::locked(journal);
-        is_own = journal.owns(key, &targets.picture);
-        journal.write(key, &bytes)?;
-    }
-    if work.args.overwrite || is_own {
-        return Ok(write_atomically(&targets.picture, &bytes)?);
-    }
-    while !write_new(&resolve(&targets.picture), &bytes)? {
-        let taken = targets.picture.clone();
-        targets.picture = work.outputs().next(&taken);
-        let (taken, next) = (taken.display(), targets.picture.display());
-        work.say.warn(input, &format!("{taken} appeared meanwhile; writing to {next}"));
-        if let Some((journal, key)) = record {
-            let mut journal = Work::locked(journal);
-            journal.begin(key, &targets.picture)?;
-            journal.write(key, &bytes)?;
-        }
-    }
-    Ok(())
-}
-
 /// Writes a proof under its name, or under the next free one.
 fn write_proof(work: &Work<'_>, input: &Path, path: &mut PathBuf, bytes: &[u8]) -> anyhow::Result<()> {
-    if let Some(journal) = &work.journal {
-        Work::locked(journal).proof(path, bytes)?;
-    }
+    let note = |path: &Path| match &work.records {
+        Some(records) => records.of(&work.args.output, |journal| journal.proof(path, bytes)).flatten(),
+        None => Ok(()),
+    };
+    note(path)?;
     let written = work.outputs().write(path, bytes, false)?;
     if written != *path {
         work.say.warn(input, &format!("{} exists; the proof was written to {}", path.display(), written.display()));
-        if let Some(journal) = &work.journal {
-            Work::locked(journal).proof(&written, bytes)?;
-        }
+        note(&written)?;
         *path = written;
     }
     Ok(())
 }
 
-fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
-    let Made { prepared, mut upscaled, device } = made;
-    let Prepared { input, key, picture, mut targets, model, choice, started, .. } = *prepared;
+fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
+    let Finished { prepared, made, device } = ready;
+    let Prepared { input, planned, mut proofs, started, .. } = *prepared;
+    let Planned { picture, recorded, model, why, size, format, target, .. } = *planned;
     let input_size = [picture.width(), picture.height()];
     let (depth, icc) = (picture.depth, picture.metadata.icc.clone());
-    let lost = losses(&picture, Format::from_path(&targets.picture)?, work.keep);
+    let recipe = &work.recipe;
+    losses(&picture, format, recipe.keep).iter().for_each(|what| work.say.warn(&input.path, what));
     drop(picture);
-    finish(&mut upscaled.picture, input_size, &model.name, work.size, model.scale, work.keep);
-    let encoding = work.encoding();
-    lost.iter().for_each(|what| work.say.warn(&input.path, what));
-    write_result(work, &input.path, key.as_ref(), &mut targets, &upscaled.picture, encoding)?;
-    let [dual, consistency, expected_error] = &mut targets.proofs;
-    if let (Some(path), Some(reconstruction)) = (dual.as_mut(), upscaled.reconstructions.last_mut()) {
+    let Made { picture, proof: mut said, pass } = made;
+    drop(pass);
+    let file = dualres_imaging::encode(&picture, format, recipe.encoding)?;
+    drop(picture);
+    let to = Destination {
+        target,
+        recorded: recorded.as_ref(),
+        replaces: work.args.overwrite,
+        next: &|taken| work.outputs().next(taken),
+        elsewhere: None,
+    };
+    let (output, mut warnings) = save(&file, &to)?;
+    drop(file);
+    let [dual, consistency, expected_error] = &mut proofs;
+    if let (Some(path), Some(reconstruction)) = (dual.as_mut(), said.reconstructions.last_mut()) {
         // In the colours of the original, as the original is.
         (reconstruction.depth, reconstruction.metadata.icc) = (depth, icc);
-        let bytes = dualres_imaging::encode(reconstruction, Format::from_path(path)?, encoding)?;
+        let bytes = dualres_imaging::encode(reconstruction, Format::from_path(path)?, recipe.encoding)?;
         write_proof(work, &input.path, path, &bytes)?;
     }
     let asks = work.args.proofs().iter().any(|(_, path)| path.is_some());
-    if upscaled.reconstructions.is_empty() && asks {
+    if said.reconstructions.is_empty() && asks {
         work.say.warn(&input.path, "no network was needed for this size: no proof written");
-    } else if expected_error.is_some() && upscaled.expected_error.is_none() {
+    } else if expected_error.is_some() && said.expected_error.is_none() {
         let reason = "the predicted error covers a single pass of the model, not this size: no map written";
         work.say.warn(&input.path, reason);
     }
-    let maps = [(&mut *consistency, &upscaled.consistency), (&mut *expected_error, &upscaled.expected_error)];
+    let maps = [(&mut *consistency, &said.consistency), (&mut *expected_error, &said.expected_error)];
     for (path, map) in maps {
         if let (Some(path), Some(map)) = (path, map) {
-            let bytes = dualres_imaging::encode(&heat_map(map), Format::from_path(path)?, encoding)?;
+            let bytes = dualres_imaging::encode(&heat_map(map), Format::from_path(path)?, recipe.encoding)?;
             write_proof(work, &input.path, path, &bytes)?;
         }
     }
-    let seconds = Instant::now().duration_since(started).as_secs_f64();
-    let output_size = [upscaled.picture.width(), upscaled.picture.height()];
-    let [loop_psnr, expected_psnr] = [upscaled.loop_psnr, upscaled.expected_psnr].map(report::finite);
-    if let (Some(journal), Some(key)) = (&work.journal, &key) {
+    let seconds = started.elapsed().as_secs_f64();
+    let [loop_psnr, expected_psnr] = [said.loop_psnr, said.expected_psnr].map(report::finite);
+    if let Some(recorded) = &recorded {
         let done = Done {
-            output: targets.picture.clone(),
-            stamp: Stamp::of(&targets.picture),
-            size: output_size,
+            output: output.clone(),
+            stamp: Stamp::of(&output),
+            size,
             model: model.name.clone(),
             loop_psnr,
             expected_psnr,
             seconds,
             proofs: [
-                proof(dual, !upscaled.reconstructions.is_empty()),
-                proof(consistency, upscaled.consistency.is_some()),
-                proof(expected_error, upscaled.expected_error.is_some()),
+                proof(dual, !said.reconstructions.is_empty()),
+                proof(consistency, said.consistency.is_some()),
+                proof(expected_error, said.expected_error.is_some()),
             ],
         };
-        Work::locked(journal).finish(key, done)?;
+        saving::finish(recorded, done, &mut warnings);
     }
-    let (input, output) = (input.path.to_string_lossy(), targets.picture.to_string_lossy());
+    warnings.iter().for_each(|what| work.say.warn(&input.path, what));
+    let (input, output) = (input.path.to_string_lossy(), output.to_string_lossy());
     work.say.done(&Line {
         input: &input,
         output: &output,
         input_size,
-        output_size,
+        output_size: size,
         seconds,
-        megapixels_per_s: (output_size[0] * output_size[1]) as f64 / 1e6 / seconds,
+        megapixels_per_s: (size[0] * size[1]) as f64 / 1e6 / seconds,
         device: &device,
         model: &model.name,
-        chosen_for: choice.as_ref().map(|(_, why)| why.as_str()),
+        chosen_for: why.as_deref(),
         loop_psnr,
         expected_psnr,
     })?;
@@ -389,8 +378,8 @@ fn write(work: &Work<'_>, made: Made) -> anyhow::Result<Row> {
         state: "done",
         output: output.into_owned(),
         model: model.name.clone(),
-        width: Some(output_size[0]),
-        height: Some(output_size[1]),
+        width: Some(size[0]),
+        height: Some(size[1]),
         loop_psnr,
         expected_psnr,
         seconds: Some(seconds),

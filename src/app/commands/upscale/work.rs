@@ -2,22 +2,23 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dualres_imaging::EncodeOptions;
+use dualres_imaging::{Depth, EncodeOptions, Format};
 
 use super::{models::Models, outputs::Outputs, say::Say};
 use crate::{
-    batch::{journal::Journal, result::Keep, sizes::FinalSize},
+    batch::{recipe::Recipe, records::Records, result::Keep, sizes::FinalSize},
     cli::UpscaleArgs,
+    targets::ends_as_folder,
 };
 
 /// What all threads work with.
 pub(super) struct Work<'a> {
     pub(super) args: &'a UpscaleArgs,
-    pub(super) size: FinalSize,
-    pub(super) keep: Keep,
+    pub(super) recipe: Recipe,
     pub(super) models: Mutex<Models>,
     pub(super) outputs: Mutex<Outputs<'a>>,
-    pub(super) journal: Option<Mutex<Journal>>,
+    /// The record of a batch.
+    pub(super) records: Option<Records>,
     pub(super) say: Say,
 }
 
@@ -34,14 +35,21 @@ impl<'a> Work<'a> {
     pub(super) fn outputs(&self) -> MutexGuard<'_, Outputs<'a>> {
         Self::locked(&self.outputs)
     }
-
-    pub(super) fn encoding(&self) -> EncodeOptions {
-        encoding(self.args)
-    }
 }
 
-/// How files are encoded.
-pub(super) fn encoding(args: &UpscaleArgs) -> EncodeOptions {
+/// What was asked for; the format of a named file is said by its name.
+pub(super) fn recipe(args: &UpscaleArgs, size: FinalSize) -> Recipe {
     let UpscaleArgs { quality, subsampling, progressive, lossy, .. } = *args;
-    EncodeOptions { quality, subsampling: subsampling.into(), progressive, lossy }
+    let is_file = !args.output.is_dir() && !ends_as_folder(&args.output);
+    let named = args.output.extension().filter(|_| is_file);
+    Recipe {
+        size,
+        format: args.format.map(Format::from).or_else(|| named.and(Format::from_path(&args.output).ok())),
+        encoding: EncodeOptions { quality, subsampling: subsampling.into(), progressive, lossy },
+        keep: Keep { strip: args.strip, depth: args.depth.map(Depth::from) },
+        fidelity: f32::from(args.fidelity) / 100.0,
+        pooling: args.pooling.into(),
+        tile: args.tile.map(|tile| tile as usize),
+        pattern: args.name.clone(),
+    }
 }

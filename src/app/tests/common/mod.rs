@@ -7,13 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
 use dualres_app::{
     paths::Paths,
     window::{Setup, Window, settings::Settings, worker},
 };
 use dualres_imaging::{Picture, Plane};
-use dualres_network::{Architecture, Description, Model};
+use dualres_network::{Architecture, Description, Device, Model};
 use eframe::{
     egui::{self, DroppedFile, Key, Modifiers},
     egui_wgpu::wgpu,

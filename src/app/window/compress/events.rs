@@ -98,7 +98,7 @@ impl Window {
     /// Learns from the stage that has just ended how fast it is here.
     fn note_time(&mut self, id: RunId) {
         let Some((stage, since, first)) = self.compress.clock.take() else { return };
-        let paused = self.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_paused());
+        let paused = self.compress.threads.as_ref().is_some_and(|threads| threads.runner.control().is_paused());
         let Some(run) = self.compress.runs.get(id) else { return };
         let Some(band) = run.curves.bands.iter().find(|band| band.stage == stage) else { return };
         let part = band.done.saturating_sub(first) as f64 / band.steps.max(1) as f64;

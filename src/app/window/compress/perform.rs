@@ -34,7 +34,7 @@ impl Window {
             Deed::Start => self.start_compression(),
             Deed::PauseOrGoOn => {
                 if let Some(threads) = &self.compress.threads {
-                    let control = &threads.runner.control;
+                    let control = threads.runner.control();
                     control.pause(!control.is_paused());
                     // The time that a run is halted says nothing on how fast it is.
                     self.compress.clock = None;
@@ -42,7 +42,7 @@ impl Window {
             }
             Deed::Stop => {
                 if let Some(threads) = &self.compress.threads {
-                    threads.runner.control.stop();
+                    threads.runner.control().stop();
                 }
             }
             Deed::GoOn(id) => {
@@ -64,7 +64,7 @@ impl Window {
             Deed::StopAfter(stage) => {
                 self.settings.compress.stop_after = stage;
                 if let Some(threads) = &self.compress.threads {
-                    threads.runner.control.stop_after(stage);
+                    threads.runner.control().stop_after(stage);
                 }
             }
             Deed::Measure => self.measure_layers(),
@@ -131,7 +131,7 @@ impl Window {
             };
             match start() {
                 Ok(threads) => {
-                    threads.runner.control.stop_after(self.settings.compress.stop_after);
+                    threads.runner.control().stop_after(self.settings.compress.stop_after);
                     self.compress.threads = Some(threads);
                 }
                 Err(error) => {

@@ -5,45 +5,30 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, Sender, TryRecvError},
+        mpsc::{Receiver, TryRecvError},
     },
     time::Instant,
 };
 
-use burn::tensor::Device;
 use dualres_engine::{Area, Options, Upscaler};
-use dualres_network::{Model, device};
+use dualres_network::{Device, Model, device};
 
 use super::{
     judge::PairPatch,
     latency::{self, Latency},
     profiles,
-    questions::{Answer, Look, Original, Pair, Question, Shared, Small},
+    questions::{Answer, Desires, Look, Original, Pair, Question, Small},
 };
 use crate::{
+    actor::{Shared, Teller},
     library::Library,
     paths::Paths,
     report, trust,
-    window::worker::{Wake, part::Part},
+    window::worker::part::Part,
 };
 
 /// Side of the cells that whole pictures are done in, in pixels of the input.
 const CELL: usize = 256;
-
-/// The thread's way to tell the window.
-#[derive(Clone)]
-pub(super) struct Teller {
-    pub(super) answers: Sender<Answer>,
-    pub(super) wake: Wake,
-}
-
-impl Teller {
-    pub(super) fn tell(&self, answer: Answer) {
-        // Nobody listens when the window is gone; the thread ends by `ends` then.
-        let _ = self.answers.send(answer);
-        (self.wake)();
-    }
-}
 
 /// Networks on their device.
 struct Ready {
@@ -66,8 +51,8 @@ struct Whole {
 pub(super) struct Probe {
     library: Library,
     paths: Paths,
-    shared: Arc<Shared>,
-    teller: Teller,
+    desires: Arc<Desires>,
+    teller: Teller<Answer>,
     ready: Option<Ready>,
     whole: Option<Whole>,
     /// Profiles that were asked for so far.
@@ -75,8 +60,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(library: Library, paths: Paths, shared: Arc<Shared>, teller: Teller) -> Self {
-        Self { library, paths, shared, teller, ready: None, whole: None, wanted: 0 }
+    pub(super) fn new(library: Library, paths: Paths, desires: Arc<Desires>, teller: Teller<Answer>) -> Self {
+        Self { library, paths, desires, teller, ready: None, whole: None, wanted: 0 }
     }
 
     /// Forgets what a panic may have left half done.
@@ -85,8 +70,8 @@ impl Probe {
     }
 
     pub(super) fn serve(&mut self, questions: &Receiver<Question>) {
-        while self.shared.flow().is_continue() {
-            if let Some(look) = self.shared.take() {
+        while self.desires.life().flow().is_continue() {
+            if let Some(look) = self.desires.look.take() {
                 self.look(&look);
                 continue;
             }
@@ -127,9 +112,9 @@ impl Probe {
             }
             Question::Leave => self.whole = None,
             Question::Latency { run, pair } => match self.latency(&pair, run.is_none()) {
-                Ok(Some(latency)) => self.teller.tell(Answer::Latency { run, pair, latency }),
+                Ok(Some(latency)) => self.teller.mention(Answer::Latency { run, pair, latency }),
                 Ok(None) => {}
-                Err(error) => self.teller.tell(Answer::Trouble(report::message(&error))),
+                Err(error) => self.teller.mention(Answer::Trouble(report::message(&error))),
             },
             Question::Look => {}
             Question::Forget => self.ready = None,
@@ -138,14 +123,18 @@ impl Probe {
 
     fn profile(&mut self, name: &str, device: &str) {
         self.wanted += 1;
-        if self.shared.profile.load(Ordering::Relaxed) != self.wanted {
+        if self.desires.profile.load(Ordering::Relaxed) != self.wanted {
             // Another model was chosen since.
             return;
         }
-        let (shared, teller, wanted) = (self.shared.clone(), self.teller.clone(), self.wanted);
+        let (desires, teller, wanted) = (self.desires.clone(), self.teller.clone(), self.wanted);
         let mut told = |done: usize, of: usize| {
-            teller.tell(Answer::Profiling { model: name.to_owned(), done, of });
-            if shared.profile.load(Ordering::Relaxed) == wanted { shared.flow() } else { ControlFlow::Break(()) }
+            teller.mention(Answer::Profiling { model: name.to_owned(), done, of });
+            if desires.profile.load(Ordering::Relaxed) == wanted {
+                desires.life().flow()
+            } else {
+                ControlFlow::Break(())
+            }
         };
         let mut measure = || {
             let model = self.library.load(name)?;
@@ -157,7 +146,7 @@ impl Probe {
             Ok(None) => return,
             Err(error) => Err(report::message(&error)),
         };
-        self.teller.tell(Answer::Profile { model: name.to_owned(), profile });
+        self.teller.mention(Answer::Profile { model: name.to_owned(), profile });
     }
 
     /// Both networks on their device, brought there if they are not.
@@ -192,9 +181,10 @@ impl Probe {
 
     fn part(&mut self, look: &Look, area: Area) -> anyhow::Result<PairPatch> {
         let (original, small, _) = self.ready(&look.pair)?;
-        let shared = self.shared.clone();
+        let desires = self.desires.clone();
         let input = &look.subject.input;
-        let of = |upscaler: &Upscaler| Part::of(upscaler, input, area, &Options::default(), &mut |_| shared.flow());
+        let of =
+            |upscaler: &Upscaler| Part::of(upscaler, input, area, &Options::default(), &mut |_| desires.life().flow());
         Ok(PairPatch::of(&of(&original)?, &of(&small)?, look.subject.truth.as_deref()))
     }
 
@@ -202,13 +192,13 @@ impl Probe {
         // Bringing the networks to their device is no part of what pixels cost.
         let ready = self.ready(&look.pair).map(|_| Instant::now());
         match ready.and_then(|start| Ok((start, self.part(look, look.area)?))) {
-            Ok((start, patch)) => self.teller.tell(Answer::Part {
+            Ok((start, patch)) => self.teller.mention(Answer::Part {
                 ticket: look.ticket,
                 area: look.area,
                 patch: Box::new(patch),
                 seconds: start.elapsed().as_secs_f64(),
             }),
-            Err(error) => self.teller.tell(Answer::Blind { ticket: look.ticket, reason: report::message(&error) }),
+            Err(error) => self.teller.mention(Answer::Blind { ticket: look.ticket, reason: report::message(&error) }),
         }
     }
 
@@ -220,10 +210,10 @@ impl Probe {
             Ok(patch) => {
                 whole.done += 1;
                 let (done, of) = (whole.done, whole.cells.len());
-                self.teller.tell(Answer::Cell { ticket, patch: Box::new(patch), done, of });
+                self.teller.mention(Answer::Cell { ticket, patch: Box::new(patch), done, of });
                 self.whole = (done < of).then_some(whole);
             }
-            Err(error) => self.teller.tell(Answer::Blind { ticket, reason: report::message(&error) }),
+            Err(error) => self.teller.mention(Answer::Blind { ticket, reason: report::message(&error) }),
         }
     }
 
@@ -237,8 +227,9 @@ impl Probe {
             Ok(Upscaler::new(&model, upscaler.device())?)
         };
         let (original, small) = (without(&original)?, without(&small)?);
-        let shared = self.shared.clone();
-        let mut goes_on = || if gives_way && shared.is_wanted() { ControlFlow::Break(()) } else { shared.flow() };
+        let desires = self.desires.clone();
+        let mut goes_on =
+            || if gives_way && desires.look.is_wanted() { ControlFlow::Break(()) } else { desires.life().flow() };
         match latency::measure(&original, &small, &device, &mut goes_on) {
             Ok(latency) => Ok(Some(latency)),
             Err(dualres_engine::EngineError::Cancelled) => Ok(None),

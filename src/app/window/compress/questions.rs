@@ -1,12 +1,8 @@
 //! What the prober can be asked and what it answers.
 
 use std::{
-    ops::ControlFlow,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use dualres_compression::Profile;
@@ -14,6 +10,7 @@ use dualres_engine::Area;
 use dualres_imaging::Picture;
 
 use super::{judge::PairPatch, latency::Latency, runs::RunId};
+use crate::actor::{Latest, Life, Shared};
 
 /// The network that is compared with the original.
 #[derive(Clone, Debug)]
@@ -131,23 +128,15 @@ pub(crate) enum Answer {
 
 /// What goes past the questions.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) ends: AtomicBool,
+pub(super) struct Desires {
+    life: Life,
     /// Number of the model whose profile is wanted; another one ends the measurement of an earlier one.
     pub(super) profile: AtomicU64,
-    pub(super) look: Mutex<Option<Look>>,
+    pub(super) look: Latest<Look>,
 }
 
-impl Shared {
-    pub(super) fn flow(&self) -> ControlFlow<()> {
-        if self.ends.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    }
-
-    pub(super) fn is_wanted(&self) -> bool {
-        self.look.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    pub(super) fn take(&self) -> Option<Look> {
-        self.look.lock().unwrap_or_else(PoisonError::into_inner).take()
+impl Shared for Desires {
+    fn life(&self) -> &Life {
+        &self.life
     }
 }

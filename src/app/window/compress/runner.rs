@@ -7,10 +7,8 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, Ordering},
-        mpsc::{Receiver, Sender, channel},
     },
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use dualres_compression::{Alpha, CONFIG_FILE, CompressConfig, Event, Report, Row, Stage, compress, resume};
@@ -18,12 +16,12 @@ use dualres_network::device;
 
 use super::runs::RunId;
 use crate::{
+    actor::{Actor, Life, Shared, Teller, Wake},
     language::tr,
     library::Library,
     paths::Paths,
     report::{self, about},
     samples, trust,
-    window::worker::{Wake, wait_for},
 };
 
 /// A run to do.
@@ -63,20 +61,25 @@ pub(crate) enum Ended {
 /// What goes past the jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    paused: AtomicBool,
+    life: Life,
     stops: AtomicBool,
-    ends: AtomicBool,
     /// Stage after which the run stops, plus one; 0 for none.
     stop_after: AtomicU8,
 }
 
+impl Shared for Control {
+    fn life(&self) -> &Life {
+        &self.life
+    }
+}
+
 impl Control {
     pub(crate) fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+        self.life.pause(paused);
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.life.is_paused()
     }
 
     /// Stops the run at its next step; it is saved.
@@ -105,46 +108,26 @@ impl Control {
     }
 
     fn flow(&self) -> ControlFlow<()> {
-        loop {
-            if self.ends.load(Ordering::Relaxed) || self.is_stopping() {
-                return ControlFlow::Break(());
-            }
-            if !self.is_paused() {
-                return ControlFlow::Continue(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.life.halt(|| if self.is_stopping() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 }
 
 /// The window's end of the runner.
 #[derive(Debug)]
-pub(crate) struct Runner {
-    jobs: Sender<Job>,
-    news: Receiver<(RunId, News)>,
-    pub(crate) control: Arc<Control>,
-    thread: Option<JoinHandle<()>>,
-}
+pub(crate) struct Runner(Actor<Job, (RunId, News), Control>);
 
 impl Runner {
     /// Starts the thread. It ends when the runner is dropped.
     pub(crate) fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Self> {
-        let (jobs, far_jobs) = channel::<Job>();
-        let (far_news, news) = channel();
-        let control = Arc::new(Control::default());
-        let theirs = control.clone();
-        let thread = std::thread::Builder::new().name("compression".into()).spawn(move || {
-            for job in far_jobs {
-                if theirs.ends.load(Ordering::Relaxed) {
+        let serve = move |jobs, control: Arc<Control>, teller: Teller<(RunId, News)>| {
+            for job in jobs {
+                if control.life.ends() {
                     return;
                 }
-                let run = job.run;
-                // Nobody listens when the window is gone; the run is stopped by `ends` then.
-                let mut tell = |news: News| {
-                    let _ = far_news.send((run, news));
-                    wake();
-                };
-                let attempt = || work(&job, &library, &paths, &theirs, &mut tell);
+                let job: Job = job;
+                // Where nobody listens the window is gone; the run is stopped by its life then.
+                let mut tell = |news: News| teller.mention((job.run, news));
+                let attempt = || work(&job, &library, &paths, &control, &mut tell);
                 let ended = match dualres_imaging::caught(attempt) {
                     Ok(Ok(Some(report))) => Ended::Done(Box::new(report)),
                     Ok(Ok(None)) => Ended::Stopped,
@@ -156,29 +139,26 @@ impl Runner {
                 };
                 tell(News::Ended(ended));
             }
-        })?;
-        Ok(Self { jobs, news, control, thread: Some(thread) })
+        };
+        Ok(Self(Actor::start("compression", wake, serve)?))
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.0.control
     }
 
     pub(crate) fn run(&self, job: Job) -> bool {
-        self.control.begin();
-        self.jobs.send(job).is_ok()
+        self.control().begin();
+        self.0.send(job)
     }
 
     pub(crate) fn next(&self) -> Option<(RunId, News)> {
-        self.news.try_recv().ok()
+        self.0.next()
     }
 
+    /// Has the run under way end at its next step; it is saved.
     pub(crate) fn end(&self) {
-        self.control.ends.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Runner {
-    fn drop(&mut self) {
-        self.end();
-        self.jobs = channel().0;
-        wait_for(self.thread.take());
+        self.control().life.end();
     }
 }
 

@@ -15,17 +15,18 @@ use dualres_network::{
 };
 
 use super::{
-    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, Report, Reporter,
+    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, Report,
     kept::{Kept, proven},
     part::Part,
     reader::Reader,
-    records::Records,
     saver::Saver,
 };
 use crate::{
+    actor::{Shared, Teller},
     batch::{
         choice::{Kind, automatic},
         journal::JournalError,
+        records::Records,
         sums,
     },
     language::{tr, translated},
@@ -50,7 +51,7 @@ pub(super) struct Engine {
     pub(super) library: Library,
     pub(super) paths: Paths,
     pub(super) control: Arc<Control>,
-    reporter: Reporter,
+    teller: Teller<Report>,
     pub(super) records: Records,
     pub(super) reader: Reader,
     pub(super) saver: Saver,
@@ -74,16 +75,16 @@ impl Engine {
         paths: Paths,
         control: Arc<Control>,
         records: Records,
-        reporter: Reporter,
+        teller: Teller<Report>,
     ) -> std::io::Result<Self> {
-        let saver = Saver::start(paths.clone(), records.clone(), control.clone(), reporter.clone())?;
+        let saver = Saver::start(paths.clone(), control.clone(), teller.clone())?;
         let reader = Reader::default();
-        Ok(Self { library, paths, control, reporter, records, reader, saver, ready: None, kept: None })
+        Ok(Self { library, paths, control, teller, records, reader, saver, ready: None, kept: None })
     }
 
     pub(super) fn tell(&self, report: Report) {
         // A window that is gone ends the loop that called; nothing else needs to know.
-        let _ = self.reporter.tell(report);
+        self.teller.mention(report);
     }
 
     pub(super) fn obey(&mut self, command: Command) {
@@ -124,7 +125,7 @@ impl Engine {
                 }
             }
             Command::Preview => {
-                if let Some(preview) = self.control.take_preview() {
+                if let Some(preview) = self.control.preview.take() {
                     self.preview(&preview);
                 }
             }
@@ -170,7 +171,7 @@ impl Engine {
 
     /// Goes on for as long as there is a window.
     pub(super) fn until_the_end(&self) -> ControlFlow<()> {
-        if self.control.ends() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.control.life().flow()
     }
 
     fn trouble(&self, what: Attempt, error: &anyhow::Error) {
@@ -273,11 +274,11 @@ impl Engine {
                     1 => tr!("upscaling"),
                     _ => tr!("tile %{done} of %{tiles}", done = 0, tiles = tiles),
                 };
-                self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
+                self.teller.tell(Report::Progress { item, stage, done: 0.02 })?;
             }
             Event::Preparing => {
                 let stage = tr!("preparing this GPU, once");
-                self.reporter.tell(Report::Progress { item, stage, done: 0.02 })?;
+                self.teller.tell(Report::Progress { item, stage, done: 0.02 })?;
             }
             Event::Tile { done, tiles, area, planes } => {
                 if shows {
@@ -285,36 +286,30 @@ impl Engine {
                     for piece in pieces(area.width, area.height) {
                         let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
                         let patch = Patch::of_planes(&planes, None, piece);
-                        self.reporter.tell(Report::Pixels { item, scale, patch })?;
+                        self.teller.tell(Report::Pixels { item, scale, patch })?;
                     }
                 }
                 let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
                 let stage = tr!("tile %{done} of %{tiles}", done = done, tiles = tiles);
-                self.reporter.tell(Report::Progress { item, stage, done: part })?;
+                self.teller.tell(Report::Progress { item, stage, done: part })?;
             }
             Event::Refining { step, steps } => {
                 let stage = tr!("raising fidelity, step %{step} of %{steps}", step = step + 1, steps = steps);
-                self.reporter.tell(Report::Progress { item, stage, done: 0.93 })?;
+                self.teller.tell(Report::Progress { item, stage, done: 0.93 })?;
             }
             Event::Reconstructing { .. } => {
-                self.reporter.tell(Report::Progress { item, stage: tr!("proving"), done: TILES_END })?;
+                self.teller.tell(Report::Progress { item, stage: tr!("proving"), done: TILES_END })?;
             }
             Event::Reconstructed { .. } => {}
         }
         let since = Instant::now();
-        loop {
-            if let Some(preview) = self.control.take_preview() {
+        self.control.life().halt(|| {
+            if let Some(preview) = self.control.preview.take() {
                 // A preview with the model that runs costs the run little; another model has to wait.
                 self.preview_beside(preview);
             }
-            if self.control.is_cancelled(item) {
-                return ControlFlow::Break(());
-            }
-            if !self.control.is_paused() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            self.go_on(item)
+        })?;
         *halted += since.elapsed();
         ControlFlow::Continue(())
     }
@@ -363,7 +358,7 @@ impl Engine {
                     self.trouble(Attempt::Preview, &error);
                 }
             }
-            _ => self.control.put_back(preview),
+            _ => self.control.preview.put_back(preview),
         }
     }
 

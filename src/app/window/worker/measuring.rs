@@ -13,6 +13,7 @@ use super::{
     part::Part,
 };
 use crate::{
+    actor::Shared,
     report, trust,
     window::document::{Patch, ProofPatch},
 };
@@ -66,7 +67,7 @@ impl Engine {
     /// Upscales a part by one of the models that are compared, unless nobody waits for it any more.
     pub(super) fn try_model(&mut self, wanted: &Try) {
         let control = self.control.clone();
-        let goes_on = || !control.ends() && control.is_trial(wanted.number);
+        let goes_on = || !control.life().ends() && control.is_trial(wanted.number);
         if !goes_on() {
             return;
         }

@@ -10,8 +10,9 @@ use anyhow::Context;
 use dualres_engine::Event;
 use dualres_imaging::{Format, Picture, resize::resample};
 
-use super::{Report, engine::Engine, job, kept::finished};
+use super::{Report, engine::Engine};
 use crate::{
+    batch::{make::finished, saving::save_free},
     language::tr,
     window::{queue::ItemId, settings::Choices},
 };
@@ -48,9 +49,9 @@ impl Engine {
             return Ok(None);
         };
         let go_on = &mut |_: Event<'_>| self.until_the_end();
-        let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, choices, go_on)?;
+        let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, &choices.recipe(), go_on)?;
         let encoded = dualres_imaging::encode(&picture, Format::from_path(output)?, choices.encoding())?;
-        let path = job::save_free(output, &encoded)?;
+        let path = save_free(output, &encoded)?;
         Ok(Some((path, [picture.width(), picture.height()])))
     }
 
@@ -72,7 +73,7 @@ impl Engine {
                     // What the user asked to be saved is saved even when the window closes.
                     if control.is_cancelled(item) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
-                let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, choices, go_on)?;
+                let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, &choices.recipe(), go_on)?;
                 dualres_imaging::write(path, &picture, choices.encoding())?;
             }
             None if refined => return Ok(false),

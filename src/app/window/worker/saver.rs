@@ -2,7 +2,6 @@
 //! so that memory does not grow with the queue.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -11,14 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dualres_imaging::{EncodeOptions, Format, Picture, file::write_atomically};
+use dualres_imaging::{EncodeOptions, Format, Picture};
 
-use super::{Control, Report, Reporter, job, records::Records};
+use super::{Control, Report};
 use crate::{
+    actor::Teller,
     batch::{
-        journal::JournalError,
-        record::{Done, Key, Stamp},
+        record::{Done, Stamp},
+        records::Recorded,
+        saving::{self, Destination},
     },
+    naming,
     paths::Paths,
     report,
     window::queue::{Failure, Finished, ItemId},
@@ -29,22 +31,15 @@ pub(super) struct Saving {
     pub(super) item: ItemId,
     /// Ready to be written: at its final size, with its metadata.
     pub(super) picture: Arc<Picture>,
-    pub(super) target: PathBuf,
     pub(super) encoding: EncodeOptions,
-    /// What is told of it; name and time are filled in.
+    /// What is told of it: the file it is to have; that which it gets, and the time, are filled in.
     pub(super) finished: Finished,
     pub(super) started: Instant,
     /// Time that the user halted it.
     pub(super) halted: Duration,
     /// What the user should know of.
     pub(super) warnings: Vec<String>,
-    pub(super) record: Option<Record>,
-}
-
-/// Where it is recorded that a picture is done.
-pub(super) struct Record {
-    pub(super) folder: PathBuf,
-    pub(super) key: Key,
+    pub(super) recorded: Option<Recorded>,
 }
 
 /// The thread that saves.
@@ -54,16 +49,11 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    pub(super) fn start(
-        paths: Paths,
-        records: Records,
-        control: Arc<Control>,
-        reporter: Reporter,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(paths: Paths, control: Arc<Control>, teller: Teller<Report>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("save results".into())
-            .spawn(move || serve(&receiver, &paths, &records, &control, &reporter))?;
+            .spawn(move || serve(&receiver, &paths, &control, &teller))?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
@@ -85,11 +75,11 @@ impl Drop for Saver {
     }
 }
 
-fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, control: &Control, reporter: &Reporter) {
+fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &Teller<Report>) {
     for saving in results {
         let item = saving.item;
         control.saves(true);
-        let report = match report::guarded(|| save(saving, paths, records)) {
+        let report = match report::guarded(|| save(saving, paths)) {
             Ok((finished, warnings)) => {
                 let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
                 Report::Done { item, finished, warning }
@@ -100,34 +90,28 @@ fn serve(results: &Receiver<Saving>, paths: &Paths, records: &Records, control: 
             }
         };
         // If nobody listens, the file is there all the same.
-        let _ = reporter.tell(report);
+        teller.mention(report);
         control.saves(false);
     }
 }
 
-fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Finished, Vec<String>)> {
-    let Saving { picture, target, encoding, mut finished, started, halted, mut warnings, record, .. } = saving;
-    let encoded = dualres_imaging::encode(&picture, Format::from_path(&target)?, encoding)?;
+fn save(saving: Saving, paths: &Paths) -> anyhow::Result<(Finished, Vec<String>)> {
+    let Saving { picture, encoding, mut finished, started, halted, mut warnings, recorded, .. } = saving;
+    let target = finished.output;
+    let file = dualres_imaging::encode(&picture, Format::from_path(&target)?, encoding)?;
     drop(picture);
-    // What cannot be recorded is saved all the same: it took minutes to make.
-    let mut is_own = false;
-    if let Some(Record { folder, key }) = &record {
-        let noted = records.of(folder, |journal| {
-            is_own = journal.owns(key, &target);
-            journal.write(key, &encoded)
-        });
-        warnings.extend(problem(noted));
-    }
-    finished.output = if is_own && write_atomically(&target, &encoded).is_ok() {
-        target
-    } else {
-        let (path, elsewhere) = job::save(&target, &encoded, paths)?;
-        warnings.extend(elsewhere);
-        path
+    let to = Destination {
+        target,
+        recorded: recorded.as_ref(),
+        replaces: false,
+        next: &|taken| naming::free(taken, &|_| false),
+        elsewhere: Some(&paths.pictures),
     };
+    let (output, told) = saving::save(&file, &to)?;
+    warnings.extend(told);
+    finished.output = output;
     finished.seconds = started.elapsed().saturating_sub(halted).as_secs_f64();
-    // A result that had to go elsewhere is none of its folder.
-    if let Some(Record { folder, key }) = record.filter(|record| finished.output.starts_with(&record.folder)) {
+    if let Some(recorded) = &recorded {
         let done = Done {
             output: finished.output.clone(),
             stamp: Stamp::of(&finished.output),
@@ -138,16 +122,7 @@ fn save(saving: Saving, paths: &Paths, records: &Records) -> anyhow::Result<(Fin
             seconds: finished.seconds,
             proofs: Default::default(),
         };
-        let noted = records.of(&folder, |journal| {
-            // Under another name than was begun, if that was taken in the meantime.
-            journal.begin(&key, &done.output).and_then(|()| journal.finish(&key, done))
-        });
-        warnings.extend(problem(noted));
+        saving::finish(recorded, done, &mut warnings);
     }
     Ok((finished, warnings))
-}
-
-/// What went wrong with a record, in words.
-fn problem(noted: Result<Result<(), JournalError>, JournalError>) -> Option<String> {
-    noted.and_then(|noted| noted).err().map(|error| error.to_string())
 }

@@ -36,7 +36,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let Some(run) = window.compress.run().cloned() else { return };
     let colours = palette(ui);
     let paused = run.state == RunState::Running
-        && window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_paused());
+        && window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control().is_paused());
     let state = if paused { tr!("paused") } else { run.state.word() };
     ui.horizontal(|ui| {
         ui.add(Label::new(RichText::new(run.name()).strong()).truncate())
@@ -121,7 +121,8 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
             if ui.button(if paused { tr!("Resume") } else { tr!("Pause") }).clicked() {
                 window.deed(Deed::PauseOrGoOn);
             }
-            let stopping = window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control.is_stopping());
+            let stopping =
+                window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control().is_stopping());
             let label = if stopping { tr!("Stopping…") } else { tr!("Stop") };
             let stop = ui.add_enabled(!stopping, eframe::egui::Button::new(label));
             if stop.on_hover_text(tr!("Saves the run; resume it at any time")).clicked() {
