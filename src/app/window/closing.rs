@@ -11,25 +11,30 @@ use super::{
 impl Window {
     /// Whether pictures run, are being saved, or have their turn soon.
     fn is_at_work(&self) -> bool {
-        self.queue.is_busy() || (self.runs && self.only.is_none() && self.queue.next_waiting().is_some())
+        self.upscale.queue.is_busy()
+            || (self.upscale.runs && self.upscale.only.is_none() && self.upscale.queue.next_waiting().is_some())
     }
 
     /// Asks before a run is left, and closes when it is done if that was the answer.
     pub(super) fn see_to_closing(&mut self, ctx: &Context) {
-        if ctx.input(|input| input.viewport().close_requested()) && self.closing != Closing::Now && self.is_at_work() {
+        if ctx.input(|input| input.viewport().close_requested())
+            && self.shell.closing != Closing::Now
+            && self.is_at_work()
+        {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
             ctx.send_viewport_cmd(ViewportCommand::Focus);
-            self.closing = Closing::Asked;
+            self.shell.closing = Closing::Asked;
         }
         // What was asked about has ended by itself, or was to end first.
-        let waits = matches!(self.closing, Closing::Asked | Closing::WhenDone);
+        let waits = matches!(self.shell.closing, Closing::Asked | Closing::WhenDone);
         if waits && !self.is_at_work() {
             // What ended in another way wants to be seen.
-            let all = (self.only.is_some() || self.queue.next_waiting().is_none()) && self.crashed.is_none();
-            if self.closing == Closing::WhenDone && all {
+            let all = (self.upscale.only.is_some() || self.upscale.queue.next_waiting().is_none())
+                && self.services.crashed.is_none();
+            if self.shell.closing == Closing::WhenDone && all {
                 ctx.send_viewport_cmd(ViewportCommand::Close);
             }
-            self.closing = Closing::No;
+            self.shell.closing = Closing::No;
         }
     }
 
@@ -37,30 +42,34 @@ impl Window {
     pub(super) fn leave(&mut self, ctx: &Context, leaving: Leaving) {
         match leaving {
             Leaving::Finish => {
-                self.closing = Closing::WhenDone;
+                self.shell.closing = Closing::WhenDone;
                 return;
             }
             Leaving::Keep => {}
             Leaving::Discard => {
-                let computed =
-                    self.queue.items().iter().filter(|item| matches!(&item.state, State::Running(p) if !p.saving));
+                let computed = self
+                    .upscale
+                    .queue
+                    .items()
+                    .iter()
+                    .filter(|item| matches!(&item.state, State::Running(p) if !p.saving));
                 for id in computed.map(|item| item.id).collect::<Vec<_>>() {
                     self.controls().for_each(|control| control.cancel(id));
                 }
-                self.queue.remove_undone();
+                self.upscale.queue.remove_undone();
                 self.note_queue_change();
             }
         }
-        self.runs = false;
-        self.closing = Closing::Now;
+        self.upscale.runs = false;
+        self.shell.closing = Closing::Now;
         ctx.send_viewport_cmd(ViewportCommand::Close);
     }
 
     /// Takes the wish to close back; false if there was none.
     pub(super) fn stay_open(&mut self) -> bool {
-        let asked = matches!(self.closing, Closing::Asked | Closing::WhenDone);
+        let asked = matches!(self.shell.closing, Closing::Asked | Closing::WhenDone);
         if asked {
-            self.closing = Closing::No;
+            self.shell.closing = Closing::No;
         }
         asked
     }

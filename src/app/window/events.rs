@@ -41,40 +41,40 @@ impl Window {
                 ctx.request_repaint();
                 break;
             }
-            match self.link.reports.try_recv() {
+            match self.services.link.reports.try_recv() {
                 Ok(report) => self.take_report(report),
                 Err(_) if self.take_helpers_report() => {}
                 Err(_) => break,
             }
         }
         self.take_last_reports();
-        while let Some(loaded) = self.loader.next() {
+        while let Some(loaded) = self.services.loader.next() {
             self.take_loaded(ctx, loaded);
         }
-        match self.dialogs.poll() {
+        match self.shell.dialogs.poll() {
             Some(dialogs::Outcome::Chosen(purpose, paths)) => self.take_chosen(&purpose, paths),
             Some(dialogs::Outcome::NoDialog(purpose)) => {
-                self.toasts.warning(tr!("This desktop gave no file dialog. Type the path instead."));
+                self.shell.toasts.warning(tr!("This desktop gave no file dialog. Type the path instead."));
                 self.type_path(purpose);
             }
             None => {}
         }
         for notice in trust::take_news() {
             match notice {
-                Notice::Checking(device) => self.toasts.good(tr!(
+                Notice::Checking(device) => self.shell.toasts.good(tr!(
                     "Preparing %{device}, once: its kernels are compiled, tuned and checked against the CPU.",
                     device = device
                 )),
                 // Asked for where it is shown.
                 Notice::Prepared(_) => {}
-                Notice::Refused(reason) | Notice::NotKept(reason) => self.toasts.warning(reason),
+                Notice::Refused(reason) | Notice::NotKept(reason) => self.shell.toasts.warning(reason),
             }
         }
         self.take_completed();
         self.take_adapted();
         self.take_library_news();
         self.take_brought();
-        if !self.brought.is_empty() || !self.library_tasks.is_empty() || self.dialogs.is_open() {
+        if !self.upscale.brought.is_empty() || !self.models.library_tasks.is_empty() || self.shell.dialogs.is_open() {
             // Promises say that they are ready a moment before they can be taken.
             ctx.request_repaint_after(Duration::from_millis(100));
         }
@@ -83,18 +83,18 @@ impl Window {
     fn take_loaded(&mut self, ctx: &Context, loaded: Loaded) {
         match loaded {
             Loaded::Found { pictures, models, complaints } => {
-                complaints.into_iter().for_each(|text| self.toasts.warning(text));
+                complaints.into_iter().for_each(|text| self.shell.toasts.warning(text));
                 for path in models {
                     self.change_library(Change::Import(path));
                 }
                 let (mut first, count) = (None, pictures.len());
-                let mut there = self.queue.paths();
+                let mut there = self.upscale.queue.paths();
                 for Brought { path, below, twin, size, format, broken } in pictures {
                     if !there.insert(path.clone()) {
                         continue;
                     }
-                    let id = self.queue.add(path, size);
-                    if let Some(item) = self.queue.get_mut(id) {
+                    let id = self.upscale.queue.add(path, size);
+                    if let Some(item) = self.upscale.queue.get_mut(id) {
                         (item.below, item.twin, item.format) = (below, twin, Some(format));
                         if let Some(failure) = broken {
                             item.state = State::Failed(failure);
@@ -103,13 +103,13 @@ impl Window {
                     first = first.or(Some(id));
                 }
                 if first.is_none() && count > 0 {
-                    self.toasts.warning(tr!("In the queue already; \"Upscale again\" runs a picture once more."));
+                    self.shell.toasts.warning(tr!("In the queue already; \"Upscale again\" runs a picture once more."));
                 }
                 if let Some(id) = first {
-                    self.tab = Tab::Upscale;
+                    self.shell.tab = Tab::Upscale;
                     self.note_queue_change();
-                    self.scroll_to = Some(id);
-                    if self.queue.running().is_none() || self.selected.is_none() {
+                    self.upscale.scroll_to = Some(id);
+                    if self.upscale.queue.running().is_none() || self.upscale.selected.is_none() {
                         self.select(id);
                     }
                 }
@@ -117,12 +117,12 @@ impl Window {
             Loaded::Thumbnail { item, image, size } => self.take_thumbnail(ctx, item, image, size),
             Loaded::Opened { item, picture, pyramid, thumbnail, fitting } => {
                 let scale = self.scale();
-                if self.queue.get(item).is_some() {
-                    self.thumbnails_asked.insert(item);
+                if self.upscale.queue.get(item).is_some() {
+                    self.upscale.thumbnails_asked.insert(item);
                     self.take_thumbnail(ctx, item, thumbnail, [picture.width(), picture.height()]);
                     let document = Document::new(item, scale, *pyramid);
-                    self.unreadable.remove(&item);
-                    self.documents.add(OpenDocument {
+                    self.upscale.unreadable.remove(&item);
+                    self.upscale.documents.add(OpenDocument {
                         document,
                         picture,
                         fitting,
@@ -130,13 +130,13 @@ impl Window {
                         whole: false,
                         refined: None,
                     });
-                    self.documents.shrink(self.selected);
+                    self.upscale.documents.shrink(self.upscale.selected);
                     self.show_saved(item);
                     self.set_beside(item);
                 }
             }
             Loaded::Result { item, pyramid } => {
-                if let Some(open) = self.documents.get_mut(item)
+                if let Some(open) = self.upscale.documents.get_mut(item)
                     && open.document.result.is_none()
                 {
                     let ([width, height], [w, h]) = (open.document.input.size(), pyramid.size());
@@ -145,15 +145,15 @@ impl Window {
                         let factor = scale as f64 / open.document.scale as f64;
                         open.document.scale = scale;
                         open.document.result = Some(*pyramid);
-                        if self.selected == Some(item) {
-                            self.view.rescale(factor);
+                        if self.upscale.selected == Some(item) {
+                            self.upscale.view.rescale(factor);
                         }
                     }
                 }
             }
             Loaded::Broken { item, failure } => {
-                self.unreadable.insert(item, failure.reason.clone());
-                if let Some(item) = self.queue.get_mut(item)
+                self.upscale.unreadable.insert(item, failure.reason.clone());
+                if let Some(item) = self.upscale.queue.get_mut(item)
                     && matches!(item.state, State::Waiting)
                 {
                     item.state = State::Failed(failure);
@@ -164,7 +164,7 @@ impl Window {
     }
 
     fn take_thumbnail(&mut self, ctx: &Context, item: ItemId, image: egui::ColorImage, size: [usize; 2]) {
-        if let Some(item) = self.queue.get_mut(item) {
+        if let Some(item) = self.upscale.queue.get_mut(item) {
             item.size = Some(size);
             if item.thumbnail.is_none() {
                 let name = format!("thumbnail {}", item.id.0);
@@ -178,11 +178,11 @@ impl Window {
     /// Keeps the memory of a queue of ten thousand pictures that of one thousand; what comes into sight again is asked for
     /// again.
     fn forget_old_thumbnails(&mut self, newest: ItemId) {
-        self.thumbnails.push_back(newest);
-        while self.thumbnails.len() > MOST_THUMBNAILS {
-            let Some(oldest) = self.thumbnails.pop_front() else { return };
-            self.thumbnails_asked.remove(&oldest);
-            if let Some(item) = self.queue.get_mut(oldest) {
+        self.upscale.thumbnails.push_back(newest);
+        while self.upscale.thumbnails.len() > MOST_THUMBNAILS {
+            let Some(oldest) = self.upscale.thumbnails.pop_front() else { return };
+            self.upscale.thumbnails_asked.remove(&oldest);
+            if let Some(item) = self.upscale.queue.get_mut(oldest) {
                 item.thumbnail = None;
             }
         }
@@ -190,37 +190,37 @@ impl Window {
 
     /// Has the saved result of a picture that was done earlier shown.
     pub(super) fn show_saved(&mut self, item: ItemId) {
-        let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) else { return };
+        let Some(State::Done(finished)) = self.upscale.queue.get(item).map(|item| &item.state) else { return };
         let (output, model) = (finished.output.clone(), finished.model.clone());
-        let device = self.settings.choices.device.clone();
-        let Some(open) = self.documents.get_mut(item) else { return };
+        let device = self.shell.settings.choices.device.clone();
+        let Some(open) = self.upscale.documents.get_mut(item) else { return };
         if open.asked {
             return;
         }
         open.asked = true;
-        let model = if self.entries.iter().any(|entry| entry.name == model) {
+        let model = if self.models.entries.iter().any(|entry| entry.name == model) {
             model
         } else {
-            self.settings.choices.model.clone()
+            self.shell.settings.choices.model.clone()
         };
         let input = open.picture.clone();
         // The proof has to wait for a running picture; the result need not.
-        self.loader.result(item, &output);
+        self.services.loader.result(item, &output);
         self.send(Command::Prove { item, input, output, model, device });
     }
 
     fn take_chosen(&mut self, purpose: &Purpose, paths: Vec<PathBuf>) {
         let Some(first) = paths.first().cloned() else { return };
         match purpose {
-            Purpose::Pictures | Purpose::Folder | Purpose::Model => self.loader.scan(paths),
+            Purpose::Pictures | Purpose::Folder | Purpose::Model => self.services.loader.scan(paths),
             Purpose::RunFolder => self.open_runs(first),
-            Purpose::CompressData => self.settings.compress.data = paths,
-            Purpose::CompressValidation => self.settings.compress.validation = Some(first),
+            Purpose::CompressData => self.shell.settings.compress.data = paths,
+            Purpose::CompressValidation => self.shell.settings.compress.validation = Some(first),
             Purpose::ComparedPicture => self.read_compared(Some(first)),
             Purpose::CurvesCsv => self.export_csv(with_extension(first, "csv")),
             Purpose::PlotsPng => self.compress.picturing = Some(Picturing::Wanted(with_extension(first, "png"))),
             Purpose::Table => self.export_table(&with_extension(first, "csv")),
-            Purpose::OutputFolder => self.settings.choices.folder = Some(first),
+            Purpose::OutputFolder => self.shell.settings.choices.folder = Some(first),
             Purpose::SaveAs { item, .. } => self.save_as(*item, first, false),
             Purpose::ExportModel { name } => {
                 let path = if first.extension().is_none() { first.with_extension("safetensors") } else { first };
@@ -236,7 +236,9 @@ impl Window {
         match purpose {
             Purpose::SaveAs { item, .. } => self.save_as(*item, path, true),
             Purpose::ExportModel { .. } | Purpose::CurvesCsv | Purpose::PlotsPng | Purpose::Table if path.exists() => {
-                self.toasts.error(tr!("There is a file %{path} already: choose another name.", path = path.display()));
+                self.shell
+                    .toasts
+                    .error(tr!("There is a file %{path} already: choose another name.", path = path.display()));
                 self.type_path(purpose.clone());
             }
             _ => self.take_chosen(purpose, vec![path]),
@@ -263,10 +265,10 @@ impl Window {
                     match (gone.first(), paths.is_empty()) {
                         (None, true) => {
                             let other = tr!("The clipboard holds text, but neither a picture nor a path of one.");
-                            self.toasts.warning(other);
+                            self.shell.toasts.warning(other);
                         }
                         (Some(first), _) => {
-                            self.toasts.warning(tr!(
+                            self.shell.toasts.warning(tr!(
                                 "%{count} pasted files are not there, such as %{first}",
                                 count = gone.len(),
                                 first = first.display()
@@ -275,7 +277,7 @@ impl Window {
                         (None, false) => {}
                     }
                     if !paths.is_empty() {
-                        self.actions.push(Action::AddPaths(paths));
+                        self.shell.actions.push(Action::AddPaths(paths));
                     }
                 }
                 egui::Event::PasteImage(image) => self.take_pasted(&image),
@@ -288,15 +290,15 @@ impl Window {
     fn take_dropped(&mut self, paths: Vec<PathBuf>) {
         let model = |path: &std::path::Path| super::loader::is_model(path);
         match paths.as_slice() {
-            [path] if self.tab == Tab::Compress && path.is_dir() => {
+            [path] if self.shell.tab == Tab::Compress && path.is_dir() => {
                 if !dualres_compression::run_folders(path).is_empty() {
                     self.deed(Deed::RunFolder(path.clone()));
                 } else {
-                    self.settings.compress.data = vec![path.clone()];
+                    self.shell.settings.compress.data = vec![path.clone()];
                 }
             }
-            [path] if self.tab == Tab::Compress && !model(path) => self.deed(Deed::Picture(path.clone())),
-            _ => self.actions.push(Action::AddPaths(paths)),
+            [path] if self.shell.tab == Tab::Compress && !model(path) => self.deed(Deed::Picture(path.clone())),
+            _ => self.shell.actions.push(Action::AddPaths(paths)),
         }
     }
 
@@ -311,7 +313,7 @@ impl Window {
         if pixels.iter().any(|pixel| pixel[3] < 255) {
             picture.alpha = Some(plane(3));
         }
-        let folder = self.paths.arrivals();
+        let folder = self.services.paths.arrivals();
         self.bring(move || {
             std::fs::create_dir_all(&folder)?;
             loop {
@@ -326,8 +328,8 @@ impl Window {
 
     /// Has files made beside the window that then come into the queue.
     pub(super) fn bring(&mut self, make: impl FnOnce() -> anyhow::Result<Vec<PathBuf>> + Send + 'static) {
-        let wake = self.wake.clone();
-        self.brought.push(Promise::spawn_thread("arrivals", move || {
+        let wake = self.services.wake.clone();
+        self.upscale.brought.push(Promise::spawn_thread("arrivals", move || {
             let made = make().map_err(|error| tr!("cannot keep the picture: %{error}", error = error));
             wake();
             made
@@ -336,22 +338,22 @@ impl Window {
 
     /// Writes what became of the pictures as the command line's `--table` does.
     fn export_table(&mut self, path: &Path) {
-        match write_table(path, &self.queue.rows()) {
-            Ok(()) => self.toasts.good(tr!("Saved %{path}", path = path.display())),
-            Err(error) => self.toasts.error(crate::report::message(&error)),
+        match write_table(path, &self.upscale.queue.rows()) {
+            Ok(()) => self.shell.toasts.good(tr!("Saved %{path}", path = path.display())),
+            Err(error) => self.shell.toasts.error(crate::report::message(&error)),
         }
     }
 
     fn take_brought(&mut self) {
         let mut rest = Vec::new();
-        for promise in std::mem::take(&mut self.brought) {
+        for promise in std::mem::take(&mut self.upscale.brought) {
             match promise.try_take() {
-                Ok(Ok(paths)) => self.loader.scan(paths),
-                Ok(Err(reason)) => self.toasts.error(reason),
+                Ok(Ok(paths)) => self.services.loader.scan(paths),
+                Ok(Err(reason)) => self.shell.toasts.error(reason),
                 Err(unfinished) => rest.push(unfinished),
             }
         }
-        self.brought = rest;
+        self.upscale.brought = rest;
     }
 }
 

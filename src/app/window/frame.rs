@@ -26,24 +26,24 @@ impl eframe::App for Window {
         let ctx = ui.ctx().clone();
         self.take_input(&ctx);
         // Keys that are meant for a dialog that is about to come up are no commands.
-        if !self.has_modal() && !self.dialogs.is_open() {
-            self.actions.extend(actions::pressed(&ctx, self.tab));
+        if !self.has_modal() && !self.shell.dialogs.is_open() {
+            self.shell.actions.extend(actions::pressed(&ctx, self.shell.tab));
         } else {
-            self.actions.extend(actions::pressed(&ctx, self.tab).into_iter().filter(|action| {
+            self.shell.actions.extend(actions::pressed(&ctx, self.shell.tab).into_iter().filter(|action| {
                 matches!(action, Action::Escape | Action::ToggleHelp | Action::ToggleTheme | Action::Quit)
             }));
         }
         let size = ctx.content_rect().size();
-        self.settings.screens.see(&ctx);
+        self.shell.settings.screens.see(&ctx);
         Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
         Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
-        match self.tab {
+        match self.shell.tab {
             Tab::Upscale => {
                 let width = super::side_width(size.x);
                 Panel::right("inspector").resizable(false).exact_size(width).show(ui, |ui| {
                     views::inspector::ui(self, ui);
                 });
-                if !self.queue.items().is_empty() {
+                if !self.upscale.queue.items().is_empty() {
                     Panel::bottom("queue").resizable(false).exact_size(views::strip::HEIGHT).show(ui, |ui| {
                         views::strip::ui(self, ui);
                     });
@@ -61,14 +61,14 @@ impl eframe::App for Window {
         views::drop_zone::overlay(self, &ctx);
         // They would be in the picture.
         if self.compress.picturing.is_none() {
-            let accepted = self.toasts.ui(&ctx);
-            self.actions.extend(accepted);
+            let accepted = self.shell.toasts.ui(&ctx);
+            self.shell.actions.extend(accepted);
         }
 
-        for action in std::mem::take(&mut self.actions) {
+        for action in std::mem::take(&mut self.shell.actions) {
             self.perform(&ctx, action);
         }
-        if !std::mem::replace(&mut self.has_been_drawn, true) {
+        if !std::mem::replace(&mut self.shell.has_been_drawn, true) {
             // Looking for graphics adapters competes with drawing for the same driver. The chosen model is measured when it is known
             // what the device stands for.
             self.send(worker::Command::Devices);
@@ -76,16 +76,18 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self) {
-        for running in self.queue.items().iter().filter(|item| matches!(&item.state, State::Running(p) if !p.saving)) {
+        for running in
+            self.upscale.queue.items().iter().filter(|item| matches!(&item.state, State::Running(p) if !p.saving))
+        {
             self.controls().for_each(|control| control.cancel(running.id));
         }
         // A result that is being saved is saved, and remembered as done.
-        self.link.end();
-        self.helpers.iter_mut().for_each(|helper| helper.link.end());
-        self.link.wait();
-        self.helpers.iter().for_each(|helper| helper.link.wait());
-        let mut reports: Vec<worker::Report> = self.link.reports.try_iter().collect();
-        self.helpers.iter().for_each(|helper| reports.extend(helper.link.reports.try_iter()));
+        self.services.link.end();
+        self.services.helpers.iter_mut().for_each(|helper| helper.link.end());
+        self.services.link.wait();
+        self.services.helpers.iter().for_each(|helper| helper.link.wait());
+        let mut reports: Vec<worker::Report> = self.services.link.reports.try_iter().collect();
+        self.services.helpers.iter().for_each(|helper| reports.extend(helper.link.reports.try_iter()));
         for report in reports {
             if matches!(&report, worker::Report::Done { .. }) {
                 self.take_report(report);
@@ -95,16 +97,16 @@ impl eframe::App for Window {
             threads.runner.end();
         }
         // What is being written is older than what is written now.
-        if let Some(writing) = self.remembering.take() {
+        if let Some(writing) = self.shell.remembering.take() {
             writing.block_and_take();
         }
-        if self.lock.is_some()
+        if self.shell.lock.is_some()
             && let Some(write) = self.take_changes()
         {
             // Nobody is left to be told.
             let _ = write();
         }
         // The window is gone, though the engine may take a moment to end: another one may remember from now on.
-        self.lock = None;
+        self.shell.lock = None;
     }
 }

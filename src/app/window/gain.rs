@@ -16,15 +16,16 @@ const MOST: f64 = 0.98;
 impl Window {
     /// What differences are multiplied by in the chosen view.
     pub(super) fn gain(&self) -> f32 {
-        let settings = &self.settings;
-        let open = self.selected.and_then(|id| self.documents.get(id)).filter(|_| settings.scales_itself());
+        let settings = &self.shell.settings;
+        let open =
+            self.upscale.selected.and_then(|id| self.upscale.documents.get(id)).filter(|_| settings.scales_itself());
         open.and_then(|open| fitting(&open.document, drawn_of(settings.view))).unwrap_or_else(|| settings.gain())
     }
 
     /// Multiplies differences by `gain` from now on.
     pub(super) fn set_gain(&mut self, gain: f32) {
-        self.settings.auto_gain = false;
-        *self.settings.gain_mut() = gain.clamp(0.4, 16.0);
+        self.shell.settings.auto_gain = false;
+        *self.shell.settings.gain_mut() = gain.clamp(0.4, 16.0);
     }
 }
 

@@ -13,40 +13,42 @@ impl Window {
     /// not wanted any more.
     pub(super) fn idle_place(&mut self) -> Option<Place> {
         self.staff();
-        let helped: Vec<ItemId> = self.helpers.iter().filter_map(|helper| helper.item).collect();
+        let helped: Vec<ItemId> = self.services.helpers.iter().filter_map(|helper| helper.item).collect();
         let computes = |state: &State| matches!(state, State::Running(progress) if !progress.saving);
-        let first_is_busy = self.queue.items().iter().any(|item| computes(&item.state) && !helped.contains(&item.id));
+        let first_is_busy =
+            self.upscale.queue.items().iter().any(|item| computes(&item.state) && !helped.contains(&item.id));
         if !first_is_busy {
             return Some(Place::First);
         }
         // What is halted does not begin anything either.
-        if self.link.control.is_paused() {
+        if self.services.link.control.is_paused() {
             return None;
         }
         let idle = |helper: &Helper| helper.item.is_none() && !helper.is_out;
-        self.helpers.iter().position(idle).map(Place::Helper)
+        self.services.helpers.iter().position(idle).map(Place::Helper)
     }
 
     fn staff(&mut self) {
         let chosen = self.device().to_owned();
-        let is_there = |name: &String| *name != chosen && self.devices.iter().any(|device| device.name == *name);
+        let is_there =
+            |name: &String| *name != chosen && self.services.devices.iter().any(|device| device.name == *name);
         let wanted: Vec<String> =
-            self.settings.choices.more_devices.iter().filter(|name| is_there(name)).cloned().collect();
-        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.helpers)
+            self.shell.settings.choices.more_devices.iter().filter(|name| is_there(name)).cloned().collect();
+        let (stay, go): (Vec<_>, Vec<_>) = std::mem::take(&mut self.services.helpers)
             .into_iter()
             .partition(|helper| helper.item.is_some() || wanted.contains(&helper.device));
-        self.helpers = stay;
+        self.services.helpers = stay;
         if !go.is_empty() {
             // What they save is waited for by nobody who has something to draw.
             let _ = std::thread::Builder::new().name("old helpers".into()).spawn(move || drop(go));
         }
         for device in wanted {
-            if self.helpers.iter().any(|helper| helper.device == device) {
+            if self.services.helpers.iter().any(|helper| helper.device == device) {
                 continue;
             }
             match self.start_helper() {
-                Ok(link) => self.helpers.push(Helper { device, link, item: None, is_out: false }),
-                Err(error) => self.toasts.error(tr!(
+                Ok(link) => self.services.helpers.push(Helper { device, link, item: None, is_out: false }),
+                Err(error) => self.shell.toasts.error(tr!(
                     "the system gives no thread for %{device} (%{error})",
                     device = device,
                     error = error
@@ -61,11 +63,11 @@ impl Window {
         let item = job.item;
         match place {
             Place::First => {
-                self.link.control.allow(item);
+                self.services.link.control.allow(item);
                 self.send(command);
             }
             Place::Helper(index) => {
-                let helper = &mut self.helpers[index];
+                let helper = &mut self.services.helpers[index];
                 job.choices.device.clone_from(&helper.device);
                 helper.link.control.allow(item);
                 helper.item = Some(item);
@@ -78,10 +80,10 @@ impl Window {
 
     /// Takes in a report of a helper, if there is one.
     pub(super) fn take_helpers_report(&mut self) -> bool {
-        let reports = self.helpers.iter().enumerate();
+        let reports = self.services.helpers.iter().enumerate();
         let next = reports.filter_map(|(index, helper)| Some((index, helper.link.reports.try_recv().ok()?))).next();
         let Some((index, report)) = next else { return false };
-        let of = self.helpers[index].item;
+        let of = self.services.helpers[index].item;
         match report {
             // The picture is left to the others.
             Report::Failed { failure: Failure { reason, .. }, device_failed: true, .. }
@@ -98,7 +100,7 @@ impl Window {
                     _ => false,
                 };
                 if ends {
-                    self.helpers[index].item = None;
+                    self.services.helpers[index].item = None;
                 }
                 self.take_report(report);
             }
@@ -107,22 +109,22 @@ impl Window {
     }
 
     fn helper_failed(&mut self, index: usize, reason: &str) {
-        let helper = &mut self.helpers[index];
+        let helper = &mut self.services.helpers[index];
         helper.is_out = true;
         let (device, item) = (helper.device.clone(), helper.item.take());
-        self.toasts.warning(tr!(
+        self.shell.toasts.warning(tr!(
             "%{device} failed and is left out until the program is started again: %{reason}",
             device = device,
             reason = reason
         ));
-        if let Some(item) = item.and_then(|id| self.queue.get_mut(id)) {
+        if let Some(item) = item.and_then(|id| self.upscale.queue.get_mut(id)) {
             item.state = State::Waiting;
         }
     }
 
     /// The controls of all workers.
     pub(super) fn controls(&self) -> impl Iterator<Item = &Control> {
-        let helpers = self.helpers.iter().map(|helper| &*helper.link.control);
-        std::iter::once(&*self.link.control).chain(helpers)
+        let helpers = self.services.helpers.iter().map(|helper| &*helper.link.control);
+        std::iter::once(&*self.services.link.control).chain(helpers)
     }
 }

@@ -27,24 +27,24 @@ const SIDES: std::ops::RangeInclusive<usize> = 64..=512;
 impl Window {
     /// Forgets what has been previewed: it is no longer shown.
     pub(super) fn restart_preview(&mut self) {
-        self.live = Live::default();
+        self.upscale.live = Live::default();
     }
 
     /// Goes on with the preview of what is visible.
     pub(super) fn follow_view(&mut self, ctx: &Context) {
         let Some((scene, visible, size)) = self.previewable() else {
-            self.live = Live::default();
+            self.upscale.live = Live::default();
             return;
         };
-        let rests = self.live.see(&scene, visible);
+        let rests = self.upscale.live.see(&scene, visible);
         if rests < RESTS {
             ctx.request_repaint_after(RESTS - rests);
             return;
         }
-        if self.previewing.is_some() {
+        if self.upscale.previewing.is_some() {
             return;
         }
-        let Some(cell) = self.live.next() else { return };
+        let Some(cell) = self.upscale.live.next() else { return };
         let [x, y] = cell.map(|index| index * scene.side);
         let area = Area { x, y, width: scene.side.min(size[0] - x), height: scene.side.min(size[1] - y) };
         self.ask_preview(scene.item, area);
@@ -52,20 +52,21 @@ impl Window {
 
     /// Asks for the middle of what is visible at once.
     pub(super) fn preview(&mut self) {
-        let Some(item) = self.selected.filter(|id| self.documents.get(*id).is_some()) else { return };
-        match self.queue.get(item).map(|item| &item.state) {
+        let Some(item) = self.upscale.selected.filter(|id| self.upscale.documents.get(*id).is_some()) else { return };
+        match self.upscale.queue.get(item).map(|item| &item.state) {
             Some(State::Done(_)) => {
-                self.toasts.warning(tr!("This picture is done: run it again to see other choices."));
+                self.shell.toasts.warning(tr!("This picture is done: run it again to see other choices."));
                 return;
             }
             Some(State::Running(_)) => {
-                self.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
+                self.shell.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
                 return;
             }
             _ => {}
         }
-        let Some(open) = self.documents.get(item) else { return };
-        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
+        let Some(open) = self.upscale.documents.get(item) else { return };
+        let visible =
+            reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
         let area = middle(visible, self.side());
         if area.width > 0 && area.height > 0 {
             self.ask_preview(item, area);
@@ -74,29 +75,36 @@ impl Window {
 
     fn ask_preview(&mut self, item: ItemId, area: Area) {
         let scale = self.scale();
-        let Some(open) = self.documents.get(item) else { return };
-        let mut choices = self.settings.choices.clone();
+        let Some(open) = self.upscale.documents.get(item) else { return };
+        let mut choices = self.shell.settings.choices.clone();
         if choices.automatic {
             choices.model = built_in::fitting(open.fitting.0, scale, &choices.model);
         }
-        self.link.control.preview.put(Preview { item, input: open.picture.clone(), area, choices });
+        self.services.link.control.preview.put(Preview { item, input: open.picture.clone(), area, choices });
         self.send(Command::Preview);
-        self.previewing = Some(Instant::now());
+        self.upscale.previewing = Some(Instant::now());
     }
 
     /// The selected picture if it can be previewed: how, which part of it is visible, and its size.
     fn previewable(&self) -> Option<(Scene, Area, [usize; 2])> {
-        let item = self.selected.filter(|_| self.settings.live_preview && self.tab == Tab::Upscale)?;
-        let waits = matches!(self.queue.get(item)?.state, State::Waiting | State::Cancelled | State::Moved(_));
-        if !waits || self.trial.is_some() || self.runs || self.queue.is_busy() || self.crashed.is_some() {
+        let item =
+            self.upscale.selected.filter(|_| self.shell.settings.live_preview && self.shell.tab == Tab::Upscale)?;
+        let waits = matches!(self.upscale.queue.get(item)?.state, State::Waiting | State::Cancelled | State::Moved(_));
+        if !waits
+            || self.upscale.trial.is_some()
+            || self.upscale.runs
+            || self.upscale.queue.is_busy()
+            || self.services.crashed.is_some()
+        {
             return None;
         }
-        let open = self.documents.get(item)?;
-        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
+        let open = self.upscale.documents.get(item)?;
+        let visible =
+            reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
         if visible.width == 0 || visible.height == 0 {
             return None;
         }
-        let choices = &self.settings.choices;
+        let choices = &self.shell.settings.choices;
         let model = match choices.automatic {
             true => built_in::fitting(open.fitting.0, self.scale(), &choices.model),
             false => choices.model.clone(),
@@ -109,7 +117,7 @@ impl Window {
     /// Side of a piece in pixels of the original. In coarse steps, so that a speed that is measured anew changes little.
     fn side(&self) -> usize {
         let scale = self.scale();
-        let speed = self.speed(&self.settings.choices.model).unwrap_or(0.0);
+        let speed = self.speed(&self.shell.settings.choices.model).unwrap_or(0.0);
         let side = (speed * SECONDS_A_PIECE / (scale * scale) as f64).sqrt() as usize;
         1 << side.clamp(*SIDES.start(), *SIDES.end()).ilog2()
     }

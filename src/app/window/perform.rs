@@ -43,80 +43,80 @@ impl Window {
             Action::ExportTable => self.ask(Purpose::Table),
             Action::ExportModel(name) => self.ask(Purpose::ExportModel { name }),
             Action::TypePath => self.type_path(Purpose::Pictures),
-            Action::AddPaths(paths) => self.loader.scan(paths),
+            Action::AddPaths(paths) => self.services.loader.scan(paths),
             Action::TrySample => self.try_samples(),
-            Action::Start if self.tab == Tab::Compress => self.perform_compress(Deed::Start),
-            Action::PauseOrGoOn if self.tab == Tab::Compress => self.perform_compress(Deed::PauseOrGoOn),
-            Action::CancelRunning if self.tab == Tab::Compress => self.perform_compress(Deed::Stop),
+            Action::Start if self.shell.tab == Tab::Compress => self.perform_compress(Deed::Start),
+            Action::PauseOrGoOn if self.shell.tab == Tab::Compress => self.perform_compress(Deed::PauseOrGoOn),
+            Action::CancelRunning if self.shell.tab == Tab::Compress => self.perform_compress(Deed::Stop),
             Action::Start => {
-                self.only = None;
+                self.upscale.only = None;
                 self.start();
             }
             Action::PauseOrGoOn => {
-                if self.queue.running().is_some() {
-                    self.pause(!self.link.control.is_paused());
-                } else if self.queue.waiting() > 0 {
+                if self.upscale.queue.running().is_some() {
+                    self.pause(!self.services.link.control.is_paused());
+                } else if self.upscale.queue.waiting() > 0 {
                     self.start();
                 }
             }
             Action::CancelRunning => {
                 let computes = |state: &State| matches!(state, State::Running(progress) if !progress.saving);
-                let items = self.queue.items().iter().filter(|item| computes(&item.state));
+                let items = self.upscale.queue.items().iter().filter(|item| computes(&item.state));
                 for id in items.map(|item| item.id).collect::<Vec<_>>() {
-                    self.runs = false;
+                    self.upscale.runs = false;
                     self.cancel(id);
                 }
             }
             Action::Cancel(id) => self.cancel(id),
             Action::Select(id) => {
-                self.follows = self.queue.running().is_some_and(|running| running.id == id);
+                self.upscale.follows = self.upscale.queue.running().is_some_and(|running| running.id == id);
                 self.select(id);
             }
             Action::SelectNeighbour(places) => {
-                if let Some(id) = self.queue.neighbour(self.selected, places) {
-                    self.follows = false;
+                if let Some(id) = self.upscale.queue.neighbour(self.upscale.selected, places) {
+                    self.upscale.follows = false;
                     self.select(id);
                 }
             }
             Action::Remove(id) => self.remove(id),
             Action::RemoveSelected => {
-                if let Some(id) = self.selected {
+                if let Some(id) = self.upscale.selected {
                     self.remove(id);
                 }
             }
             Action::RemoveDone => {
-                let count = self.queue.remove_done();
-                let queue = &self.queue;
-                self.documents.retain(|id| queue.get(id).is_some());
+                let count = self.upscale.queue.remove_done();
+                let queue = &self.upscale.queue;
+                self.upscale.documents.retain(|id| queue.get(id).is_some());
                 self.after_removal(None);
                 self.offer_undo(count);
             }
             Action::Undo => self.undo_removal(),
             Action::Retry(id) => {
-                if let Some(item) = self.queue.get_mut(id)
+                if let Some(item) = self.upscale.queue.get_mut(id)
                     && !matches!(item.state, State::Running(_))
                 {
                     (item.state, item.again) = (State::Waiting, true);
-                    self.only = self.only.filter(|only| *only == id);
+                    self.upscale.only = self.upscale.only.filter(|only| *only == id);
                     self.note_queue_change();
                     self.start();
                 }
             }
             Action::Shift(id, places) => {
-                self.queue.shift(id, places);
+                self.upscale.queue.shift(id, places);
                 self.note_queue_change();
             }
             Action::ShiftSelected(places) => {
-                if let Some(id) = self.selected {
-                    self.queue.shift(id, places);
+                if let Some(id) = self.upscale.selected {
+                    self.upscale.queue.shift(id, places);
                     self.note_queue_change();
                 }
             }
             Action::Place(id, place) => {
-                self.queue.place(id, place);
+                self.upscale.queue.place(id, place);
                 self.note_queue_change();
             }
-            Action::Preview if self.tab == Tab::Compress => {}
+            Action::Preview if self.shell.tab == Tab::Compress => {}
             Action::Preview => self.preview(),
             Action::Refine(fidelity) => self.refine(fidelity),
             Action::ApplyFidelity => self.apply_fidelity(),
@@ -124,9 +124,9 @@ impl Window {
             Action::SaveAs => self.ask_save_as(),
             Action::ShowInFolder(id) => self.show_in_folder(id),
             // Two networks are compared there, and neither is the truth.
-            Action::SetView(ViewMode::Doubt) if self.tab == Tab::Compress => {}
-            Action::SetView(view) if self.tab == Tab::Compress => self.compress.mode = view,
-            Action::SetView(view) => self.settings.view = view,
+            Action::SetView(ViewMode::Doubt) if self.shell.tab == Tab::Compress => {}
+            Action::SetView(view) if self.shell.tab == Tab::Compress => self.compress.mode = view,
+            Action::SetView(view) => self.shell.settings.view = view,
             Action::ShowPlace(area) => self.show_place(area),
             Action::Fit => self.view_in_sight().fits = true,
             Action::ActualSize => {
@@ -136,30 +136,30 @@ impl Window {
             Action::Zoom(factor) => self.view_in_sight().zoom_at(factor, [0.0; 2]),
             Action::Pan(by) => self.view_in_sight().pan(by),
             Action::SetTab(Tab::Compress) => self.show_compress(),
-            Action::SetTab(tab) => self.tab = tab,
+            Action::SetTab(tab) => self.shell.tab = tab,
             Action::ToggleTheme => {
                 let dark = ctx.theme() == eframe::egui::Theme::Dark;
                 self.set_theme(ctx, if dark { ThemeChoice::Light } else { ThemeChoice::Dark });
             }
             Action::SetTheme(theme) => self.set_theme(ctx, theme),
             Action::SetLanguage(language) => {
-                self.settings.language = language;
+                self.shell.settings.language = language;
                 self.speak(ctx);
             }
-            Action::ToggleTable => self.table = !self.table && !self.queue.items().is_empty(),
-            Action::ToggleHelp => (self.help, self.about) = (!self.help, false),
-            Action::ToggleAbout => (self.about, self.help) = (!self.about, false),
+            Action::ToggleTable => self.shell.table = !self.shell.table && !self.upscale.queue.items().is_empty(),
+            Action::ToggleHelp => (self.shell.help, self.shell.about) = (!self.shell.help, false),
+            Action::ToggleAbout => (self.shell.about, self.shell.help) = (!self.shell.about, false),
             Action::ToggleFullScreen => {
                 let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!full));
             }
             Action::CompleteModel(name) => self.complete_model(name),
-            Action::CancelCompletion => self.completing.iter().for_each(Completing::cancel),
+            Action::CancelCompletion => self.models.completing.iter().for_each(Completing::cancel),
             Action::Adapt(deed) => self.adapt(deed),
             Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);
-                self.tab = Tab::Upscale;
+                self.shell.tab = Tab::Upscale;
             }
             Action::Compress(deed) => self.perform_compress(deed),
             Action::Flip => self.flip(),
@@ -168,37 +168,40 @@ impl Window {
             Action::Close(leaving) => self.leave(ctx, leaving),
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {
-                if let Some(id) = self.selected {
+                if let Some(id) = self.upscale.selected {
                     self.perform(ctx, Action::Retry(id));
                 }
             }
             Action::MoveSplit(by) => {
-                let split = if self.tab == Tab::Compress { &mut self.compress.split } else { &mut self.split };
+                let split =
+                    if self.shell.tab == Tab::Compress { &mut self.compress.split } else { &mut self.upscale.split };
                 *split = (*split + by).clamp(0.0, 1.0);
             }
             Action::Gain(factor) => {
                 // The Compress tab has the first of the two.
-                if self.tab == Tab::Compress {
-                    self.settings.gain = (self.settings.gain * factor).clamp(0.4, 16.0);
+                if self.shell.tab == Tab::Compress {
+                    self.shell.settings.gain = (self.shell.settings.gain * factor).clamp(0.4, 16.0);
                 } else {
                     self.set_gain(self.gain() * factor);
                 }
             }
             Action::Fidelity(by) => {
-                let fidelity = (self.settings.choices.fidelity + by).clamp(0.0, 1.0);
-                self.settings.choices.fidelity = fidelity;
+                let fidelity = (self.shell.settings.choices.fidelity + by).clamp(0.0, 1.0);
+                self.shell.settings.choices.fidelity = fidelity;
                 self.refine(fidelity);
             }
             Action::CompareModels => self.compare_models(),
             Action::NextModel => {
-                let at = self.entries.iter().position(|entry| entry.name == self.settings.choices.model);
-                if let Some(next) = self.entries.get((at.map_or(0, |at| at + 1)) % self.entries.len().max(1)) {
+                let at = self.models.entries.iter().position(|entry| entry.name == self.shell.settings.choices.model);
+                if let Some(next) =
+                    self.models.entries.get((at.map_or(0, |at| at + 1)) % self.models.entries.len().max(1))
+                {
                     let name = next.name.clone();
                     self.use_model(&name);
                 }
             }
             Action::ShowSelectedInFolder => {
-                if let Some(id) = self.selected {
+                if let Some(id) = self.upscale.selected {
                     self.show_in_folder(id);
                 }
             }
@@ -210,18 +213,18 @@ impl Window {
         if Popup::is_any_open(ctx) {
             // The key has been taken before a menu could see it.
             Popup::close_all(ctx);
-        } else if self.help || self.about || self.table {
-            (self.help, self.about, self.table) = (false, false, false);
-        } else if matches!(self.adapting, Adapting::Asking(_)) {
-            self.adapting = Adapting::Idle;
-        } else if self.new_device.take().is_some()
-            || (self.closing == Closing::Asked && self.stay_open())
-            || self.replacing.take().is_some()
-            || (self.tab == Tab::Upscale && self.trial.is_some() && self.end_trial())
+        } else if self.shell.help || self.shell.about || self.shell.table {
+            (self.shell.help, self.shell.about, self.shell.table) = (false, false, false);
+        } else if matches!(self.upscale.adapting, Adapting::Asking(_)) {
+            self.upscale.adapting = Adapting::Idle;
+        } else if self.shell.new_device.take().is_some()
+            || (self.shell.closing == Closing::Asked && self.stay_open())
+            || self.shell.replacing.take().is_some()
+            || (self.shell.tab == Tab::Upscale && self.upscale.trial.is_some() && self.end_trial())
             || self.compress.deleting.take().is_some()
-            || self.typing.take().is_some()
-            || self.dialogs.abandon().is_some()
-            || self.toasts.dismiss()
+            || self.shell.typing.take().is_some()
+            || self.shell.dialogs.abandon().is_some()
+            || self.shell.toasts.dismiss()
         {
         } else if ctx.input(|input| input.viewport().fullscreen.unwrap_or(false)) {
             ctx.send_viewport_cmd(ViewportCommand::Fullscreen(false));
@@ -230,9 +233,14 @@ impl Window {
 
     /// Whether a sheet covers the window.
     pub(super) fn has_modal(&self) -> bool {
-        let asks = self.typing.is_some() || self.replacing.is_some() || self.compress.deleting.is_some();
-        let asks = asks || self.new_device.is_some() || matches!(self.adapting, Adapting::Asking(_));
-        self.help || self.about || self.table || asks || self.crashed.is_some() || self.closing == Closing::Asked
+        let asks = self.shell.typing.is_some() || self.shell.replacing.is_some() || self.compress.deleting.is_some();
+        let asks = asks || self.shell.new_device.is_some() || matches!(self.upscale.adapting, Adapting::Asking(_));
+        self.shell.help
+            || self.shell.about
+            || self.shell.table
+            || asks
+            || self.services.crashed.is_some()
+            || self.shell.closing == Closing::Asked
     }
 
     /// Brings a place of the original into the middle, large enough to judge it.
@@ -240,21 +248,21 @@ impl Window {
         let Some(scale) = self.shown().map(|document| document.scale) else { return };
         let place = area.times(scale);
         let center = [place.x as f64 + place.width as f64 / 2.0, place.y as f64 + place.height as f64 / 2.0];
-        self.view = View { center, zoom: self.view.zoom.max(PLACE_ZOOM), fits: false, opens: false };
+        self.upscale.view = View { center, zoom: self.upscale.view.zoom.max(PLACE_ZOOM), fits: false, opens: false };
     }
 
     /// The view of the canvas in sight.
     fn view_in_sight(&mut self) -> &mut View {
-        match &mut self.trial {
-            _ if self.tab == Tab::Compress => &mut self.compress.view,
+        match &mut self.upscale.trial {
+            _ if self.shell.tab == Tab::Compress => &mut self.compress.view,
             Some(trial) => &mut trial.view,
-            None => &mut self.view,
+            None => &mut self.upscale.view,
         }
     }
 
     /// Shows the ways back in place of the results, or the other way round.
     fn flip(&mut self) {
-        if self.tab == Tab::Compress {
+        if self.shell.tab == Tab::Compress {
             let scale = self.compress.shown.scale.max(1) as f64;
             self.compress.ways_back = !self.compress.ways_back;
             self.compress.view.rescale(if self.compress.ways_back { 1.0 / scale } else { scale });
@@ -262,12 +270,14 @@ impl Window {
     }
 
     pub(super) fn ask(&mut self, purpose: Purpose) {
-        if self.dialogs.is_open() {
-            self.toasts.warning(tr!("A file dialog is open already. It may be behind the window; Esc gives it up."));
+        if self.shell.dialogs.is_open() {
+            self.shell
+                .toasts
+                .warning(tr!("A file dialog is open already. It may be behind the window; Esc gives it up."));
             return;
         }
         if super::dialogs::may_be_there() {
-            self.dialogs.ask(purpose, self.wake.clone());
+            self.shell.dialogs.ask(purpose, self.services.wake.clone());
         } else {
             self.type_path(purpose);
         }
@@ -275,26 +285,26 @@ impl Window {
 
     /// Lets the user type a path where no dialog answers.
     pub(super) fn type_path(&mut self, purpose: Purpose) {
-        self.dialogs.abandon();
+        self.shell.dialogs.abandon();
         let text = match &purpose {
             Purpose::SaveAs { name, folder, .. } => {
                 let wanted = folder.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
                 crate::naming::free(&wanted, &|_| false).display().to_string()
             }
             Purpose::ExportModel { name } => {
-                self.paths.pictures.join(format!("{name}.safetensors")).display().to_string()
+                self.services.paths.pictures.join(format!("{name}.safetensors")).display().to_string()
             }
-            Purpose::CurvesCsv => self.paths.pictures.join("curves.csv").display().to_string(),
-            Purpose::PlotsPng => self.paths.pictures.join("curves.png").display().to_string(),
-            Purpose::Table => self.paths.pictures.join("results.csv").display().to_string(),
+            Purpose::CurvesCsv => self.services.paths.pictures.join("curves.csv").display().to_string(),
+            Purpose::PlotsPng => self.services.paths.pictures.join("curves.png").display().to_string(),
+            Purpose::Table => self.services.paths.pictures.join("results.csv").display().to_string(),
             _ => String::new(),
         };
-        self.typing = Some((purpose, text));
-        self.typing_began = true;
+        self.shell.typing = Some((purpose, text));
+        self.shell.typing_began = true;
     }
 
     fn try_samples(&mut self) {
-        let folder = self.paths.arrivals();
+        let folder = self.services.paths.arrivals();
         self.bring(move || {
             std::fs::create_dir_all(&folder)?;
             let unpack = |(name, bytes): (&str, &[u8])| {
@@ -308,53 +318,53 @@ impl Window {
 
     /// Brings a picture to the canvas.
     pub(super) fn select(&mut self, id: ItemId) {
-        if self.selected != Some(id) {
-            self.view = View::opening();
+        if self.upscale.selected != Some(id) {
+            self.upscale.view = View::opening();
             self.end_trial();
             self.forget_refinement();
         }
-        self.selected = Some(id);
-        self.scroll_to = Some(id);
-        if self.documents.get(id).is_some() {
-            self.documents.touch(id);
+        self.upscale.selected = Some(id);
+        self.upscale.scroll_to = Some(id);
+        if self.upscale.documents.get(id).is_some() {
+            self.upscale.documents.touch(id);
             self.show_saved(id);
-        } else if let Some(item) = self.queue.get(id) {
-            self.loader.open(id, &item.path);
+        } else if let Some(item) = self.upscale.queue.get(id) {
+            self.services.loader.open(id, &item.path);
         }
     }
 
     /// Makes a model the chosen one for all pictures.
     pub(super) fn use_model(&mut self, name: &str) {
-        self.settings.choices.automatic = false;
+        self.shell.settings.choices.automatic = false;
         self.set_model(name);
     }
 
     /// Leaves the choice among the built-in models of a scale to each picture.
     pub(super) fn fit_models(&mut self, scale: usize) {
         let Some(name) = built_in::of(Kind::Clean, scale) else { return };
-        self.settings.choices.automatic = true;
+        self.shell.settings.choices.automatic = true;
         self.set_model(name);
     }
 
     /// What other models made of open pictures stays until they are run again.
     fn set_model(&mut self, name: &str) {
-        self.settings.choices.model = name.to_owned();
+        self.shell.settings.choices.model = name.to_owned();
         self.restart_preview();
         let scale = self.scale();
-        if self.trial.as_ref().is_some_and(|trial| trial.scale != scale) {
+        if self.upscale.trial.as_ref().is_some_and(|trial| trial.scale != scale) {
             self.end_trial();
         }
-        for open in self.documents.iter_mut() {
+        for open in self.upscale.documents.iter_mut() {
             // A preview of another model says nothing about this one.
             let done = matches!(
-                self.queue.get(open.document.item).map(|i| &i.state),
+                self.upscale.queue.get(open.document.item).map(|i| &i.state),
                 Some(State::Done(_) | State::Running(_))
             );
             if !done {
                 let factor = scale as f64 / open.document.scale as f64;
                 open.document.clear_result(scale);
-                if self.selected == Some(open.document.item) {
-                    self.view.rescale(factor);
+                if self.upscale.selected == Some(open.document.item) {
+                    self.upscale.view.rescale(factor);
                 }
             }
         }
@@ -362,12 +372,12 @@ impl Window {
     }
 
     fn set_theme(&mut self, ctx: &Context, choice: ThemeChoice) {
-        self.settings.theme = choice;
+        self.shell.settings.theme = choice;
         theme::choose(ctx, choice);
     }
 
     /// The document on the canvas, if it is in memory.
     pub(super) fn shown(&self) -> Option<&Document> {
-        Some(&self.documents.get(self.selected?)?.document)
+        Some(&self.upscale.documents.get(self.upscale.selected?)?.document)
     }
 }

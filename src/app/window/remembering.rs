@@ -15,24 +15,29 @@ use crate::language::tr;
 impl Window {
     /// Has what is to survive the program written beside the window, at most once a second.
     pub(super) fn remember(&mut self, ctx: &egui::Context) {
-        if self.lock.is_none() {
+        if self.shell.lock.is_none() {
             return;
         }
-        let runs_changed = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths)
-            != self.compress.saved;
-        if self.settings != self.saved || self.queue_changed || runs_changed || self.remembering.is_some() {
+        let runs_changed =
+            compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.services.paths)
+                != self.compress.saved;
+        if self.shell.settings != self.shell.saved
+            || self.upscale.queue_changed
+            || runs_changed
+            || self.shell.remembering.is_some()
+        {
             ctx.request_repaint_after(Duration::from_secs(1));
         }
-        if self.remembered_at.elapsed() < Duration::from_secs(1) {
+        if self.shell.remembered_at.elapsed() < Duration::from_secs(1) {
             return;
         }
-        match self.remembering.take().map(Promise::try_take) {
-            Some(Err(unfinished)) => self.remembering = Some(unfinished),
-            Some(Ok(complaints)) => complaints.into_iter().for_each(|text| self.toasts.error(text)),
+        match self.shell.remembering.take().map(Promise::try_take) {
+            Some(Err(unfinished)) => self.shell.remembering = Some(unfinished),
+            Some(Ok(complaints)) => complaints.into_iter().for_each(|text| self.shell.toasts.error(text)),
             None => {
-                self.remembered_at = Instant::now();
+                self.shell.remembered_at = Instant::now();
                 if let Some(write) = self.take_changes() {
-                    self.remembering = Some(Promise::spawn_thread("remember", write));
+                    self.shell.remembering = Some(Promise::spawn_thread("remember", write));
                 }
             }
         }
@@ -40,18 +45,18 @@ impl Window {
 
     /// What writes all that has changed since it was written last, and returns what went wrong; `None` if nothing has changed.
     pub(super) fn take_changes(&mut self) -> Option<impl FnOnce() -> Vec<String> + use<>> {
-        let settings = (self.settings != self.saved).then(|| self.settings.clone());
-        let queue = std::mem::take(&mut self.queue_changed).then(|| self.queue.remember());
-        let runs = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.paths);
+        let settings = (self.shell.settings != self.shell.saved).then(|| self.shell.settings.clone());
+        let queue = std::mem::take(&mut self.upscale.queue_changed).then(|| self.upscale.queue.remember());
+        let runs = compress::remember::of(&self.compress.runs, &self.compress.watching.folders, &self.services.paths);
         let runs = (runs != self.compress.saved).then_some(runs);
         if settings.is_none() && queue.is_none() && runs.is_none() {
             return None;
         }
-        self.saved = self.settings.clone();
+        self.shell.saved = self.shell.settings.clone();
         if let Some(runs) = &runs {
             self.compress.saved.clone_from(runs);
         }
-        let paths = self.paths.clone();
+        let paths = self.services.paths.clone();
         Some(move || {
             let settings = settings.and_then(|s| stored::write(&settings_file(&paths), &s).err());
             let queue = queue.and_then(|q| stored::write(&queue_file(&paths), &q).err());

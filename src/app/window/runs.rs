@@ -15,7 +15,7 @@ use crate::language::{tr, translated};
 impl Window {
     /// What became of results that a worker was saving when it was replaced.
     pub(super) fn take_last_reports(&mut self) {
-        let Some(old) = self.old_link.take() else { return };
+        let Some(old) = self.services.old_link.take() else { return };
         let has_ended = old.has_ended();
         while let Ok(report) = old.reports.try_recv() {
             if matches!(&report, Report::Done { .. } | Report::Failed { device_failed: false, .. }) {
@@ -23,120 +23,124 @@ impl Window {
             }
         }
         if has_ended {
-            self.queue.fail_left("the engine was started anew");
+            self.upscale.queue.fail_left("the engine was started anew");
         } else {
-            self.old_link = Some(old);
+            self.services.old_link = Some(old);
         }
     }
 
     pub(super) fn take_report(&mut self, report: Report) {
         match report {
             Report::Devices { devices, automatic } => {
-                let chosen = &self.settings.choices.device;
+                let chosen = &self.shell.settings.choices.device;
                 if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
-                    self.toasts.warning(tr!(
+                    self.shell.toasts.warning(tr!(
                         "The device %{device} is gone; using %{other}.",
                         device = chosen,
                         other = automatic
                     ));
-                    self.settings.choices.device = "auto".into();
+                    self.shell.settings.choices.device = "auto".into();
                 }
-                (self.devices, self.automatic) = (devices, automatic);
+                (self.services.devices, self.services.automatic) = (devices, automatic);
                 self.measure();
             }
-            Report::Using { wanted, device } => self.using = Some((wanted, device)),
+            Report::Using { wanted, device } => self.services.using = Some((wanted, device)),
             Report::Progress { item, stage, done } => {
-                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                if let Some(State::Running(progress)) = self.upscale.queue.get_mut(item).map(|item| &mut item.state) {
                     progress.advance(stage, done);
                 }
             }
             Report::Pixels { item, scale, patch } => {
-                if let Some(open) = self.documents.get_mut(item) {
+                if let Some(open) = self.upscale.documents.get_mut(item) {
                     if open.document.scale != scale {
                         let factor = scale as f64 / open.document.scale as f64;
                         open.document.clear_result(scale);
-                        if self.selected == Some(item) {
-                            self.view.rescale(factor);
+                        if self.upscale.selected == Some(item) {
+                            self.upscale.view.rescale(factor);
                         }
                     }
                     open.document.paste_result(&patch);
                 }
             }
             Report::Proof { item, patch } => {
-                if let Some(open) = self.documents.get_mut(item) {
+                if let Some(open) = self.upscale.documents.get_mut(item) {
                     open.document.paste_proof(&patch);
                 }
             }
             Report::Computed { item } => {
-                if let Some(State::Running(progress)) = self.queue.get_mut(item).map(|item| &mut item.state) {
+                if let Some(State::Running(progress)) = self.upscale.queue.get_mut(item).map(|item| &mut item.state) {
                     progress.saving = true;
                 }
             }
             Report::Done { item, finished, warning } => {
-                warning.into_iter().for_each(|text| self.toasts.warning(translated(&text)));
-                self.run.done_before += usize::from(finished.device == DONE_BEFORE);
-                if let Some(item) = self.queue.get_mut(item) {
+                warning.into_iter().for_each(|text| self.shell.toasts.warning(translated(&text)));
+                self.upscale.run.done_before += usize::from(finished.device == DONE_BEFORE);
+                if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.finish(finished);
                 }
-                if let Some(open) = self.documents.get_mut(item) {
+                if let Some(open) = self.upscale.documents.get_mut(item) {
                     // What came in while the picture was still being read has to be asked for again.
                     // A picture that was done before comes without its pixels.
                     open.asked = open.whole && open.document.result.is_some();
                     open.refined = None;
                 }
-                self.documents.shrink(self.selected);
-                if self.selected == Some(item) {
+                self.upscale.documents.shrink(self.upscale.selected);
+                if self.upscale.selected == Some(item) {
                     self.show_saved(item);
                     self.set_beside(item);
                 }
                 self.note_queue_change();
-                self.run.done += 1;
+                self.upscale.run.done += 1;
                 self.end_run_if_done();
             }
             Report::Refined { number, item, fidelity, proven } => self.take_refined(number, item, fidelity, proven),
             Report::NotAtHand { item } => self.take_not_at_hand(item),
             Report::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
-            Report::Previewed { .. } => self.previewing = None,
+            Report::Previewed { .. } => self.upscale.previewing = None,
             Report::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
             Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
-                self.measuring = false;
+                self.services.measuring = false;
                 let key = speed_key(&model, self.device());
-                self.settings.faster.insert(key, large / small);
+                self.shell.settings.faster.insert(key, large / small);
             }
             Report::Compared { item, models, seconds, loop_psnr } => {
-                self.beside.insert(item, Beside { models, seconds, loop_psnr });
+                self.upscale.beside.insert(item, Beside { models, seconds, loop_psnr });
             }
-            Report::Saved { path } => self.toasts.good(tr!("Saved %{path}", path = path.display())),
+            Report::Saved { path } => self.shell.toasts.good(tr!("Saved %{path}", path = path.display())),
             Report::Refused { item, reason } => {
-                self.runs = false;
-                if let Some(item) = self.queue.get_mut(item) {
+                self.upscale.runs = false;
+                if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.state = State::Waiting;
                 }
-                self.toasts.error(translated(&reason));
+                self.shell.toasts.error(translated(&reason));
             }
             Report::Failed { item, failure, device_failed } => {
                 self.forget_tiles(item);
-                if let Some(item) = self.queue.get_mut(item) {
+                if let Some(item) = self.upscale.queue.get_mut(item) {
                     // The first tells that something is wrong; the queue says it of each, and the end how many. A picture that
                     // was done before still is.
-                    if self.run.failed == 0 || !item.versions.is_empty() {
+                    if self.upscale.run.failed == 0 || !item.versions.is_empty() {
                         let (name, reason) = (item.name(), translated(&failure.reason));
                         // Most reasons name the file.
-                        self.toasts.error(if reason.contains(&name) { reason } else { format!("{name}: {reason}") });
+                        self.shell.toasts.error(if reason.contains(&name) {
+                            reason
+                        } else {
+                            format!("{name}: {reason}")
+                        });
                     }
                     item.end(State::Failed(failure.clone()));
                 }
                 if device_failed {
-                    self.runs = false;
-                    self.crashed = Some(failure.reason);
+                    self.upscale.runs = false;
+                    self.services.crashed = Some(failure.reason);
                 }
                 self.note_queue_change();
-                self.run.failed += 1;
+                self.upscale.run.failed += 1;
                 self.end_run_if_done();
             }
             Report::Cancelled { item } => {
                 self.forget_tiles(item);
-                if let Some(item) = self.queue.get_mut(item) {
+                if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.end(State::Cancelled);
                 }
                 self.show_saved(item);
@@ -144,35 +148,35 @@ impl Window {
             }
             Report::Trouble { what, reason } => {
                 match what {
-                    Attempt::Preview => self.previewing = None,
+                    Attempt::Preview => self.upscale.previewing = None,
                     Attempt::Refine => self.forget_refinement(),
                     Attempt::Measure => {
-                        self.measuring = false;
-                        self.unmeasurable = Some(self.settings.choices.clone());
+                        self.services.measuring = false;
+                        self.services.unmeasurable = Some(self.shell.settings.choices.clone());
                     }
                     Attempt::Other => {}
                 }
-                self.toasts.error(translated(&reason));
+                self.shell.toasts.error(translated(&reason));
             }
             Report::Speed { model, device, pixels_a_second } => {
-                self.measuring = false;
-                self.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
+                self.services.measuring = false;
+                self.shell.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
                 self.measure();
             }
             Report::Crashed { reason } => {
-                self.runs = false;
-                self.queue.fail_running(&format!("the engine failed: {reason}"));
-                self.crashed = Some(reason);
+                self.upscale.runs = false;
+                self.upscale.queue.fail_running(&format!("the engine failed: {reason}"));
+                self.services.crashed = Some(reason);
             }
         }
     }
 
     /// A run has ended without a result: what it made of it so far is none, and no preview either.
     fn forget_tiles(&mut self, item: ItemId) {
-        if self.selected == Some(item) {
+        if self.upscale.selected == Some(item) {
             self.restart_preview();
         }
-        if let Some(open) = self.documents.get_mut(item) {
+        if let Some(open) = self.upscale.documents.get_mut(item) {
             open.document.clear_result(open.document.scale);
             (open.asked, open.refined) = (false, None);
         }
@@ -180,25 +184,27 @@ impl Window {
 
     /// The picture whose turn it is.
     fn next_turn(&self) -> Option<ItemId> {
-        match self.only {
-            Some(only) => self.queue.get(only).filter(|item| matches!(item.state, State::Waiting)).map(|item| item.id),
-            None => self.queue.next_waiting(),
+        match self.upscale.only {
+            Some(only) => {
+                self.upscale.queue.get(only).filter(|item| matches!(item.state, State::Waiting)).map(|item| item.id)
+            }
+            None => self.upscale.queue.next_waiting(),
         }
     }
 
     fn end_run_if_done(&mut self) {
-        if !self.runs || self.next_turn().is_some() || self.queue.is_busy() {
+        if !self.upscale.runs || self.next_turn().is_some() || self.upscale.queue.is_busy() {
             return;
         }
-        (self.runs, self.only) = (false, None);
-        match self.run.told() {
+        (self.upscale.runs, self.upscale.only) = (false, None);
+        match self.upscale.run.told() {
             Some(Told::Good(text)) => {
                 self.tell_desktop(&text);
-                self.toasts.good(text);
+                self.shell.toasts.good(text);
             }
             Some(Told::Warning(text)) => {
                 self.tell_desktop(&text);
-                self.toasts.warning(text);
+                self.shell.toasts.warning(text);
             }
             None => {}
         }
@@ -206,12 +212,12 @@ impl Window {
 
     /// Gives each worker that has none the next picture.
     pub(super) fn schedule(&mut self) {
-        if !self.rests && !self.queue.is_busy() && (!self.runs || self.next_turn().is_none()) {
+        if !self.services.rests && !self.upscale.queue.is_busy() && (!self.upscale.runs || self.next_turn().is_none()) {
             // A run of the command line may have the folder of results from now on.
-            self.rests = true;
+            self.services.rests = true;
             self.send(Command::Rest);
         }
-        while self.runs && self.crashed.is_none() {
+        while self.upscale.runs && self.services.crashed.is_none() {
             let Some(place) = self.idle_place() else { return };
             if !self.schedule_on(place) {
                 return;
@@ -226,10 +232,10 @@ impl Window {
             self.end_run_if_done();
             return false;
         };
-        let mut choices = self.settings.choices.clone();
+        let mut choices = self.shell.settings.choices.clone();
         let scale = self.scale();
-        let entries = &self.entries;
-        let Some(item) = self.queue.get_mut(id) else { return false };
+        let entries = &self.models.entries;
+        let Some(item) = self.upscale.queue.get_mut(id) else { return false };
         if let Some((model, fidelity)) = item.redo.take().filter(|(model, _)| entries.iter().any(|e| e.name == *model))
         {
             (choices.automatic, choices.model, choices.fidelity) = (false, model, fidelity);
@@ -246,36 +252,36 @@ impl Window {
         });
         let (input, below, twin, again) = (item.path.clone(), item.below.clone(), item.twin, item.again);
         // The canvas follows the work as long as the user has not chosen another picture that is worth looking at.
-        let follows = match self.selected.and_then(|id| self.queue.get(id)) {
+        let follows = match self.upscale.selected.and_then(|id| self.upscale.queue.get(id)) {
             Some(selected) => match &selected.state {
-                State::Running(progress) => progress.saving && self.follows,
-                State::Done(_) | State::Failed(_) | State::Moved(_) => self.follows,
+                State::Running(progress) => progress.saving && self.upscale.follows,
+                State::Done(_) | State::Failed(_) | State::Moved(_) => self.upscale.follows,
                 State::Waiting | State::Cancelled => false,
             },
             None => true,
         };
         if follows {
             // Whoever looks at whole pictures goes on to do so.
-            let fits = self.view.fits;
+            let fits = self.upscale.view.fits;
             self.select(id);
             if fits {
-                self.view = View::default();
+                self.upscale.view = View::default();
             }
         }
-        if let Some(open) = self.documents.get_mut(id) {
+        if let Some(open) = self.upscale.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
             open.document.clear_result(scale);
             (open.whole, open.asked) = (true, true);
             open.refined = None;
-            if self.selected == Some(id) {
-                self.view.rescale(factor);
+            if self.upscale.selected == Some(id) {
+                self.upscale.view.rescale(factor);
             }
         }
-        let index = self.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
-        self.rests = false;
-        let next = self.next_turn().and_then(|id| self.queue.get(id)).map(|item| item.path.clone());
+        let index = self.upscale.queue.items().iter().position(|item| item.id == id).map_or(1, |place| place + 1);
+        self.services.rests = false;
+        let next = self.next_turn().and_then(|id| self.upscale.queue.get(id)).map(|item| item.path.clone());
         // With several workers nobody knows whose the next one will be.
-        let next = next.filter(|_| self.helpers.is_empty());
+        let next = next.filter(|_| self.services.helpers.is_empty());
         self.hand_over(place, Command::Upscale(Job { item: id, input, below, twin, index, choices, again, next }));
         true
     }

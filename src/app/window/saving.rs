@@ -19,27 +19,31 @@ impl Window {
     pub(super) fn refine(&mut self, fidelity: f32) {
         let Some((item, finished)) = self.selected_result() else { return };
         // One at a time, the newest wish next.
-        if self.refinement.is_under_way() {
-            self.refinement.next = Some((item, fidelity));
+        if self.upscale.refinement.is_under_way() {
+            self.upscale.refinement.next = Some((item, fidelity));
             return;
         }
-        let shown =
-            self.documents.get(item).and_then(|open| open.refined).map_or(finished.fidelity, |(shown, _)| shown);
+        let shown = self
+            .upscale
+            .documents
+            .get(item)
+            .and_then(|open| open.refined)
+            .map_or(finished.fidelity, |(shown, _)| shown);
         if (shown - fidelity).abs() >= SAME {
-            let (model, number) = (finished.model.clone(), self.refinement.begin());
+            let (model, number) = (finished.model.clone(), self.upscale.refinement.begin());
             self.send(Command::Refine { number, item, model, fidelity });
         }
     }
 
     /// The selected picture and its result, if it is done.
     fn selected_result(&self) -> Option<(ItemId, &Finished)> {
-        let item = self.queue.get(self.selected?)?;
+        let item = self.upscale.queue.get(self.upscale.selected?)?;
         if let State::Done(finished) = &item.state { Some((item.id, finished)) } else { None }
     }
 
     /// Fidelity of the version of a picture that is saved and shown.
     pub(super) fn saved_fidelity(&self, item: ItemId) -> Option<f32> {
-        match self.queue.get(item).map(|item| &item.state) {
+        match self.upscale.queue.get(item).map(|item| &item.state) {
             Some(State::Done(finished)) => Some(finished.fidelity),
             _ => None,
         }
@@ -49,8 +53,8 @@ impl Window {
     /// it has no way to.
     pub(super) fn other_fidelity(&self) -> Option<f32> {
         let (_, finished) = self.selected_result()?;
-        let chosen = self.settings.choices.fidelity;
-        let model = self.entries.iter().find(|entry| entry.name == finished.model)?;
+        let chosen = self.shell.settings.choices.fidelity;
+        let model = self.models.entries.iter().find(|entry| entry.name == finished.model)?;
         (model.has_duals && (finished.fidelity - chosen).abs() >= SAME).then_some(chosen)
     }
 
@@ -59,54 +63,60 @@ impl Window {
     pub(super) fn apply_fidelity(&mut self) {
         let (Some(wanted), Some((item, finished))) = (self.other_fidelity(), self.selected_result()) else { return };
         let (output, model) = (finished.output.clone(), finished.model.clone());
-        let shown = self.documents.get(item).and_then(|open| open.refined).map(|(shown, _)| shown);
-        if !self.refinement.is_under_way() && shown.is_some_and(|shown| (shown - wanted).abs() < SAME) {
-            let mut choices = Box::new(self.settings.choices.clone());
+        let shown = self.upscale.documents.get(item).and_then(|open| open.refined).map(|(shown, _)| shown);
+        if !self.upscale.refinement.is_under_way() && shown.is_some_and(|shown| (shown - wanted).abs() < SAME) {
+            let mut choices = Box::new(self.shell.settings.choices.clone());
             (choices.model, choices.fidelity) = (model, wanted);
             self.send(Command::SaveVersion { item, output, choices });
-            self.refinement.saving = Some(item);
+            self.upscale.refinement.saving = Some(item);
         } else {
             // What is shown is not what is wanted, yet.
-            self.refinement.applies = Some(item);
+            self.upscale.refinement.applies = Some(item);
             self.refine(wanted);
         }
     }
 
     /// A result was refined.
     pub(super) fn take_refined(&mut self, number: u64, item: ItemId, fidelity: f32, proven: Proven) {
-        if !self.refinement.ends(number) {
+        if !self.upscale.refinement.ends(number) {
             return;
         }
         // What is saved is no preview.
         let is_saved = self.saved_fidelity(item).is_some_and(|saved| (saved - fidelity).abs() < SAME);
-        if let Some(open) = self.documents.get_mut(item) {
+        if let Some(open) = self.upscale.documents.get_mut(item) {
             open.refined = (!is_saved).then_some((fidelity, proven));
         }
-        if let Some((wanted, next)) = self.refinement.next.take()
-            && self.selected == Some(wanted)
+        if let Some((wanted, next)) = self.upscale.refinement.next.take()
+            && self.upscale.selected == Some(wanted)
         {
-            self.actions.push(Action::Refine(next));
+            self.shell.actions.push(Action::Refine(next));
         }
-        if self.refinement.applies.take().is_some_and(|applies| applies == item && self.selected == Some(item)) {
-            self.actions.push(Action::ApplyFidelity);
+        if self
+            .upscale
+            .refinement
+            .applies
+            .take()
+            .is_some_and(|applies| applies == item && self.upscale.selected == Some(item))
+        {
+            self.shell.actions.push(Action::ApplyFidelity);
         }
     }
 
     /// A result that is to be refined, or saved as it is shown, is not in memory.
     pub(super) fn take_not_at_hand(&mut self, item: ItemId) {
-        let applies = self.refinement.applies == Some(item) || self.refinement.saving == Some(item);
+        let applies = self.upscale.refinement.applies == Some(item) || self.upscale.refinement.saving == Some(item);
         self.forget_refinement();
         self.show_saved_anew(item);
-        let Some(queued) = self.queue.get_mut(item) else { return };
+        let Some(queued) = self.upscale.queue.get_mut(item) else { return };
         let State::Done(finished) = &queued.state else { return };
         if applies {
             // By the model that made the version that is there.
-            queued.redo = Some((finished.model.clone(), self.settings.choices.fidelity));
+            queued.redo = Some((finished.model.clone(), self.shell.settings.choices.fidelity));
             // Nobody has asked for what waits besides.
-            self.only = (!self.runs).then_some(item);
-            self.actions.push(Action::Retry(item));
+            self.upscale.only = (!self.upscale.runs).then_some(item);
+            self.shell.actions.push(Action::Retry(item));
         } else {
-            self.toasts.warning(tr!(
+            self.shell.toasts.warning(tr!(
                 "%{name}: the network's own result is not in memory any more. Apply makes it again.",
                 name = queued.name()
             ));
@@ -115,13 +125,13 @@ impl Window {
 
     /// A version was saved.
     pub(super) fn take_version(&mut self, item: ItemId, output: PathBuf, size: [usize; 2], fidelity: f32) {
-        self.refinement.saving = None;
-        let proven = self.documents.get_mut(item).and_then(|open| {
+        self.upscale.refinement.saving = None;
+        let proven = self.upscale.documents.get_mut(item).and_then(|open| {
             let is_it = open.refined.is_some_and(|(shown, _)| (shown - fidelity).abs() < SAME);
             if is_it { open.refined.take() } else { None }
         });
-        self.toasts.good(tr!("Saved %{path}", path = output.display()));
-        let Some(queued) = self.queue.get_mut(item) else { return };
+        self.shell.toasts.good(tr!("Saved %{path}", path = output.display()));
+        let Some(queued) = self.upscale.queue.get_mut(item) else { return };
         if let State::Done(finished) = &queued.state {
             let proven = proven.map_or(finished.proven, |(_, proven)| proven);
             // What the run saved stays as it is: this is another version.
@@ -132,12 +142,12 @@ impl Window {
 
     /// Nobody waits for what is being refined any more.
     pub(super) fn forget_refinement(&mut self) {
-        self.refinement.forget();
+        self.upscale.refinement.forget();
     }
 
     /// Has the saved result of a picture shown in place of what is shown of it.
     fn show_saved_anew(&mut self, item: ItemId) {
-        let Some(open) = self.documents.get_mut(item) else { return };
+        let Some(open) = self.upscale.documents.get_mut(item) else { return };
         open.document.clear_result(open.document.scale);
         (open.asked, open.refined) = (false, None);
         self.show_saved(item);
@@ -146,21 +156,23 @@ impl Window {
     /// Shows a version of a picture that was made before.
     pub(super) fn show_version(&mut self, item: ItemId, version: usize) {
         let scale = self.scale();
-        let Some(queued) = self.queue.get_mut(item).filter(|item| matches!(item.state, State::Done(_))) else { return };
+        let Some(queued) = self.upscale.queue.get_mut(item).filter(|item| matches!(item.state, State::Done(_))) else {
+            return;
+        };
         let Some(finished) = queued.versions.get(version).cloned() else { return };
         if !finished.output.exists() {
-            self.toasts.warning(tr!("The file is not there any more: %{path}", path = finished.output.display()));
+            self.shell.toasts.warning(tr!("The file is not there any more: %{path}", path = finished.output.display()));
             return;
         }
-        self.settings.choices.fidelity = finished.fidelity;
+        self.shell.settings.choices.fidelity = finished.fidelity;
         queued.state = State::Done(finished);
         self.forget_refinement();
-        if let Some(open) = self.documents.get_mut(item) {
+        if let Some(open) = self.upscale.documents.get_mut(item) {
             let factor = scale as f64 / open.document.scale as f64;
             open.document.clear_result(scale);
             (open.asked, open.refined) = (false, None);
-            if self.selected == Some(item) {
-                self.view.rescale(factor);
+            if self.upscale.selected == Some(item) {
+                self.upscale.view.rescale(factor);
             }
         }
         self.note_queue_change();
@@ -168,12 +180,13 @@ impl Window {
     }
 
     pub(super) fn ask_save_as(&mut self) {
-        let Some(State::Done(finished)) = self.selected.and_then(|id| self.queue.get(id)).map(|item| &item.state)
+        let Some(State::Done(finished)) =
+            self.upscale.selected.and_then(|id| self.upscale.queue.get(id)).map(|item| &item.state)
         else {
-            self.toasts.warning(tr!("There is no result to save yet."));
+            self.shell.toasts.warning(tr!("There is no result to save yet."));
             return;
         };
-        let Some(item) = self.selected else { return };
+        let Some(item) = self.upscale.selected else { return };
         let purpose = Purpose::SaveAs {
             item,
             name: finished.output.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -184,14 +197,14 @@ impl Window {
 
     /// Saves the result of a picture to a path; `asks` if nobody has asked yet whether a file there may be replaced.
     pub(super) fn save_as(&mut self, item: ItemId, path: PathBuf, asks: bool) {
-        let Some(queued) = self.queue.get(item) else { return };
+        let Some(queued) = self.upscale.queue.get(item) else { return };
         let State::Done(finished) = &queued.state else {
-            self.toasts.error(tr!("%{name} has no result to save any more.", name = queued.name()));
+            self.shell.toasts.error(tr!("%{name} has no result to save any more.", name = queued.name()));
             return;
         };
         let (output, original) = (finished.output.clone(), queued.path.clone());
         if path.is_dir() {
-            self.toasts.error(tr!("%{path} is a folder: add a name.", path = path.display()));
+            self.shell.toasts.error(tr!("%{path} is a folder: add a name.", path = path.display()));
             return;
         }
         // Without an extension it is the format of the result that was saved.
@@ -199,9 +212,9 @@ impl Window {
         let path = if named { path } else { path.with_extension(output.extension().unwrap_or_default()) };
         let same = |a: &std::path::Path| matches!((a.canonicalize(), path.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same(&original) {
-            self.toasts.error(tr!("That is the original. Choose another name: it is never replaced."));
+            self.shell.toasts.error(tr!("That is the original. Choose another name: it is never replaced."));
         } else if (asks || !named) && path.exists() {
-            self.replacing = Some((item, path));
+            self.shell.replacing = Some((item, path));
         } else {
             self.send_save_as(item, output, path);
         }
@@ -209,16 +222,16 @@ impl Window {
 
     /// The user has agreed to replace a file.
     pub(super) fn replace(&mut self, item: ItemId, path: PathBuf) {
-        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
+        if let Some(State::Done(finished)) = self.upscale.queue.get(item).map(|item| &item.state) {
             let output = finished.output.clone();
             self.send_save_as(item, output, path);
         }
     }
 
     pub(super) fn send_save_as(&mut self, item: ItemId, output: PathBuf, path: PathBuf) {
-        let refined = self.documents.get(item).and_then(|open| open.refined);
-        let mut choices = Box::new(self.settings.choices.clone());
-        if let Some(State::Done(finished)) = self.queue.get(item).map(|item| &item.state) {
+        let refined = self.upscale.documents.get(item).and_then(|open| open.refined);
+        let mut choices = Box::new(self.shell.settings.choices.clone());
+        if let Some(State::Done(finished)) = self.upscale.queue.get(item).map(|item| &item.state) {
             // The result is of the model that made it, and as it is shown, whatever is chosen now.
             choices.model.clone_from(&finished.model);
             choices.fidelity = refined.map_or(finished.fidelity, |(fidelity, _)| fidelity);
@@ -228,10 +241,10 @@ impl Window {
     }
 
     pub(super) fn show_in_folder(&mut self, id: ItemId) {
-        let Some(State::Done(finished)) = self.queue.get(id).map(|item| &item.state) else { return };
+        let Some(State::Done(finished)) = self.upscale.queue.get(id).map(|item| &item.state) else { return };
         let Some(folder) = finished.output.parent() else { return };
         if let Err(error) = open::that_detached(folder) {
-            self.toasts.error(tr!(
+            self.shell.toasts.error(tr!(
                 "no file manager opens the folder (%{error}): %{folder}",
                 error = error,
                 folder = folder.display()

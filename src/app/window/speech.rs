@@ -14,9 +14,9 @@ const PASSES: u8 = 2;
 impl Window {
     /// Speaks what was chosen, from the next pass on.
     pub(super) fn speak(&mut self, ctx: &Context) {
-        let language = self.settings.language.unwrap_or(self.usual_language);
-        self.unproven = language.proof_of_font().map(|_| (language, PASSES));
-        match self.unproven {
+        let language = self.shell.settings.language.unwrap_or(self.shell.usual_language);
+        self.shell.unproven = language.proof_of_font().map(|_| (language, PASSES));
+        match self.shell.unproven {
             // Signs that languages share are drawn differently by them.
             Some(_) => {
                 ctx.set_font_providers(vec![Arc::new(SystemFontProvider::new().with_locale(Some(language.code())))]);
@@ -28,14 +28,14 @@ impl Window {
 
     /// Speaks a language that waits for its letters, or says that there are none.
     pub(super) fn find_letters(&mut self, ctx: &Context) {
-        let Some((language, left)) = &mut self.unproven else { return };
+        let Some((language, left)) = &mut self.shell.unproven else { return };
         ctx.request_repaint();
         *left = left.saturating_sub(1);
         if *left > 0 {
             return;
         }
         let language = *language;
-        self.unproven = None;
+        self.shell.unproven = None;
         let is_there = |letter| ctx.fonts_mut(|fonts| fonts.has_glyph(&FontId::proportional(13.0), letter));
         if language.proof_of_font().is_none_or(is_there) {
             self.speak_now(ctx, language);
@@ -43,7 +43,7 @@ impl Window {
         }
         self.speak_now(ctx, Language::English);
         // In Latin letters, and in English, which those who get to see it have chosen nothing else instead of.
-        self.toasts.warning(format!(
+        self.shell.toasts.warning(format!(
             "No font of this system has the letters of {}. Install one, such as Noto Sans CJK; until then the window speaks English.",
             language.latin_name()
         ));

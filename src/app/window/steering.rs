@@ -13,51 +13,51 @@ use crate::language::{tr, tr_counted, translated};
 impl Window {
     pub(super) fn start(&mut self) {
         let facts = crate::naming::Facts { name: "name".into(), model: "model".into(), ..Default::default() };
-        if let Err(reason) = crate::naming::file_name(&self.settings.choices.pattern, &facts) {
-            self.toasts.error(tr!("The pattern of names: %{reason}", reason = translated(&reason)));
+        if let Err(reason) = crate::naming::file_name(&self.shell.settings.choices.pattern, &facts) {
+            self.shell.toasts.error(tr!("The pattern of names: %{reason}", reason = translated(&reason)));
             return;
         }
         self.pause(false);
-        if self.queue.running().is_none() && self.queue.next_waiting().is_none() {
+        if self.upscale.queue.running().is_none() && self.upscale.queue.next_waiting().is_none() {
             // As the button says: what is selected is done again.
-            match self.selected.and_then(|id| self.queue.get_mut(id)) {
+            match self.upscale.selected.and_then(|id| self.upscale.queue.get_mut(id)) {
                 Some(item) if matches!(item.state, State::Running(_)) => return,
                 Some(item) => {
                     (item.state, item.again) = (State::Waiting, true);
                     self.note_queue_change();
                 }
                 None => {
-                    self.toasts.warning(tr!("Queue is empty. Drop photos here"));
+                    self.shell.toasts.warning(tr!("Queue is empty. Drop photos here"));
                     return;
                 }
             }
         }
-        if !self.runs {
-            self.run = Run { began: Some(Instant::now()), ..Run::default() };
+        if !self.upscale.runs {
+            self.upscale.run = Run { began: Some(Instant::now()), ..Run::default() };
         }
         // What is made now is looked at, not what could have been.
         self.end_trial();
-        (self.runs, self.follows) = (true, true);
+        (self.upscale.runs, self.upscale.follows) = (true, true);
     }
 
     /// Halts the running picture or lets it go on; the time it is halted is not counted as work.
     pub(super) fn pause(&mut self, pauses: bool) {
         self.controls().for_each(|control| control.pause(pauses));
         if pauses {
-            self.paused_since = self.paused_since.or(Some(Instant::now()));
-        } else if let Some(since) = self.paused_since.take() {
+            self.upscale.paused_since = self.upscale.paused_since.or(Some(Instant::now()));
+        } else if let Some(since) = self.upscale.paused_since.take() {
             let halted = since.elapsed();
-            self.queue.each_running(|progress| progress.halted(halted));
+            self.upscale.queue.each_running(|progress| progress.halted(halted));
         }
     }
 
     pub(super) fn cancel(&mut self, id: ItemId) {
-        if self.only == Some(id) {
-            (self.only, self.runs) = (None, false);
+        if self.upscale.only == Some(id) {
+            (self.upscale.only, self.upscale.runs) = (None, false);
         }
         self.controls().for_each(|control| control.cancel(id));
         self.pause(false);
-        let Some(item) = self.queue.get_mut(id) else { return };
+        let Some(item) = self.upscale.queue.get_mut(id) else { return };
         match &mut item.state {
             State::Waiting => {
                 item.end(State::Cancelled);
@@ -71,18 +71,19 @@ impl Window {
 
     pub(super) fn remove(&mut self, id: ItemId) {
         // On whichever device it is.
-        if matches!(self.queue.get(id).map(|item| &item.state), Some(State::Running(progress)) if !progress.saving) {
+        if matches!(self.upscale.queue.get(id).map(|item| &item.state), Some(State::Running(progress)) if !progress.saving)
+        {
             self.cancel(id);
             return;
         }
-        if self.queue.get(id).is_some_and(Item::is_being_saved) {
-            self.toasts.warning(tr!("Still saving"));
+        if self.upscale.queue.get(id).is_some_and(Item::is_being_saved) {
+            self.shell.toasts.warning(tr!("Still saving"));
             return;
         }
-        let neighbour = self.queue.neighbour(Some(id), 1).filter(|&other| other != id);
-        let neighbour = neighbour.or_else(|| self.queue.neighbour(Some(id), -1).filter(|&other| other != id));
-        self.queue.remove(id);
-        self.documents.remove(id);
+        let neighbour = self.upscale.queue.neighbour(Some(id), 1).filter(|&other| other != id);
+        let neighbour = neighbour.or_else(|| self.upscale.queue.neighbour(Some(id), -1).filter(|&other| other != id));
+        self.upscale.queue.remove(id);
+        self.upscale.documents.remove(id);
         self.after_removal(neighbour);
         self.offer_undo(1);
     }
@@ -95,28 +96,28 @@ impl Window {
                 "%{count} picture taken out of the queue",
                 "%{count} pictures taken out of the queue"
             );
-            self.toasts.offer(text, tr!("Undo"), Action::Undo);
+            self.shell.toasts.offer(text, tr!("Undo"), Action::Undo);
         }
     }
 
     pub(super) fn undo_removal(&mut self) {
-        let back = self.queue.undo();
+        let back = self.upscale.queue.undo();
         for id in &back {
-            self.thumbnails_asked.remove(id);
+            self.upscale.thumbnails_asked.remove(id);
         }
-        self.toasts.withdraw(&Action::Undo);
+        self.shell.toasts.withdraw(&Action::Undo);
         if let Some(&first) = back.first() {
             self.note_queue_change();
-            self.tab = Tab::Upscale;
+            self.shell.tab = Tab::Upscale;
             self.select(first);
         }
     }
 
     pub(super) fn after_removal(&mut self, neighbour: Option<ItemId>) {
         self.note_queue_change();
-        if self.selected.is_some_and(|id| self.queue.get(id).is_none()) {
-            self.selected = None;
-            if let Some(id) = neighbour.or_else(|| self.queue.neighbour(None, 0)) {
+        if self.upscale.selected.is_some_and(|id| self.upscale.queue.get(id).is_none()) {
+            self.upscale.selected = None;
+            if let Some(id) = neighbour.or_else(|| self.upscale.queue.neighbour(None, 0)) {
                 self.select(id);
             }
         }

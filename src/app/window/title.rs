@@ -14,11 +14,11 @@ const LONG: Duration = Duration::from_secs(20);
 impl Window {
     /// What the title bar says.
     fn title(&self) -> String {
-        let name = match self.lock {
+        let name = match self.shell.lock {
             Some(_) => "Dualres".to_owned(),
             None => tr!("Dualres (second window, remembers nothing)"),
         };
-        let running = self.queue.items().iter().filter_map(|item| match &item.state {
+        let running = self.upscale.queue.items().iter().filter_map(|item| match &item.state {
             State::Running(progress) if !progress.saving => Some(progress.done),
             _ => None,
         });
@@ -28,7 +28,7 @@ impl Window {
         }
         let part = running.iter().sum::<f32>() / running.len() as f32;
         let percent = number(part * 100.0, 0);
-        let left = self.queue.waiting();
+        let left = self.upscale.queue.waiting();
         let far = match left {
             0 => tr!("%{percent} %", percent = percent),
             _ => tr!("%{percent} %, %{count} waiting", percent = percent, count = left),
@@ -38,22 +38,22 @@ impl Window {
 
     /// Has the title bar say what is so now.
     pub(super) fn show_title(&mut self, ctx: &Context) {
-        self.is_focused = ctx.input(|input| input.viewport().focused.unwrap_or(true));
+        self.shell.is_focused = ctx.input(|input| input.viewport().focused.unwrap_or(true));
         let title = self.title();
-        if self.shown_title != title {
+        if self.shell.shown_title != title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
-            self.shown_title = title;
+            self.shell.shown_title = title;
         }
-        if std::mem::take(&mut self.wants_attention) {
+        if std::mem::take(&mut self.shell.wants_attention) {
             ctx.send_viewport_cmd(ViewportCommand::RequestUserAttention(UserAttentionType::Informational));
         }
     }
 
     /// Tells the desktop that a run has ended, if it was long and the window is not in front.
     pub(super) fn tell_desktop(&mut self, text: &str) {
-        let long = self.run.began.is_some_and(|began| began.elapsed() >= LONG);
-        if long && !self.is_focused {
-            self.wants_attention = true;
+        let long = self.upscale.run.began.is_some_and(|began| began.elapsed() >= LONG);
+        if long && !self.shell.is_focused {
+            self.shell.wants_attention = true;
             desktop::notify(text.to_owned());
         }
     }

@@ -26,42 +26,44 @@ const FIRST: usize = 2;
 impl Window {
     /// Compares models on the middle of what is visible, or ends the comparison.
     pub(super) fn compare_models(&mut self) {
-        if self.trial.is_some() {
+        if self.upscale.trial.is_some() {
             self.end_trial();
             return;
         }
-        if self.queue.running().is_some() {
-            self.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
+        if self.upscale.queue.running().is_some() {
+            self.shell.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
             return;
         }
-        let Some(open) = self.selected.and_then(|id| self.documents.get(id)) else {
-            self.toasts.warning(tr!("Select a picture to compare models on."));
+        let Some(open) = self.upscale.selected.and_then(|id| self.upscale.documents.get(id)) else {
+            self.shell.toasts.warning(tr!("Select a picture to compare models on."));
             return;
         };
         let (item, scale) = (open.document.item, self.scale());
-        let visible = reduced(self.view.visible(open.document.result_size(), self.pane), open.document.scale);
+        let visible =
+            reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
         let area = middle(visible, SIDE);
         if area.width == 0 || area.height == 0 {
             return;
         }
-        let fitting = built_in::fitting(open.fitting.0, scale, &self.settings.choices.model);
-        let first = if self.settings.choices.automatic { fitting } else { self.settings.choices.model.clone() };
+        let fitting = built_in::fitting(open.fitting.0, scale, &self.shell.settings.choices.model);
+        let first =
+            if self.shell.settings.choices.automatic { fitting } else { self.shell.settings.choices.model.clone() };
         let mut models = vec![first];
         models.extend(self.others(&models, scale).into_iter().take(FIRST - 1));
         if models.len() < FIRST {
-            self.toasts.warning(tr!(
+            self.shell.toasts.warning(tr!(
                 "Only one model enlarges %{scale} times: there is nothing to compare it with.",
                 scale = scale
             ));
             return;
         }
-        self.trial = Some(Trial {
-            number: self.link.control.begin_trial(),
+        self.upscale.trial = Some(Trial {
+            number: self.services.link.control.begin_trial(),
             item,
             area,
             scale,
-            device: self.settings.choices.device.clone(),
-            fidelity: self.settings.choices.fidelity,
+            device: self.shell.settings.choices.device.clone(),
+            fidelity: self.shell.settings.choices.fidelity,
             candidates: Vec::new(),
             view: View::default(),
             pane: [1.0; 2],
@@ -73,18 +75,24 @@ impl Window {
 
     /// Ends the comparison: what is left of it is not made any more.
     pub(super) fn end_trial(&mut self) -> bool {
-        self.link.control.begin_trial();
-        self.trial.take().is_some()
+        self.services.link.control.begin_trial();
+        self.upscale.trial.take().is_some()
     }
 
     /// Models of a scale that are not among those given: the built-in kinds first.
     pub(super) fn others(&self, there: &[String], scale: usize) -> Vec<String> {
         let kinds = Kind::ALL.into_iter().filter_map(|kind| built_in::of(kind, scale)).map(str::to_owned);
-        let all =
-            self.entries.iter().filter(|entry| entry.description.scale() == scale).map(|entry| entry.name.clone());
+        let all = self
+            .models
+            .entries
+            .iter()
+            .filter(|entry| entry.description.scale() == scale)
+            .map(|entry| entry.name.clone());
         let mut others: Vec<String> = Vec::new();
         for name in kinds.chain(all) {
-            if !there.contains(&name) && !others.contains(&name) && self.entries.iter().any(|entry| entry.name == name)
+            if !there.contains(&name)
+                && !others.contains(&name)
+                && self.models.entries.iter().any(|entry| entry.name == name)
             {
                 others.push(name);
             }
@@ -94,15 +102,15 @@ impl Window {
 
     /// Models that the comparison could have besides those it has.
     pub(super) fn further_models(&self) -> Vec<String> {
-        let Some(trial) = &self.trial else { return Vec::new() };
+        let Some(trial) = &self.upscale.trial else { return Vec::new() };
         let there: Vec<String> = trial.candidates.iter().map(|candidate| candidate.model.clone()).collect();
         self.others(&there, trial.scale)
     }
 
     /// Adds a model to the comparison.
     pub(super) fn try_also(&mut self, model: String) {
-        let Some(trial) = &mut self.trial else { return };
-        let Some(open) = self.documents.get(trial.item) else { return };
+        let Some(trial) = &mut self.upscale.trial else { return };
+        let Some(open) = self.upscale.documents.get(trial.item) else { return };
         if trial.candidates.len() == DOCUMENTS {
             return;
         }
@@ -116,9 +124,9 @@ impl Window {
 
     /// Puts a model in the place of another one.
     pub(super) fn try_instead(&mut self, index: usize, model: String) {
-        let Some(trial) = &mut self.trial else { return };
+        let Some(trial) = &mut self.upscale.trial else { return };
         let (device, fidelity) = (trial.device.clone(), trial.fidelity);
-        let Some(open) = self.documents.get(trial.item) else { return };
+        let Some(open) = self.upscale.documents.get(trial.item) else { return };
         let Some(candidate) = trial.candidates.get_mut(index) else { return };
         candidate.document.clear_result(trial.scale);
         candidate.state = Attempt::Making;
@@ -130,7 +138,7 @@ impl Window {
     /// Takes a model out of the comparison.
     pub(super) fn try_without(&mut self, index: usize) {
         if let Some(trial) =
-            self.trial.as_mut().filter(|trial| trial.candidates.len() > FIRST && index < trial.candidates.len())
+            self.upscale.trial.as_mut().filter(|trial| trial.candidates.len() > FIRST && index < trial.candidates.len())
         {
             trial.candidates.remove(index);
         }
@@ -138,7 +146,7 @@ impl Window {
 
     /// Ends the comparison with one of its models.
     pub(super) fn take_candidate(&mut self, index: usize) {
-        let chosen = self.trial.take().and_then(|trial| trial.candidates.into_iter().nth(index));
+        let chosen = self.upscale.trial.take().and_then(|trial| trial.candidates.into_iter().nth(index));
         self.end_trial();
         if let Some(chosen) = chosen {
             self.use_model(&chosen.model);
@@ -147,7 +155,7 @@ impl Window {
 
     /// Takes in what a model made of the part.
     pub(super) fn take_tried(&mut self, number: u64, model: &str, outcome: Result<Tried, String>) {
-        let Some(trial) = self.trial.as_mut().filter(|trial| trial.number == number) else { return };
+        let Some(trial) = self.upscale.trial.as_mut().filter(|trial| trial.number == number) else { return };
         let Some(candidate) = trial.candidates.iter_mut().find(|candidate| candidate.model == model) else { return };
         candidate.state = match outcome {
             Ok(Tried { patch, proof, seconds, psnr }) => {

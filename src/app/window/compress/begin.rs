@@ -17,7 +17,7 @@ use crate::{language::tr, report, samples, window::Window};
 impl Window {
     /// Has the pictures counted, unless they are.
     pub(super) fn scan_data(&mut self, scale: usize) {
-        let choices = &self.settings.compress;
+        let choices = &self.shell.settings.compress;
         let config = choices.config(choices.method, "", self.data_folders(), None);
         let patch = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
         let patch = patch.into_iter().max().unwrap_or(8);
@@ -26,7 +26,7 @@ impl Window {
         if self.compress.data.of.as_ref() == Some(&of) {
             return;
         }
-        let (paths, wake) = (self.paths.clone(), self.wake.clone());
+        let (paths, wake) = (self.services.paths.clone(), self.services.wake.clone());
         let own = of.0.is_empty();
         self.compress.data.of = Some(of);
         self.compress.data.scanning = Some(Promise::spawn_thread("pictures to compress with", move || {
@@ -60,21 +60,21 @@ impl Window {
 
     /// Folders of the pictures to compress with.
     pub(in crate::window) fn data_folders(&self) -> Vec<PathBuf> {
-        let chosen = &self.settings.compress.data;
-        if chosen.is_empty() { vec![samples::folder(&self.paths)] } else { chosen.clone() }
+        let chosen = &self.shell.settings.compress.data;
+        if chosen.is_empty() { vec![samples::folder(&self.services.paths)] } else { chosen.clone() }
     }
 
     /// Seconds that the runs of the settings take together, and whether that is known from runs on this device.
     pub(in crate::window) fn estimated_seconds(&self) -> Option<(f64, bool)> {
         let entry = self.compressed_model()?;
         let Some(Ok(scanned)) = &self.compress.data.found else { return None };
-        let choices = &self.settings.compress;
+        let choices = &self.shell.settings.compress;
         let mut all = (0.0, true);
         for method in self.wanted_methods() {
             let widths = Some(self.compress.steer.widths.as_slice());
             let config = choices.config(method, "", Vec::new(), widths);
             let work = self.work_of(&config, &entry.layers, entry.description.scale(), scanned);
-            let (seconds, known) = estimate::seconds(&work, &self.settings.stage_speeds, self.device());
+            let (seconds, known) = estimate::seconds(&work, &self.shell.settings.stage_speeds, self.device());
             all = (all.0 + seconds, all.1 && known);
         }
         Some(all)
@@ -84,7 +84,7 @@ impl Window {
     pub(in crate::window) fn stage_seconds(&self, run: &Run) -> Vec<(Stage, f64)> {
         let Some(Ok(scanned)) = &self.compress.data.found else { return Vec::new() };
         let work = self.work_of(&run.config, &run.layers, run.original.scale(), scanned);
-        estimate::by_stage(&work, &self.settings.stage_speeds, self.device())
+        estimate::by_stage(&work, &self.shell.settings.stage_speeds, self.device())
     }
 
     pub(super) fn work_of(
@@ -108,12 +108,12 @@ impl Window {
         let work = self.work_of(&run.config, &run.layers, run.original.scale(), &scanned);
         let Some((_, macs)) = work.into_iter().find(|(other, _)| *other == stage) else { return };
         let device = self.device().to_owned();
-        estimate::learn(&mut self.settings.stage_speeds, stage, &device, macs * part, seconds);
+        estimate::learn(&mut self.shell.settings.stage_speeds, stage, &device, macs * part, seconds);
     }
 
     /// The method of the settings and the baselines, each once.
     pub(super) fn wanted_methods(&self) -> Vec<Method> {
-        let choices = &self.settings.compress;
+        let choices = &self.shell.settings.compress;
         let mut methods = vec![choices.method];
         methods.extend(choices.baselines.iter().copied().filter(|method| *method != choices.method));
         methods
@@ -122,7 +122,7 @@ impl Window {
     pub(super) fn start_compression(&mut self) {
         let Some(entry) = self.compressed_model().cloned() else { return };
         if !entry.has_duals {
-            self.toasts.error(tr!(
+            self.shell.toasts.error(tr!(
                 "%{name} has no dual models, which compression is driven by: train them first, or choose another \
                  model.",
                 name = entry.name
@@ -131,12 +131,12 @@ impl Window {
         }
         if let Some(Err(reason)) = &self.compress.data.found {
             let text = tr!("The pictures cannot be used: %{reason}", reason = reason);
-            self.toasts.error(text);
+            self.shell.toasts.error(text);
             return;
         }
         let mut first = None;
         for method in self.wanted_methods() {
-            let choices = &self.settings.compress;
+            let choices = &self.shell.settings.compress;
             let own = choices.own_widths && method == choices.method;
             let percent =
                 if own { 100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0) } else { 100.0 * choices.ratio };
@@ -148,10 +148,10 @@ impl Window {
                 config.ratio = (percent / 100.0).clamp(0.001, 0.999);
             }
             if let Err(error) = config.validate() {
-                self.toasts.error(error.to_string());
+                self.shell.toasts.error(error.to_string());
                 return;
             }
-            let folder = remember::runs_folder(&self.paths).join(&name);
+            let folder = remember::runs_folder(&self.services.paths).join(&name);
             let id = self.compress.runs.number();
             self.compress.runs.add(Run::new(id, folder, entry.name.clone(), config, entry.description.clone()));
             first = first.or(Some(id));
@@ -166,7 +166,7 @@ impl Window {
 
     /// A name that no run has.
     pub(super) fn free_name(&self, wanted: &str) -> String {
-        let folder = remember::runs_folder(&self.paths);
+        let folder = remember::runs_folder(&self.services.paths);
         let taken = |name: &str| folder.join(name).exists() || self.compress.runs.iter().any(|run| run.name() == name);
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
         std::iter::once(wanted.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
@@ -175,9 +175,9 @@ impl Window {
     pub(super) fn take_settings(&mut self, id: RunId) {
         let Some(run) = self.compress.runs.get(id) else { return };
         let (config, model) = (run.config.clone(), run.original.name.clone());
-        let own = config.data == vec![samples::folder(&self.paths)];
-        let choices = &mut self.settings.compress;
-        if self.entries.iter().any(|entry| entry.name == model) {
+        let own = config.data == vec![samples::folder(&self.services.paths)];
+        let choices = &mut self.shell.settings.compress;
+        if self.models.entries.iter().any(|entry| entry.name == model) {
             choices.model = model;
         }
         (choices.ratio, choices.mode, choices.method) = (config.ratio, config.mode, config.method);
@@ -189,7 +189,7 @@ impl Window {
         choices.channels_per_step = Some(config.selection.channels_per_step);
         choices.second_order = config.search.second_order;
         choices.own_widths = config.widths.is_some();
-        self.toasts.good(tr!("The settings of the run are chosen on the left."));
+        self.shell.toasts.good(tr!("The settings of the run are chosen on the left."));
         self.open_compress();
         if let Some(widths) = config.widths
             && widths.len() == self.compress.steer.full.len()

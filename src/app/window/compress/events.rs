@@ -45,7 +45,7 @@ impl Window {
         self.take_promises();
         self.take_screenshot(ctx);
         self.schedule_run();
-        if self.tab == Tab::Compress {
+        if self.shell.tab == Tab::Compress {
             self.open_compress();
             self.ask_for_pixels();
             self.watch_runs(ctx);
@@ -88,7 +88,7 @@ impl Window {
                 if !run.warnings.contains(&text) {
                     let name = run.name().to_owned();
                     run.warnings.push(text.clone());
-                    self.toasts.warning(format!("{name}: {}", translated(&text)));
+                    self.shell.toasts.warning(format!("{name}: {}", translated(&text)));
                 }
             }
             News::Ended(ended) => self.take_end(id, ended),
@@ -127,7 +127,7 @@ impl Window {
                 run.report = Some(*report);
                 run.state = RunState::Done;
                 let folder = run.folder.clone();
-                self.toasts.good(text);
+                self.shell.toasts.good(text);
                 // What the folder says is what a restart would show.
                 self.recall_runs(vec![folder], false);
                 if self.compress.chosen == Some(id) {
@@ -143,7 +143,7 @@ impl Window {
             Ended::Stopped => run.state = RunState::Stopped,
             Ended::Failed(reason) => {
                 run.state = RunState::Failed(reason.clone());
-                self.toasts.error(format!("{name}: {reason}"));
+                self.shell.toasts.error(format!("{name}: {reason}"));
             }
         }
     }
@@ -153,7 +153,7 @@ impl Window {
             return;
         }
         let Some(id) = self.compress.runs.next_waiting() else { return };
-        let device = self.settings.choices.device.clone();
+        let device = self.shell.settings.choices.device.clone();
         if self.threads().is_none() {
             return;
         }
@@ -241,7 +241,7 @@ impl Window {
                     run.latency = Some(latency);
                 }
             }
-            Answer::Trouble(reason) => self.toasts.error(reason),
+            Answer::Trouble(reason) => self.shell.toasts.error(reason),
         }
     }
 
@@ -257,8 +257,8 @@ impl Window {
         let mut rest = Vec::new();
         for promise in std::mem::take(&mut self.compress.exporting) {
             match promise.try_take() {
-                Ok(Ok(path)) => self.toasts.good(tr!("Exported %{file}", file = path.display())),
-                Ok(Err(reason)) => self.toasts.error(reason),
+                Ok(Ok(path)) => self.shell.toasts.good(tr!("Exported %{file}", file = path.display())),
+                Ok(Err(reason)) => self.shell.toasts.error(reason),
                 Err(unfinished) => rest.push(unfinished),
             }
         }
@@ -278,7 +278,7 @@ impl Window {
                     self.compress.view.fits = true;
                 }
                 Ok(Err(reason)) => {
-                    self.toasts.error(tr!("The picture cannot be compared on: %{reason}", reason = reason));
+                    self.shell.toasts.error(tr!("The picture cannot be compared on: %{reason}", reason = reason));
                     if self.compress.shown.path.take().is_some() && self.compress.shown.subject.is_none() {
                         self.read_compared(None);
                     }
@@ -311,16 +311,16 @@ impl Window {
                         run.latency = run.latency.take().or(measured);
                     }
                     if asked {
-                        self.tab = Tab::Compress;
+                        self.shell.tab = Tab::Compress;
                         self.choose_run(id);
                     }
                 }
                 Ok(None) if asked => {
                     let shown = folder.display();
-                    self.toasts.error(tr!("There is no compression run in the folder %{folder}", folder = shown));
+                    self.shell.toasts.error(tr!("There is no compression run in the folder %{folder}", folder = shown));
                 }
                 Ok(None) => {}
-                Err(reason) => self.toasts.warning(reason),
+                Err(reason) => self.shell.toasts.warning(reason),
             }
         }
     }
@@ -347,7 +347,7 @@ impl Window {
                     self.compress.picturing = Some(Picturing::Asked(path, receiver));
                 }
                 Err(TryRecvError::Disconnected) => {
-                    self.toasts.error(tr!("this system gives no pictures of the window"));
+                    self.shell.toasts.error(tr!("this system gives no pictures of the window"));
                 }
             },
             None => {}

@@ -43,7 +43,7 @@ impl Window {
         self.compress.deleting = None;
         let Some(run) = self.compress.runs.get(id) else { return };
         if run.state == RunState::Running {
-            self.toasts.warning(tr!("The run is under way: stop it first."));
+            self.shell.toasts.warning(tr!("The run is under way: stop it first."));
             return;
         }
         let folder = run.folder.clone();
@@ -52,7 +52,7 @@ impl Window {
         if folder.exists()
             && let Err(error) = dualres_compression::remove_run(&folder)
         {
-            self.toasts.error(error.to_string());
+            self.shell.toasts.error(error.to_string());
             return;
         }
         self.forget_run(id);
@@ -79,7 +79,7 @@ impl Window {
 
     /// Reads run folders beside the window; `asked` if the user pointed at them.
     pub(in crate::window) fn recall_runs(&mut self, folders: Vec<PathBuf>, asked: bool) {
-        let wake = self.wake.clone();
+        let wake = self.services.wake.clone();
         self.compress.recalling.push(Promise::spawn_thread("run folders", move || {
             let read = |folder: PathBuf| {
                 let attempt = || recall(&folder).map_err(|error| report::message(&error));
@@ -100,7 +100,9 @@ impl Window {
             let recalled = recall(&queued.folder).ok().flatten();
             let description = match &recalled {
                 Some(Recalled { history, .. }) => Some(history.original.clone()),
-                None => self.entries.iter().find(|entry| entry.name == queued.model).map(|e| e.description.clone()),
+                None => {
+                    self.models.entries.iter().find(|entry| entry.name == queued.model).map(|e| e.description.clone())
+                }
             };
             // Its model has gone and it never began: there is nothing to go on with.
             let Some(description) = description else { continue };
@@ -111,11 +113,11 @@ impl Window {
             if run.report.is_some() {
                 continue;
             }
-            self.toasts.good(tr!("Going on with the run %{name}.", name = run.name()));
+            self.shell.toasts.good(tr!("Going on with the run %{name}.", name = run.name()));
             self.compress.runs.add(run);
             self.compress.chosen = self.compress.chosen.or(Some(id));
         }
-        let own = remember::runs_folder(&self.paths);
+        let own = remember::runs_folder(&self.services.paths);
         let mut folders: Vec<PathBuf> =
             std::fs::read_dir(own).map(|list| list.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
         folders.sort_by_key(|folder| std::fs::metadata(folder).and_then(|facts| facts.modified()).ok());

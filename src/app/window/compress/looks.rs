@@ -57,7 +57,7 @@ impl Window {
         Pair {
             original: Original::File(run.folder.join(ORIGINAL_FILE)),
             small: Small::File(Self::result_file(run)),
-            device: self.settings.choices.device.clone(),
+            device: self.shell.settings.choices.device.clone(),
         }
     }
 
@@ -73,7 +73,7 @@ impl Window {
                 Some(Pair {
                     original: Original::Named(self.compress.model.clone()),
                     small: Small::Instant(profile.clone(), self.compress.steer.widths.clone()),
-                    device: self.settings.choices.device.clone(),
+                    device: self.shell.settings.choices.device.clone(),
                 })
             }
         }
@@ -135,7 +135,7 @@ impl Window {
         let (width, height) = (subject.input.width(), subject.input.height());
         let scale = self.compress.shown.scale;
         if width * height * scale * scale > MOST_PIXELS {
-            self.toasts.warning(tr!("This picture is too large to compare as a whole; zoom in to compare parts"));
+            self.shell.toasts.warning(tr!("This picture is too large to compare as a whole; zoom in to compare parts"));
             return;
         }
         self.judge(Area { x: 0, y: 0, width, height });

@@ -62,7 +62,7 @@ impl Window {
                 }
             }
             Deed::StopAfter(stage) => {
-                self.settings.compress.stop_after = stage;
+                self.shell.settings.compress.stop_after = stage;
                 if let Some(threads) = &self.compress.threads {
                     threads.runner.control().stop_after(stage);
                 }
@@ -85,13 +85,13 @@ impl Window {
             Deed::ChoosePicture => self.ask(Purpose::ComparedPicture),
             Deed::Picture(path) => self.read_compared(Some(path)),
             Deed::SetWidth(unit, width) => {
-                let multiple = self.settings.compress.multiple;
+                let multiple = self.shell.settings.compress.multiple;
                 if unit < self.compress.steer.widths.len() {
                     self.compress.steer.set(unit, width, multiple);
                     if let Some(entry) = self.compressed_model() {
                         // The slider stands where the network is.
                         let kept = self.compress.steer.kept(&entry.layers).0;
-                        self.settings.compress.ratio = (1.0 - kept).clamp(0.01, 0.99);
+                        self.shell.settings.compress.ratio = (1.0 - kept).clamp(0.01, 0.99);
                     }
                     self.compress.side = Side::Instant;
                 }
@@ -107,7 +107,7 @@ impl Window {
                 let Some(run) = self.compress.runs.get(id) else { return };
                 if let Err(error) = open::that_detached(&run.folder) {
                     let folder = run.folder.display().to_string();
-                    self.toasts.error(tr!(
+                    self.shell.toasts.error(tr!(
                         "no file manager opens the folder (%{error}): %{folder}",
                         error = error,
                         folder = folder
@@ -123,19 +123,21 @@ impl Window {
     pub(in crate::window) fn threads(&mut self) -> Option<&Threads> {
         if self.compress.threads.is_none() {
             let start = || -> std::io::Result<Threads> {
-                let library = self.library.clone();
+                let library = self.models.library.clone();
                 Ok(Threads {
-                    runner: Runner::start(library.clone(), self.paths.clone(), self.wake.clone())?,
-                    prober: Prober::start(library, self.paths.clone(), self.wake.clone())?,
+                    runner: Runner::start(library.clone(), self.services.paths.clone(), self.services.wake.clone())?,
+                    prober: Prober::start(library, self.services.paths.clone(), self.services.wake.clone())?,
                 })
             };
             match start() {
                 Ok(threads) => {
-                    threads.runner.control().stop_after(self.settings.compress.stop_after);
+                    threads.runner.control().stop_after(self.shell.settings.compress.stop_after);
                     self.compress.threads = Some(threads);
                 }
                 Err(error) => {
-                    self.toasts.error(tr!("the system gives no threads for compression (%{error})", error = error));
+                    self.shell
+                        .toasts
+                        .error(tr!("the system gives no threads for compression (%{error})", error = error));
                     return None;
                 }
             }
@@ -145,13 +147,13 @@ impl Window {
 
     /// The model to compress.
     pub(in crate::window) fn compressed_model(&self) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == self.settings.compress.model)
+        self.models.entries.iter().find(|entry| entry.name == self.shell.settings.compress.model)
     }
 
     /// Readies the tab: its model, its picture, facts of its data.
     pub(in crate::window) fn open_compress(&mut self) {
         if self.compressed_model().is_none() {
-            self.settings.compress.model = crate::window::settings::Choices::default().model;
+            self.shell.settings.compress.model = crate::window::settings::Choices::default().model;
         }
         let Some(entry) = self.compressed_model() else { return };
         let scale_of_model = entry.description.scale();
@@ -163,7 +165,7 @@ impl Window {
             self.compress.clear_pixels();
             if !has_duals {
                 self.compress.profile = ProfileState::Failed(tr!("it has no dual models"));
-            } else if profiles::was_begun(&self.paths, &self.library, &name) {
+            } else if profiles::was_begun(&self.services.paths, &self.models.library, &name) {
                 self.measure_layers();
             }
         }
@@ -187,7 +189,7 @@ impl Window {
         else {
             return;
         };
-        let (model, device) = (self.compress.model.clone(), self.settings.choices.device.clone());
+        let (model, device) = (self.compress.model.clone(), self.shell.settings.choices.device.clone());
         self.compress.profile = ProfileState::Measuring(0, layers + 1);
         if let Some(threads) = self.threads() {
             threads.prober.ask(Question::Profile { model, device });
@@ -205,7 +207,7 @@ impl Window {
 
     /// Has the picture read that networks are compared on: a file, or the one inside the program.
     pub(in crate::window) fn read_compared(&mut self, path: Option<PathBuf>) {
-        let (scale, shrinks, wake) = (self.compared_scale(), self.compress.shown.shrinks, self.wake.clone());
+        let (scale, shrinks, wake) = (self.compared_scale(), self.compress.shown.shrinks, self.services.wake.clone());
         self.compress.shown.scale = scale;
         self.compress.shown.path.clone_from(&path);
         self.compress.shown.reading = Some(Promise::spawn_thread("picture to compare on", move || {
@@ -231,7 +233,7 @@ impl Window {
 
     /// Shares the ratio among the layers that are not locked.
     pub(in crate::window) fn share(&mut self) {
-        let choices = &self.settings.compress;
+        let choices = &self.shell.settings.compress;
         if let ProfileState::Ready(profile) = &self.compress.profile {
             let profile: Arc<_> = profile.clone();
             self.compress.steer.share(&profile, choices.ratio, choices.lambda, choices.least, choices.multiple);
@@ -244,7 +246,7 @@ impl Window {
         let runs: Vec<_> = self.drawn_runs().into_iter().filter_map(|id| self.compress.runs.get(id)).collect();
         let runs: Vec<_> = runs.iter().map(|run| (run.name().to_owned(), run.folder.clone())).collect();
         if runs.is_empty() {
-            self.toasts.warning(tr!("There are no curves to export: choose a run."));
+            self.shell.toasts.warning(tr!("There are no curves to export: choose a run."));
             return;
         }
         self.export(path, move |path| export::csv(&runs, path));
@@ -255,7 +257,7 @@ impl Window {
         path: PathBuf,
         write: impl FnOnce(&std::path::Path) -> anyhow::Result<()> + Send + 'static,
     ) {
-        let wake = self.wake.clone();
+        let wake = self.services.wake.clone();
         self.compress.exporting.push(Promise::spawn_thread("export", move || {
             let done = write(&path).map(|()| path).map_err(|error| report::message(&error));
             wake();
@@ -271,11 +273,11 @@ impl Window {
 
     /// Goes to the Compress tab.
     pub(in crate::window) fn show_compress(&mut self) {
-        self.tab = Tab::Compress;
+        self.shell.tab = Tab::Compress;
         self.open_compress();
     }
 
     pub(in crate::window) fn deed(&mut self, deed: Deed) {
-        self.actions.push(Action::Compress(deed));
+        self.shell.actions.push(Action::Compress(deed));
     }
 }

@@ -30,14 +30,16 @@ impl Window {
         }
         let found = run_folders(&folder);
         if found.is_empty() {
-            self.toasts.error(tr!("There is no compression run in the folder %{folder}", folder = folder.display()));
+            self.shell
+                .toasts
+                .error(tr!("There is no compression run in the folder %{folder}", folder = folder.display()));
             return;
         }
         let watching = &mut self.compress.watching;
         if !watching.folders.contains(&folder) {
             watching.folders.push(folder);
         }
-        self.tab = Tab::Compress;
+        self.shell.tab = Tab::Compress;
         self.compress.page = Page::Runs;
         self.recall_runs(found, false);
     }
@@ -67,7 +69,7 @@ impl Window {
             return;
         }
         watching.last = Some(Instant::now());
-        let wake = self.wake.clone();
+        let wake = self.services.wake.clone();
         watching.looking = Some(Promise::spawn_thread("watched runs", move || {
             let found = folders.iter().flat_map(|folder| run_folders(folder)).chain(alone);
             let stamps = found.filter_map(|folder| Some((folder.clone(), stamp(&folder)?))).collect();

@@ -26,7 +26,7 @@ const TRAINING: f64 = 3.0;
 
 /// Below the choice of the model: the way to one of the user's own.
 pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
-    match &window.adapting {
+    match &window.upscale.adapting {
         Adapting::Running(running) => {
             let (part, text) = running.progress();
             // Beside the bar, not on it: what is on it has to be read on two grounds.
@@ -34,7 +34,7 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
             ui.horizontal(|ui| {
                 let cancel = ui.button(tr!("Cancel")).on_hover_text(tr!("What was learned is kept for the next time"));
                 if cancel.clicked() {
-                    window.actions.push(Action::Adapt(Deed::Cancel));
+                    window.shell.actions.push(Action::Adapt(Deed::Cancel));
                 }
                 ui.add(ProgressBar::new(part).desired_height(6.0));
             });
@@ -43,11 +43,11 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
             weak(ui, tr!("Keep or discard the adapted model first."));
         }
         Adapting::Idle | Adapting::Asking(_) => {
-            let is_open = window.selected.is_some_and(|id| window.documents.get(id).is_some());
+            let is_open = window.upscale.selected.is_some_and(|id| window.upscale.documents.get(id).is_some());
             let button = ui.add_enabled(is_open, eframe::egui::Button::new(tr!("Adapt model to these photos…")));
             let hint = tr!("Learns how your camera blurs, adds noise and compresses, from the photos in the queue");
             if button.on_hover_text(hint).on_disabled_hover_text(tr!("Open a photo first")).clicked() {
-                window.actions.push(Action::Adapt(Deed::Ask));
+                window.shell.actions.push(Action::Adapt(Deed::Ask));
             }
         }
     }
@@ -55,14 +55,14 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
 
 /// What is to be adapted to what.
 pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
-    let Adapting::Asking(wish) = &window.adapting else { return };
-    let entry = window.entries.iter().find(|entry| entry.name == wish.model);
+    let Adapting::Asking(wish) = &window.upscale.adapting else { return };
+    let entry = window.models.entries.iter().find(|entry| entry.name == wish.model);
     let has_duals = entry.is_some_and(|entry| entry.has_duals);
     let scale = entry.map_or(2, |entry| entry.description.scale());
     let speed = window.speed(&wish.model).filter(|&speed| speed > 0.0);
     let device = window.device().to_owned();
-    let is_remote = window.devices.iter().any(|known| known.name == device && known.is_remote);
-    let Adapting::Asking(wish) = &mut window.adapting else { return };
+    let is_remote = window.services.devices.iter().any(|known| known.name == device && known.is_remote);
+    let Adapting::Asking(wish) = &mut window.upscale.adapting else { return };
     let modal = Modal::new(Id::unique("adapt")).show(ctx, |ui| {
         ui.set_width(460.0_f32.min(ctx.content_rect().width() - 60.0));
         ui.label(RichText::new(tr!("Adapt model to your photos")).heading());
@@ -129,9 +129,9 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
     });
     let (starts, cancels) = modal.inner;
     if starts {
-        window.actions.push(Action::Adapt(Deed::Start));
+        window.shell.actions.push(Action::Adapt(Deed::Start));
     } else if cancels || modal.backdrop_response.clicked() {
-        window.actions.push(Action::Adapt(Deed::Cancel));
+        window.shell.actions.push(Action::Adapt(Deed::Cancel));
     }
 }
 
@@ -141,7 +141,7 @@ const BAR: f32 = 62.0;
 /// Before and after on the canvas; whether there was something to show.
 pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
     let colours = palette(ui);
-    let Adapting::Offered(offer) = &mut window.adapting else { return false };
+    let Adapting::Offered(offer) = &mut window.upscale.adapting else { return false };
     let bar = Rect::from_min_size(area.min, vec2(area.width(), BAR));
     ui.painter().rect_filled(bar, 0.0, colours.panel);
     let [before, after] = offer.adapted.consistency.map(decibels);
@@ -178,19 +178,19 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
     });
     let shared = Canvas {
         salt: "adapted",
-        gpu: window.gpu.as_mut(),
+        gpu: window.services.gpu.as_mut(),
         is_further: false,
         document: &mut offer.document,
-        view: &mut window.view,
-        split: &mut window.split,
-        pane: &mut window.pane,
+        view: &mut window.upscale.view,
+        split: &mut window.upscale.split,
+        pane: &mut window.upscale.pane,
         gain: 1.0,
         map: Map::default(),
         marks: &[],
     };
     shared.show(ui, area.with_min_y(bar.max.y), &parts);
     if let Some(deed) = deed {
-        window.actions.push(Action::Adapt(deed));
+        window.shell.actions.push(Action::Adapt(deed));
     }
     true
 }

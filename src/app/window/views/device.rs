@@ -18,8 +18,8 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 /// The choice alone.
 pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Device"));
-    let chosen = window.settings.choices.device.clone();
-    let automatic = tr!("Automatic (%{device})", device = window.automatic);
+    let chosen = window.shell.settings.choices.device.clone();
+    let automatic = tr!("Automatic (%{device})", device = window.services.automatic);
     let mut picked = None;
     let text = if chosen == "auto" { automatic.clone() } else { chosen.clone() };
     let width = ui.available_width();
@@ -27,7 +27,7 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
         if ui.selectable_label(chosen == "auto", automatic).clicked() {
             picked = Some("auto".to_owned());
         }
-        for device in &window.devices {
+        for device in &window.services.devices {
             if ui.selectable_label(device.name == chosen, &device.name).on_hover_text(&device.detail).clicked() {
                 picked = Some(device.name.clone());
             }
@@ -36,13 +36,13 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
             ui.separator();
             let hint = tr!("A device that another machine offers by `dualres serve`");
             if ui.selectable_label(false, tr!("Add remote device…")).on_hover_text(hint).clicked() {
-                window.new_device = Some(NewDevice::default());
+                window.shell.new_device = Some(NewDevice::default());
             }
         }
     });
     named(&combo.response, &tr!("Device"));
     if let Some(name) = picked {
-        window.settings.choices.device = name;
+        window.shell.settings.choices.device = name;
         window.measure();
     }
     if let Some(name) = window.refused_device().map(str::to_owned) {
@@ -51,7 +51,7 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
             ui.colored_label(palette(ui).warning, warning);
             let hint =
                 tr!("Runs a picture made for it on the device and on the CPU, and compares; after a new driver, say");
-            let may = !window.measuring && window.queue.running().is_none();
+            let may = !window.services.measuring && window.upscale.queue.running().is_none();
             if ui.add_enabled(may, Button::new(tr!("Check again"))).on_hover_text(hint).clicked() {
                 window.check_device_again();
             }
@@ -63,17 +63,17 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
 fn gpu_memory(window: &mut Window, ui: &mut Ui) {
     const CHOICES: [u32; 6] = [0, 1, 2, 4, 8, 16];
     let device = window.device();
-    if !window.devices.iter().any(|known| known.name == device && !known.is_cpu && !known.is_remote) {
+    if !window.services.devices.iter().any(|known| known.name == device && !known.is_cpu && !known.is_remote) {
         return;
     }
     let text = |gigabytes: u32| match gigabytes {
         0 => tr!("as much as it needs"),
         most => tr!("at most %{most} GB", most = most),
     };
-    let before = window.settings.choices.gpu_memory;
+    let before = window.shell.settings.choices.gpu_memory;
     ui.horizontal(|ui| {
         weak(ui, tr!("GPU memory"));
-        let chosen = &mut window.settings.choices.gpu_memory;
+        let chosen = &mut window.shell.settings.choices.gpu_memory;
         let combo = ComboBox::from_id_salt("gpu memory").selected_text(text(*chosen)).show_ui(ui, |ui| {
             for choice in CHOICES {
                 ui.selectable_value(chosen, choice, text(choice));
@@ -81,7 +81,7 @@ fn gpu_memory(window: &mut Window, ui: &mut Ui) {
         });
         named(&combo.response, &tr!("GPU memory"));
     });
-    if window.settings.choices.gpu_memory != before {
+    if window.shell.settings.choices.gpu_memory != before {
         window.limit_gpu_memory();
     }
 }
@@ -90,6 +90,7 @@ fn gpu_memory(window: &mut Window, ui: &mut Ui) {
 fn more_devices(window: &mut Window, ui: &mut Ui) {
     let chosen = window.device().to_owned();
     let others: Vec<String> = window
+        .services
         .devices
         .iter()
         .filter(|device| device.name != chosen && !device.is_software)
@@ -101,7 +102,7 @@ fn more_devices(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         weak(ui, tr!("Share the queue with"));
         for name in others {
-            let more = &mut window.settings.choices.more_devices;
+            let more = &mut window.shell.settings.choices.more_devices;
             let mut on = more.contains(&name);
             let hint = tr!("Takes pictures of its own from the queue");
             if ui.checkbox(&mut on, &name).on_hover_text(hint).changed() {

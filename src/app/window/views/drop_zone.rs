@@ -27,20 +27,20 @@ pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
             ui.label(RichText::new(what).color(colours.weak));
             ui.add_space(14.0);
             if primary_button(ui, &tr!("Open pictures…"), 220.0).clicked() {
-                window.actions.push(Action::OpenFiles);
+                window.shell.actions.push(Action::OpenFiles);
             }
             ui.add_space(4.0);
             ui.horizontal(|ui| {
                 let width = 110.0 * 2.0 + 130.0 + 16.0;
                 ui.add_space(((ui.available_width() - width) / 2.0).max(0.0));
                 if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Open folder…"))).clicked() {
-                    window.actions.push(Action::OpenFolder);
+                    window.shell.actions.push(Action::OpenFolder);
                 }
                 if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Type a path…"))).clicked() {
-                    window.actions.push(Action::TypePath);
+                    window.shell.actions.push(Action::TypePath);
                 }
                 if ui.add_sized([130.0, 28.0], eframe::egui::Button::new(tr!("Try a sample"))).clicked() {
-                    window.actions.push(Action::TrySample);
+                    window.shell.actions.push(Action::TrySample);
                 }
             });
             ui.add_space(14.0);
@@ -69,7 +69,7 @@ pub(crate) fn overlay(window: &Window, ctx: &Context) {
     painter.rect_filled(rect, 0.0, Color32::from_black_alpha(225));
     let frame = rect.shrink(18.0);
     painter.rect_stroke(frame, 14.0, Stroke::new(3.0, visuals.selection.bg_fill), StrokeKind::Inside);
-    let model = &window.settings.choices.model;
+    let model = &window.shell.settings.choices.model;
     painter.text(
         rect.center() - vec2(0.0, 14.0),
         Align2::CENTER_CENTER,

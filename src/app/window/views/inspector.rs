@@ -31,7 +31,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 
 fn fidelity(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Fidelity"));
-    let mut percent = window.settings.choices.fidelity * 100.0;
+    let mut percent = window.shell.settings.choices.fidelity * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 0.0..=100.0).fixed_decimals(0).suffix(" %"));
     named(&slider, &tr!("Fidelity"));
@@ -40,16 +40,16 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
          the original, its noise included."
     ));
     if slider.changed() {
-        window.settings.choices.fidelity = percent / 100.0;
-        window.actions.push(Action::Refine(percent / 100.0));
+        window.shell.settings.choices.fidelity = percent / 100.0;
+        window.shell.actions.push(Action::Refine(percent / 100.0));
     }
     weak(ui, tr!("0 % is the network's own result. More keeps closer to the original."));
     // A result that is there never changes by itself.
     if let Some(wanted) = window.other_fidelity() {
         let hint = tr!("Saves another version; the file that is there stays as it is");
         let label = tr!("Apply %{percent} %", percent = number(wanted * 100.0, 0));
-        if ui.add_enabled(!window.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
-            window.actions.push(Action::ApplyFidelity);
+        if ui.add_enabled(!window.upscale.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
+            window.shell.actions.push(Action::ApplyFidelity);
         }
     }
     numbers::versions(window, ui);
@@ -57,17 +57,17 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
 
 fn footer(window: &mut Window, ui: &mut Ui) {
     let width = ui.available_width();
-    let running = window.queue.running().is_some();
-    let waiting = window.queue.waiting();
+    let running = window.upscale.queue.running().is_some();
+    let waiting = window.upscale.queue.waiting();
     if running {
-        let paused = window.link.control.is_paused();
+        let paused = window.services.link.control.is_paused();
         let label = if paused { tr!("Resume") } else { tr!("Pause") };
         if primary_button(ui, &label, width).clicked() {
-            window.actions.push(Action::PauseOrGoOn);
+            window.shell.actions.push(Action::PauseOrGoOn);
         }
     } else {
         // What is done can be done again with other choices.
-        let again = window.selected.filter(|_| waiting == 0);
+        let again = window.upscale.selected.filter(|_| waiting == 0);
         let label = match waiting {
             0 if again.is_some() => tr!("Upscale again"),
             0 => tr!("Upscale"),
@@ -76,28 +76,29 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         let enabled = waiting > 0 || again.is_some();
         let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
         if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
-            window.actions.push(again.map_or(Action::Start, Action::Retry));
+            window.shell.actions.push(again.map_or(Action::Start, Action::Retry));
         }
     }
-    let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| &item.state);
+    let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| &item.state);
     let waits = matches!(selected, Some(State::Waiting | State::Cancelled | State::Moved(_)));
     let can_preview = waits && window.shown().is_some();
-    let label = if window.previewing.is_some() { tr!("Previewing…") } else { tr!("Preview what is visible") };
+    let label = if window.upscale.previewing.is_some() { tr!("Previewing…") } else { tr!("Preview what is visible") };
     ui.horizontal(|ui| {
         let live = text_width(ui, &tr!("Live")) + ui.spacing().icon_width + 3.0 * ui.spacing().item_spacing.x;
         let size = eframe::egui::vec2(width - live, 26.0);
         let button = Button::new(label).truncate();
-        let preview =
-            ui.add_enabled_ui(can_preview && window.previewing.is_none(), |ui| ui.add_sized(size, button)).inner;
+        let preview = ui
+            .add_enabled_ui(can_preview && window.upscale.previewing.is_none(), |ui| ui.add_sized(size, button))
+            .inner;
         if preview.on_hover_text(tr!("Upscales the middle of the view at once; nothing is saved (P)")).clicked() {
-            window.actions.push(Action::Preview);
+            window.shell.actions.push(Action::Preview);
         }
         let hint = tr!("Upscales what is visible while you look around; nothing is saved");
-        let live = ui.checkbox(&mut window.settings.live_preview, tr!("Live")).on_hover_text(hint);
+        let live = ui.checkbox(&mut window.shell.settings.live_preview, tr!("Live")).on_hover_text(hint);
         named(&live, &tr!("Live preview"));
     });
     // Where the eye is when a result has come; there before it, so that nothing moves under the pointer.
-    let done = window.selected.filter(|&id| window.saved_fidelity(id).is_some());
+    let done = window.upscale.selected.filter(|&id| window.saved_fidelity(id).is_some());
     let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);
     ui.horizontal(|ui| {
         let mut button = |label: String, keys: String| {
@@ -106,12 +107,12 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             button.on_hover_text(keys).clicked()
         };
         if button(tr!("Save as…"), tr!("Ctrl+S")) {
-            window.actions.push(Action::SaveAs);
+            window.shell.actions.push(Action::SaveAs);
         }
         if button(tr!("Show in folder"), tr!("Ctrl+E"))
             && let Some(id) = done
         {
-            window.actions.push(Action::ShowInFolder(id));
+            window.shell.actions.push(Action::ShowInFolder(id));
         }
     });
     let text = estimate(window).unwrap_or_else(|| " ".to_owned());
@@ -121,34 +122,39 @@ fn footer(window: &mut Window, ui: &mut Ui) {
 /// What the waiting pictures will take.
 fn estimate(window: &mut Window) -> Option<String> {
     let scale = window.scale();
-    let waiting = || window.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
+    let waiting = || window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
     let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();
     if sizes.is_empty() {
         return None;
     }
     // What the networks make: all passes, however much resampling takes away afterwards.
     let made = |&[w, h]: &[usize; 2]| {
-        let [wide, high] = window.settings.choices.size.of([w, h], scale);
+        let [wide, high] = window.shell.settings.choices.size.of([w, h], scale);
         let passes = passes_to(w, wide, scale).max(passes_to(h, high, scale)).max(1);
         (1..=passes).map(|pass| w * h * scale.pow(2 * pass as u32)).sum::<usize>()
     };
     let pixels: usize = sizes.iter().map(made).sum();
-    let time = window.speed(&window.settings.choices.model).map(|speed| {
+    let time = window.speed(&window.shell.settings.choices.model).map(|speed| {
         // Reading, proving and saving take about a quarter on top.
         let seconds = pixels as f64 / speed * 1.25;
         tr!("about %{time}", time = duration(std::time::Duration::from_secs_f64(seconds)))
     });
     let most: u64 = waiting()
         .filter_map(|item| {
-            let format = window.settings.choices.format.of_item(item);
-            let depth = window.settings.choices.keep().depth.unwrap_or_default();
-            Some(most_bytes(window.settings.choices.size.of(item.size?, scale), 3, depth, format))
+            let format = window.shell.settings.choices.format.of_item(item);
+            let depth = window.shell.settings.choices.keep().depth.unwrap_or_default();
+            Some(most_bytes(window.shell.settings.choices.size.of(item.size?, scale), 3, depth, format))
         })
         .sum();
     let folder = waiting().next().map(|item| {
-        crate::window::worker::result_folder(&item.path, &item.below, &window.settings.choices, &window.paths)
+        crate::window::worker::result_folder(
+            &item.path,
+            &item.below,
+            &window.shell.settings.choices,
+            &window.services.paths,
+        )
     })?;
-    let free = window.machine.free_disk(&folder).map(|free| tr!("%{size} free", size = written(bytes(free))));
+    let free = window.services.machine.free_disk(&folder).map(|free| tr!("%{size} free", size = written(bytes(free))));
     let most = tr!("at most %{size}", size = written(bytes(most)));
     Some([time, Some(most), free].into_iter().flatten().collect::<Vec<_>>().join(", "))
 }

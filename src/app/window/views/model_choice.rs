@@ -30,9 +30,11 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     if let Chosen::Kind { kind, fast } = chosen {
         picked = picked.or(qualities(window, ui, kind, fast));
     }
-    results::final_size(&mut window.settings.choices.size, ui);
-    if let Some(original) = window.selected.and_then(|id| window.queue.get(id)).and_then(|item| item.size) {
-        let wanted = window.settings.choices.size;
+    results::final_size(&mut window.shell.settings.choices.size, ui);
+    if let Some(original) =
+        window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).and_then(|item| item.size)
+    {
+        let wanted = window.shell.settings.choices.size;
         weak(ui, final_size(original, wanted, window.scale()));
         if let Some(warning) = too_small(original, wanted, window.scale()) {
             super::warning(ui, warning);
@@ -40,10 +42,10 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     }
     let all = CollapsingHeader::new(tr!("All models")).id_salt("all-models");
     all.show(ui, |ui| picked = picked.take().or(all_models(window, ui)));
-    let can_compare = window.shown().is_some() && window.queue.running().is_none();
+    let can_compare = window.shown().is_some() && window.upscale.queue.running().is_none();
     let compare = ui.add_enabled(can_compare, Button::new(tr!("Compare models")));
     if compare.on_hover_text(tr!("Two to four models beside each other on what is visible (C)")).clicked() {
-        window.actions.push(Action::CompareModels);
+        window.shell.actions.push(Action::CompareModels);
     }
     if let Some(name) = picked {
         window.use_model(&name);
@@ -52,7 +54,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 }
 
 fn chosen(window: &Window) -> Chosen {
-    let choices = &window.settings.choices;
+    let choices = &window.shell.settings.choices;
     if choices.automatic {
         return Chosen::Automatic;
     }
@@ -104,7 +106,7 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
                 picked = first().map(str::to_owned);
             }
         }
-        let own = window.entries.iter().filter(|entry| is_own(entry));
+        let own = window.models.entries.iter().filter(|entry| is_own(entry));
         let own = own.clone().find(|entry| entry.description.scale() == scale).or(own.clone().next());
         let own = own.map(|entry| entry.name.clone());
         let button = ui.add_enabled(own.is_some(), Button::selectable(chosen == Chosen::Own, tr!("Own")));
@@ -114,10 +116,11 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
             picked = own;
         }
     });
-    let fitting = window.selected.and_then(|id| window.documents.get(id)).map(|open| open.fitting.clone());
+    let fitting =
+        window.upscale.selected.and_then(|id| window.upscale.documents.get(id)).map(|open| open.fitting.clone());
     match (chosen, fitting) {
         (Chosen::Automatic, Some((kind, why))) => {
-            let model = built_in::fitting(kind, scale, &window.settings.choices.model);
+            let model = built_in::fitting(kind, scale, &window.shell.settings.choices.model);
             weak(ui, format!("{model}: {}.", translated(&why)));
         }
         (Chosen::Automatic, None) => {}
@@ -135,7 +138,7 @@ fn scales(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
     let mut picked = None;
     ui.horizontal(|ui| {
         ui.label(tr!("Scale"));
-        let mut scales: Vec<usize> = window.entries.iter().map(|e| e.description.scale()).collect();
+        let mut scales: Vec<usize> = window.models.entries.iter().map(|e| e.description.scale()).collect();
         scales.sort_unstable();
         scales.dedup();
         for scale in scales {
@@ -158,7 +161,7 @@ fn scales(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
                 }
                 Chosen::Own => {
                     let of_scale = |entry: &&Entry| entry.description.scale() == scale;
-                    let entries = || window.entries.iter().filter(of_scale);
+                    let entries = || window.models.entries.iter().filter(of_scale);
                     let first = entries().find(|entry| is_own(entry)).or(entries().next());
                     picked = first.map(|entry| entry.name.clone());
                 }
@@ -187,11 +190,11 @@ fn qualities(window: &Window, ui: &mut Ui, kind: Kind, fast: bool) -> Option<Str
 
 /// Every model of the library, research and compressed ones included.
 fn all_models(window: &Window, ui: &mut Ui) -> Option<String> {
-    let chosen = &window.settings.choices.model;
+    let chosen = &window.shell.settings.choices.model;
     let mut picked = None;
     let text = window.model().map_or_else(|| chosen.clone(), title);
     let combo = ComboBox::from_id_salt("model").width(ui.available_width()).selected_text(text).show_ui(ui, |ui| {
-        for entry in &window.entries {
+        for entry in &window.models.entries {
             let label = ui.selectable_label(entry.name == *chosen, title(entry));
             if label.on_hover_text(translated(&entry.description.purpose)).clicked() {
                 picked = Some(entry.name.clone());
@@ -211,7 +214,7 @@ fn all_models(window: &Window, ui: &mut Ui) -> Option<String> {
 /// What a compressed model was made from, and what that brought here.
 fn compressed_from(window: &Window, entry: &Entry, ui: &mut Ui) {
     if let Some(original) = entry.compressed_from() {
-        let faster = window.settings.faster.get(&speed_key(&entry.name, window.device()));
+        let faster = window.shell.settings.faster.get(&speed_key(&entry.name, window.device()));
         let text = match faster {
             // Less than that is noise of the machine.
             Some(&faster) if faster >= 1.1 => tr!(

@@ -16,10 +16,10 @@ use crate::{
 const MAC_INPUT: usize = 96;
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
-    let shown = window.shown_model.clone().unwrap_or_else(|| window.settings.choices.model.clone());
+    let shown = window.models.shown_model.clone().unwrap_or_else(|| window.shell.settings.choices.model.clone());
     Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, &shown));
     egui::CentralPanel::default().show(ui, |ui| {
-        let Some(entry) = window.entries.iter().find(|entry| entry.name == shown).cloned() else {
+        let Some(entry) = window.models.entries.iter().find(|entry| entry.name == shown).cloned() else {
             weak(ui, tr!("Choose a model on the left."));
             return;
         };
@@ -31,7 +31,7 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
     ui.add_space(6.0);
     let mut chosen = None;
     ScrollArea::vertical().auto_shrink(false).max_height(ui.available_height() - 96.0).show(ui, |ui| {
-        for entry in &window.entries {
+        for entry in &window.models.entries {
             let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 48.0), Sense::click());
             let selected = entry.name == shown;
             response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &entry.name));
@@ -66,7 +66,7 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
         }
     });
     if chosen.is_some() {
-        window.shown_model = chosen;
+        window.models.shown_model = chosen;
     }
     ui.separator();
     let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new(tr!("Import a model…")));
@@ -76,7 +76,7 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
         ))
         .clicked()
     {
-        window.actions.push(Action::ImportModel);
+        window.shell.actions.push(Action::ImportModel);
     }
     weak(ui, tr!("Or drop .pth, .safetensors, .onnx or .param files on the window."));
 }
@@ -92,15 +92,15 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     ui.add_space(6.0);
     ui.horizontal(|ui| {
         if ui.button(tr!("Use in Upscale")).clicked() {
-            window.actions.push(Action::UseModel(entry.name.clone()));
+            window.shell.actions.push(Action::UseModel(entry.name.clone()));
         }
         if ui.button(tr!("Export…")).clicked() {
-            window.actions.push(Action::ExportModel(entry.name.clone()));
+            window.shell.actions.push(Action::ExportModel(entry.name.clone()));
         }
         let removable = entry.file.is_some();
         let remove = ui.add_enabled(removable, egui::Button::new(tr!("Remove")));
         if remove.on_disabled_hover_text(tr!("Part of the program")).clicked() {
-            window.actions.push(Action::RemoveModel(entry.name.clone()));
+            window.shell.actions.push(Action::RemoveModel(entry.name.clone()));
         }
     });
     ui.add_space(10.0);
@@ -196,13 +196,13 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
 /// What a network of others lacks, and a button that makes it.
 fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     let description = &entry.description;
-    if let Some(completing) = window.completing.as_ref().filter(|completing| completing.name == entry.name) {
+    if let Some(completing) = window.models.completing.as_ref().filter(|completing| completing.name == entry.name) {
         let (part, text) = completing.progress();
         ui.horizontal(|ui| {
             ui.add(ProgressBar::new(part).desired_width(240.0).desired_height(6.0));
             ui.label(text);
             if ui.button(tr!("Cancel")).clicked() {
-                window.actions.push(Action::CancelCompletion);
+                window.shell.actions.push(Action::CancelCompletion);
             }
         });
         ui.add_space(10.0);
@@ -226,7 +226,7 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
         tr!("Takes about %{time} on %{device}.", time = time, device = window.device())
     });
     ui.horizontal(|ui| {
-        let is_free = window.completing.is_none();
+        let is_free = window.models.completing.is_none();
         let busy = tr!("Another model is at it");
         let button = ui.add_enabled(is_free, egui::Button::new(verb)).on_disabled_hover_text(busy);
         if button
@@ -235,7 +235,7 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             ))
             .clicked()
         {
-            window.actions.push(Action::CompleteModel(entry.name.clone()));
+            window.shell.actions.push(Action::CompleteModel(entry.name.clone()));
         }
         let also = if completion::lacks_duals(description) {
             tr!("Then calibrates the predicted error.")

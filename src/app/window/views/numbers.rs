@@ -18,7 +18,7 @@ use crate::{
 
 /// What is known of the selected picture and of its result: in words, and in numbers for who opens them.
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    let Some(item) = window.selected.and_then(|id| window.queue.get(id)) else { return };
+    let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
     heading(ui, &tr!("This picture"));
     if let State::Failed(failure) = &item.state {
         ui.label(RichText::new(translated(&failure.reason)).color(palette(ui).error));
@@ -31,7 +31,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     if let State::Done(finished) = &item.state {
         rows.push((tr!("Result"), size(finished.size), tr!("Pixels")));
         verdict_of = Some((finished.proven, finished.model.clone()));
-        let open = window.documents.get(item.id);
+        let open = window.upscale.documents.get(item.id);
         let proven = open.and_then(|open| open.refined).map_or(finished.proven, |(_, proven)| proven);
         if let Some(psnr) = proven.loop_psnr {
             rows.push((tr!("Consistency PSNR"), decibels(psnr), translated(dualres_engine::LOOP_RULE)));
@@ -55,7 +55,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         rows.push((tr!("Device"), finished.device.clone(), tr!("What the network ran on")));
         rows.push((tr!("Model"), finished.model.clone(), tr!("What made the result")));
         note = Some(finished.output.display().to_string());
-        if let Some(beside) = window.beside.get(&item.id).filter(|beside| beside.models[1] == finished.model) {
+        if let Some(beside) = window.upscale.beside.get(&item.id).filter(|beside| beside.models[1] == finished.model) {
             let [large, small] = beside.seconds;
             let hint = tr!("The middle of this picture by both models in turns, the best of three");
             let what = tr!("The model that this one was compressed from, on the middle of this picture");
@@ -72,7 +72,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     if let Some(document) = window.shown()
         && let Some(proof) = &document.proof
     {
-        let area = reduced(window.view.visible(document.result_size(), window.pane), document.scale);
+        let area = reduced(window.upscale.view.visible(document.result_size(), window.upscale.pane), document.scale);
         if let Some((loss, psnr)) = proof.of(area) {
             let (hint, loss) = (tr!("Of the part that is on screen"), tr!("%{loss} levels", loss = number_of(loss, 2)));
             rows.push((tr!("Visible consistency PSNR"), decibels(psnr), hint.clone()));
@@ -85,7 +85,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         ));
         weak(ui, verdict.reason());
     }
-    let (shown, places) = (window.settings.details, worst_places(window, ui));
+    let (shown, places) = (window.shell.settings.details, worst_places(window, ui));
     let details = CollapsingHeader::new(tr!("Details")).id_salt("numbers").default_open(shown).show(ui, |ui| {
         ui.spacing_mut().interact_size.y = 16.0;
         Grid::new("numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
@@ -96,9 +96,9 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             }
         });
     });
-    window.settings.details = details.openness > 0.5;
+    window.shell.settings.details = details.openness > 0.5;
     if let Some(area) = places {
-        window.actions.push(Action::ShowPlace(area));
+        window.shell.actions.push(Action::ShowPlace(area));
     }
     if let Some(path) = note {
         weak(ui, tr!("Saved as %{path}", path = path));
@@ -107,7 +107,9 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 
 /// The versions of the selected picture that were made since the window was opened.
 pub(super) fn versions(window: &mut Window, ui: &mut Ui) {
-    let Some(item) = window.selected.and_then(|id| window.queue.get(id)).filter(|item| item.versions.len() > 1) else {
+    let Some(item) =
+        window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).filter(|item| item.versions.len() > 1)
+    else {
         return;
     };
     let State::Done(shown) = &item.state else { return };
@@ -134,17 +136,17 @@ pub(super) fn versions(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Version"));
     if let Some(version) = picked {
-        window.actions.push(Action::ShowVersion(id, version));
+        window.shell.actions.push(Action::ShowVersion(id, version));
     }
 }
 
 /// Buttons for the places where a result departs most from its picture; returns the one that was asked for.
 fn worst_places(window: &mut Window, ui: &mut Ui) -> Option<Area> {
-    let id = window.selected?;
-    if !matches!(window.queue.get(id)?.state, State::Done(_)) {
+    let id = window.upscale.selected?;
+    if !matches!(window.upscale.queue.get(id)?.state, State::Done(_)) {
         return None;
     }
-    let places = window.documents.get_mut(id)?.document.worst_places();
+    let places = window.upscale.documents.get_mut(id)?.document.worst_places();
     if places.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ use crate::{
 
 /// The fields, and what they are for.
 pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
-    let Some(device) = &mut window.new_device else { return };
+    let Some(device) = &mut window.shell.new_device else { return };
     let (mut adds, mut closes) = (false, false);
     let modal = Modal::new(Id::unique("remote device")).show(ctx, |ui| {
         ui.set_width(520.0_f32.min(ctx.content_rect().width() - 60.0));
@@ -51,15 +51,15 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
     if adds {
         let token_file = Some(device.token_file.trim()).filter(|file| !file.is_empty()).map(Into::into);
         let remote = Remote { name: device.name.clone(), address: device.address.clone(), token_file };
-        match remotes::add(&window.paths, remote) {
+        match remotes::add(&window.services.paths, remote) {
             Ok(()) => {
-                window.settings.choices.device = device.name.trim().to_owned();
-                window.new_device = None;
+                window.shell.settings.choices.device = device.name.trim().to_owned();
+                window.shell.new_device = None;
                 window.send(Command::Devices);
             }
             Err(error) => device.complaint = Some(report::message(&error)),
         }
     } else if closes || modal.should_close() {
-        window.new_device = None;
+        window.shell.new_device = None;
     }
 }

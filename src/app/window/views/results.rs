@@ -28,8 +28,8 @@ const CENTIMETRES: f64 = 2.54;
 
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Results"));
-    let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
-    let choices = &mut window.settings.choices;
+    let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| item.path.clone());
+    let choices = &mut window.shell.settings.choices;
     let width = ui.available_width();
     let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
         for format in OutputFormat::ALL {
@@ -39,7 +39,9 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     named(&combo.response, &tr!("Format"));
     let what = match choices.format {
         // A queue may hold JPEG files besides the selected picture.
-        OutputFormat::Same if !window.queue.items().iter().any(|item| choices.format.of_item(item) == Format::Jpeg) => {
+        OutputFormat::Same
+            if !window.upscale.queue.items().iter().any(|item| choices.format.of_item(item) == Format::Jpeg) =>
+        {
             None
         }
         OutputFormat::Jpeg | OutputFormat::Same => Some(tr!("JPEG quality")),
@@ -52,8 +54,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         let slider = ui.add(Slider::new(&mut choices.jpeg_quality, 1..=100).text(what));
         slider.on_hover_text(tr!("95 is hard to tell from the original"));
     }
-    let beside = usual_place(selected.as_deref(), &window.paths);
-    let choices = &mut window.settings.choices;
+    let beside = usual_place(selected.as_deref(), &window.services.paths);
+    let choices = &mut window.shell.settings.choices;
     ui.horizontal(|ui| {
         let folder = choices.folder.as_ref().map(|folder| folder.display().to_string());
         let label = folder.unwrap_or(beside);
@@ -67,7 +69,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
                 }
             }
             if ui.button(tr!("Folder…")).clicked() {
-                window.actions.push(Action::ChooseOutputFolder);
+                window.shell.actions.push(Action::ChooseOutputFolder);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(eframe::egui::Label::new(&label).truncate()).on_hover_text(&label);
@@ -77,9 +79,9 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
         let label = ui.label(tr!("Name"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let menu = ui.menu_button("+", |ui| tokens(&mut window.settings.choices.pattern, ui)).response;
+            let menu = ui.menu_button("+", |ui| tokens(&mut window.shell.settings.choices.pattern, ui)).response;
             named(&menu, &tr!("Insert into the name"));
-            let edit = TextEdit::singleline(&mut window.settings.choices.pattern).desired_width(f32::INFINITY);
+            let edit = TextEdit::singleline(&mut window.shell.settings.choices.pattern).desired_width(f32::INFINITY);
             let hint = tr!("Places: %{places}", places = naming::PLACES.join(" "));
             ui.add(edit).labelled_by(label.id).on_hover_text(hint);
         });
@@ -87,7 +89,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     name_example(window, ui);
     forecast(window, ui);
     egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| {
-        more(&mut window.settings.choices, ui);
+        more(&mut window.shell.settings.choices, ui);
     });
 }
 
@@ -123,9 +125,9 @@ fn tokens(pattern: &mut String, ui: &mut Ui) {
 /// About how large the file will be, and what it cannot take along of the original.
 fn forecast(window: &mut Window, ui: &mut Ui) {
     let scale = window.scale();
-    let Some(item) = window.selected.and_then(|id| window.queue.get(id)) else { return };
-    let choices = &window.settings.choices;
-    let Some(open) = window.documents.get(item.id) else { return };
+    let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
+    let choices = &window.shell.settings.choices;
+    let Some(open) = window.upscale.documents.get(item.id) else { return };
     let asked = Asked {
         item: item.id,
         format: choices.format.of_item(item),
@@ -134,7 +136,7 @@ fn forecast(window: &mut Window, ui: &mut Ui) {
         keep: choices.keep(),
         language: spoken(),
     };
-    let Some(forecast) = window.forecasts.of(asked, &open.picture, &window.wake) else { return };
+    let Some(forecast) = window.upscale.forecasts.of(asked, &open.picture, &window.services.wake) else { return };
     if let Some(size) = forecast.bytes {
         weak(ui, tr!("about %{size}", size = written(bytes(size))));
     }
@@ -144,14 +146,14 @@ fn forecast(window: &mut Window, ui: &mut Ui) {
 }
 
 fn name_example(window: &mut Window, ui: &mut Ui) {
-    let selected = window.selected.and_then(|id| window.queue.get(id));
+    let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id));
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
-    let format = window.settings.choices.format;
+    let format = window.shell.settings.choices.format;
     let format = selected.map_or_else(|| format.of(&path), |item| format.of_item(item));
     let below = selected.map_or_else(std::path::PathBuf::new, |item| item.below.clone());
     let scale = window.scale();
     let original = selected.and_then(|item| item.size).unwrap_or([1000, 800]);
-    let choices = &window.settings.choices;
+    let choices = &window.shell.settings.choices;
     let [width, height] = choices.size.of(original, scale);
     let facts = Facts {
         name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -160,25 +162,26 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
         width,
         height,
         index: window
+            .upscale
             .queue
             .items()
             .iter()
-            .position(|item| Some(item.id) == window.selected)
+            .position(|item| Some(item.id) == window.upscale.selected)
             .map_or(1, |place| place + 1),
         date: naming::today(),
     };
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
-            let folder = crate::window::worker::result_folder(&path, &below, choices, &window.paths);
+            let folder = crate::window::worker::result_folder(&path, &below, choices, &window.services.paths);
             let wanted = folder.join(format!("{name}.{}", format.extension()));
-            let file = window.machine.free_name(&wanted);
+            let file = window.services.machine.free_name(&wanted);
             weak(ui, format!("→ {}", file.file_name().unwrap_or_default().to_string_lossy()))
                 .on_hover_text(tr!("Existing files are never replaced: the name gets a number"));
         }
         Err(reason) => {
             ui.label(RichText::new(translated(&reason)).small().color(palette(ui).error));
             if ui.small_button(tr!("Use the usual pattern")).clicked() {
-                window.settings.choices.pattern = Choices::default().pattern;
+                window.shell.settings.choices.pattern = Choices::default().pattern;
             }
         }
     }

@@ -19,25 +19,25 @@ use crate::{
 static LICENCES: &str = include_str!("../../../../assets/licences.txt");
 
 pub(crate) fn ui(window: &mut Window, ctx: &Context) {
-    if window.closing == Closing::Asked {
+    if window.shell.closing == Closing::Asked {
         closing(window, ctx);
-    } else if let Some(reason) = window.crashed.clone() {
+    } else if let Some(reason) = window.services.crashed.clone() {
         crashed(window, ctx, &reason);
-    } else if window.help {
-        sheet(ctx, "help", 700.0, &mut window.help, help);
-    } else if window.about {
-        sheet(ctx, "about", 560.0, &mut window.about, about);
-    } else if window.table {
+    } else if window.shell.help {
+        sheet(ctx, "help", 700.0, &mut window.shell.help, help);
+    } else if window.shell.about {
+        sheet(ctx, "about", 560.0, &mut window.shell.about, about);
+    } else if window.shell.table {
         super::table::ui(window, ctx);
-    } else if window.replacing.is_some() {
+    } else if window.shell.replacing.is_some() {
         replace(window, ctx);
     } else if window.compress.deleting.is_some() {
         super::compress::sheet(window, ctx);
-    } else if matches!(window.adapting, Adapting::Asking(_)) {
+    } else if matches!(window.upscale.adapting, Adapting::Asking(_)) {
         super::adapting::sheet(window, ctx);
-    } else if window.new_device.is_some() {
+    } else if window.shell.new_device.is_some() {
         super::remote::sheet(window, ctx);
-    } else if window.typing.is_some() {
+    } else if window.shell.typing.is_some() {
         type_path(window, ctx);
     } else {
         waiting_dialog(window, ctx);
@@ -182,14 +182,14 @@ fn about(ui: &mut Ui) {
 }
 
 fn type_path(window: &mut Window, ctx: &Context) {
-    let Some((purpose, mut text)) = window.typing.clone() else { return };
+    let Some((purpose, mut text)) = window.shell.typing.clone() else { return };
     let modal = Modal::new(Id::unique("type path")).show(ctx, |ui| {
         ui.set_width(480.0);
         ui.label(RichText::new(purpose.title()).heading());
         ui.add_space(4.0);
         let label = ui.label(tr!("Path of a file or folder"));
         let edit = ui.add(TextEdit::singleline(&mut text).desired_width(f32::INFINITY)).labelled_by(label.id);
-        if std::mem::take(&mut window.typing_began) {
+        if std::mem::take(&mut window.shell.typing_began) {
             edit.request_focus();
         }
         let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -201,18 +201,18 @@ fn type_path(window: &mut Window, ctx: &Context) {
         .inner
     });
     let (accepted, cancelled) = modal.inner;
-    window.typing = Some((purpose.clone(), text.clone()));
+    window.shell.typing = Some((purpose.clone(), text.clone()));
     if accepted {
-        window.typing = None;
+        window.shell.typing = None;
         window.take_typed(&purpose, &text);
     } else if cancelled || modal.backdrop_response.clicked() {
-        window.typing = None;
+        window.shell.typing = None;
     }
 }
 
 /// Nothing that is there is replaced unasked.
 fn replace(window: &mut Window, ctx: &Context) {
-    let Some((item, path)) = window.replacing.clone() else { return };
+    let Some((item, path)) = window.shell.replacing.clone() else { return };
     let modal = Modal::new(Id::unique("replace")).show(ctx, |ui| {
         ui.set_width(440.0);
         ui.label(RichText::new(tr!("Replace the file?")).heading());
@@ -222,19 +222,19 @@ fn replace(window: &mut Window, ctx: &Context) {
     });
     let (replaces, keeps) = modal.inner;
     if replaces {
-        window.replacing = None;
+        window.shell.replacing = None;
         window.replace(item, path);
     } else if keeps || modal.backdrop_response.clicked() {
-        window.replacing = None;
+        window.shell.replacing = None;
     }
 }
 
 /// A dialog of the desktop has been open for a while: it may not have come up at all.
 fn waiting_dialog(window: &mut Window, ctx: &Context) {
-    if !window.dialogs.is_open() {
+    if !window.shell.dialogs.is_open() {
         return;
     }
-    let Some(purpose) = window.dialogs.waiting_for().cloned() else {
+    let Some(purpose) = window.shell.dialogs.waiting_for().cloned() else {
         ctx.request_repaint_after(std::time::Duration::from_millis(300));
         return;
     };
@@ -250,7 +250,7 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
                     window.type_path(purpose.clone());
                 }
                 if ui.button(tr!("Dismiss")).clicked() {
-                    window.dialogs.abandon();
+                    window.shell.dialogs.abandon();
                 }
             });
         });
@@ -258,8 +258,8 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
 
 /// The window is to close, and pictures run.
 fn closing(window: &mut Window, ctx: &Context) {
-    let left = window.queue.waiting()
-        + window.queue.items().iter().filter(|item| matches!(item.state, State::Running(_))).count();
+    let left = window.upscale.queue.waiting()
+        + window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Running(_))).count();
     let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
         ui.set_width(460.0);
         ui.label(RichText::new(tr!("Close while pictures are upscaled?")).heading());
@@ -288,7 +288,7 @@ fn closing(window: &mut Window, ctx: &Context) {
     });
     let (chosen, stays) = modal.inner;
     if let Some(leaving) = chosen {
-        window.actions.push(Action::Close(leaving));
+        window.shell.actions.push(Action::Close(leaving));
     } else if stays || modal.backdrop_response.clicked() {
         window.stay_open();
     }
@@ -311,11 +311,11 @@ fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if ui.button(tr!("Restart engine")).clicked() {
-                window.actions.push(Action::RestartEngine);
+                window.shell.actions.push(Action::RestartEngine);
             }
             if window.device() != "CPU" && ui.button(tr!("Continue on the CPU")).clicked() {
-                window.settings.choices.device = "CPU".into();
-                window.actions.push(Action::RestartEngine);
+                window.shell.settings.choices.device = "CPU".into();
+                window.shell.actions.push(Action::RestartEngine);
             }
         });
     });

@@ -12,7 +12,7 @@ use crate::window::{Window, leaving::Closing, queue::State, theme::palette};
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
-        let chosen = &window.settings.choices.device;
+        let chosen = &window.shell.settings.choices.device;
         let used = window.device();
         let device = match (chosen == "auto", chosen == used) {
             (true, _) => tr!("%{device} (automatic)", device = used),
@@ -22,7 +22,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.label(RichText::new(format!("⚙ {device}")).small())
             .on_hover_text(tr!("What networks run on; choose it on the right"));
         ui.separator();
-        let [used, free] = window.machine.memory().map(|size| written(bytes(size)));
+        let [used, free] = window.services.machine.memory().map(|size| written(bytes(size)));
         ui.label(RichText::new(tr!("%{used} used, %{free} free", used = used, free = free)).small())
             .on_hover_text(tr!("Memory of this program and of the machine"));
         ui.separator();
@@ -33,9 +33,9 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.ctx().request_repaint_after(Duration::from_millis(200));
             ui.separator();
         }
-        let running = window.queue.running().map(|item| (item.name(), item.state.clone()));
+        let running = window.upscale.queue.running().map(|item| (item.name(), item.state.clone()));
         if let Some((name, State::Running(progress))) = running {
-            let paused = window.link.control.is_paused();
+            let paused = window.services.link.control.is_paused();
             let left = progress.left().map(|left| tr!("%{time} left", time = duration(left)));
             let text = match left {
                 _ if paused => tr!("%{name}: paused", name = name),
@@ -45,19 +45,19 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.add(ProgressBar::new(progress.done).desired_width(120.0).desired_height(8.0));
             ui.add(eframe::egui::Label::new(RichText::new(text).small()).truncate());
             ui.ctx().request_repaint_after(Duration::from_millis(200));
-        } else if let Some(saving) = window.queue.items().iter().find(|item| item.is_being_saved()) {
+        } else if let Some(saving) = window.upscale.queue.items().iter().find(|item| item.is_being_saved()) {
             ui.spinner();
             ui.label(RichText::new(tr!("%{name}: saving", name = saving.name())).small());
-        } else if window.measuring {
+        } else if window.services.measuring {
             ui.spinner();
             ui.label(RichText::new(tr!("preparing the model for this device, once")).small());
         } else {
             ui.label(RichText::new(tr!("ready")).small().color(colours.weak));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let all = window.queue.items().len();
-            let done = window.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
-            if window.closing == Closing::WhenDone {
+            let all = window.upscale.queue.items().len();
+            let done = window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
+            if window.shell.closing == Closing::WhenDone {
                 if ui.small_button(tr!("Stay")).clicked() {
                     window.stay_open();
                 }

@@ -24,7 +24,7 @@ const PICTURE: f32 = 76.0;
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.add_space(4.0);
     header(window, ui);
-    let count = window.queue.items().len();
+    let count = window.upscale.queue.items().len();
     // A plain wheel turns, as there is but one direction.
     ui.style_mut().always_scroll_the_only_direction = true;
     ScrollArea::horizontal().auto_shrink(false).id_salt("queue").show_viewport(ui, |ui, viewport| {
@@ -39,8 +39,8 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
             card(window, ui, index, rect);
         }
-        if let Some(selected) = window.scroll_to.take()
-            && let Some(index) = window.queue.items().iter().position(|item| item.id == selected)
+        if let Some(selected) = window.upscale.scroll_to.take()
+            && let Some(index) = window.upscale.queue.items().iter().position(|item| item.id == selected)
         {
             let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
             ui.scroll_to_rect(rect.expand(GAP), None);
@@ -52,35 +52,35 @@ fn header(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(tr!("Queue")).strong());
         // There at all times, so that nothing else is under the pointer when a run ends.
-        let running = window.queue.running().is_some();
-        let label = if running && window.link.control.is_paused() { tr!("Resume") } else { tr!("Pause") };
+        let running = window.upscale.queue.running().is_some();
+        let label = if running && window.services.link.control.is_paused() { tr!("Resume") } else { tr!("Pause") };
         let pause = ui.add_enabled(running, egui::Button::new(label));
         if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
-            window.actions.push(Action::PauseOrGoOn);
+            window.shell.actions.push(Action::PauseOrGoOn);
         }
         let hint = tr!("Stop the running picture and the queue (Ctrl+.)");
         let cancel = ui.add_enabled(running, egui::Button::new(tr!("Cancel"))).on_hover_text(hint);
         // Dialogs have buttons of that name.
         named(&cancel, &tr!("Cancel the running picture"));
         if cancel.clicked() {
-            window.actions.push(Action::CancelRunning);
+            window.shell.actions.push(Action::CancelRunning);
         }
-        let done = window.queue.items().iter().any(|i| matches!(i.state, State::Done(_) | State::Moved(_)));
+        let done = window.upscale.queue.items().iter().any(|i| matches!(i.state, State::Done(_) | State::Moved(_)));
         let clear = ui.add_enabled(done, egui::Button::new(tr!("Clear finished")));
         if clear.on_hover_text(tr!("Take out what is done; what failed or was cancelled stays (Ctrl+Del)")).clicked() {
-            window.actions.push(Action::RemoveDone);
+            window.shell.actions.push(Action::RemoveDone);
         }
-        if window.queue.can_undo()
+        if window.upscale.queue.can_undo()
             && ui.button(tr!("Undo")).on_hover_text(tr!("Bring back what was taken out last (Ctrl+Z)")).clicked()
         {
-            window.actions.push(Action::Undo);
+            window.shell.actions.push(Action::Undo);
         }
-        if window.queue.items().len() > 1
+        if window.upscale.queue.items().len() > 1
             && ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked()
         {
-            window.actions.push(Action::ToggleTable);
+            window.shell.actions.push(Action::ToggleTable);
         }
-        let failed = window.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
+        let failed = window.upscale.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
         if failed > 0 {
             ui.label(RichText::new(tr!("%{count} failed", count = failed)).color(palette(ui).error));
         }
@@ -88,22 +88,23 @@ fn header(window: &mut Window, ui: &mut Ui) {
 }
 
 fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
-    let Some(item) = window.queue.items().get(index) else { return };
+    let Some(item) = window.upscale.queue.items().get(index) else { return };
     let id = item.id;
-    if item.thumbnail.is_none() && !matches!(item.state, State::Failed(_)) && window.thumbnails_asked.insert(id) {
-        window.loader.thumbnail(id, &item.path);
+    if item.thumbnail.is_none() && !matches!(item.state, State::Failed(_)) && window.upscale.thumbnails_asked.insert(id)
+    {
+        window.services.loader.thumbnail(id, &item.path);
     }
-    let selected = window.selected == Some(id);
+    let selected = window.upscale.selected == Some(id);
     let response = ui.interact(rect, Id::unique(("card", id.0)), Sense::click_and_drag());
     let name = item.name();
-    let (state, colour) = state_line(item, &palette(ui), window.link.control.is_paused());
+    let (state, colour) = state_line(item, &palette(ui), window.services.link.control.is_paused());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, format!("{name}: {state}")));
     draw(window, ui, index, rect, &response, (&state, colour));
     let actions = buttons(window, ui, index, rect, &response);
-    window.actions.extend(actions);
+    window.shell.actions.extend(actions);
 
     if response.clicked() {
-        window.actions.push(Action::Select(id));
+        window.shell.actions.push(Action::Select(id));
     }
     if response.dragged() {
         ui.set_cursor_icon(CursorIcon::Grabbing);
@@ -112,11 +113,11 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     response.dnd_set_drag_payload(id);
     if let Some(dropped) = response.dnd_release_payload::<ItemId>() {
         let after = ui.input(|i| i.pointer.interact_pos()).is_some_and(|p| p.x > rect.center().x);
-        window.actions.push(Action::Place(*dropped, index + usize::from(after)));
+        window.shell.actions.push(Action::Place(*dropped, index + usize::from(after)));
     }
     let menu_actions = menu(window, index, &response);
-    window.actions.extend(menu_actions);
-    if let Some(item) = window.queue.get(id) {
+    window.shell.actions.extend(menu_actions);
+    if let Some(item) = window.upscale.queue.get(id) {
         let text = match &item.state {
             State::Failed(failure) => {
                 let (path, reason) = (item.path.display().to_string(), translated(&failure.reason));
@@ -143,15 +144,15 @@ fn drag(window: &Window, ui: &Ui, rect: Rect, id: ItemId, response: &Response) {
     let ghost = rect.translate(pointer - rect.center());
     let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Tooltip, Id::unique("dragged card")));
     painter.rect_filled(ghost, 8.0, colours.raised.gamma_multiply(0.8));
-    if let Some(item) = window.queue.get(id) {
+    if let Some(item) = window.upscale.queue.get(id) {
         painter.text(ghost.center(), Align2::CENTER_CENTER, item.name(), FontId::proportional(13.0), colours.text);
     }
 }
 
 fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response, (state, colour): (&str, Color32)) {
     let colours = palette(ui);
-    let item = &window.queue.items()[index];
-    let selected = window.selected == Some(item.id);
+    let item = &window.upscale.queue.items()[index];
+    let selected = window.upscale.selected == Some(item.id);
     let painter = ui.painter();
     painter.rect_filled(rect, 8.0, if response.hovered() { colours.hovered } else { colours.raised });
     let edge = if selected { colours.accent } else { Color32::TRANSPARENT };
@@ -181,7 +182,7 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
     let result = item.size.map(|s| match &item.state {
         State::Done(finished) => format!("{} → {}", size(s), size(finished.size)),
         State::Running(progress) => format!("{} → {}", size(s), size(progress.wanted.of(s, progress.scale))),
-        _ => format!("{} → {}", size(s), size(window.settings.choices.size.of(s, window.scale()))),
+        _ => format!("{} → {}", size(s), size(window.shell.settings.choices.size.of(s, window.scale()))),
     });
     text(27.0, result.as_deref().unwrap_or("…"), FontId::proportional(11.0), colours.weak, width);
     text(44.0, state, FontId::proportional(11.5), colour, width);
@@ -226,7 +227,7 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
 }
 
 fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Response) -> Vec<Action> {
-    let item = &window.queue.items()[index];
+    let item = &window.upscale.queue.items()[index];
     let mut actions = Vec::new();
     let place = Rect::from_min_size(pos2(rect.right() - 28.0, rect.top() + 4.0), vec2(24.0, 22.0));
     let running = matches!(item.state, State::Running(_));
@@ -264,7 +265,7 @@ fn buttons(window: &Window, ui: &mut Ui, index: usize, rect: Rect, card: &Respon
 }
 
 fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
-    let item = &window.queue.items()[index];
+    let item = &window.upscale.queue.items()[index];
     let (id, mut actions) = (item.id, Vec::new());
     response.context_menu(|ui| {
         let mut entry = |ui: &mut Ui, enabled: bool, label: String, action: Action| {

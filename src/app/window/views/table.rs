@@ -53,9 +53,9 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
                 let hint =
                     tr!("All results and failures, as with --table on the command line; the least certain first");
                 if ui.button(tr!("Save as CSV…")).on_hover_text(hint).clicked() {
-                    window.actions.push(Action::ExportTable);
+                    window.shell.actions.push(Action::ExportTable);
                     // Where there is no dialog, a path is typed, below this sheet.
-                    window.table = false;
+                    window.shell.table = false;
                 }
                 ui.button(tr!("Close")).clicked()
             })
@@ -64,18 +64,18 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     });
     let (picked, close) = modal.inner;
     if let Some(id) = picked {
-        window.actions.push(Action::Select(id));
+        window.shell.actions.push(Action::Select(id));
     }
     if picked.is_some() || close || modal.backdrop_response.clicked() {
-        window.table = false;
+        window.shell.table = false;
     }
 }
 
 fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
-    let rows = sorted(window.queue.items(), window.sorting);
+    let rows = sorted(window.upscale.queue.items(), window.upscale.sorting);
     let colours = palette(ui);
     let columns = columns();
-    let mut sorting = window.sorting;
+    let mut sorting = window.upscale.sorting;
     let mut picked = None;
     TableBuilder::new(ui)
         .striped(true)
@@ -138,6 +138,6 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                 }
             });
         });
-    window.sorting = sorting;
+    window.upscale.sorting = sorting;
     picked
 }

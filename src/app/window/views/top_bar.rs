@@ -24,16 +24,16 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             (Tab::Compress, tr!("Compress"), tr!("Make networks smaller and watch it (Ctrl+2)")),
             (Tab::Models, tr!("Models"), tr!("The networks there are (Ctrl+3)")),
         ] {
-            if ui.selectable_label(window.tab == tab, label).on_hover_text(hint).clicked() {
-                window.actions.push(Action::SetTab(tab));
+            if ui.selectable_label(window.shell.tab == tab, label).on_hover_text(hint).clicked() {
+                window.shell.actions.push(Action::SetTab(tab));
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, "ℹ", &tr!("About"), &tr!("About Dualres, and licences")).clicked() {
-                window.actions.push(Action::ToggleAbout);
+                window.shell.actions.push(Action::ToggleAbout);
             }
             if icon_button(ui, "?", &tr!("Help"), &tr!("Keys for everything (F1)")).clicked() {
-                window.actions.push(Action::ToggleHelp);
+                window.shell.actions.push(Action::ToggleHelp);
             }
             let looks =
                 icon_button(ui, "☀", &tr!("Theme and language"), &tr!("Dark or light (Ctrl+T), and the language"));
@@ -41,10 +41,10 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             ui.separator();
             let hint = tr!("Open all pictures of a folder (Ctrl+Shift+O)");
             if ui.button(tr!("Folder…")).on_hover_text(hint).clicked() {
-                window.actions.push(Action::OpenFolder);
+                window.shell.actions.push(Action::OpenFolder);
             }
             if ui.button(tr!("Open…")).on_hover_text(tr!("Open pictures (Ctrl+O)")).clicked() {
-                window.actions.push(Action::OpenFiles);
+                window.shell.actions.push(Action::OpenFiles);
             }
         });
     });
@@ -59,8 +59,8 @@ fn looks_menu(window: &mut Window, ui: &mut Ui) {
         (ThemeChoice::Dark, tr!("Dark")),
         (ThemeChoice::Light, tr!("Light")),
     ] {
-        if ui.radio(window.settings.theme == theme, name).clicked() {
-            window.actions.push(Action::SetTheme(theme));
+        if ui.radio(window.shell.settings.theme == theme, name).clicked() {
+            window.shell.actions.push(Action::SetTheme(theme));
         }
     }
     ui.separator();
@@ -75,8 +75,8 @@ fn looks_menu(window: &mut Window, ui: &mut Ui) {
                 _ => language.name().to_owned(),
             },
         };
-        if ui.radio(window.settings.language == language, name).clicked() {
-            window.actions.push(Action::SetLanguage(language));
+        if ui.radio(window.shell.settings.language == language, name).clicked() {
+            window.shell.actions.push(Action::SetLanguage(language));
         }
     }
 }

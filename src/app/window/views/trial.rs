@@ -29,7 +29,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui, area: Rect) {
     let tools = Rect::from_min_size(area.min, vec2(area.width(), BAR));
     ui.painter().rect_filled(tools, 0.0, palette(ui).panel);
     ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui));
-    let count = window.trial.as_ref().map_or(0, |trial| trial.candidates.len());
+    let count = window.upscale.trial.as_ref().map_or(0, |trial| trial.candidates.len());
     let panes = arranged(area.with_min_y(tools.max.y + 2.0), count);
     for (index, pane) in panes.iter().enumerate() {
         let (head, canvas) = pane.split_top_bottom_at_y(pane.min.y + BAR);
@@ -55,16 +55,16 @@ fn arranged(area: Rect, count: usize) -> Vec<Rect> {
 fn tool_bar(window: &mut Window, ui: &mut Ui) {
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if ui.button(tr!("Close")).on_hover_text(tr!("Keeps the model that was chosen before (Escape)")).clicked() {
-            window.actions.push(Action::CompareModels);
+            window.shell.actions.push(Action::CompareModels);
         }
         let further = window.further_models().into_iter().next();
-        let has_room = window.trial.as_ref().is_some_and(|trial| trial.candidates.len() < DOCUMENTS);
+        let has_room = window.upscale.trial.as_ref().is_some_and(|trial| trial.candidates.len() < DOCUMENTS);
         if let Some(model) = further.filter(|_| has_room)
             && ui.button(tr!("Add a model")).clicked()
         {
             window.try_also(model);
         }
-        if let Some(trial) = &mut window.trial {
+        if let Some(trial) = &mut window.upscale.trial {
             canvas::zoom_buttons(ui, &mut trial.view);
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -75,8 +75,9 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
 }
 
 fn header(window: &mut Window, ui: &mut Ui, index: usize) {
-    let Some(candidate) = window.trial.as_ref().and_then(|trial| trial.candidates.get(index)) else { return };
-    let (model, count) = (candidate.model.clone(), window.trial.as_ref().map_or(0, |trial| trial.candidates.len()));
+    let Some(candidate) = window.upscale.trial.as_ref().and_then(|trial| trial.candidates.get(index)) else { return };
+    let (model, count) =
+        (candidate.model.clone(), window.upscale.trial.as_ref().map_or(0, |trial| trial.candidates.len()));
     let others = window.further_models();
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if count > 2 {
@@ -113,17 +114,17 @@ fn header(window: &mut Window, ui: &mut Ui, index: usize) {
 
 fn picture(window: &mut Window, ui: &mut Ui, index: usize, area: Rect) {
     let gain = window.gain();
-    let Some(trial) = &mut window.trial else { return };
+    let Some(trial) = &mut window.upscale.trial else { return };
     let Some(candidate) = trial.candidates.get_mut(index) else { return };
     let caption = caption(candidate);
     let part = Part { name: format!("{}: {caption}", candidate.model), ..Part::new(Mode::Result, caption) };
     let shared = Canvas {
         salt: ["candidate 1", "candidate 2", "candidate 3", "candidate 4"][index.min(DOCUMENTS - 1)],
-        gpu: window.gpu.as_mut(),
+        gpu: window.services.gpu.as_mut(),
         is_further: index > 0,
         document: &mut candidate.document,
         view: &mut trial.view,
-        split: &mut window.split,
+        split: &mut window.upscale.split,
         pane: &mut trial.pane,
         gain,
         map: Map::WayBack,

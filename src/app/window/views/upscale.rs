@@ -27,7 +27,7 @@ const BAR: f32 = 34.0;
 pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
     ui.painter().rect_filled(ui.max_rect(), 0.0, colours.canvas);
-    if window.queue.items().is_empty() {
+    if window.upscale.queue.items().is_empty() {
         drop_zone::empty(window, ui);
         return;
     }
@@ -35,7 +35,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     if super::adapting::offer(window, ui, rect) {
         return;
     }
-    if window.trial.is_some() {
+    if window.upscale.trial.is_some() {
         super::trial::ui(window, ui, rect);
         return;
     }
@@ -66,34 +66,34 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
         let mut choices = |ui: &mut Ui| {
             for (index, mode) in ViewMode::ALL.into_iter().enumerate() {
-                let chosen = window.settings.view == mode;
+                let chosen = window.shell.settings.view == mode;
                 let label = ui.selectable_label(chosen, mode.label());
                 if label.on_hover_text(format!("{} ({})", mode.explanation(), index + 1)).clicked() {
-                    window.actions.push(Action::SetView(mode));
+                    window.shell.actions.push(Action::SetView(mode));
                 }
             }
         };
         if views_width(ui) + ZOOM_BUTTONS <= ui.available_width() {
             choices(ui);
         } else {
-            let label = window.settings.view.label();
+            let label = window.shell.settings.view.label();
             let combo = ComboBox::from_id_salt("view").selected_text(label).show_ui(ui, choices);
             named(&combo.response, &tr!("View"));
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| canvas::zoom_buttons(ui, &mut window.view));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| canvas::zoom_buttons(ui, &mut window.upscale.view));
     });
 }
 
 /// Draws the panes; returns the position in the result under the pointer.
 fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
-    let Some(id) = window.selected else {
+    let Some(id) = window.upscale.selected else {
         centred_text(ui, canvas, &tr!("Select a picture in the queue"));
         return None;
     };
-    if window.documents.get(id).is_none() {
-        let text = match window.queue.get(id).map(|item| &item.state) {
+    if window.upscale.documents.get(id).is_none() {
+        let text = match window.upscale.queue.get(id).map(|item| &item.state) {
             Some(State::Failed(failure)) => translated(&failure.reason),
-            _ if window.unreadable.contains_key(&id) => translated(&window.unreadable[&id]),
+            _ if window.upscale.unreadable.contains_key(&id) => translated(&window.upscale.unreadable[&id]),
             _ => {
                 ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
                 tr!("Reading the picture…")
@@ -105,27 +105,27 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
     let is_preview = matches!(
-        window.queue.get(id).map(|item| &item.state),
+        window.upscale.queue.get(id).map(|item| &item.state),
         Some(State::Waiting | State::Cancelled | State::Moved(_))
     );
     let gain = window.gain();
     let is_done = window.saved_fidelity(id).is_some();
-    let open = window.documents.get_mut(id)?;
+    let open = window.upscale.documents.get_mut(id)?;
     let previews = (is_preview || open.refined.is_some()) && open.document.result.is_some();
     let scale = open.document.scale;
     let places = if is_done { open.document.worst_places() } else { Vec::new() };
     let marks: Vec<Area> = places.iter().map(|(area, _)| area.times(scale)).collect();
-    let parts = parts(&open.document, window.settings.view, flips, previews, with_duals);
+    let parts = parts(&open.document, window.shell.settings.view, flips, previews, with_duals);
     let shared = Canvas {
         salt: "pane",
-        gpu: window.gpu.as_mut(),
+        gpu: window.services.gpu.as_mut(),
         is_further: false,
         document: &mut open.document,
-        view: &mut window.view,
-        split: &mut window.split,
-        pane: &mut window.pane,
+        view: &mut window.upscale.view,
+        split: &mut window.upscale.split,
+        pane: &mut window.upscale.pane,
         gain,
-        map: drawn_of(window.settings.view),
+        map: drawn_of(window.shell.settings.view),
         marks: &marks,
     };
     shared.show(ui, canvas, &parts)
@@ -218,7 +218,7 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             // Here, because the tools above leave no room in a small window.
-            if matches!(window.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
+            if matches!(window.shell.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
                 let mut gain = window.gain();
                 let slider = Slider::new(&mut gain, 0.4..=16.0).logarithmic(true).max_decimals(1).text(tr!("gain"));
@@ -228,7 +228,7 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
                     window.set_gain(gain);
                 }
                 let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");
-                ui.checkbox(&mut window.settings.auto_gain, tr!("auto")).on_hover_text(hint);
+                ui.checkbox(&mut window.shell.settings.auto_gain, tr!("auto")).on_hover_text(hint);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
         });

@@ -48,7 +48,7 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
 }
 
 fn options(window: &mut Window, ui: &mut Ui) {
-    let plots = &mut window.settings.compress.plots;
+    let plots = &mut window.shell.settings.compress.plots;
     ui.checkbox(&mut plots.log, tr!("Log")).on_hover_text(tr!("Logarithmic axis for losses"));
     ui.selectable_value(&mut plots.over_time, false, tr!("Steps"))
         .on_hover_text(tr!("Curves over steps of all stages"));
@@ -98,7 +98,7 @@ pub(super) fn colour(id: RunId, chosen: Option<RunId>, colours: Palette) -> Colo
 
 fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &(&str, &[Metric], bool)) {
     let colours = palette(ui);
-    let choices = &window.settings.compress.plots;
+    let choices = &window.shell.settings.compress.plots;
     let logarithmic = choices.log && *is_loss;
     ui.label(RichText::new(translated(title)).small().strong());
     let several = runs.len() > 1;

@@ -102,7 +102,7 @@ fn legend(window: &Window, ui: &mut Ui) {
 fn tools(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 5.0;
-        let choices = &mut window.settings.compress;
+        let choices = &mut window.shell.settings.compress;
         let mut changed = false;
         let label = ui.label(tr!("At least"));
         let least = ui.add(DragValue::new(&mut choices.least).range(1..=64)).labelled_by(label.id);

@@ -79,7 +79,7 @@ fn change(run: &Run) -> Option<f64> {
 
 pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let colours = palette(ui);
-    let axis = window.settings.compress.plots.cost;
+    let axis = window.shell.settings.compress.plots.cost;
     let label = match axis {
         CostAxis::Macs => tr!("multiply-accumulates, % of the original's"),
         CostAxis::Parameters => tr!("parameters, % of the original's"),

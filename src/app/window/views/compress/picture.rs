@@ -136,7 +136,7 @@ fn picture_menu(window: &mut Window, ui: &mut Ui) {
         window.deed(Deed::ChoosePicture);
         ui.close();
     }
-    let selected = window.selected.and_then(|id| window.queue.get(id)).map(|item| item.path.clone());
+    let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| item.path.clone());
     if let Some(path) = selected
         && ui.button(tr!("Use the photo from Upscale")).on_hover_text(path.display().to_string()).clicked()
     {
@@ -176,13 +176,13 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
     let waits = document.result.is_none();
     let shared = Canvas {
         salt: "compressed pane",
-        gpu: window.gpu.as_mut(),
+        gpu: window.services.gpu.as_mut(),
         is_further: false,
         document,
         view: &mut compress.view,
         split: &mut compress.split,
         pane: &mut compress.pane,
-        gain: window.settings.gain,
+        gain: window.shell.settings.gain,
         map: Map::WayBack,
         marks: &marks,
     };
@@ -263,7 +263,7 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().slider_width = 80.0;
-            let gain = Slider::new(&mut window.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
+            let gain = Slider::new(&mut window.shell.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
             let gain = gain.custom_parser(parsed);
             ui.add(gain.text(tr!("gain")))
                 .on_hover_text(tr!("Multiplies differences before they are coloured (, and .)"));

@@ -26,7 +26,7 @@ use crate::{
 const WIDTHS: [f32; 10] = [130.0, 66.0, 56.0, 58.0, 62.0, 60.0, 62.0, 96.0, 60.0, 72.0];
 
 pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
-    let plots = &mut window.settings.compress.plots;
+    let plots = &mut window.shell.settings.compress.plots;
     for (axis, label) in [
         (CostAxis::Macs, "MACs".to_owned()),
         (CostAxis::Parameters, tr!("Parameters")),
@@ -189,7 +189,7 @@ fn cells(run: &Run) -> [String; 10] {
 /// What can be done with the chosen run.
 fn deeds(window: &mut Window, ui: &mut Ui) {
     let Some(run) = window.compress.run().cloned() else { return };
-    let own = remember::is_own(&run.folder, &window.paths);
+    let own = remember::is_own(&run.folder, &window.services.paths);
     ui.add_space(3.0);
     ui.horizontal(|ui| {
         ui.label(RichText::new(run.name()).strong());

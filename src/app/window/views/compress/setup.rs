@@ -36,7 +36,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             more(window, ui);
             device::chosen(window, ui);
             let device = window.device();
-            if window.devices.iter().any(|known| known.name == device && known.is_software) {
+            if window.services.devices.iter().any(|known| known.name == device && known.is_software) {
                 let text = tr!("A software GPU: a run that takes minutes on the CPU takes hours on it.");
                 ui.label(RichText::new(text).small().color(palette(ui).warning));
             }
@@ -47,11 +47,11 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 
 fn model(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Network"));
-    let chosen = window.settings.compress.model.clone();
+    let chosen = window.shell.settings.compress.model.clone();
     let width = ui.available_width();
     let mut picked = None;
     let combo = ComboBox::from_id_salt("compressed model").width(width).selected_text(&chosen).show_ui(ui, |ui| {
-        for entry in &window.entries {
+        for entry in &window.models.entries {
             let hint = if entry.has_duals {
                 translated(&entry.description.purpose)
             } else {
@@ -66,7 +66,7 @@ fn model(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Network to compress"));
     if let Some(name) = picked {
-        window.settings.compress.model = name;
+        window.shell.settings.compress.model = name;
         window.compress.side = Side::Instant;
         window.open_compress();
         window.drop_foreign_run();
@@ -75,12 +75,12 @@ fn model(window: &mut Window, ui: &mut Ui) {
 
 fn ratio(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Remove"));
-    let mut percent = window.settings.compress.ratio * 100.0;
+    let mut percent = window.shell.settings.compress.ratio * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
     named(&slider, &tr!("Ratio to remove"));
     if slider.changed() {
-        window.settings.compress.ratio = percent / 100.0;
+        window.shell.settings.compress.ratio = percent / 100.0;
         window.share();
     }
     estimate(window, ui);
@@ -141,7 +141,7 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
 
 fn data(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Pictures"));
-    let folders = &window.settings.compress.data;
+    let folders = &window.shell.settings.compress.data;
     let label = match folders.as_slice() {
         [] => tr!("Built-in samples"),
         [one] => one.display().to_string(),
@@ -150,12 +150,12 @@ fn data(window: &mut Window, ui: &mut Ui) {
     let chosen = !folders.is_empty();
     row(ui, &label, chosen, &tr!("Pictures inside the program again"), |clears| {
         if clears {
-            window.settings.compress.data.clear();
+            window.shell.settings.compress.data.clear();
         } else {
             window.deed(Deed::ChooseData);
         }
     });
-    let validation = window.settings.compress.validation.clone();
+    let validation = window.shell.settings.compress.validation.clone();
     if chosen || validation.is_some() {
         let label = match &validation {
             Some(path) => path.display().to_string(),
@@ -163,7 +163,7 @@ fn data(window: &mut Window, ui: &mut Ui) {
         };
         row(ui, &label, validation.is_some(), &tr!("Every fifth for validation again"), |clears| {
             if clears {
-                window.settings.compress.validation = None;
+                window.shell.settings.compress.validation = None;
             } else {
                 window.deed(Deed::ChooseValidation);
             }
@@ -225,7 +225,7 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
 
 fn effort(window: &mut Window, ui: &mut Ui) {
     heading(ui, &tr!("Effort"));
-    let choices = &mut window.settings.compress;
+    let choices = &mut window.shell.settings.compress;
     ui.horizontal_wrapped(|ui| {
         for preset in Preset::ALL {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
@@ -241,7 +241,7 @@ fn effort(window: &mut Window, ui: &mut Ui) {
 fn more(window: &mut Window, ui: &mut Ui) {
     ui.add_space(4.0);
     CollapsingHeader::new(tr!("Method and details")).id_salt("compress details").show(ui, |ui| {
-        let choices = &mut window.settings.compress;
+        let choices = &mut window.shell.settings.compress;
         let width = ui.available_width();
         let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.method));
         let combo = combo.show_ui(ui, |ui| {
@@ -347,7 +347,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         weak(ui, line);
     }
     let width = ui.available_width();
-    let choices = &window.settings.compress;
+    let choices = &window.shell.settings.compress;
     let more = choices.baselines.iter().filter(|method| **method != choices.method).count();
     let label = match more {
         0 => tr!("Compress"),

@@ -156,7 +156,7 @@ fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
 }
 
 fn stop_after(window: &mut Window, ui: &mut Ui) {
-    let chosen = window.settings.compress.stop_after;
+    let chosen = window.shell.settings.compress.stop_after;
     let label = |stage: Option<Stage>| match stage {
         Some(Stage::Profile) => tr!("until profiled"),
         Some(Stage::Search) => tr!("until searched"),

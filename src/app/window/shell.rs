@@ -1,0 +1,108 @@
+//! What concerns the window as a whole, whichever tab is in sight.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{Receiver, channel},
+    time::Instant,
+};
+
+use dualres_imaging::lock::Lock;
+use poll_promise::Promise;
+
+use super::{
+    actions::{Action, Tab},
+    desktop::{self, Wishes},
+    dialogs::{Dialogs, Purpose},
+    leaving::Closing,
+    new_device::NewDevice,
+    queue::ItemId,
+    settings::Settings,
+    toasts::Toasts,
+};
+use crate::{actor::Wake, language::Language};
+
+/// The window as a whole.
+pub(crate) struct Shell {
+    pub(super) settings: Settings,
+    pub(super) saved: Settings,
+    pub(super) tab: Tab,
+    pub(super) toasts: Toasts,
+    pub(super) dialogs: Dialogs,
+    /// A file that is there, and the picture whose result is to replace it.
+    pub(super) replacing: Option<(ItemId, PathBuf)>,
+    /// The field a path is typed into, and what for.
+    pub(super) typing: Option<(Purpose, String)>,
+    /// Whether the field for a path has just come up.
+    pub(super) typing_began: bool,
+    /// The device of another machine that is being named.
+    pub(super) new_device: Option<NewDevice>,
+    pub(super) help: bool,
+    pub(super) about: bool,
+    /// Whether the table of results is open.
+    pub(super) table: bool,
+    /// What was said about closing the window.
+    pub(super) closing: Closing,
+    /// What the title bar says.
+    pub(super) shown_title: String,
+    pub(super) is_focused: bool,
+    /// Whether the desktop is to point at the window.
+    pub(super) wants_attention: bool,
+    pub(super) actions: Vec<Action>,
+    /// The language where none is chosen.
+    pub(super) usual_language: Language,
+    /// The language that letters are looked for, and how many passes to wait for them.
+    pub(super) unproven: Option<(Language, u8)>,
+    /// Whether it has been drawn.
+    pub(super) has_been_drawn: bool,
+    /// Whether the window has been brought to its place.
+    pub(super) settled: bool,
+    /// What the desktop asks for, as it comes.
+    pub(super) wishes: Receiver<Wishes>,
+    /// Held for as long as this window is the one that remembers.
+    pub(super) lock: Option<Lock>,
+    /// The writing of what is to be remembered.
+    pub(super) remembering: Option<Promise<Vec<String>>>,
+    pub(super) remembered_at: Instant,
+}
+
+impl Shell {
+    /// `follows_system` says whether it listens to what the desktop asks for.
+    pub(super) fn new(settings: Settings, usual_language: Language, follows_system: bool, wake: &Wake) -> Self {
+        let (wished, wishes) = channel();
+        if follows_system {
+            let waker = wake.clone();
+            desktop::watch(move |wish| {
+                // Nobody listens once the window is closed.
+                let _ = wished.send(wish);
+                waker();
+            });
+        }
+        Self {
+            saved: settings.clone(),
+            settings,
+            tab: Tab::Upscale,
+            toasts: Toasts::default(),
+            dialogs: Dialogs::default(),
+            replacing: None,
+            typing: None,
+            typing_began: false,
+            new_device: None,
+            help: false,
+            about: false,
+            table: false,
+            closing: Closing::No,
+            shown_title: String::new(),
+            is_focused: true,
+            wants_attention: false,
+            actions: Vec::new(),
+            usual_language,
+            unproven: None,
+            has_been_drawn: false,
+            settled: false,
+            wishes,
+            lock: None,
+            remembering: None,
+            remembered_at: Instant::now(),
+        }
+    }
+}
