@@ -5,12 +5,16 @@ use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::{
     adapting,
+    canvas::view::Sight,
     compress::deeds::Deed,
+    dialogs::Purpose,
     leaving::Leaving,
     queue::ItemId,
-    settings::{ThemeChoice, ViewMode},
+    settings::{Choices, ThemeChoice, ViewMode},
+    sheet::Sheet,
+    sorting::Sorting,
 };
-use crate::language::Language;
+use crate::{language::Language, remotes::Remote};
 
 /// Something to do, from a key, a button or a menu.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +22,12 @@ pub(crate) enum Action {
     OpenFiles,
     OpenFolder,
     TypePath,
+    /// Type a path where a dialog of the desktop does not come up.
+    TypePathFor(Purpose),
+    /// A path was typed.
+    Typed(Purpose, String),
+    /// Wait for the dialog of the desktop no more.
+    AbandonDialog,
     AddPaths(Vec<std::path::PathBuf>),
     TrySample,
     Start,
@@ -37,14 +47,22 @@ pub(crate) enum Action {
     Place(ItemId, usize),
     Preview,
     Refine(f32),
+    /// Choose how far results are brought to their originals, in `[0, 1]`.
+    SetFidelity(f32),
     /// Save the selected picture at the chosen fidelity, as another version.
     ApplyFidelity,
     /// Show a version of a picture that was made before.
     ShowVersion(ItemId, usize),
     SaveAs,
+    /// Save a result in place of a file that is there.
+    Replace(ItemId, std::path::PathBuf),
     ShowInFolder(ItemId),
     ChooseOutputFolder,
     SetView(ViewMode),
+    /// The canvas was drawn, moved or zoomed.
+    See(Canvas, Sight),
+    SetGain(f32),
+    SetAutoGain(bool),
     /// Zoom to a place of the selected picture, in pixels of the original.
     ShowPlace(Area),
     Fit,
@@ -70,7 +88,33 @@ pub(crate) enum Action {
     Adapt(adapting::Deed),
     /// Save the table of results.
     ExportTable,
+    /// Make a model the chosen one, in the Upscale tab.
     UseModel(String),
+    /// Make a model the chosen one.
+    PickModel(String),
+    /// Leave the choice among the built-in models of a scale to each picture.
+    FitModels(usize),
+    /// Choose how pictures are upscaled and where results go.
+    Choose(Box<Choices>),
+    /// Choose the device, by name or `auto`.
+    SetDevice(String),
+    /// Add a device of another machine, and choose it.
+    AddRemote(Remote),
+    CheckDeviceAgain,
+    SetLivePreview(bool),
+    ShowDetails(bool),
+    /// Show a model in the Models tab.
+    ShowModel(String),
+    SortResults(Sorting),
+    /// Make the small picture of one of the queue.
+    MakeThumbnail(ItemId),
+    /// What was to come into sight has.
+    Scrolled,
+    /// A step of the comparison of models.
+    Try(Trying),
+    /// Open a sheet, or go on with what is filled in on it.
+    Open(Sheet),
+    CloseSheet,
     RunSelectedAgain,
     ShowSelectedInFolder,
     MoveSplit(f32),
@@ -83,10 +127,38 @@ pub(crate) enum Action {
     Flip,
     NextPage,
     RestartEngine,
+    /// Restart the engine on the CPU.
+    ContinueOnCpu,
     /// What becomes of a run when the window is closed.
     Close(Leaving),
+    /// The window is to stay after all.
+    StayOpen,
     Escape,
     Quit,
+}
+
+/// The canvases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Canvas {
+    /// That of the selected picture.
+    Picture,
+    /// Those of models that are compared.
+    Trial,
+    /// That of two networks in the Compress tab.
+    Compress,
+}
+
+/// A step of the comparison of models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trying {
+    /// One more model.
+    Also(String),
+    /// One model less, by its place.
+    Without(usize),
+    /// Another model at a place.
+    Instead(usize, String),
+    /// The model at a place becomes the chosen one.
+    Take(usize),
 }
 
 /// The pages of the window.

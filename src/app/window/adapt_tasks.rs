@@ -5,6 +5,7 @@ use super::{
     adapting::{Adapting, Deed, Running, Wish},
     library_news::Change,
     queue::State,
+    sheet::Sheet,
 };
 use crate::{
     adaptation::Effort,
@@ -18,7 +19,8 @@ impl Window {
     pub(super) fn adapt(&mut self, deed: Deed) {
         match (deed, std::mem::take(&mut self.upscale.adapting)) {
             (Deed::Ask, Adapting::Idle) => self.ask_adaptation(),
-            (Deed::Start, Adapting::Asking(wish)) => {
+            (Deed::Start, Adapting::Idle) => {
+                let Some(Sheet::Adapt(wish)) = self.shell.sheet.take() else { return };
                 let places = (self.models.library.clone(), self.services.paths.clone());
                 let device = self.shell.settings.choices.device.clone();
                 self.upscale.adapting =
@@ -36,7 +38,6 @@ impl Window {
                 offer.clear();
                 self.shell.toasts.good(tr!("Discarded; %{name} is unchanged", name = offer.from));
             }
-            (Deed::Cancel | Deed::Discard, Adapting::Asking(_)) => {}
             // It says nothing where it stands now.
             (_, other) => self.upscale.adapting = other,
         }
@@ -65,7 +66,8 @@ impl Window {
             .collect();
         let shown = (item.id, item.path.clone(), open.picture.clone());
         let name = format!("{model}-adapted");
-        self.upscale.adapting = Adapting::Asking(Wish { model, name, effort: Effort::Quick, all: true, photos, shown });
+        let wish = Wish { model, name, effort: Effort::Quick, all: true, photos, shown };
+        self.shell.sheet = Some(Sheet::Adapt(wish));
     }
 
     /// Takes in how far an adaptation is.

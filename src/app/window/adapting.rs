@@ -48,14 +48,13 @@ pub(crate) enum Adapting {
     /// Nothing is being adapted.
     #[default]
     Idle,
-    /// The user is asked.
-    Asking(Wish),
     Running(Running),
     /// The user is to say whether it was worth it.
     Offered(Box<Offer>),
 }
 
 /// What the user is asked.
+#[derive(Clone, Debug)]
 pub(crate) struct Wish {
     /// The model to adapt.
     pub(crate) model: String,
@@ -68,6 +67,17 @@ pub(crate) struct Wish {
     pub(crate) photos: Vec<PathBuf>,
     /// The one that before and after are shown of.
     pub(crate) shown: (ItemId, PathBuf, Arc<Picture>),
+}
+
+impl PartialEq for Wish {
+    /// Pictures are the same if they are the same in memory.
+    fn eq(&self, other: &Self) -> bool {
+        let ((item, path, picture), (other_item, other_path, other_picture)) = (&self.shown, &other.shown);
+        (&self.model, &self.name, self.effort, self.all) == (&other.model, &other.name, other.effort, other.all)
+            && self.photos == other.photos
+            && (item, path) == (other_item, other_path)
+            && Arc::ptr_eq(picture, other_picture)
+    }
 }
 
 impl Wish {

@@ -6,6 +6,7 @@ use super::{
     Window,
     leaving::{Closing, Leaving},
     queue::State,
+    sheet::Sheet,
 };
 
 impl Window {
@@ -23,10 +24,10 @@ impl Window {
         {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
             ctx.send_viewport_cmd(ViewportCommand::Focus);
-            self.shell.closing = Closing::Asked;
+            self.shell.sheet = Some(Sheet::Closing);
         }
         // What was asked about has ended by itself, or was to end first.
-        let waits = matches!(self.shell.closing, Closing::Asked | Closing::WhenDone);
+        let waits = self.shell.closing == Closing::WhenDone || self.shell.sheet == Some(Sheet::Closing);
         if waits && !self.is_at_work() {
             // What ended in another way wants to be seen.
             let all = (self.upscale.only.is_some() || self.upscale.queue.next_waiting().is_none())
@@ -34,12 +35,13 @@ impl Window {
             if self.shell.closing == Closing::WhenDone && all {
                 ctx.send_viewport_cmd(ViewportCommand::Close);
             }
-            self.shell.closing = Closing::No;
+            self.stay_open();
         }
     }
 
     /// Takes the answer.
     pub(super) fn leave(&mut self, ctx: &Context, leaving: Leaving) {
+        self.close_sheet(&Sheet::Closing);
         match leaving {
             Leaving::Finish => {
                 self.shell.closing = Closing::WhenDone;
@@ -65,12 +67,16 @@ impl Window {
         ctx.send_viewport_cmd(ViewportCommand::Close);
     }
 
-    /// Takes the wish to close back; false if there was none.
-    pub(super) fn stay_open(&mut self) -> bool {
-        let asked = matches!(self.shell.closing, Closing::Asked | Closing::WhenDone);
-        if asked {
-            self.shell.closing = Closing::No;
+    /// Takes the wish to close back.
+    pub(super) fn stay_open(&mut self) {
+        self.close_sheet(&Sheet::Closing);
+        self.shell.closing = Closing::No;
+    }
+
+    /// Closes a sheet, if it is the one that is open.
+    pub(super) fn close_sheet(&mut self, sheet: &Sheet) {
+        if self.shell.sheet.as_ref() == Some(sheet) {
+            self.shell.sheet = None;
         }
-        asked
     }
 }

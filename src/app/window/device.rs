@@ -3,9 +3,14 @@
 use super::{
     Window,
     app::speed_key,
+    sheet::Sheet,
     worker::{Command, Comparison, Link},
 };
-use crate::library::Entry;
+use crate::{
+    library::Entry,
+    remotes::{self, Remote},
+    report,
+};
 
 impl Window {
     /// Has GPUs use no more memory than was chosen, from the next picture on.
@@ -41,6 +46,23 @@ impl Window {
         let (model, device) = (self.shell.settings.choices.model.clone(), self.shell.settings.choices.device.clone());
         self.services.measuring = true;
         self.send(Command::Measure { model, device });
+    }
+
+    /// Adds a device of another machine and chooses it; what is wrong with it is told on its sheet.
+    pub(super) fn add_remote(&mut self, remote: Remote) {
+        let name = remote.name.trim().to_owned();
+        match remotes::add(&self.services.paths, remote) {
+            Ok(()) => {
+                self.shell.settings.choices.device = name;
+                self.shell.sheet = None;
+                self.send(Command::Devices);
+            }
+            Err(error) => {
+                if let Some(Sheet::NewDevice(device)) = &mut self.shell.sheet {
+                    device.complaint = Some(report::message(&error));
+                }
+            }
+        }
     }
 
     /// Whether a device that takes pictures of the queue is another machine's.

@@ -1,5 +1,7 @@
 //! The picture on the canvas: original, result and dual reconstruction as pyramids, and the proof in numbers.
 
+use std::cell::OnceCell;
+
 use dualres_engine::Area;
 
 use super::{proof::worst_of, queue::ItemId};
@@ -27,14 +29,24 @@ pub struct Document {
     pub structure: Option<Pyramid>,
     /// The numbers.
     pub proof: Option<Proof>,
-    /// Where structure was changed most, once looked for; see [`Document::worst_places`].
-    worst: Option<Vec<(Area, f32)>>,
+    /// What is found out about the proof once it is asked for.
+    found: Findings,
+}
+
+/// What is known of a proof, each looked for once.
+#[derive(Debug, Default)]
+struct Findings {
+    /// Where structure was changed most; see [`Document::worst_places`].
+    worst: OnceCell<Vec<(Area, f32)>>,
+    /// What most pixels of the maps do not exceed; see [`Document::hottest`].
+    hottest: [OnceCell<Option<f32>>; 3],
 }
 
 impl Document {
     /// A picture without a result.
     pub fn new(item: ItemId, scale: usize, input: Pyramid) -> Self {
-        Self { item, scale, input, result: None, dual: None, expected: None, structure: None, proof: None, worst: None }
+        let (result, dual, expected, structure, proof) = (None, None, None, None, None);
+        Self { item, scale, input, result, dual, expected, structure, proof, found: Findings::default() }
     }
 
     /// Width and height of the result in pixels.
@@ -46,7 +58,7 @@ impl Document {
     pub fn clear_result(&mut self, scale: usize) {
         self.scale = scale;
         (self.result, self.dual, self.proof) = (None, None, None);
-        (self.expected, self.structure, self.worst) = (None, None, None);
+        (self.expected, self.structure, self.found) = (None, None, Findings::default());
     }
 
     /// Pixels of the result have arrived.
@@ -57,7 +69,7 @@ impl Document {
 
     /// A part of the proof has arrived.
     pub fn paste_proof(&mut self, patch: &ProofPatch) {
-        self.worst = None;
+        self.found = Findings::default();
         let [width, height] = self.input.size();
         let mut dual = patch.dual.clone();
         for (pixel, &absolute) in dual.rgba.chunks_exact_mut(4).zip(&patch.absolute.data) {
@@ -85,9 +97,17 @@ impl Document {
 
     /// Where the result changed more than noise, the worst first: places of the original, and by how many gray levels they are off on
     /// average. Looked for once for each proof.
-    pub fn worst_places(&mut self) -> Vec<(Area, f32)> {
-        let Some(structure) = &self.structure else { return Vec::new() };
-        self.worst.get_or_insert_with(|| worst_of(&structure.levels[0])).clone()
+    pub fn worst_places(&self) -> &[(Area, f32)] {
+        let Some(structure) = &self.structure else { return &[] };
+        self.found.worst.get_or_init(|| worst_of(&structure.levels[0]))
+    }
+
+    /// The difference in gray levels that nearly all pixels of a map do not exceed; `None` if nothing of it is there. Looked for once
+    /// for each proof.
+    pub fn hottest(&self, map: Map) -> Option<f32> {
+        /// Part of the pixels.
+        const MOST: f64 = 0.98;
+        *self.found.hottest[map as usize].get_or_init(|| self.quantile(map, MOST))
     }
 
     /// Expected error at a pixel of the original in gray levels, if it is known there.
@@ -98,7 +118,7 @@ impl Document {
 
     /// The difference in gray levels that a part of the pixels of a map does not exceed, by the finest level that is looked through in
     /// a frame; `None` if nothing of it is there.
-    pub fn quantile(&self, map: Map, part: f64) -> Option<f32> {
+    fn quantile(&self, map: Map, part: f64) -> Option<f32> {
         let pyramid = match map {
             Map::WayBack => &self.dual,
             Map::Structure => &self.structure,
@@ -182,7 +202,7 @@ mod tests {
             expected: None,
         };
         document.paste_proof(&patch);
-        let places = document.worst_places();
+        let places = document.worst_places().to_vec();
         let found: Vec<[usize; 2]> = places.iter().map(|(area, _)| [area.x, area.y]).collect();
         assert_eq!(found, [[160, 96], [32, 32]], "{places:?}");
         assert!(places[0].1 > places[1].1 && places[1].1 > 2.0);

@@ -1,7 +1,7 @@
 //! What becomes of the open picture's file with the present choices, told before the run: what it cannot take along, and about how
 //! large it will be.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use dualres_imaging::{EncodeOptions, Format, Picture};
 use poll_promise::Promise;
@@ -37,31 +37,35 @@ pub(super) struct Forecast {
 
 /// The last forecast, and one that is being made.
 #[derive(Default)]
-pub(super) struct Forecasts {
+pub(super) struct Forecasts(RefCell<Made>);
+
+#[derive(Default)]
+struct Made {
     known: Option<(Asked, Forecast)>,
     under_way: Option<(Asked, Promise<Forecast>)>,
 }
 
 impl Forecasts {
     /// The forecast for a picture, once it is made; the last one of it for as long as another is made, which `wake` tells of.
-    pub(super) fn of(&mut self, asked: Asked, picture: &Arc<Picture>, wake: &Wake) -> Option<&Forecast> {
-        if let Some((made_for, promise)) = self.under_way.take() {
+    pub(super) fn of(&self, asked: Asked, picture: &Arc<Picture>, wake: &Wake) -> Option<Forecast> {
+        let mut made = self.0.borrow_mut();
+        if let Some((made_for, promise)) = made.under_way.take() {
             match promise.try_take() {
-                Ok(forecast) => self.known = Some((made_for, forecast)),
-                Err(promise) => self.under_way = Some((made_for, promise)),
+                Ok(forecast) => made.known = Some((made_for, forecast)),
+                Err(promise) => made.under_way = Some((made_for, promise)),
             }
         }
-        let is_known = self.known.as_ref().is_some_and(|(known, _)| *known == asked);
-        if !is_known && self.under_way.is_none() {
+        let is_known = made.known.as_ref().is_some_and(|(known, _)| *known == asked);
+        if !is_known && made.under_way.is_none() {
             let (picture, wake) = (Arc::clone(picture), wake.clone());
             let work = move || {
                 let forecast = make(&picture, asked);
                 wake();
                 forecast
             };
-            self.under_way = Some((asked, Promise::spawn_thread("forecast", work)));
+            made.under_way = Some((asked, Promise::spawn_thread("forecast", work)));
         }
-        self.known.as_ref().filter(|(known, _)| known.item == asked.item).map(|(_, forecast)| forecast)
+        made.known.as_ref().filter(|(known, _)| known.item == asked.item).map(|(_, forecast)| forecast.clone())
     }
 }
 

@@ -5,6 +5,7 @@ use eframe::egui::{self, CentralPanel, Frame, Panel, Ui};
 use super::{
     Window,
     actions::{self, Action, Tab},
+    outbox::Outbox,
     queue::State,
     views, worker,
 };
@@ -35,37 +36,38 @@ impl eframe::App for Window {
         }
         let size = ctx.content_rect().size();
         self.shell.settings.screens.see(&ctx);
-        Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui));
-        Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui));
+        let out = &mut Outbox::default();
+        Panel::top("top").show(ui, |ui| views::top_bar::ui(self, ui, out));
+        Panel::bottom("status").show(ui, |ui| views::status::ui(self, ui, out));
         match self.shell.tab {
             Tab::Upscale => {
                 let width = super::side_width(size.x);
                 Panel::right("inspector").resizable(false).exact_size(width).show(ui, |ui| {
-                    views::inspector::ui(self, ui);
+                    views::inspector::ui(self, ui, out);
                 });
                 if !self.upscale.queue.items().is_empty() {
                     Panel::bottom("queue").resizable(false).exact_size(views::strip::HEIGHT).show(ui, |ui| {
-                        views::strip::ui(self, ui);
+                        views::strip::ui(self, ui, out);
                     });
                 }
-                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui));
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::upscale::ui(self, ui, out));
             }
             Tab::Compress => {
-                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::compress::ui(self, ui));
+                CentralPanel::default().frame(Frame::NONE).show(ui, |ui| views::compress::ui(self, ui, out));
             }
             Tab::Models => {
-                CentralPanel::default().show(ui, |ui| views::models::ui(self, ui));
+                CentralPanel::default().show(ui, |ui| views::models::ui(self, ui, out));
             }
         }
-        views::sheets::ui(self, &ctx);
+        views::sheets::ui(self, &ctx, out);
         views::drop_zone::overlay(self, &ctx);
         // They would be in the picture.
         if self.compress.picturing.is_none() {
             let accepted = self.shell.toasts.ui(&ctx);
-            self.shell.actions.extend(accepted);
+            out.extend(accepted);
         }
 
-        for action in std::mem::take(&mut self.shell.actions) {
+        for action in self.shell.actions.take().into_iter().chain(out.take()) {
             self.perform(&ctx, action);
         }
         if !std::mem::replace(&mut self.shell.has_been_drawn, true) {

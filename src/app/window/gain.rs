@@ -10,8 +10,6 @@ use super::{
 
 /// Gray levels that the hottest colour may stand for. Fewer than the first are seen by nobody.
 const STEPS: [f32; 5] = [2.0, 4.0, 8.0, 16.0, 24.0];
-/// Part of a picture that is no hotter than the hottest colour.
-const MOST: f64 = 0.98;
 
 impl Window {
     /// What differences are multiplied by in the chosen view.
@@ -40,7 +38,7 @@ pub(super) fn drawn_of(view: ViewMode) -> Map {
 
 /// The gain with which most of a picture's differences stay below the hottest colour; `None` as long as there are none.
 fn fitting(document: &Document, map: Map) -> Option<f32> {
-    let hot = document.quantile(map, MOST)?;
+    let hot = document.hottest(map)?;
     let hottest = STEPS.into_iter().find(|&step| hot <= step).unwrap_or(STEPS[STEPS.len() - 1]);
     Some(HOTTEST / hottest)
 }

@@ -6,8 +6,6 @@ pub(super) enum Closing {
     /// Nothing: the window stays.
     #[default]
     No,
-    /// That it is to close; what becomes of the run is being asked.
-    Asked,
     /// That it is to close when the run is done.
     WhenDone,
     /// That it is to close now.

@@ -1,12 +1,18 @@
 //! What is known of the machine: memory, disks, and names that are free there.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// What is known of the machine, asked for once in a while.
 #[derive(Default)]
-pub(crate) struct Machine {
+pub(crate) struct Machine(RefCell<Known>);
+
+#[derive(Default)]
+struct Known {
     system: System,
     asked: Option<Instant>,
     used: u64,
@@ -19,7 +25,23 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// The name that a result would get now in place of a wanted one.
-    pub(crate) fn free_name(&mut self, wanted: &std::path::Path) -> std::path::PathBuf {
+    pub(crate) fn free_name(&self, wanted: &std::path::Path) -> std::path::PathBuf {
+        self.0.borrow_mut().free_name(wanted)
+    }
+
+    /// Free bytes on the disk of a folder, if the system tells.
+    pub(crate) fn free_disk(&self, folder: &std::path::Path) -> Option<u64> {
+        self.0.borrow_mut().free_disk(folder)
+    }
+
+    /// Memory in bytes: what this program uses, and what is free.
+    pub(super) fn memory(&self) -> [u64; 2] {
+        self.0.borrow_mut().memory()
+    }
+}
+
+impl Known {
+    fn free_name(&mut self, wanted: &std::path::Path) -> std::path::PathBuf {
         match &self.name {
             Some((known, asked, free)) if known == wanted && asked.elapsed() < ASK_EVERY => free.clone(),
             _ => {
@@ -30,8 +52,7 @@ impl Machine {
         }
     }
 
-    /// Free bytes on the disk of a folder, if the system tells.
-    pub(crate) fn free_disk(&mut self, folder: &std::path::Path) -> Option<u64> {
+    fn free_disk(&mut self, folder: &std::path::Path) -> Option<u64> {
         match &self.disk {
             Some((known, asked, free)) if known == folder && asked.elapsed() < ASK_EVERY => *free,
             _ => {
@@ -44,8 +65,7 @@ impl Machine {
         }
     }
 
-    /// Memory in bytes: what this program uses, and what is free.
-    pub(super) fn memory(&mut self) -> [u64; 2] {
+    fn memory(&mut self) -> [u64; 2] {
         self.ask();
         [self.used, self.free]
     }

@@ -1,7 +1,7 @@
 //! A device of another machine that the user is naming.
 
 /// What is typed, and what is wrong with it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NewDevice {
     pub(crate) name: String,
     pub(crate) address: String,

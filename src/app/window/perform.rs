@@ -8,17 +8,16 @@ use eframe::egui::{Context, Popup, ViewportCommand};
 
 use super::{
     Window,
-    actions::{Action, Tab},
-    adapting::Adapting,
-    canvas::view::View,
+    actions::{Action, Canvas, Tab, Trying},
+    canvas::view::{Sight, View},
     completing::Completing,
     compress::deeds::Deed,
     dialogs::Purpose,
     document::Document,
-    leaving::Closing,
     library_news::Change,
     queue::{ItemId, State},
     settings::{ThemeChoice, ViewMode},
+    sheet::Sheet,
     theme,
 };
 use crate::{batch::choice::Kind, language::tr};
@@ -43,6 +42,12 @@ impl Window {
             Action::ExportTable => self.ask(Purpose::Table),
             Action::ExportModel(name) => self.ask(Purpose::ExportModel { name }),
             Action::TypePath => self.type_path(Purpose::Pictures),
+            Action::TypePathFor(purpose) => self.type_path(purpose),
+            Action::Typed(purpose, text) => {
+                self.shell.sheet = None;
+                self.take_typed(&purpose, &text);
+            }
+            Action::AbandonDialog => drop(self.shell.dialogs.abandon()),
             Action::AddPaths(paths) => self.services.loader.scan(paths),
             Action::TrySample => self.try_samples(),
             Action::Start if self.shell.tab == Tab::Compress => self.perform_compress(Deed::Start),
@@ -122,6 +127,14 @@ impl Window {
             Action::ApplyFidelity => self.apply_fidelity(),
             Action::ShowVersion(id, version) => self.show_version(id, version),
             Action::SaveAs => self.ask_save_as(),
+            Action::Replace(id, path) => {
+                self.shell.sheet = None;
+                self.replace(id, path);
+            }
+            Action::See(canvas, sight) => self.see(canvas, sight),
+            Action::SetGain(gain) => self.set_gain(gain),
+            Action::SetAutoGain(auto) => self.shell.settings.auto_gain = auto,
+            Action::SetFidelity(fidelity) => self.set_fidelity(fidelity),
             Action::ShowInFolder(id) => self.show_in_folder(id),
             // Two networks are compared there, and neither is the truth.
             Action::SetView(ViewMode::Doubt) if self.shell.tab == Tab::Compress => {}
@@ -146,9 +159,37 @@ impl Window {
                 self.shell.settings.language = language;
                 self.speak(ctx);
             }
-            Action::ToggleTable => self.shell.table = !self.shell.table && !self.upscale.queue.items().is_empty(),
-            Action::ToggleHelp => (self.shell.help, self.shell.about) = (!self.shell.help, false),
-            Action::ToggleAbout => (self.shell.about, self.shell.help) = (!self.shell.about, false),
+            Action::ToggleTable if self.upscale.queue.items().is_empty() => {}
+            Action::ToggleTable => self.toggle(Sheet::Table),
+            Action::ToggleHelp => self.toggle(Sheet::Keys),
+            Action::ToggleAbout => self.toggle(Sheet::About),
+            Action::Open(sheet) => self.shell.sheet = Some(sheet),
+            Action::CloseSheet => self.shell.sheet = None,
+            Action::AddRemote(remote) => self.add_remote(remote),
+            Action::PickModel(name) => self.use_model(&name),
+            Action::FitModels(scale) => self.fit_models(scale),
+            Action::Choose(choices) => {
+                let limits = choices.gpu_memory != self.shell.settings.choices.gpu_memory;
+                self.shell.settings.choices = *choices;
+                if limits {
+                    self.limit_gpu_memory();
+                }
+            }
+            Action::SetDevice(name) => {
+                self.shell.settings.choices.device = name;
+                self.measure();
+            }
+            Action::CheckDeviceAgain => self.check_device_again(),
+            Action::SetLivePreview(live) => self.shell.settings.live_preview = live,
+            Action::ShowDetails(shows) => self.shell.settings.details = shows,
+            Action::ShowModel(name) => self.models.shown_model = Some(name),
+            Action::SortResults(sorting) => self.upscale.sorting = sorting,
+            Action::MakeThumbnail(id) => self.make_thumbnail(id),
+            Action::Scrolled => self.upscale.scroll_to = None,
+            Action::Try(Trying::Also(model)) => self.try_also(model),
+            Action::Try(Trying::Without(place)) => self.try_without(place),
+            Action::Try(Trying::Instead(place, model)) => self.try_instead(place, model),
+            Action::Try(Trying::Take(place)) => self.take_candidate(place),
             Action::ToggleFullScreen => {
                 let full = ctx.input(|input| input.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!full));
@@ -165,7 +206,12 @@ impl Window {
             Action::Flip => self.flip(),
             Action::NextPage => self.compress.page = self.compress.page.next(),
             Action::RestartEngine => self.restart_engine(),
+            Action::ContinueOnCpu => {
+                self.shell.settings.choices.device = "CPU".into();
+                self.restart_engine();
+            }
             Action::Close(leaving) => self.leave(ctx, leaving),
+            Action::StayOpen => self.stay_open(),
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {
                 if let Some(id) = self.upscale.selected {
@@ -186,9 +232,7 @@ impl Window {
                 }
             }
             Action::Fidelity(by) => {
-                let fidelity = (self.shell.settings.choices.fidelity + by).clamp(0.0, 1.0);
-                self.shell.settings.choices.fidelity = fidelity;
-                self.refine(fidelity);
+                self.set_fidelity((self.shell.settings.choices.fidelity + by).clamp(0.0, 1.0));
             }
             Action::CompareModels => self.compare_models(),
             Action::NextModel => {
@@ -213,16 +257,8 @@ impl Window {
         if Popup::is_any_open(ctx) {
             // The key has been taken before a menu could see it.
             Popup::close_all(ctx);
-        } else if self.shell.help || self.shell.about || self.shell.table {
-            (self.shell.help, self.shell.about, self.shell.table) = (false, false, false);
-        } else if matches!(self.upscale.adapting, Adapting::Asking(_)) {
-            self.upscale.adapting = Adapting::Idle;
-        } else if self.shell.new_device.take().is_some()
-            || (self.shell.closing == Closing::Asked && self.stay_open())
-            || self.shell.replacing.take().is_some()
+        } else if self.shell.sheet.take().is_some()
             || (self.shell.tab == Tab::Upscale && self.upscale.trial.is_some() && self.end_trial())
-            || self.compress.deleting.take().is_some()
-            || self.shell.typing.take().is_some()
             || self.shell.dialogs.abandon().is_some()
             || self.shell.toasts.dismiss()
         {
@@ -231,16 +267,45 @@ impl Window {
         }
     }
 
-    /// Whether a sheet covers the window.
+    /// Whether something covers the window.
     pub(super) fn has_modal(&self) -> bool {
-        let asks = self.shell.typing.is_some() || self.shell.replacing.is_some() || self.compress.deleting.is_some();
-        let asks = asks || self.shell.new_device.is_some() || matches!(self.upscale.adapting, Adapting::Asking(_));
-        self.shell.help
-            || self.shell.about
-            || self.shell.table
-            || asks
-            || self.services.crashed.is_some()
-            || self.shell.closing == Closing::Asked
+        self.shell.sheet.is_some() || self.services.crashed.is_some()
+    }
+
+    /// Opens a sheet in place of any other, or closes it.
+    fn toggle(&mut self, sheet: Sheet) {
+        self.shell.sheet = if self.shell.sheet.as_ref() == Some(&sheet) { None } else { Some(sheet) };
+    }
+
+    /// Chooses a fidelity, and shows what it makes of the selected picture.
+    fn set_fidelity(&mut self, fidelity: f32) {
+        self.shell.settings.choices.fidelity = fidelity;
+        self.refine(fidelity);
+    }
+
+    /// Takes in how a canvas was drawn.
+    fn see(&mut self, canvas: Canvas, Sight { view, split, pane }: Sight) {
+        match canvas {
+            Canvas::Picture => {
+                (self.upscale.view, self.upscale.split, self.upscale.pane) = (view, split, pane);
+            }
+            Canvas::Trial => {
+                if let Some(trial) = &mut self.upscale.trial {
+                    (trial.view, trial.pane) = (view, pane);
+                }
+            }
+            Canvas::Compress => {
+                (self.compress.view, self.compress.split, self.compress.pane) = (view, split, pane);
+            }
+        }
+    }
+
+    fn make_thumbnail(&mut self, id: ItemId) {
+        if let Some(item) = self.upscale.queue.get(id)
+            && self.upscale.thumbnails_asked.insert(id)
+        {
+            self.services.loader.thumbnail(id, &item.path);
+        }
     }
 
     /// Brings a place of the original into the middle, large enough to judge it.
@@ -299,8 +364,7 @@ impl Window {
             Purpose::Table => self.services.paths.pictures.join("results.csv").display().to_string(),
             _ => String::new(),
         };
-        self.shell.typing = Some((purpose, text));
-        self.shell.typing_began = true;
+        self.shell.sheet = Some(Sheet::Path { purpose, text, began: true });
     }
 
     fn try_samples(&mut self) {

@@ -7,6 +7,7 @@ use super::{
     actions::Action,
     dialogs::Purpose,
     queue::{Finished, ItemId, Proven, State},
+    sheet::Sheet,
     worker::Command,
 };
 use crate::language::tr;
@@ -214,7 +215,7 @@ impl Window {
         if same(&original) {
             self.shell.toasts.error(tr!("That is the original. Choose another name: it is never replaced."));
         } else if (asks || !named) && path.exists() {
-            self.shell.replacing = Some((item, path));
+            self.shell.sheet = Some(Sheet::Replace(item, path));
         } else {
             self.send_save_as(item, output, path);
         }

@@ -1,5 +1,7 @@
 //! The threads that work for the window, and the machine they work on.
 
+use std::cell::RefCell;
+
 use super::{
     canvas::gpu::Gpu,
     helper::Helper,
@@ -36,7 +38,8 @@ pub(crate) struct Services {
     /// Choices whose model could not be measured, so that it is not tried again and again.
     pub(super) unmeasurable: Option<Choices>,
     pub(super) machine: Machine,
-    pub(super) gpu: Option<Gpu>,
+    /// What pictures are drawn with.
+    pub(super) gpu: RefCell<Option<Gpu>>,
 }
 
 impl Services {
@@ -59,7 +62,7 @@ impl Services {
             measuring: false,
             unmeasurable: None,
             machine: Machine::default(),
-            gpu,
+            gpu: RefCell::new(gpu),
             paths,
             wake,
         })

@@ -1,7 +1,6 @@
 //! What concerns the window as a whole, whichever tab is in sight.
 
 use std::{
-    path::PathBuf,
     sync::mpsc::{Receiver, channel},
     time::Instant,
 };
@@ -10,13 +9,13 @@ use dualres_imaging::lock::Lock;
 use poll_promise::Promise;
 
 use super::{
-    actions::{Action, Tab},
+    actions::Tab,
     desktop::{self, Wishes},
-    dialogs::{Dialogs, Purpose},
+    dialogs::Dialogs,
     leaving::Closing,
-    new_device::NewDevice,
-    queue::ItemId,
+    outbox::Outbox,
     settings::Settings,
+    sheet::Sheet,
     toasts::Toasts,
 };
 use crate::{actor::Wake, language::Language};
@@ -28,18 +27,8 @@ pub(crate) struct Shell {
     pub(super) tab: Tab,
     pub(super) toasts: Toasts,
     pub(super) dialogs: Dialogs,
-    /// A file that is there, and the picture whose result is to replace it.
-    pub(super) replacing: Option<(ItemId, PathBuf)>,
-    /// The field a path is typed into, and what for.
-    pub(super) typing: Option<(Purpose, String)>,
-    /// Whether the field for a path has just come up.
-    pub(super) typing_began: bool,
-    /// The device of another machine that is being named.
-    pub(super) new_device: Option<NewDevice>,
-    pub(super) help: bool,
-    pub(super) about: bool,
-    /// Whether the table of results is open.
-    pub(super) table: bool,
+    /// What lies over the window.
+    pub(super) sheet: Option<Sheet>,
     /// What was said about closing the window.
     pub(super) closing: Closing,
     /// What the title bar says.
@@ -47,7 +36,8 @@ pub(crate) struct Shell {
     pub(super) is_focused: bool,
     /// Whether the desktop is to point at the window.
     pub(super) wants_attention: bool,
-    pub(super) actions: Vec<Action>,
+    /// What the window itself asks for, done when the frame is drawn.
+    pub(super) actions: Outbox,
     /// The language where none is chosen.
     pub(super) usual_language: Language,
     /// The language that letters are looked for, and how many passes to wait for them.
@@ -83,18 +73,12 @@ impl Shell {
             tab: Tab::Upscale,
             toasts: Toasts::default(),
             dialogs: Dialogs::default(),
-            replacing: None,
-            typing: None,
-            typing_began: false,
-            new_device: None,
-            help: false,
-            about: false,
-            table: false,
+            sheet: None,
             closing: Closing::No,
             shown_title: String::new(),
             is_focused: true,
             wants_attention: false,
-            actions: Vec::new(),
+            actions: Outbox::default(),
             usual_language,
             unproven: None,
             has_been_drawn: false,

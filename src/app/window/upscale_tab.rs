@@ -11,7 +11,7 @@ use poll_promise::Promise;
 use super::{
     adapting::Adapting,
     candidates::Trial,
-    canvas::view::View,
+    canvas::view::{Sight, View},
     cost::Beside,
     forecast::Forecasts,
     open_documents::OpenDocuments,
@@ -64,6 +64,13 @@ pub(crate) struct UpscaleTab {
     pub(super) sorting: Sorting,
     /// The model that is being adapted to the photos of the queue.
     pub(super) adapting: Adapting,
+}
+
+impl UpscaleTab {
+    /// How the selected picture is seen.
+    pub(super) fn sight(&self) -> Sight {
+        Sight { view: self.view, split: self.split, pane: self.pane }
+    }
 }
 
 impl Default for UpscaleTab {

@@ -219,28 +219,28 @@ impl Gpu {
 
     /// Brings what a view of a document shows to the device. Returns whether all of it is there; if not, coarser pixels
     /// stand in and the next call brings more. `map` is what differences are drawn of.
-    pub fn prepare(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
+    pub fn prepare(&mut self, document: &Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         self.cache.begin();
         (self.drawn, self.document) = (0, 0);
         self.prepare_document(document, view, pane, map)
     }
 
     /// The same for a further document of the frame, at most [`DOCUMENTS`] in all: what was drawn before stays as it is.
-    pub fn prepare_further(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
+    pub fn prepare_further(&mut self, document: &Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         self.document = (self.document + 1).min(DOCUMENTS - 1);
         self.prepare_document(document, view, pane, map)
     }
 
-    fn prepare_document(&mut self, document: &mut Document, view: &View, pane: [f64; 2], map: Map) -> bool {
+    fn prepare_document(&mut self, document: &Document, view: &View, pane: [f64; 2], map: Map) -> bool {
         let scale = document.scale as f64;
         let mut budget = UPLOADS;
         let origin = view.origin(pane);
         let map = match map {
-            Map::WayBack => document.dual.as_mut(),
-            Map::Structure => document.structure.as_mut(),
-            Map::Expected => document.expected.as_mut(),
+            Map::WayBack => document.dual.as_ref(),
+            Map::Structure => document.structure.as_ref(),
+            Map::Expected => document.expected.as_ref(),
         };
-        let pyramids = [(Some(&mut document.input), scale), (document.result.as_mut(), 1.0), (map, scale)];
+        let pyramids = [(Some(&document.input), scale), (document.result.as_ref(), 1.0), (map, scale)];
         for (slot, (pyramid, scale)) in pyramids.into_iter().enumerate() {
             self.slots[slot] = SlotUniform::default();
             if let Some(pyramid) = pyramid {
@@ -254,7 +254,7 @@ impl Gpu {
     fn prepare_slot(
         &mut self,
         slot: usize,
-        pyramid: &mut Pyramid,
+        pyramid: &Pyramid,
         scale: f64,
         zoom: f64,
         origin: [f64; 2],
@@ -304,7 +304,7 @@ impl Gpu {
     }
 
     /// The layer of a page, uploaded if it is not there or has changed; `None` if that has to wait.
-    fn page(&mut self, pyramid: &mut Pyramid, key: PageKey, budget: &mut usize) -> Option<u32> {
+    fn page(&mut self, pyramid: &Pyramid, key: PageKey, budget: &mut usize) -> Option<u32> {
         let found = self.cache.find(key);
         let stale = found.is_some() && *budget > 0 && pyramid.take_change(key);
         if let (Some(layer), false) = (found, stale) {

@@ -111,6 +111,17 @@ pub fn reduced(area: Area, scale: usize) -> Area {
     Area { x, y, width: (area.x + area.width).div_ceil(scale) - x, height: (area.y + area.height).div_ceil(scale) - y }
 }
 
+/// How a picture is seen: which part of it, and over how many pixels of the screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sight {
+    /// Which part.
+    pub view: View,
+    /// Where the line of a split is, as a part of the width.
+    pub split: f32,
+    /// Size of a pane in pixels of the screen, as drawn.
+    pub pane: [f64; 2],
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

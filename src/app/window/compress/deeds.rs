@@ -3,8 +3,14 @@
 use std::path::PathBuf;
 
 use dualres_compression::Stage;
+use dualres_engine::Area;
+use eframe::egui::Rect;
 
-use super::{runs::RunId, state::Side};
+use super::{
+    choices::{CompressChoices, PlotChoices},
+    runs::{Column, RunId},
+    state::{Page, Side},
+};
 
 /// Something to do in the Compress tab.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +40,43 @@ pub(crate) enum Deed {
     Picture(PathBuf),
     SetWidth(usize, usize),
     Look(Side),
+    SetPage(Page),
+    /// Choose the network to compress.
+    SetModel(String),
+    /// Choose how much of it goes, and share that among the layers.
+    SetRatio(f64),
+    SetChoices(Box<CompressChoices>),
+    SetPlots(Box<PlotChoices>),
+    /// Share the ratio among the layers again.
+    Share,
+    /// The pictures inside the program.
+    OwnData,
+    /// Validate on a part of the pictures to learn from.
+    OwnValidation,
+    /// Mark a layer everywhere.
+    Mark(Option<usize>),
+    Lock(usize, bool),
+    UnlockAll,
+    /// Fewest channels of a layer.
+    SetLeast(usize, usize),
+    /// Show no run beside the settings.
+    PutAside,
+    /// Make the picture smaller first, so that the truth is known.
+    Shrink(bool),
+    /// Compare both networks on the whole picture.
+    JudgeWhole,
+    /// Bring a place of the results to the middle.
+    ShowPlace(Area),
+    SetGain(f32),
+    /// Words that listed runs have.
+    Filter(String),
+    /// The column that runs are ordered by, and whether the largest comes first.
+    OrderBy(Column, bool),
+    GroupSeeds(bool),
+    /// Draw the curves of a run beside those of the chosen one.
+    Overlay(RunId, bool),
+    /// Where the plots are drawn.
+    PlotArea(Rect),
     UseInUpscale(RunId),
     TakeSettings(RunId),
     ShowFolder(RunId),

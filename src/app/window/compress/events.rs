@@ -14,7 +14,7 @@ use super::{
     questions::{Answer, Question},
     runner::{Ended, Job, News},
     runs::{Run, RunId, RunState, keep_latency},
-    state::{Found, Picturing, ProfileState, Side},
+    state::{Found, Page, Picturing, ProfileState, Side},
 };
 use crate::{
     language::{number, tr, translated},
@@ -49,6 +49,9 @@ impl Window {
             self.open_compress();
             self.ask_for_pixels();
             self.watch_runs(ctx);
+            if self.compress.page == Page::Runs && self.compress.table.grouped {
+                self.group_runs();
+            }
         }
         if self.compress.awaits() {
             // Promises say that they are ready a moment before they can be taken.

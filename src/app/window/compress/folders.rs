@@ -11,7 +11,11 @@ use super::{
     runs::{Recalled, Run, RunId, RunState, forget_latency, recall},
     state::{Found, Side},
 };
-use crate::{language::tr, report, window::Window};
+use crate::{
+    language::tr,
+    report,
+    window::{Window, sheet::Sheet},
+};
 
 impl Window {
     pub(in crate::window) fn choose_run(&mut self, id: RunId) {
@@ -40,7 +44,7 @@ impl Window {
     }
 
     pub(super) fn delete_run(&mut self, id: RunId) {
-        self.compress.deleting = None;
+        self.close_sheet(&Sheet::DeleteRun(id));
         let Some(run) = self.compress.runs.get(id) else { return };
         if run.state == RunState::Running {
             self.shell.toasts.warning(tr!("The run is under way: stop it first."));

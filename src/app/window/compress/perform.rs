@@ -21,9 +21,10 @@ use crate::{
     report, samples,
     window::{
         Window,
-        actions::{Action, Tab},
+        actions::Tab,
         dialogs::Purpose,
         library_news::Change,
+        sheet::Sheet,
     },
 };
 
@@ -69,7 +70,7 @@ impl Window {
             }
             Deed::Measure => self.measure_layers(),
             Deed::Choose(id) => self.choose_run(id),
-            Deed::AskDelete(id) => self.compress.deleting = Some(id),
+            Deed::AskDelete(id) => self.shell.sheet = Some(Sheet::DeleteRun(id)),
             Deed::Delete(id) => self.delete_run(id),
             Deed::Leave(id) => {
                 // It would come back with the folder that it lies in; the others of that folder stay.
@@ -97,6 +98,55 @@ impl Window {
                 }
             }
             Deed::Look(side) => self.compress.side = side,
+            Deed::SetPage(page) => self.compress.page = page,
+            Deed::SetModel(name) => {
+                self.shell.settings.compress.model = name;
+                self.compress.side = Side::Instant;
+                self.open_compress();
+                self.drop_foreign_run();
+            }
+            Deed::SetRatio(ratio) => {
+                self.shell.settings.compress.ratio = ratio;
+                self.share();
+            }
+            Deed::SetChoices(choices) => self.shell.settings.compress = *choices,
+            Deed::SetPlots(plots) => self.shell.settings.compress.plots = *plots,
+            Deed::Share => self.share(),
+            Deed::OwnData => self.shell.settings.compress.data.clear(),
+            Deed::OwnValidation => self.shell.settings.compress.validation = None,
+            Deed::Mark(unit) => self.compress.unit = unit,
+            Deed::Lock(unit, locked) => {
+                if let Some(lock) = self.compress.steer.locked.get_mut(unit) {
+                    *lock = locked;
+                    self.compress.side = Side::Instant;
+                }
+            }
+            Deed::UnlockAll => {
+                self.compress.steer.locked.fill(false);
+                self.share();
+            }
+            Deed::SetLeast(unit, least) => {
+                if let Some(fewest) = self.compress.steer.least.get_mut(unit) {
+                    *fewest = least;
+                    self.share();
+                }
+            }
+            Deed::PutAside => (self.compress.chosen, self.compress.side) = (None, Side::Instant),
+            Deed::Shrink(shrinks) => {
+                self.compress.shown.shrinks = shrinks;
+                self.read_compared(self.compress.shown.path.clone());
+            }
+            Deed::JudgeWhole => self.judge_whole(),
+            Deed::ShowPlace(area) => self.compress.show_place(area),
+            Deed::SetGain(gain) => self.shell.settings.gain = gain,
+            Deed::Filter(words) => self.compress.table.filter = words,
+            Deed::OrderBy(column, descending) => {
+                (self.compress.table.column, self.compress.table.descending) = (column, descending);
+            }
+            Deed::GroupSeeds(grouped) => self.compress.table.grouped = grouped,
+            Deed::Overlay(id, true) => drop(self.compress.overlaid.insert(id)),
+            Deed::Overlay(id, false) => drop(self.compress.overlaid.remove(&id)),
+            Deed::PlotArea(area) => self.compress.plots = area,
             Deed::UseInUpscale(id) => {
                 if let Some(run) = self.compress.runs.get(id).filter(|run| run.report.is_some()) {
                     self.change_library(Change::Adopt(run.folder.clone()));
@@ -278,6 +328,6 @@ impl Window {
     }
 
     pub(in crate::window) fn deed(&mut self, deed: Deed) {
-        self.shell.actions.push(Action::Compress(deed));
+        self.shell.actions.deed(deed);
     }
 }

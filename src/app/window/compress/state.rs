@@ -27,7 +27,7 @@ use super::{
 use crate::{
     language::tr,
     window::{
-        canvas::view::View,
+        canvas::view::{Sight, View},
         document::{Document, Pyramid},
         settings::ViewMode,
         worker::NO_ITEM,
@@ -198,8 +198,6 @@ pub struct Compress {
     pub(crate) table: Table,
     /// Runs drawn beside the chosen one.
     pub(crate) overlaid: BTreeSet<RunId>,
-    /// A run whose folder is to be deleted, if the user says so.
-    pub(crate) deleting: Option<RunId>,
     pub(crate) recalling: Vec<Promise<Found>>,
     pub(crate) watching: Watching,
     /// Exports under way.
@@ -241,7 +239,6 @@ impl Default for Compress {
                 statistics: None,
             },
             overlaid: BTreeSet::new(),
-            deleting: None,
             recalling: Vec::new(),
             watching: Watching::default(),
             exporting: Vec::new(),
@@ -277,6 +274,21 @@ impl Compress {
     /// Whether pixels of both networks are on the canvas.
     pub fn has_pixels(&self) -> bool {
         self.shown.results.as_ref().is_some_and(|document| document.result.is_some())
+    }
+
+    /// How the picture is seen.
+    pub(crate) fn sight(&self) -> Sight {
+        Sight { view: self.view, split: self.split, pane: self.pane }
+    }
+
+    /// Brings a place of the results to the middle.
+    pub(crate) fn show_place(&mut self, area: Area) {
+        let scale = if self.ways_back { self.shown.scale.max(1) as f64 } else { 1.0 };
+        let middle = [area.x as f64 + area.width as f64 / 2.0, area.y as f64 + area.height as f64 / 2.0];
+        let side = area.width.max(area.height) as f64 / scale;
+        // Some of its surroundings with it.
+        let zoom = (self.pane[0].min(self.pane[1]) / (side * 2.5)).clamp(0.5, 8.0);
+        self.view = View { center: middle.map(|at| at / scale), zoom, fits: false, ..self.view };
     }
 
     /// The document on the canvas.

@@ -13,10 +13,12 @@ use crate::{
     language::tr,
     window::{
         Window,
-        actions::Action,
-        adapting::{Adapting, Deed},
+        actions::{self, Action},
+        adapting::{Adapting, Deed, Wish},
         canvas::gpu::Mode,
         document::Map,
+        outbox::Outbox,
+        sheet::Sheet,
         theme::palette,
     },
 };
@@ -25,7 +27,7 @@ use crate::{
 const TRAINING: f64 = 3.0;
 
 /// Below the choice of the model: the way to one of the user's own.
-pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn entry(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     match &window.upscale.adapting {
         Adapting::Running(running) => {
             let (part, text) = running.progress();
@@ -34,7 +36,7 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
             ui.horizontal(|ui| {
                 let cancel = ui.button(tr!("Cancel")).on_hover_text(tr!("What was learned is kept for the next time"));
                 if cancel.clicked() {
-                    window.shell.actions.push(Action::Adapt(Deed::Cancel));
+                    out.push(Action::Adapt(Deed::Cancel));
                 }
                 ui.add(ProgressBar::new(part).desired_height(6.0));
             });
@@ -42,27 +44,26 @@ pub(crate) fn entry(window: &mut Window, ui: &mut Ui) {
         Adapting::Offered(_) => {
             weak(ui, tr!("Keep or discard the adapted model first."));
         }
-        Adapting::Idle | Adapting::Asking(_) => {
+        Adapting::Idle => {
             let is_open = window.upscale.selected.is_some_and(|id| window.upscale.documents.get(id).is_some());
             let button = ui.add_enabled(is_open, eframe::egui::Button::new(tr!("Adapt model to these photos…")));
             let hint = tr!("Learns how your camera blurs, adds noise and compresses, from the photos in the queue");
             if button.on_hover_text(hint).on_disabled_hover_text(tr!("Open a photo first")).clicked() {
-                window.shell.actions.push(Action::Adapt(Deed::Ask));
+                out.push(Action::Adapt(Deed::Ask));
             }
         }
     }
 }
 
 /// What is to be adapted to what.
-pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
-    let Adapting::Asking(wish) = &window.upscale.adapting else { return };
+pub(crate) fn sheet(window: &Window, before: &Wish, ctx: &Context, out: &mut Outbox) {
+    let mut wish = before.clone();
     let entry = window.models.entries.iter().find(|entry| entry.name == wish.model);
     let has_duals = entry.is_some_and(|entry| entry.has_duals);
     let scale = entry.map_or(2, |entry| entry.description.scale());
     let speed = window.speed(&wish.model).filter(|&speed| speed > 0.0);
     let device = window.device().to_owned();
     let is_remote = window.services.devices.iter().any(|known| known.name == device && known.is_remote);
-    let Adapting::Asking(wish) = &mut window.upscale.adapting else { return };
     let modal = Modal::new(Id::unique("adapt")).show(ctx, |ui| {
         ui.set_width(460.0_f32.min(ctx.content_rect().width() - 60.0));
         ui.label(RichText::new(tr!("Adapt model to your photos")).heading());
@@ -128,10 +129,11 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
         .inner
     });
     let (starts, cancels) = modal.inner;
+    out.change(before, wish, |wish| Action::Open(Sheet::Adapt(wish)));
     if starts {
-        window.shell.actions.push(Action::Adapt(Deed::Start));
+        out.push(Action::Adapt(Deed::Start));
     } else if cancels || modal.backdrop_response.clicked() {
-        window.shell.actions.push(Action::Adapt(Deed::Cancel));
+        out.push(Action::CloseSheet);
     }
 }
 
@@ -139,9 +141,9 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
 const BAR: f32 = 62.0;
 
 /// Before and after on the canvas; whether there was something to show.
-pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
+pub(crate) fn offer(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) -> bool {
     let colours = palette(ui);
-    let Adapting::Offered(offer) = &mut window.upscale.adapting else { return false };
+    let Adapting::Offered(offer) = &window.upscale.adapting else { return false };
     let bar = Rect::from_min_size(area.min, vec2(area.width(), BAR));
     ui.painter().rect_filled(bar, 0.0, colours.panel);
     let [before, after] = offer.adapted.consistency.map(decibels);
@@ -178,19 +180,18 @@ pub(crate) fn offer(window: &mut Window, ui: &mut Ui, area: Rect) -> bool {
     });
     let shared = Canvas {
         salt: "adapted",
-        gpu: window.services.gpu.as_mut(),
+        gpu: &window.services.gpu,
         is_further: false,
-        document: &mut offer.document,
-        view: &mut window.upscale.view,
-        split: &mut window.upscale.split,
-        pane: &mut window.upscale.pane,
+        document: &offer.document,
+        sight: window.upscale.sight(),
         gain: 1.0,
         map: Map::default(),
         marks: &[],
     };
-    shared.show(ui, area.with_min_y(bar.max.y), &parts);
+    let (_, sight) = shared.show(ui, area.with_min_y(bar.max.y), &parts);
+    out.change(&window.upscale.sight(), sight, |sight| Action::See(actions::Canvas::Picture, sight));
     if let Some(deed) = deed {
-        window.shell.actions.push(Action::Adapt(deed));
+        out.push(Action::Adapt(deed));
     }
     true
 }

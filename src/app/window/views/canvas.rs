@@ -1,5 +1,7 @@
 //! Panes with one pan and zoom over the same picture: how the pages of the window that show pictures draw them.
 
+use std::cell::RefCell;
+
 use eframe::egui::{
     Align2, Color32, CursorIcon, FontId, Id, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
     WidgetInfo, pos2,
@@ -12,11 +14,13 @@ use dualres_engine::Area;
 use crate::{
     language::{number, tr},
     window::{
+        actions::Action,
         canvas::{
             gpu::{Gpu, Mode, Pane, shape},
-            view::View,
+            view::{Sight, View},
         },
         document::{Document, Map},
+        outbox::Outbox,
         theme::{self, palette},
     },
 };
@@ -48,15 +52,12 @@ impl Part {
 pub(crate) struct Canvas<'a> {
     /// Tells canvases of one window apart.
     pub(crate) salt: &'static str,
-    pub(crate) gpu: Option<&'a mut Gpu>,
+    pub(crate) gpu: &'a RefCell<Option<Gpu>>,
     /// Whether another canvas has been drawn in this frame.
     pub(crate) is_further: bool,
-    pub(crate) document: &'a mut Document,
-    pub(crate) view: &'a mut View,
-    /// Where the line of a split is, as a part of the width.
-    pub(crate) split: &'a mut f32,
-    /// Size of a pane in pixels of the screen, as drawn.
-    pub(crate) pane: &'a mut [f64; 2],
+    pub(crate) document: &'a Document,
+    /// How it is seen.
+    pub(crate) sight: Sight,
     /// Multiplies differences.
     pub(crate) gain: f32,
     /// What differences are of.
@@ -66,8 +67,8 @@ pub(crate) struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Draws the panes; returns the position in the result under the pointer.
-    pub(crate) fn show(mut self, ui: &mut Ui, area: Rect, parts: &[Part]) -> Option<[f64; 2]> {
+    /// Draws the panes; returns the position in the result under the pointer, and how the picture is seen from now on.
+    pub(crate) fn show(mut self, ui: &mut Ui, area: Rect, parts: &[Part]) -> (Option<[f64; 2]>, Sight) {
         let points = ui.ctx().pixels_per_point();
         // Panes begin at whole pixels, or pixels of the picture would not meet those of the screen.
         let snap = |at: f32| (at * points).round() / points;
@@ -77,13 +78,13 @@ impl Canvas<'_> {
             .map(|r| Rect::from_min_max(pos2(snap(r.left()), snap(r.top())), pos2(snap(r.right()), snap(r.bottom()))))
             .collect();
         let pane = [rects[0].width() * points, rects[0].height() * points].map(f64::from);
-        *self.pane = pane;
-        self.view.settle(size, pane);
+        self.sight.pane = pane;
+        self.sight.view.settle(size, pane);
         let mut pointed = None;
         for (index, rect) in rects.iter().enumerate() {
             pointed = pointed.or(self.interact(ui, index, *rect, &parts[index]));
         }
-        self.view.settle(size, pane);
+        self.sight.view.settle(size, pane);
         self.draw(ui, &rects, parts);
         for (rect, part) in rects.iter().zip(parts) {
             self.captions(ui, *rect, part);
@@ -94,18 +95,21 @@ impl Canvas<'_> {
             && inside(self.document, position)
         {
             for rect in &rects {
-                crosshair(ui, *rect, self.view.origin(pane), self.view.zoom / f64::from(points), position);
+                let view = &self.sight.view;
+                crosshair(ui, *rect, view.origin(pane), view.zoom / f64::from(points), position);
             }
         }
-        pointed
+        (pointed, self.sight)
     }
 
-    fn draw(&mut self, ui: &Ui, rects: &[Rect], parts: &[Part]) {
-        let Some(gpu) = &mut self.gpu else { return };
+    fn draw(&self, ui: &Ui, rects: &[Rect], parts: &[Part]) {
+        let mut gpu = self.gpu.borrow_mut();
+        let Some(gpu) = gpu.as_mut() else { return };
         let points = ui.ctx().pixels_per_point();
+        let Sight { view, pane, split } = &self.sight;
         let all = match self.is_further {
-            true => gpu.prepare_further(self.document, self.view, *self.pane, self.map),
-            false => gpu.prepare(self.document, self.view, *self.pane, self.map),
+            true => gpu.prepare_further(self.document, view, *pane, self.map),
+            false => gpu.prepare(self.document, view, *pane, self.map),
         };
         if !all {
             ui.ctx().request_repaint();
@@ -116,11 +120,11 @@ impl Canvas<'_> {
                 mode: part.mode,
                 min: [rect.min.x * points, rect.min.y * points],
                 size: [rect.width() * points, rect.height() * points],
-                split: *self.split,
+                split: *split,
                 gain: self.gain,
                 ground,
             };
-            ui.painter().add(shape(*rect, gpu.draw(self.view, &pane)));
+            ui.painter().add(shape(*rect, gpu.draw(view, &pane)));
         }
     }
 
@@ -129,7 +133,7 @@ impl Canvas<'_> {
         let response = ui.interact(rect, Id::unique((self.salt, index)), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &part.name));
         let points = f64::from(ui.ctx().pixels_per_point());
-        let split_x = rect.left() + rect.width() * *self.split;
+        let split_x = rect.left() + rect.width() * self.sight.split;
         let pointer = response.hover_pos();
         let grabbed = Id::unique((self.salt, "split grabbed"));
         if part.mode == Mode::Split {
@@ -147,11 +151,11 @@ impl Canvas<'_> {
         if response.dragged_by(PointerButton::Primary) || response.dragged_by(PointerButton::Middle) {
             if splits {
                 if let Some(p) = response.interact_pointer_pos() {
-                    *self.split = ((p.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+                    self.sight.split = ((p.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
                 }
             } else {
                 let by = response.drag_delta();
-                self.view.pan([f64::from(by.x) * points, f64::from(by.y) * points]);
+                self.sight.view.pan([f64::from(by.x) * points, f64::from(by.y) * points]);
                 ui.set_cursor_icon(CursorIcon::Grabbing);
             }
         }
@@ -161,23 +165,23 @@ impl Canvas<'_> {
         });
         if response.double_clicked() {
             // Fit, or the pixels under the pointer one to one.
-            if self.view.fits {
-                self.view.zoom_at(1.0 / self.view.zoom, from_center.unwrap_or_default());
+            if self.sight.view.fits {
+                self.sight.view.zoom_at(1.0 / self.sight.view.zoom, from_center.unwrap_or_default());
             } else {
-                self.view.fits = true;
+                self.sight.view.fits = true;
             }
         }
         if let Some(at) = from_center {
             let (scroll, pinch) = ui.input(|input| (input.smooth_scroll_delta().y, input.zoom_delta()));
             let factor = f64::from(pinch) * (f64::from(scroll) / 240.0).exp2();
             if (factor - 1.0).abs() > 1e-6 {
-                self.view.zoom_at(factor, at);
+                self.sight.view.zoom_at(factor, at);
             }
         }
         let pane = [rect.width(), rect.height()].map(|side| f64::from(side) * points);
         pointer.map(|p| {
             let corner = (p - rect.min) * points as f32;
-            self.view.position([f64::from(corner.x), f64::from(corner.y)], pane)
+            self.sight.view.position([f64::from(corner.x), f64::from(corner.y)], pane)
         })
     }
 
@@ -185,7 +189,7 @@ impl Canvas<'_> {
     fn outline(&self, ui: &Ui, rect: Rect) {
         let painter = ui.painter().with_clip_rect(rect);
         let points = ui.ctx().pixels_per_point();
-        let (origin, zoom) = (self.view.origin(*self.pane), self.view.zoom / f64::from(points));
+        let (origin, zoom) = (self.sight.view.origin(self.sight.pane), self.sight.view.zoom / f64::from(points));
         let at = |x: usize, y: usize| {
             rect.min + vec2(((x as f64 - origin[0]) * zoom) as f32, ((y as f64 - origin[1]) * zoom) as f32)
         };
@@ -216,7 +220,7 @@ impl Canvas<'_> {
             painter.galley(place.min, galley, Color32::WHITE);
         };
         if part.mode == Mode::Split {
-            let x = rect.left() + rect.width() * *self.split;
+            let x = rect.left() + rect.width() * self.sight.split;
             painter.vline(x, rect.y_range(), Stroke::new(2.0, Color32::WHITE));
             let handle = Rect::from_center_size(pos2(x, rect.center().y), vec2(14.0, 34.0));
             let edge = Stroke::new(1.0, Color32::from_black_alpha(120));
@@ -309,25 +313,24 @@ fn crosshair(ui: &Ui, rect: Rect, origin: [f64; 2], points_a_pixel: f64, positio
 }
 
 /// Buttons to zoom, right to left.
-pub(crate) fn zoom_buttons(ui: &mut Ui, view: &mut View) {
+pub(crate) fn zoom_buttons(ui: &mut Ui, view: &View, out: &mut Outbox) {
     if super::icon_button(ui, "+", &tr!("Zoom in"), &tr!("Zoom in (+)")).clicked() {
-        view.zoom_at(2.0, [0.0; 2]);
+        out.push(Action::Zoom(2.0));
     }
     let zoom = view.zoom * 100.0;
     let zoom = format!("{} %", number(zoom, if zoom < 10.0 { 1 } else { 0 }));
     ui.add_sized([52.0, 20.0], eframe::egui::Label::new(eframe::egui::RichText::new(zoom).small()))
         .on_hover_text(tr!("Pixels of the screen for a pixel of the result"));
     if super::icon_button(ui, "−", &tr!("Zoom out"), &tr!("Zoom out (-)")).clicked() {
-        view.zoom_at(0.5, [0.0; 2]);
+        out.push(Action::Zoom(0.5));
     }
     // A picture that fits at its own size is shown whole: one of the two is what was asked for.
     let exact = ui.selectable_label((view.zoom - 1.0).abs() < 1e-6 && !view.fits, "1:1");
     if exact.on_hover_text(tr!("One pixel on one pixel (Z)")).clicked() {
-        let factor = 1.0 / view.zoom;
-        view.zoom_at(factor, [0.0; 2]);
+        out.push(Action::ActualSize);
     }
     let fit = ui.selectable_label(view.fits, tr!("Fit"));
     if fit.on_hover_text(tr!("The whole picture (F, or double click)")).clicked() {
-        view.fits = true;
+        out.push(Action::Fit);
     }
 }

@@ -5,18 +5,18 @@ use eframe::egui::{Button, ComboBox, Ui};
 use super::{heading, named, weak};
 use crate::{
     language::tr,
-    window::{Window, new_device::NewDevice, theme::palette},
+    window::{Window, actions::Action, new_device::NewDevice, outbox::Outbox, sheet::Sheet, theme::palette},
 };
 
 /// The device that is chosen, and what it may use.
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    chosen(window, ui);
-    gpu_memory(window, ui);
-    more_devices(window, ui);
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    chosen(window, ui, out);
+    gpu_memory(window, ui, out);
+    more_devices(window, ui, out);
 }
 
 /// The choice alone.
-pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn chosen(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Device"));
     let chosen = window.shell.settings.choices.device.clone();
     let automatic = tr!("Automatic (%{device})", device = window.services.automatic);
@@ -36,15 +36,12 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
             ui.separator();
             let hint = tr!("A device that another machine offers by `dualres serve`");
             if ui.selectable_label(false, tr!("Add remote device…")).on_hover_text(hint).clicked() {
-                window.shell.new_device = Some(NewDevice::default());
+                out.push(Action::Open(Sheet::NewDevice(NewDevice::default())));
             }
         }
     });
     named(&combo.response, &tr!("Device"));
-    if let Some(name) = picked {
-        window.shell.settings.choices.device = name;
-        window.measure();
-    }
+    out.extend(picked.map(Action::SetDevice));
     if let Some(name) = window.refused_device().map(str::to_owned) {
         ui.horizontal_wrapped(|ui| {
             let warning = tr!("%{name} failed its check. The CPU works in its place.", name = name);
@@ -53,14 +50,14 @@ pub(crate) fn chosen(window: &mut Window, ui: &mut Ui) {
                 tr!("Runs a picture made for it on the device and on the CPU, and compares; after a new driver, say");
             let may = !window.services.measuring && window.upscale.queue.running().is_none();
             if ui.add_enabled(may, Button::new(tr!("Check again"))).on_hover_text(hint).clicked() {
-                window.check_device_again();
+                out.push(Action::CheckDeviceAgain);
             }
         });
     }
 }
 
 /// How much memory a GPU may be asked for: others may need theirs at the same time.
-fn gpu_memory(window: &mut Window, ui: &mut Ui) {
+fn gpu_memory(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     const CHOICES: [u32; 6] = [0, 1, 2, 4, 8, 16];
     let device = window.device();
     if !window.services.devices.iter().any(|known| known.name == device && !known.is_cpu && !known.is_remote) {
@@ -70,10 +67,11 @@ fn gpu_memory(window: &mut Window, ui: &mut Ui) {
         0 => tr!("as much as it needs"),
         most => tr!("at most %{most} GB", most = most),
     };
-    let before = window.shell.settings.choices.gpu_memory;
+    let before = &window.shell.settings.choices;
+    let mut choices = before.clone();
     ui.horizontal(|ui| {
         weak(ui, tr!("GPU memory"));
-        let chosen = &mut window.shell.settings.choices.gpu_memory;
+        let chosen = &mut choices.gpu_memory;
         let combo = ComboBox::from_id_salt("gpu memory").selected_text(text(*chosen)).show_ui(ui, |ui| {
             for choice in CHOICES {
                 ui.selectable_value(chosen, choice, text(choice));
@@ -81,13 +79,11 @@ fn gpu_memory(window: &mut Window, ui: &mut Ui) {
         });
         named(&combo.response, &tr!("GPU memory"));
     });
-    if window.shell.settings.choices.gpu_memory != before {
-        window.limit_gpu_memory();
-    }
+    out.change(before, choices, |choices| Action::Choose(Box::new(choices)));
 }
 
 /// Devices that could take pictures of the queue beside the chosen one.
-fn more_devices(window: &mut Window, ui: &mut Ui) {
+fn more_devices(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let chosen = window.device().to_owned();
     let others: Vec<String> = window
         .services
@@ -102,14 +98,15 @@ fn more_devices(window: &mut Window, ui: &mut Ui) {
     ui.horizontal_wrapped(|ui| {
         weak(ui, tr!("Share the queue with"));
         for name in others {
-            let more = &mut window.shell.settings.choices.more_devices;
-            let mut on = more.contains(&name);
+            let mut on = window.shell.settings.choices.more_devices.contains(&name);
             let hint = tr!("Takes pictures of its own from the queue");
             if ui.checkbox(&mut on, &name).on_hover_text(hint).changed() {
-                more.retain(|there| *there != name);
+                let mut choices = window.shell.settings.choices.clone();
+                choices.more_devices.retain(|there| *there != name);
                 if on {
-                    more.push(name);
+                    choices.more_devices.push(name);
                 }
+                out.push(Action::Choose(Box::new(choices)));
             }
         }
     });

@@ -7,11 +7,11 @@ use eframe::egui::{
 use super::{primary_button, weak};
 use crate::{
     language::{tr, tr_counted},
-    window::{Window, actions::Action, theme::palette},
+    window::{Window, actions::Action, outbox::Outbox, theme::palette},
 };
 
 /// What the canvas shows while nothing is open.
-pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn empty(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     let rect = ui.max_rect().shrink(28.0);
     ui.painter().rect_stroke(rect, 14.0, Stroke::new(1.5, colours.line), StrokeKind::Inside);
@@ -27,20 +27,20 @@ pub(crate) fn empty(window: &mut Window, ui: &mut Ui) {
             ui.label(RichText::new(what).color(colours.weak));
             ui.add_space(14.0);
             if primary_button(ui, &tr!("Open pictures…"), 220.0).clicked() {
-                window.shell.actions.push(Action::OpenFiles);
+                out.push(Action::OpenFiles);
             }
             ui.add_space(4.0);
             ui.horizontal(|ui| {
                 let width = 110.0 * 2.0 + 130.0 + 16.0;
                 ui.add_space(((ui.available_width() - width) / 2.0).max(0.0));
                 if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Open folder…"))).clicked() {
-                    window.shell.actions.push(Action::OpenFolder);
+                    out.push(Action::OpenFolder);
                 }
                 if ui.add_sized([110.0, 28.0], eframe::egui::Button::new(tr!("Type a path…"))).clicked() {
-                    window.shell.actions.push(Action::TypePath);
+                    out.push(Action::TypePath);
                 }
                 if ui.add_sized([130.0, 28.0], eframe::egui::Button::new(tr!("Try a sample"))).clicked() {
-                    window.shell.actions.push(Action::TrySample);
+                    out.push(Action::TrySample);
                 }
             });
             ui.add_space(14.0);

@@ -7,29 +7,29 @@ use super::{device, duration, heading, model_choice, named, numbers, primary_but
 use crate::{
     batch::disk::{bytes, most_bytes},
     language::{number, tr, tr_counted, written},
-    window::{Window, actions::Action, queue::State},
+    window::{Window, actions::Action, outbox::Outbox, queue::State},
 };
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
         ui.add_space(8.0);
-        footer(window, ui);
+        footer(window, ui, out);
         ui.separator();
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                 // The bar must not lie over what is at the edge.
                 ui.set_max_width(ui.available_width() - 10.0);
-                model_choice::ui(window, ui);
-                fidelity(window, ui);
-                results::ui(window, ui);
-                numbers::ui(window, ui);
-                device::ui(window, ui);
+                model_choice::ui(window, ui, out);
+                fidelity(window, ui, out);
+                results::ui(window, ui, out);
+                numbers::ui(window, ui, out);
+                device::ui(window, ui, out);
             });
         });
     });
 }
 
-fn fidelity(window: &mut Window, ui: &mut Ui) {
+fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Fidelity"));
     let mut percent = window.shell.settings.choices.fidelity * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
@@ -40,8 +40,7 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
          the original, its noise included."
     ));
     if slider.changed() {
-        window.shell.settings.choices.fidelity = percent / 100.0;
-        window.shell.actions.push(Action::Refine(percent / 100.0));
+        out.push(Action::SetFidelity(percent / 100.0));
     }
     weak(ui, tr!("0 % is the network's own result. More keeps closer to the original."));
     // A result that is there never changes by itself.
@@ -49,13 +48,13 @@ fn fidelity(window: &mut Window, ui: &mut Ui) {
         let hint = tr!("Saves another version; the file that is there stays as it is");
         let label = tr!("Apply %{percent} %", percent = number(wanted * 100.0, 0));
         if ui.add_enabled(!window.upscale.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
-            window.shell.actions.push(Action::ApplyFidelity);
+            out.push(Action::ApplyFidelity);
         }
     }
-    numbers::versions(window, ui);
+    numbers::versions(window, ui, out);
 }
 
-fn footer(window: &mut Window, ui: &mut Ui) {
+fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let width = ui.available_width();
     let running = window.upscale.queue.running().is_some();
     let waiting = window.upscale.queue.waiting();
@@ -63,7 +62,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         let paused = window.services.link.control.is_paused();
         let label = if paused { tr!("Resume") } else { tr!("Pause") };
         if primary_button(ui, &label, width).clicked() {
-            window.shell.actions.push(Action::PauseOrGoOn);
+            out.push(Action::PauseOrGoOn);
         }
     } else {
         // What is done can be done again with other choices.
@@ -76,7 +75,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         let enabled = waiting > 0 || again.is_some();
         let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
         if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
-            window.shell.actions.push(again.map_or(Action::Start, Action::Retry));
+            out.push(again.map_or(Action::Start, Action::Retry));
         }
     }
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| &item.state);
@@ -91,11 +90,14 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             .add_enabled_ui(can_preview && window.upscale.previewing.is_none(), |ui| ui.add_sized(size, button))
             .inner;
         if preview.on_hover_text(tr!("Upscales the middle of the view at once; nothing is saved (P)")).clicked() {
-            window.shell.actions.push(Action::Preview);
+            out.push(Action::Preview);
         }
         let hint = tr!("Upscales what is visible while you look around; nothing is saved");
-        let live = ui.checkbox(&mut window.shell.settings.live_preview, tr!("Live")).on_hover_text(hint);
+        let before = window.shell.settings.live_preview;
+        let mut on = before;
+        let live = ui.checkbox(&mut on, tr!("Live")).on_hover_text(hint);
         named(&live, &tr!("Live preview"));
+        out.change(&before, on, Action::SetLivePreview);
     });
     // Where the eye is when a result has come; there before it, so that nothing moves under the pointer.
     let done = window.upscale.selected.filter(|&id| window.saved_fidelity(id).is_some());
@@ -107,12 +109,12 @@ fn footer(window: &mut Window, ui: &mut Ui) {
             button.on_hover_text(keys).clicked()
         };
         if button(tr!("Save as…"), tr!("Ctrl+S")) {
-            window.shell.actions.push(Action::SaveAs);
+            out.push(Action::SaveAs);
         }
         if button(tr!("Show in folder"), tr!("Ctrl+E"))
             && let Some(id) = done
         {
-            window.shell.actions.push(Action::ShowInFolder(id));
+            out.push(Action::ShowInFolder(id));
         }
     });
     let text = estimate(window).unwrap_or_else(|| " ".to_owned());
@@ -120,7 +122,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
 }
 
 /// What the waiting pictures will take.
-fn estimate(window: &mut Window) -> Option<String> {
+fn estimate(window: &Window) -> Option<String> {
     let scale = window.scale();
     let waiting = || window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
     let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();

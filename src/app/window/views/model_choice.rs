@@ -8,7 +8,7 @@ use crate::{
     built_in,
     language::{number, tr, translated, written},
     library::Entry,
-    window::{Window, actions::Action, app::speed_key},
+    window::{Window, actions::Action, app::speed_key, outbox::Outbox},
 };
 
 /// What was chosen of the models.
@@ -22,15 +22,17 @@ enum Chosen {
     Own,
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Model"));
     let chosen = chosen(window);
-    let mut picked = kinds(window, ui, chosen);
-    picked = picked.or(scales(window, ui, chosen));
+    let mut picked = kinds(window, ui, out, chosen);
+    picked = picked.or(scales(window, ui, out, chosen));
     if let Chosen::Kind { kind, fast } = chosen {
         picked = picked.or(qualities(window, ui, kind, fast));
     }
-    results::final_size(&mut window.shell.settings.choices.size, ui);
+    let mut choices = window.shell.settings.choices.clone();
+    results::final_size(&mut choices.size, ui);
+    out.change(&window.shell.settings.choices, choices, |choices| Action::Choose(Box::new(choices)));
     if let Some(original) =
         window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).and_then(|item| item.size)
     {
@@ -45,12 +47,10 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     let can_compare = window.shown().is_some() && window.upscale.queue.running().is_none();
     let compare = ui.add_enabled(can_compare, Button::new(tr!("Compare models")));
     if compare.on_hover_text(tr!("Two to four models beside each other on what is visible (C)")).clicked() {
-        window.shell.actions.push(Action::CompareModels);
+        out.push(Action::CompareModels);
     }
-    if let Some(name) = picked {
-        window.use_model(&name);
-    }
-    super::adapting::entry(window, ui);
+    out.extend(picked.map(Action::PickModel));
+    super::adapting::entry(window, ui, out);
 }
 
 fn chosen(window: &Window) -> Chosen {
@@ -79,7 +79,7 @@ fn title(entry: &Entry) -> String {
 }
 
 /// The first question: what kind of pictures these are.
-fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
+fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Option<String> {
     let scale = window.scale();
     let mut picked = None;
     ui.horizontal_wrapped(|ui| {
@@ -91,7 +91,7 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
             scales
                 .filter(|&scale| built_in::of(Kind::Clean, scale).is_some())
                 .take(1)
-                .for_each(|s| window.fit_models(s));
+                .for_each(|scale| out.push(Action::FitModels(scale)));
         }
         for kind in Kind::ALL {
             let hint = match kind {
@@ -134,7 +134,7 @@ fn kinds(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
     picked
 }
 
-fn scales(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
+fn scales(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Option<String> {
     let mut picked = None;
     ui.horizontal(|ui| {
         ui.label(tr!("Scale"));
@@ -154,7 +154,7 @@ fn scales(window: &mut Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
                 continue;
             }
             match chosen {
-                Chosen::Automatic => window.fit_models(scale),
+                Chosen::Automatic => out.push(Action::FitModels(scale)),
                 Chosen::Kind { kind, fast } => {
                     let same = built_in::fast(kind, scale).filter(|_| fast).or(built_in::of(kind, scale));
                     picked = same.map(str::to_owned);

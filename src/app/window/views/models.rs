@@ -9,25 +9,25 @@ use crate::{
     completion,
     language::{grouped, number, tr, translated},
     library::Entry,
-    window::{Window, actions::Action, theme::palette},
+    window::{Window, actions::Action, outbox::Outbox, theme::palette},
 };
 
 /// Side of the input that MACs are stated for.
 const MAC_INPUT: usize = 96;
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let shown = window.models.shown_model.clone().unwrap_or_else(|| window.shell.settings.choices.model.clone());
-    Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, &shown));
+    Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, out, &shown));
     egui::CentralPanel::default().show(ui, |ui| {
         let Some(entry) = window.models.entries.iter().find(|entry| entry.name == shown).cloned() else {
             weak(ui, tr!("Choose a model on the left."));
             return;
         };
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, &entry));
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, out, &entry));
     });
 }
 
-fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
+fn list(window: &Window, ui: &mut Ui, out: &mut Outbox, shown: &str) {
     ui.add_space(6.0);
     let mut chosen = None;
     ScrollArea::vertical().auto_shrink(false).max_height(ui.available_height() - 96.0).show(ui, |ui| {
@@ -65,9 +65,7 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
             }
         }
     });
-    if chosen.is_some() {
-        window.models.shown_model = chosen;
-    }
+    out.extend(chosen.map(Action::ShowModel));
     ui.separator();
     let button = ui.add_sized([ui.available_width(), 28.0], egui::Button::new(tr!("Import a model…")));
     if button
@@ -76,12 +74,12 @@ fn list(window: &mut Window, ui: &mut Ui, shown: &str) {
         ))
         .clicked()
     {
-        window.shell.actions.push(Action::ImportModel);
+        out.push(Action::ImportModel);
     }
     weak(ui, tr!("Or drop .pth, .safetensors, .onnx or .param files on the window."));
 }
 
-fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
+fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
     let description = &entry.description;
     ui.add_space(6.0);
     ui.label(RichText::new(&entry.name).heading());
@@ -92,19 +90,19 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
     ui.add_space(6.0);
     ui.horizontal(|ui| {
         if ui.button(tr!("Use in Upscale")).clicked() {
-            window.shell.actions.push(Action::UseModel(entry.name.clone()));
+            out.push(Action::UseModel(entry.name.clone()));
         }
         if ui.button(tr!("Export…")).clicked() {
-            window.shell.actions.push(Action::ExportModel(entry.name.clone()));
+            out.push(Action::ExportModel(entry.name.clone()));
         }
         let removable = entry.file.is_some();
         let remove = ui.add_enabled(removable, egui::Button::new(tr!("Remove")));
         if remove.on_disabled_hover_text(tr!("Part of the program")).clicked() {
-            window.shell.actions.push(Action::RemoveModel(entry.name.clone()));
+            out.push(Action::RemoveModel(entry.name.clone()));
         }
     });
     ui.add_space(10.0);
-    lacking(window, ui, entry);
+    lacking(window, ui, out, entry);
 
     let here = window.speed(&entry.name).map_or_else(
         || tr!("not measured yet: use it once"),
@@ -194,7 +192,7 @@ fn card(window: &mut Window, ui: &mut Ui, entry: &Entry) {
 }
 
 /// What a network of others lacks, and a button that makes it.
-fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
+fn lacking(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
     let description = &entry.description;
     if let Some(completing) = window.models.completing.as_ref().filter(|completing| completing.name == entry.name) {
         let (part, text) = completing.progress();
@@ -202,7 +200,7 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             ui.add(ProgressBar::new(part).desired_width(240.0).desired_height(6.0));
             ui.label(text);
             if ui.button(tr!("Cancel")).clicked() {
-                window.shell.actions.push(Action::CancelCompletion);
+                out.push(Action::CancelCompletion);
             }
         });
         ui.add_space(10.0);
@@ -235,7 +233,7 @@ fn lacking(window: &mut Window, ui: &mut Ui, entry: &Entry) {
             ))
             .clicked()
         {
-            window.shell.actions.push(Action::CompleteModel(entry.name.clone()));
+            out.push(Action::CompleteModel(entry.name.clone()));
         }
         let also = if completion::lacks_duals(description) {
             tr!("Then calibrates the predicted error.")

@@ -11,13 +11,14 @@ use crate::{
         Window,
         actions::Action,
         canvas::view::reduced,
+        outbox::Outbox,
         queue::{Finished, State},
         theme::palette,
     },
 };
 
 /// What is known of the selected picture and of its result: in words, and in numbers for who opens them.
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
     heading(ui, &tr!("This picture"));
     if let State::Failed(failure) = &item.state {
@@ -96,9 +97,9 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
             }
         });
     });
-    window.shell.settings.details = details.openness > 0.5;
+    out.change(&shown, details.openness > 0.5, Action::ShowDetails);
     if let Some(area) = places {
-        window.shell.actions.push(Action::ShowPlace(area));
+        out.push(Action::ShowPlace(area));
     }
     if let Some(path) = note {
         weak(ui, tr!("Saved as %{path}", path = path));
@@ -106,7 +107,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
 }
 
 /// The versions of the selected picture that were made since the window was opened.
-pub(super) fn versions(window: &mut Window, ui: &mut Ui) {
+pub(super) fn versions(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(item) =
         window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).filter(|item| item.versions.len() > 1)
     else {
@@ -136,17 +137,17 @@ pub(super) fn versions(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Version"));
     if let Some(version) = picked {
-        window.shell.actions.push(Action::ShowVersion(id, version));
+        out.push(Action::ShowVersion(id, version));
     }
 }
 
 /// Buttons for the places where a result departs most from its picture; returns the one that was asked for.
-fn worst_places(window: &mut Window, ui: &mut Ui) -> Option<Area> {
+fn worst_places(window: &Window, ui: &mut Ui) -> Option<Area> {
     let id = window.upscale.selected?;
     if !matches!(window.upscale.queue.get(id)?.state, State::Done(_)) {
         return None;
     }
-    let places = window.upscale.documents.get_mut(id)?.document.worst_places();
+    let places = window.upscale.documents.get(id)?.document.worst_places();
     if places.is_empty() {
         return None;
     }

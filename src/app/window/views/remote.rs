@@ -5,14 +5,13 @@ use eframe::egui::{Context, Grid, Id, Modal, RichText, TextEdit};
 use super::{named, primary_button, weak};
 use crate::{
     language::tr,
-    remotes::{self, Remote},
-    report,
-    window::{Window, theme::palette, worker::Command},
+    remotes::Remote,
+    window::{actions::Action, new_device::NewDevice, outbox::Outbox, sheet::Sheet, theme::palette},
 };
 
 /// The fields, and what they are for.
-pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
-    let Some(device) = &mut window.shell.new_device else { return };
+pub(crate) fn sheet(before: &NewDevice, ctx: &Context, out: &mut Outbox) {
+    let mut device = before.clone();
     let (mut adds, mut closes) = (false, false);
     let modal = Modal::new(Id::unique("remote device")).show(ctx, |ui| {
         ui.set_width(520.0_f32.min(ctx.content_rect().width() - 60.0));
@@ -48,18 +47,11 @@ pub(crate) fn sheet(window: &mut Window, ctx: &Context) {
             closes = ui.button(tr!("Cancel")).clicked();
         });
     });
+    out.change(before, device.clone(), |device| Action::Open(Sheet::NewDevice(device)));
     if adds {
         let token_file = Some(device.token_file.trim()).filter(|file| !file.is_empty()).map(Into::into);
-        let remote = Remote { name: device.name.clone(), address: device.address.clone(), token_file };
-        match remotes::add(&window.services.paths, remote) {
-            Ok(()) => {
-                window.shell.settings.choices.device = device.name.trim().to_owned();
-                window.shell.new_device = None;
-                window.send(Command::Devices);
-            }
-            Err(error) => device.complaint = Some(report::message(&error)),
-        }
+        out.push(Action::AddRemote(Remote { name: device.name, address: device.address, token_file }));
     } else if closes || modal.should_close() {
-        window.shell.new_device = None;
+        out.push(Action::CloseSheet);
     }
 }

@@ -12,12 +12,13 @@ use crate::{
         sizes::{FinalSize, MOST_TIMES},
     },
     language::{parsed, spoken, tr, translated, written},
-    naming::{self, Facts},
+    naming,
     paths::Paths,
     window::{
         Window,
         actions::Action,
         forecast::Asked,
+        outbox::Outbox,
         settings::{Choices, DepthChoice, OutputFormat},
         theme::palette,
     },
@@ -26,10 +27,11 @@ use crate::{
 /// Centimetres in an inch.
 const CENTIMETRES: f64 = 2.54;
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Results"));
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| item.path.clone());
-    let choices = &mut window.shell.settings.choices;
+    let before = &window.shell.settings.choices;
+    let mut choices = before.clone();
     let width = ui.available_width();
     let combo = ComboBox::from_id_salt("format").width(width).selected_text(choices.format.label()).show_ui(ui, |ui| {
         for format in OutputFormat::ALL {
@@ -55,7 +57,6 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         slider.on_hover_text(tr!("95 is hard to tell from the original"));
     }
     let beside = usual_place(selected.as_deref(), &window.services.paths);
-    let choices = &mut window.shell.settings.choices;
     ui.horizontal(|ui| {
         let folder = choices.folder.as_ref().map(|folder| folder.display().to_string());
         let label = folder.unwrap_or(beside);
@@ -69,7 +70,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
                 }
             }
             if ui.button(tr!("Folder…")).clicked() {
-                window.shell.actions.push(Action::ChooseOutputFolder);
+                out.push(Action::ChooseOutputFolder);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(eframe::egui::Label::new(&label).truncate()).on_hover_text(&label);
@@ -79,18 +80,17 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     ui.horizontal(|ui| {
         let label = ui.label(tr!("Name"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let menu = ui.menu_button("+", |ui| tokens(&mut window.shell.settings.choices.pattern, ui)).response;
+            let menu = ui.menu_button("+", |ui| tokens(&mut choices.pattern, ui)).response;
             named(&menu, &tr!("Insert into the name"));
-            let edit = TextEdit::singleline(&mut window.shell.settings.choices.pattern).desired_width(f32::INFINITY);
+            let edit = TextEdit::singleline(&mut choices.pattern).desired_width(f32::INFINITY);
             let hint = tr!("Places: %{places}", places = naming::PLACES.join(" "));
             ui.add(edit).labelled_by(label.id).on_hover_text(hint);
         });
     });
-    name_example(window, ui);
+    name_example(window, &mut choices, ui);
     forecast(window, ui);
-    egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| {
-        more(&mut window.shell.settings.choices, ui);
-    });
+    egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| more(&mut choices, ui));
+    out.change(before, choices, |choices| Action::Choose(Box::new(choices)));
 }
 
 /// Where results of a picture go if no folder is chosen, in words.
@@ -123,7 +123,7 @@ fn tokens(pattern: &mut String, ui: &mut Ui) {
 }
 
 /// About how large the file will be, and what it cannot take along of the original.
-fn forecast(window: &mut Window, ui: &mut Ui) {
+fn forecast(window: &Window, ui: &mut Ui) {
     let scale = window.scale();
     let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
     let choices = &window.shell.settings.choices;
@@ -145,31 +145,16 @@ fn forecast(window: &mut Window, ui: &mut Ui) {
     }
 }
 
-fn name_example(window: &mut Window, ui: &mut Ui) {
+fn name_example(window: &Window, choices: &mut Choices, ui: &mut Ui) {
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id));
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
-    let format = window.shell.settings.choices.format;
-    let format = selected.map_or_else(|| format.of(&path), |item| format.of_item(item));
+    let format = selected.map_or_else(|| choices.format.of(&path), |item| choices.format.of_item(item));
     let below = selected.map_or_else(std::path::PathBuf::new, |item| item.below.clone());
-    let scale = window.scale();
     let original = selected.and_then(|item| item.size).unwrap_or([1000, 800]);
-    let choices = &window.shell.settings.choices;
-    let [width, height] = choices.size.of(original, scale);
-    let facts = Facts {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        scale: naming::times(choices.size.times(original, scale)),
-        model: choices.model.clone(),
-        width,
-        height,
-        index: window
-            .upscale
-            .queue
-            .items()
-            .iter()
-            .position(|item| Some(item.id) == window.upscale.selected)
-            .map_or(1, |place| place + 1),
-        date: naming::today(),
-    };
+    let queued = window.upscale.queue.items();
+    let index = queued.iter().position(|item| Some(item.id) == window.upscale.selected).map_or(1, |place| place + 1);
+    let recipe = choices.recipe();
+    let facts = recipe.facts(&path, original, (&choices.model, window.scale()), index);
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
             let folder = crate::window::worker::result_folder(&path, &below, choices, &window.services.paths);
@@ -181,7 +166,7 @@ fn name_example(window: &mut Window, ui: &mut Ui) {
         Err(reason) => {
             ui.label(RichText::new(translated(&reason)).small().color(palette(ui).error));
             if ui.small_button(tr!("Use the usual pattern")).clicked() {
-                window.shell.settings.choices.pattern = Choices::default().pattern;
+                choices.pattern = Choices::default().pattern;
             }
         }
     }

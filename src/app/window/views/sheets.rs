@@ -1,5 +1,7 @@
 //! What lies over the window: keys, about, typing a path, and an engine that failed.
 
+use std::path::Path;
+
 use eframe::egui::{Button, Context, Grid, Id, Key, Modal, RichText, ScrollArea, TextEdit, Ui};
 
 use super::weak;
@@ -8,9 +10,11 @@ use crate::{
     window::{
         Window,
         actions::{Action, BINDINGS},
-        adapting::Adapting,
-        leaving::{Closing, Leaving},
-        queue::State,
+        dialogs::Purpose,
+        leaving::Leaving,
+        outbox::Outbox,
+        queue::{ItemId, State},
+        sheet::Sheet,
         theme::palette,
     },
 };
@@ -18,33 +22,23 @@ use crate::{
 /// Names, versions and licences of everything inside the program.
 static LICENCES: &str = include_str!("../../../../assets/licences.txt");
 
-pub(crate) fn ui(window: &mut Window, ctx: &Context) {
-    if window.shell.closing == Closing::Asked {
-        closing(window, ctx);
-    } else if let Some(reason) = window.services.crashed.clone() {
-        crashed(window, ctx, &reason);
-    } else if window.shell.help {
-        sheet(ctx, "help", 700.0, &mut window.shell.help, help);
-    } else if window.shell.about {
-        sheet(ctx, "about", 560.0, &mut window.shell.about, about);
-    } else if window.shell.table {
-        super::table::ui(window, ctx);
-    } else if window.shell.replacing.is_some() {
-        replace(window, ctx);
-    } else if window.compress.deleting.is_some() {
-        super::compress::sheet(window, ctx);
-    } else if matches!(window.upscale.adapting, Adapting::Asking(_)) {
-        super::adapting::sheet(window, ctx);
-    } else if window.shell.new_device.is_some() {
-        super::remote::sheet(window, ctx);
-    } else if window.shell.typing.is_some() {
-        type_path(window, ctx);
-    } else {
-        waiting_dialog(window, ctx);
+pub(crate) fn ui(window: &Window, ctx: &Context, out: &mut Outbox) {
+    match (&window.shell.sheet, &window.services.crashed) {
+        (Some(Sheet::Closing), _) => closing(window, ctx, out),
+        (_, Some(reason)) => crashed(window, ctx, out, reason),
+        (None, _) => waiting_dialog(window, ctx, out),
+        (Some(Sheet::Keys), _) => sheet(ctx, out, "help", 700.0, help),
+        (Some(Sheet::About), _) => sheet(ctx, out, "about", 560.0, about),
+        (Some(Sheet::Table), _) => super::table::ui(window, ctx, out),
+        (Some(Sheet::Replace(item, path)), _) => replace(*item, path, ctx, out),
+        (Some(Sheet::DeleteRun(run)), _) => super::compress::sheet(window, *run, ctx, out),
+        (Some(Sheet::Adapt(wish)), _) => super::adapting::sheet(window, wish, ctx, out),
+        (Some(Sheet::NewDevice(device)), _) => super::remote::sheet(device, ctx, out),
+        (Some(Sheet::Path { purpose, text, began }), _) => type_path(purpose, text, *began, ctx, out),
     }
 }
 
-fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnOnce(&mut Ui)) {
+fn sheet(ctx: &Context, out: &mut Outbox, id: &str, width: f32, content: impl FnOnce(&mut Ui)) {
     let modal = Modal::new(Id::unique(id)).show(ctx, |ui| {
         ui.set_width(width.min(ctx.content_rect().width() - 60.0));
         content(ui);
@@ -52,7 +46,7 @@ fn sheet(ctx: &Context, id: &str, width: f32, open: &mut bool, content: impl FnO
         ui.vertical_centered(|ui| ui.button(tr!("Close")).clicked()).inner
     });
     if modal.inner || modal.backdrop_response.clicked() {
-        *open = false;
+        out.push(Action::CloseSheet);
     }
 }
 
@@ -181,15 +175,15 @@ fn about(ui: &mut Ui) {
     });
 }
 
-fn type_path(window: &mut Window, ctx: &Context) {
-    let Some((purpose, mut text)) = window.shell.typing.clone() else { return };
+fn type_path(purpose: &Purpose, before: &str, began: bool, ctx: &Context, out: &mut Outbox) {
+    let mut text = before.to_owned();
     let modal = Modal::new(Id::unique("type path")).show(ctx, |ui| {
         ui.set_width(480.0);
         ui.label(RichText::new(purpose.title()).heading());
         ui.add_space(4.0);
         let label = ui.label(tr!("Path of a file or folder"));
         let edit = ui.add(TextEdit::singleline(&mut text).desired_width(f32::INFINITY)).labelled_by(label.id);
-        if std::mem::take(&mut window.shell.typing_began) {
+        if began {
             edit.request_focus();
         }
         let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -201,18 +195,17 @@ fn type_path(window: &mut Window, ctx: &Context) {
         .inner
     });
     let (accepted, cancelled) = modal.inner;
-    window.shell.typing = Some((purpose.clone(), text.clone()));
     if accepted {
-        window.shell.typing = None;
-        window.take_typed(&purpose, &text);
+        out.push(Action::Typed(purpose.clone(), text));
     } else if cancelled || modal.backdrop_response.clicked() {
-        window.shell.typing = None;
+        out.push(Action::CloseSheet);
+    } else if began || text != before {
+        out.push(Action::Open(Sheet::Path { purpose: purpose.clone(), text, began: false }));
     }
 }
 
 /// Nothing that is there is replaced unasked.
-fn replace(window: &mut Window, ctx: &Context) {
-    let Some((item, path)) = window.shell.replacing.clone() else { return };
+fn replace(item: ItemId, path: &Path, ctx: &Context, out: &mut Outbox) {
     let modal = Modal::new(Id::unique("replace")).show(ctx, |ui| {
         ui.set_width(440.0);
         ui.label(RichText::new(tr!("Replace the file?")).heading());
@@ -222,15 +215,14 @@ fn replace(window: &mut Window, ctx: &Context) {
     });
     let (replaces, keeps) = modal.inner;
     if replaces {
-        window.shell.replacing = None;
-        window.replace(item, path);
+        out.push(Action::Replace(item, path.to_owned()));
     } else if keeps || modal.backdrop_response.clicked() {
-        window.shell.replacing = None;
+        out.push(Action::CloseSheet);
     }
 }
 
 /// A dialog of the desktop has been open for a while: it may not have come up at all.
-fn waiting_dialog(window: &mut Window, ctx: &Context) {
+fn waiting_dialog(window: &Window, ctx: &Context, out: &mut Outbox) {
     if !window.shell.dialogs.is_open() {
         return;
     }
@@ -247,17 +239,17 @@ fn waiting_dialog(window: &mut Window, ctx: &Context) {
             ui.label(tr!("The dialog of the desktop is open. It may be behind this window."));
             ui.horizontal(|ui| {
                 if ui.button(tr!("Type a path instead")).clicked() {
-                    window.type_path(purpose.clone());
+                    out.push(Action::TypePathFor(purpose.clone()));
                 }
                 if ui.button(tr!("Dismiss")).clicked() {
-                    window.shell.dialogs.abandon();
+                    out.push(Action::AbandonDialog);
                 }
             });
         });
 }
 
 /// The window is to close, and pictures run.
-fn closing(window: &mut Window, ctx: &Context) {
+fn closing(window: &Window, ctx: &Context, out: &mut Outbox) {
     let left = window.upscale.queue.waiting()
         + window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Running(_))).count();
     let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
@@ -288,13 +280,13 @@ fn closing(window: &mut Window, ctx: &Context) {
     });
     let (chosen, stays) = modal.inner;
     if let Some(leaving) = chosen {
-        window.shell.actions.push(Action::Close(leaving));
+        out.push(Action::Close(leaving));
     } else if stays || modal.backdrop_response.clicked() {
-        window.stay_open();
+        out.push(Action::StayOpen);
     }
 }
 
-fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
+fn crashed(window: &Window, ctx: &Context, out: &mut Outbox, reason: &str) {
     Modal::new(Id::unique("engine failed")).show(ctx, |ui| {
         ui.set_width(440.0);
         ui.label(RichText::new(tr!("The engine failed")).heading().color(palette(ui).error));
@@ -311,11 +303,10 @@ fn crashed(window: &mut Window, ctx: &Context, reason: &str) {
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if ui.button(tr!("Restart engine")).clicked() {
-                window.shell.actions.push(Action::RestartEngine);
+                out.push(Action::RestartEngine);
             }
             if window.device() != "CPU" && ui.button(tr!("Continue on the CPU")).clicked() {
-                window.shell.settings.choices.device = "CPU".into();
-                window.shell.actions.push(Action::RestartEngine);
+                out.push(Action::ContinueOnCpu);
             }
         });
     });

@@ -7,9 +7,9 @@ use eframe::egui::{Align, Layout, ProgressBar, RichText, Ui};
 use super::duration;
 use crate::batch::disk::bytes;
 use crate::language::{tr, written};
-use crate::window::{Window, leaving::Closing, queue::State, theme::palette};
+use crate::window::{Window, actions::Action, leaving::Closing, outbox::Outbox, queue::State, theme::palette};
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     ui.horizontal(|ui| {
         let chosen = &window.shell.settings.choices.device;
@@ -59,7 +59,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             let done = window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Done(_))).count();
             if window.shell.closing == Closing::WhenDone {
                 if ui.small_button(tr!("Stay")).clicked() {
-                    window.stay_open();
+                    out.push(Action::StayOpen);
                 }
                 ui.label(RichText::new(tr!("The window closes by itself when the queue is done.")).small());
                 ui.separator();

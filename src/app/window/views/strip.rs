@@ -11,6 +11,7 @@ use crate::language::{number, tr, translated};
 use crate::window::{
     Window,
     actions::Action,
+    outbox::Outbox,
     queue::{Item, ItemId, State},
     theme::{Palette, palette},
 };
@@ -21,9 +22,9 @@ const CARD: egui::Vec2 = vec2(236.0, 88.0);
 const GAP: f32 = 8.0;
 const PICTURE: f32 = 76.0;
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.add_space(4.0);
-    header(window, ui);
+    header(window, ui, out);
     let count = window.upscale.queue.items().len();
     // A plain wheel turns, as there is but one direction.
     ui.style_mut().always_scroll_the_only_direction = true;
@@ -37,18 +38,19 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
         let last = ((viewport.max.x / step).ceil() as usize).min(count);
         for index in first..last {
             let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
-            card(window, ui, index, rect);
+            card(window, ui, out, index, rect);
         }
-        if let Some(selected) = window.upscale.scroll_to.take()
+        if let Some(selected) = window.upscale.scroll_to
             && let Some(index) = window.upscale.queue.items().iter().position(|item| item.id == selected)
         {
             let rect = Rect::from_min_size(origin + vec2(index as f32 * step, 0.0), CARD);
             ui.scroll_to_rect(rect.expand(GAP), None);
+            out.push(Action::Scrolled);
         }
     });
 }
 
-fn header(window: &mut Window, ui: &mut Ui) {
+fn header(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(tr!("Queue")).strong());
         // There at all times, so that nothing else is under the pointer when a run ends.
@@ -56,29 +58,29 @@ fn header(window: &mut Window, ui: &mut Ui) {
         let label = if running && window.services.link.control.is_paused() { tr!("Resume") } else { tr!("Pause") };
         let pause = ui.add_enabled(running, egui::Button::new(label));
         if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
-            window.shell.actions.push(Action::PauseOrGoOn);
+            out.push(Action::PauseOrGoOn);
         }
         let hint = tr!("Stop the running picture and the queue (Ctrl+.)");
         let cancel = ui.add_enabled(running, egui::Button::new(tr!("Cancel"))).on_hover_text(hint);
         // Dialogs have buttons of that name.
         named(&cancel, &tr!("Cancel the running picture"));
         if cancel.clicked() {
-            window.shell.actions.push(Action::CancelRunning);
+            out.push(Action::CancelRunning);
         }
         let done = window.upscale.queue.items().iter().any(|i| matches!(i.state, State::Done(_) | State::Moved(_)));
         let clear = ui.add_enabled(done, egui::Button::new(tr!("Clear finished")));
         if clear.on_hover_text(tr!("Take out what is done; what failed or was cancelled stays (Ctrl+Del)")).clicked() {
-            window.shell.actions.push(Action::RemoveDone);
+            out.push(Action::RemoveDone);
         }
         if window.upscale.queue.can_undo()
             && ui.button(tr!("Undo")).on_hover_text(tr!("Bring back what was taken out last (Ctrl+Z)")).clicked()
         {
-            window.shell.actions.push(Action::Undo);
+            out.push(Action::Undo);
         }
         if window.upscale.queue.items().len() > 1
             && ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked()
         {
-            window.shell.actions.push(Action::ToggleTable);
+            out.push(Action::ToggleTable);
         }
         let failed = window.upscale.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
         if failed > 0 {
@@ -87,12 +89,12 @@ fn header(window: &mut Window, ui: &mut Ui) {
     });
 }
 
-fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
+fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, rect: Rect) {
     let Some(item) = window.upscale.queue.items().get(index) else { return };
     let id = item.id;
-    if item.thumbnail.is_none() && !matches!(item.state, State::Failed(_)) && window.upscale.thumbnails_asked.insert(id)
-    {
-        window.services.loader.thumbnail(id, &item.path);
+    let lacks = item.thumbnail.is_none() && !matches!(item.state, State::Failed(_));
+    if lacks && !window.upscale.thumbnails_asked.contains(&id) {
+        out.push(Action::MakeThumbnail(id));
     }
     let selected = window.upscale.selected == Some(id);
     let response = ui.interact(rect, Id::unique(("card", id.0)), Sense::click_and_drag());
@@ -101,10 +103,10 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, format!("{name}: {state}")));
     draw(window, ui, index, rect, &response, (&state, colour));
     let actions = buttons(window, ui, index, rect, &response);
-    window.shell.actions.extend(actions);
+    out.extend(actions);
 
     if response.clicked() {
-        window.shell.actions.push(Action::Select(id));
+        out.push(Action::Select(id));
     }
     if response.dragged() {
         ui.set_cursor_icon(CursorIcon::Grabbing);
@@ -113,10 +115,10 @@ fn card(window: &mut Window, ui: &mut Ui, index: usize, rect: Rect) {
     response.dnd_set_drag_payload(id);
     if let Some(dropped) = response.dnd_release_payload::<ItemId>() {
         let after = ui.input(|i| i.pointer.interact_pos()).is_some_and(|p| p.x > rect.center().x);
-        window.shell.actions.push(Action::Place(*dropped, index + usize::from(after)));
+        out.push(Action::Place(*dropped, index + usize::from(after)));
     }
     let menu_actions = menu(window, index, &response);
-    window.shell.actions.extend(menu_actions);
+    out.extend(menu_actions);
     if let Some(item) = window.upscale.queue.get(id) {
         let text = match &item.state {
             State::Failed(failure) => {

@@ -10,6 +10,7 @@ use crate::{
     window::{
         Window,
         actions::Action,
+        outbox::Outbox,
         queue::{ItemId, State},
         sorting::{Sorting, sorted},
         theme::palette,
@@ -40,22 +41,22 @@ fn columns() -> [(Sorting, String, String); 6] {
 }
 
 /// The sheet, while it is open.
-pub(crate) fn ui(window: &mut Window, ctx: &Context) {
+pub(crate) fn ui(window: &Window, ctx: &Context, out: &mut Outbox) {
     let modal = Modal::new(Id::unique("table")).show(ctx, |ui| {
         let room = ctx.content_rect();
         ui.set_width(840.0_f32.min(room.width() - 60.0));
         ui.label(RichText::new(tr!("Results")).heading());
         ui.add_space(6.0);
-        let picked = table(window, ui, room.height() - 180.0);
+        let picked = table(window, ui, out, room.height() - 180.0);
         ui.add_space(8.0);
         let close = ui
             .horizontal(|ui| {
                 let hint =
                     tr!("All results and failures, as with --table on the command line; the least certain first");
                 if ui.button(tr!("Save as CSV…")).on_hover_text(hint).clicked() {
-                    window.shell.actions.push(Action::ExportTable);
-                    // Where there is no dialog, a path is typed, below this sheet.
-                    window.shell.table = false;
+                    // Where there is no dialog, a path is typed, in place of this sheet.
+                    out.push(Action::CloseSheet);
+                    out.push(Action::ExportTable);
                 }
                 ui.button(tr!("Close")).clicked()
             })
@@ -64,14 +65,14 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
     });
     let (picked, close) = modal.inner;
     if let Some(id) = picked {
-        window.shell.actions.push(Action::Select(id));
+        out.push(Action::Select(id));
     }
     if picked.is_some() || close || modal.backdrop_response.clicked() {
-        window.shell.table = false;
+        out.push(Action::CloseSheet);
     }
 }
 
-fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
+fn table(window: &Window, ui: &mut Ui, out: &mut Outbox, height: f32) -> Option<ItemId> {
     let rows = sorted(window.upscale.queue.items(), window.upscale.sorting);
     let colours = palette(ui);
     let columns = columns();
@@ -138,6 +139,6 @@ fn table(window: &mut Window, ui: &mut Ui, height: f32) -> Option<ItemId> {
                 }
             });
         });
-    window.upscale.sorting = sorting;
+    out.change(&window.upscale.sorting, sorting, Action::SortResults);
     picked
 }

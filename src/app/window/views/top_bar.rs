@@ -8,12 +8,13 @@ use crate::{
     window::{
         Window,
         actions::{Action, Tab},
+        outbox::Outbox,
         settings::ThemeChoice,
         theme::palette,
     },
 };
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     ui.add_space(4.0);
     ui.horizontal(|ui| {
@@ -25,26 +26,26 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
             (Tab::Models, tr!("Models"), tr!("The networks there are (Ctrl+3)")),
         ] {
             if ui.selectable_label(window.shell.tab == tab, label).on_hover_text(hint).clicked() {
-                window.shell.actions.push(Action::SetTab(tab));
+                out.push(Action::SetTab(tab));
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, "ℹ", &tr!("About"), &tr!("About Dualres, and licences")).clicked() {
-                window.shell.actions.push(Action::ToggleAbout);
+                out.push(Action::ToggleAbout);
             }
             if icon_button(ui, "?", &tr!("Help"), &tr!("Keys for everything (F1)")).clicked() {
-                window.shell.actions.push(Action::ToggleHelp);
+                out.push(Action::ToggleHelp);
             }
             let looks =
                 icon_button(ui, "☀", &tr!("Theme and language"), &tr!("Dark or light (Ctrl+T), and the language"));
-            Popup::menu(&looks).show(|ui| looks_menu(window, ui));
+            Popup::menu(&looks).show(|ui| looks_menu(window, ui, out));
             ui.separator();
             let hint = tr!("Open all pictures of a folder (Ctrl+Shift+O)");
             if ui.button(tr!("Folder…")).on_hover_text(hint).clicked() {
-                window.shell.actions.push(Action::OpenFolder);
+                out.push(Action::OpenFolder);
             }
             if ui.button(tr!("Open…")).on_hover_text(tr!("Open pictures (Ctrl+O)")).clicked() {
-                window.shell.actions.push(Action::OpenFiles);
+                out.push(Action::OpenFiles);
             }
         });
     });
@@ -52,7 +53,7 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
 }
 
 /// Colours and language of the window.
-fn looks_menu(window: &mut Window, ui: &mut Ui) {
+fn looks_menu(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     weak(ui, tr!("Theme"));
     for (theme, name) in [
         (ThemeChoice::System, tr!("As the desktop")),
@@ -60,7 +61,7 @@ fn looks_menu(window: &mut Window, ui: &mut Ui) {
         (ThemeChoice::Light, tr!("Light")),
     ] {
         if ui.radio(window.shell.settings.theme == theme, name).clicked() {
-            window.shell.actions.push(Action::SetTheme(theme));
+            out.push(Action::SetTheme(theme));
         }
     }
     ui.separator();
@@ -76,7 +77,7 @@ fn looks_menu(window: &mut Window, ui: &mut Ui) {
             },
         };
         if ui.radio(window.shell.settings.language == language, name).clicked() {
-            window.shell.actions.push(Action::SetLanguage(language));
+            out.push(Action::SetLanguage(language));
         }
     }
 }

@@ -11,10 +11,14 @@ use crate::{
     language::tr,
     window::{
         Window,
-        actions::Action,
+        actions::{self, Action, Trying},
         candidates::{Attempt, Candidate},
-        canvas::gpu::{DOCUMENTS, Mode},
+        canvas::{
+            gpu::{DOCUMENTS, Mode},
+            view::Sight,
+        },
         document::Map,
+        outbox::Outbox,
         theme::palette,
     },
 };
@@ -25,17 +29,17 @@ const BAR: f32 = 34.0;
 const GAP: f32 = 6.0;
 
 /// Draws the comparison over an area.
-pub(super) fn ui(window: &mut Window, ui: &mut Ui, area: Rect) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) {
     let tools = Rect::from_min_size(area.min, vec2(area.width(), BAR));
     ui.painter().rect_filled(tools, 0.0, palette(ui).panel);
-    ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui));
+    ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui, out));
     let count = window.upscale.trial.as_ref().map_or(0, |trial| trial.candidates.len());
     let panes = arranged(area.with_min_y(tools.max.y + 2.0), count);
     for (index, pane) in panes.iter().enumerate() {
         let (head, canvas) = pane.split_top_bottom_at_y(pane.min.y + BAR);
         ui.painter().rect_filled(head, 0.0, palette(ui).panel);
-        ui.scope_builder(UiBuilder::new().max_rect(head.shrink2(vec2(8.0, 4.0))), |ui| header(window, ui, index));
-        picture(window, ui, index, canvas);
+        ui.scope_builder(UiBuilder::new().max_rect(head.shrink2(vec2(8.0, 4.0))), |ui| header(window, ui, out, index));
+        picture(window, ui, out, index, canvas);
     }
 }
 
@@ -52,20 +56,20 @@ fn arranged(area: Rect, count: usize) -> Vec<Rect> {
     (0..count).map(|index| Rect::from_min_size(corner(index), size)).collect()
 }
 
-fn tool_bar(window: &mut Window, ui: &mut Ui) {
+fn tool_bar(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if ui.button(tr!("Close")).on_hover_text(tr!("Keeps the model that was chosen before (Escape)")).clicked() {
-            window.shell.actions.push(Action::CompareModels);
+            out.push(Action::CompareModels);
         }
         let further = window.further_models().into_iter().next();
         let has_room = window.upscale.trial.as_ref().is_some_and(|trial| trial.candidates.len() < DOCUMENTS);
         if let Some(model) = further.filter(|_| has_room)
             && ui.button(tr!("Add a model")).clicked()
         {
-            window.try_also(model);
+            out.push(Action::Try(Trying::Also(model)));
         }
-        if let Some(trial) = &mut window.upscale.trial {
-            canvas::zoom_buttons(ui, &mut trial.view);
+        if let Some(trial) = &window.upscale.trial {
+            canvas::zoom_buttons(ui, &trial.view, out);
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             let text = tr!("Models compared on this part; nothing is saved");
@@ -74,7 +78,7 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
     });
 }
 
-fn header(window: &mut Window, ui: &mut Ui, index: usize) {
+fn header(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize) {
     let Some(candidate) = window.upscale.trial.as_ref().and_then(|trial| trial.candidates.get(index)) else { return };
     let (model, count) =
         (candidate.model.clone(), window.upscale.trial.as_ref().map_or(0, |trial| trial.candidates.len()));
@@ -85,14 +89,14 @@ fn header(window: &mut Window, ui: &mut Ui, index: usize) {
             let button = ui.button("✖").on_hover_text(&what);
             named(&button, &what);
             if button.clicked() {
-                window.try_without(index);
+                out.push(Action::Try(Trying::Without(index)));
             }
         }
         let what = tr!("Use %{model}", model = model);
         let button = ui.add(Button::new(RichText::new(tr!("Use this")).strong())).on_hover_text(&what);
         named(&button, &what);
         if button.clicked() {
-            window.take_candidate(index);
+            out.push(Action::Try(Trying::Take(index)));
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             let mut picked = None;
@@ -106,31 +110,31 @@ fn header(window: &mut Window, ui: &mut Ui, index: usize) {
             });
             named(&combo.response, &tr!("Model %{number} of the comparison", number = index + 1));
             if let Some(other) = picked {
-                window.try_instead(index, other);
+                out.push(Action::Try(Trying::Instead(index, other)));
             }
         });
     });
 }
 
-fn picture(window: &mut Window, ui: &mut Ui, index: usize, area: Rect) {
+fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, area: Rect) {
     let gain = window.gain();
-    let Some(trial) = &mut window.upscale.trial else { return };
-    let Some(candidate) = trial.candidates.get_mut(index) else { return };
+    let Some(trial) = &window.upscale.trial else { return };
+    let Some(candidate) = trial.candidates.get(index) else { return };
+    let before = Sight { view: trial.view, split: window.upscale.split, pane: trial.pane };
     let caption = caption(candidate);
     let part = Part { name: format!("{}: {caption}", candidate.model), ..Part::new(Mode::Result, caption) };
     let shared = Canvas {
         salt: ["candidate 1", "candidate 2", "candidate 3", "candidate 4"][index.min(DOCUMENTS - 1)],
-        gpu: window.services.gpu.as_mut(),
+        gpu: &window.services.gpu,
         is_further: index > 0,
-        document: &mut candidate.document,
-        view: &mut trial.view,
-        split: &mut window.upscale.split,
-        pane: &mut trial.pane,
+        document: &candidate.document,
+        sight: before,
         gain,
         map: Map::WayBack,
         marks: &[],
     };
-    shared.show(ui, area, &[part]);
+    let (_, sight) = shared.show(ui, area, &[part]);
+    out.change(&before, sight, |sight| Action::See(actions::Canvas::Trial, sight));
 }
 
 /// What is said of a model's result: how long it took, and whether it keeps to the picture.

@@ -11,10 +11,11 @@ use crate::{
     language::{number, parsed, tr, translated},
     window::{
         Window,
-        actions::Action,
+        actions::{self, Action},
         canvas::gpu::Mode,
         document::{Document, Pyramid},
         gain::drawn_of,
+        outbox::Outbox,
         queue::State,
         settings::ViewMode,
         theme::palette,
@@ -24,19 +25,19 @@ use crate::{
 /// Height of the tools and of the read-out in points.
 const BAR: f32 = 34.0;
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     ui.painter().rect_filled(ui.max_rect(), 0.0, colours.canvas);
     if window.upscale.queue.items().is_empty() {
-        drop_zone::empty(window, ui);
+        drop_zone::empty(window, ui, out);
         return;
     }
     let rect = ui.max_rect();
-    if super::adapting::offer(window, ui, rect) {
+    if super::adapting::offer(window, ui, out, rect) {
         return;
     }
     if window.upscale.trial.is_some() {
-        super::trial::ui(window, ui, rect);
+        super::trial::ui(window, ui, out, rect);
         return;
     }
     let tools = Rect::from_min_size(rect.min, vec2(rect.width(), BAR));
@@ -45,10 +46,10 @@ pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
     for bar in [tools, read_out] {
         ui.painter().rect_filled(bar, 0.0, colours.panel);
     }
-    ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui));
-    let pointed = panes(window, ui, canvas);
+    ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui, out));
+    let pointed = panes(window, ui, out, canvas);
     ui.scope_builder(UiBuilder::new().max_rect(read_out.shrink2(vec2(8.0, 2.0))), |ui| {
-        read_out_ui(window, ui, pointed);
+        read_out_ui(window, ui, out, pointed);
     });
 }
 
@@ -62,14 +63,14 @@ fn views_width(ui: &Ui) -> f32 {
     ViewMode::ALL.into_iter().map(|mode| text_width(ui, &mode.label()) + around).sum()
 }
 
-fn tool_bar(window: &mut Window, ui: &mut Ui) {
+fn tool_bar(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.horizontal_centered(|ui| {
         let mut choices = |ui: &mut Ui| {
             for (index, mode) in ViewMode::ALL.into_iter().enumerate() {
                 let chosen = window.shell.settings.view == mode;
                 let label = ui.selectable_label(chosen, mode.label());
                 if label.on_hover_text(format!("{} ({})", mode.explanation(), index + 1)).clicked() {
-                    window.shell.actions.push(Action::SetView(mode));
+                    out.push(Action::SetView(mode));
                 }
             }
         };
@@ -80,12 +81,12 @@ fn tool_bar(window: &mut Window, ui: &mut Ui) {
             let combo = ComboBox::from_id_salt("view").selected_text(label).show_ui(ui, choices);
             named(&combo.response, &tr!("View"));
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| canvas::zoom_buttons(ui, &mut window.upscale.view));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| canvas::zoom_buttons(ui, &window.upscale.view, out));
     });
 }
 
 /// Draws the panes; returns the position in the result under the pointer.
-fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
+fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option<[f64; 2]> {
     let Some(id) = window.upscale.selected else {
         centred_text(ui, canvas, &tr!("Select a picture in the queue"));
         return None;
@@ -110,25 +111,25 @@ fn panes(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
     );
     let gain = window.gain();
     let is_done = window.saved_fidelity(id).is_some();
-    let open = window.upscale.documents.get_mut(id)?;
+    let open = window.upscale.documents.get(id)?;
     let previews = (is_preview || open.refined.is_some()) && open.document.result.is_some();
     let scale = open.document.scale;
-    let places = if is_done { open.document.worst_places() } else { Vec::new() };
+    let places = if is_done { open.document.worst_places() } else { &[] };
     let marks: Vec<Area> = places.iter().map(|(area, _)| area.times(scale)).collect();
     let parts = parts(&open.document, window.shell.settings.view, flips, previews, with_duals);
     let shared = Canvas {
         salt: "pane",
-        gpu: window.services.gpu.as_mut(),
+        gpu: &window.services.gpu,
         is_further: false,
-        document: &mut open.document,
-        view: &mut window.upscale.view,
-        split: &mut window.upscale.split,
-        pane: &mut window.upscale.pane,
+        document: &open.document,
+        sight: window.upscale.sight(),
         gain,
         map: drawn_of(window.shell.settings.view),
         marks: &marks,
     };
-    shared.show(ui, canvas, &parts)
+    let (pointed, sight) = shared.show(ui, canvas, &parts);
+    out.change(&window.upscale.sight(), sight, |sight| Action::See(actions::Canvas::Picture, sight));
+    pointed
 }
 
 /// The panes of a view; `flips` shows the original in place of the result, and what is shown of that may be a preview.
@@ -214,7 +215,7 @@ fn result(document: &Document, previews: bool) -> String {
     }
 }
 
-fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
+fn read_out_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, pointed: Option<[f64; 2]>) {
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             // Here, because the tools above leave no room in a small window.
@@ -225,10 +226,13 @@ fn read_out_ui(window: &mut Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
                 let slider = slider.custom_parser(parsed);
                 let hint = tr!("Multiplies differences before they are coloured (, and .)");
                 if ui.add(slider).on_hover_text(hint).changed() {
-                    window.set_gain(gain);
+                    out.push(Action::SetGain(gain));
                 }
                 let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");
-                ui.checkbox(&mut window.shell.settings.auto_gain, tr!("auto")).on_hover_text(hint);
+                let before = window.shell.settings.auto_gain;
+                let mut auto = before;
+                ui.checkbox(&mut auto, tr!("auto")).on_hover_text(hint);
+                out.change(&before, auto, Action::SetAutoGain);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
         });

@@ -12,12 +12,14 @@ use crate::{
     language::{number, tr, translated},
     window::{
         Window,
+        actions::Action,
         compress::{
             choices::PlotChoices,
             curves::{Band, Metric, Point, smoothed},
             deeds::Deed,
             runs::{Run, RunId},
         },
+        outbox::Outbox,
         theme::{self, Palette, palette},
         views::{canvas::centred_text, named},
     },
@@ -34,21 +36,22 @@ const PLOTS: [(&str, &[Metric], bool); 4] = [
 /// Width that all tools have room in beside each other.
 const ROOM_FOR_TOOLS: f32 = 400.0;
 
-pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
+pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     if ui.available_width() < ROOM_FOR_TOOLS {
         ui.menu_button(tr!("Options"), |ui| {
-            options(window, ui);
+            options(window, ui, out);
             ui.separator();
-            exports(window, ui);
+            exports(ui, out);
         });
         return;
     }
-    options(window, ui);
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(window, ui));
+    options(window, ui, out);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(ui, out));
 }
 
-fn options(window: &mut Window, ui: &mut Ui) {
-    let plots = &mut window.shell.settings.compress.plots;
+fn options(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    let before = window.shell.settings.compress.plots.clone();
+    let mut plots = before.clone();
     ui.checkbox(&mut plots.log, tr!("Log")).on_hover_text(tr!("Logarithmic axis for losses"));
     ui.selectable_value(&mut plots.over_time, false, tr!("Steps"))
         .on_hover_text(tr!("Curves over steps of all stages"));
@@ -60,21 +63,22 @@ fn options(window: &mut Window, ui: &mut Ui) {
         "Smoothing of losses: %{amount}. 0 draws what was measured.",
         amount = number(plots.smoothing, 2)
     ));
+    out.change(&before, plots, |plots| Action::Compress(Deed::SetPlots(Box::new(plots))));
 }
 
-fn exports(window: &mut Window, ui: &mut Ui) {
+fn exports(ui: &mut Ui, out: &mut Outbox) {
     if ui.button("PNG…").on_hover_text(tr!("The plots as a picture")).clicked() {
-        window.deed(Deed::ExportPng);
+        out.deed(Deed::ExportPng);
     }
     if ui.button("CSV…").on_hover_text(tr!("Every step of the drawn runs as a table")).clicked() {
-        window.deed(Deed::ExportCsv);
+        out.deed(Deed::ExportCsv);
     }
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let ids = window.drawn_runs();
     let area = ui.max_rect().shrink(6.0);
-    window.compress.plots = area;
+    out.change(&window.compress.plots, area, |area| Action::Compress(Deed::PlotArea(area)));
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     if ids.is_empty() {
         let text = tr!("Curves appear here when a run begins, or when you choose one under Runs.");

@@ -9,6 +9,7 @@ use crate::{
     window::{
         Window,
         compress::{deeds::Deed, runs::Run},
+        outbox::Outbox,
         theme::palette,
         views::{canvas::centred_text, weak},
     },
@@ -25,8 +26,8 @@ const MEASURES: [Measure; 4] = [
     ("Consistency, dB", 2, |run| run.report.as_ref()?.loop_psnr_after),
 ];
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    let Some(statistics) = window.compress.table.statistics.take() else { return };
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    let Some(statistics) = &window.compress.table.statistics else { return };
     if statistics.grouping.groups.is_empty() {
         centred_text(ui, ui.max_rect(), &tr!("No finished run."));
     } else {
@@ -81,13 +82,12 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
                         if row.response().clicked()
                             && let Some(first) = runs.first()
                         {
-                            window.deed(Deed::Choose(*first));
+                            out.deed(Deed::Choose(*first));
                         }
                     });
                 });
         });
     }
-    window.compress.table.statistics = Some(statistics);
 }
 
 /// What a difference between two groups is, in a line.

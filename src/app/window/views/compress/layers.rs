@@ -10,7 +10,8 @@ use crate::{
     language::tr,
     window::{
         Window,
-        compress::{deeds::Deed, state::Side},
+        compress::deeds::Deed,
+        outbox::Outbox,
         theme::palette,
         views::{heading, weak},
     },
@@ -30,14 +31,14 @@ struct Facts {
     kept: Option<usize>,
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Layers"));
     let Some(facts) = facts(window) else {
         weak(ui, tr!("Choose a network on the left."));
         return;
     };
     legend(window, ui);
-    tools(window, ui);
+    tools(window, ui, out);
     ui.add_space(2.0);
     let detail = if window.compress.unit.is_some() { (ui.available_height() * 0.5).min(300.0) } else { 64.0 };
     let height = (ui.available_height() - detail).max(80.0);
@@ -45,12 +46,12 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.set_max_width(ui.available_width() - 10.0);
         ui.spacing_mut().item_spacing.y = 1.0;
         for (index, facts) in facts.iter().enumerate() {
-            row(window, ui, index, facts);
+            row(window, ui, out, index, facts);
         }
     });
     ui.separator();
     match window.compress.unit.filter(|&unit| unit < facts.len()) {
-        Some(unit) => unit::ui(window, ui, unit),
+        Some(unit) => unit::ui(window, ui, out, unit),
         None => {
             weak(ui, tr!("Click a layer to see its channels. Drag a bar to set its width."));
         }
@@ -99,10 +100,10 @@ fn legend(window: &Window, ui: &mut Ui) {
     });
 }
 
-fn tools(window: &mut Window, ui: &mut Ui) {
+fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 5.0;
-        let choices = &mut window.shell.settings.compress;
+        let mut choices = window.shell.settings.compress.clone();
         let mut changed = false;
         let label = ui.label(tr!("At least"));
         let least = ui.add(DragValue::new(&mut choices.least).range(1..=64)).labelled_by(label.id);
@@ -117,18 +118,18 @@ fn tools(window: &mut Window, ui: &mut Ui) {
             }
         }
         if changed {
-            window.share();
+            out.deed(Deed::SetChoices(Box::new(choices)));
+            out.deed(Deed::Share);
         }
         let locked = window.compress.steer.locked.iter().filter(|&&locked| locked).count();
         let hint = tr!("Share the ratio among all layers again");
         if locked > 0 && ui.button(tr!("Unlock all")).on_hover_text(hint).clicked() {
-            window.compress.steer.locked.fill(false);
-            window.share();
+            out.deed(Deed::UnlockAll);
         }
     });
 }
 
-fn row(window: &mut Window, ui: &mut Ui, index: usize, facts: &Facts) {
+fn row(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &Facts) {
     let colours = palette(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     let marked = window.compress.unit == Some(index);
@@ -143,20 +144,20 @@ fn row(window: &mut Window, ui: &mut Ui, index: usize, facts: &Facts) {
     text(rect.left() + 4.0, Align2::LEFT_CENTER, &short(&facts.name), colours.text);
     let bar = Rect::from_min_max(pos2(rect.left() + name_width, rect.top()), pos2(rect.right() - 66.0, rect.bottom()));
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, marked, describe(facts)));
-    let drag = bar_ui(window, ui, index, facts, bar);
+    let drag = bar_ui(window, ui, out, index, facts, bar);
     if response.clicked() || drag.clicked() {
-        window.compress.unit = if marked { None } else { Some(index) };
+        out.deed(Deed::Mark(if marked { None } else { Some(index) }));
     }
     let shown = facts.set.or(facts.found).unwrap_or(facts.full);
     text(rect.right() - 26.0, Align2::RIGHT_CENTER, &format!("{shown}/{}", facts.full), colours.weak);
     if facts.set.is_some() {
-        lock(window, ui, index, rect);
+        lock(window, ui, out, index, rect);
     }
     response.union(drag).on_hover_ui(|ui| unit::tip(window, ui, index));
 }
 
 /// The bar of a layer, which is its slider.
-fn bar_ui(window: &mut Window, ui: &mut Ui, index: usize, facts: &Facts, bar: Rect) -> egui::Response {
+fn bar_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &Facts, bar: Rect) -> egui::Response {
     let colours = palette(ui);
     let painter = ui.painter();
     let at = |channels: usize| bar.left() + bar.width() * channels as f32 / facts.full as f32;
@@ -193,13 +194,13 @@ fn bar_ui(window: &mut Window, ui: &mut Ui, index: usize, facts: &Facts, bar: Re
         {
             let part = ((pointer.x - bar.left()) / bar.width()).clamp(0.0, 1.0);
             let width = (part * facts.full as f32).round() as usize;
-            window.deed(Deed::SetWidth(index, width.max(1)));
+            out.deed(Deed::SetWidth(index, width.max(1)));
         }
     }
     response
 }
 
-fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
+fn lock(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, row: Rect) {
     let colours = palette(ui);
     let place = Rect::from_min_max(pos2(row.right() - 22.0, row.top()), row.right_bottom());
     let locked = window.compress.steer.locked[index];
@@ -215,8 +216,7 @@ fn lock(window: &mut Window, ui: &mut Ui, index: usize, row: Rect) {
     let sign = if locked { "🔒" } else { "🔓" };
     ui.painter().text(place.center(), Align2::CENTER_CENTER, sign, FontId::proportional(11.0), colour);
     if response.on_hover_text(tr!("Locked layers keep their width when the ratio changes")).clicked() {
-        window.compress.steer.locked[index] = !locked;
-        window.compress.side = Side::Instant;
+        out.deed(Deed::Lock(index, !locked));
     }
 }
 

@@ -17,27 +17,31 @@ use eframe::egui::{CentralPanel, Frame, Panel, Ui};
 
 use crate::{
     language::tr,
-    window::{Window, compress::state::Page},
+    window::{
+        Window,
+        compress::{deeds::Deed, state::Page},
+        outbox::Outbox,
+    },
 };
 
-pub(crate) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let width = ui.available_width();
     let side = if width < 1100.0 { 250.0 } else { 290.0 };
-    Panel::left("compress settings").resizable(false).exact_size(side).show(ui, |ui| setup::ui(window, ui));
+    Panel::left("compress settings").resizable(false).exact_size(side).show(ui, |ui| setup::ui(window, ui, out));
     if window.compress.page != Page::Runs {
-        Panel::right("layers").resizable(false).exact_size(side).show(ui, |ui| layers::ui(window, ui));
+        Panel::right("layers").resizable(false).exact_size(side).show(ui, |ui| layers::ui(window, ui, out));
     }
     CentralPanel::default().frame(Frame::NONE).show(ui, |ui| {
-        Panel::top("compress pages").show(ui, |ui| pages(window, ui));
+        Panel::top("compress pages").show(ui, |ui| pages(window, ui, out));
         CentralPanel::default().frame(Frame::NONE).show(ui, |ui| match window.compress.page {
-            Page::Picture => picture::ui(window, ui),
-            Page::Curves => curves::ui(window, ui),
-            Page::Runs => runs::ui(window, ui),
+            Page::Picture => picture::ui(window, ui, out),
+            Page::Curves => curves::ui(window, ui, out),
+            Page::Runs => runs::ui(window, ui, out),
         });
     });
 }
 
-fn pages(window: &mut Window, ui: &mut Ui) {
+fn pages(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.add_space(2.0);
     ui.horizontal(|ui| {
         for (page, label, hint) in [
@@ -46,14 +50,14 @@ fn pages(window: &mut Window, ui: &mut Ui) {
             (Page::Runs, tr!("Runs"), tr!("All runs, in a table and over their costs")),
         ] {
             if ui.selectable_label(window.compress.page == page, label).on_hover_text(hint).clicked() {
-                window.compress.page = page;
+                out.deed(Deed::SetPage(page));
             }
         }
         ui.separator();
         match window.compress.page {
-            Page::Picture => picture::tools(window, ui),
-            Page::Curves => curves::tools(window, ui),
-            Page::Runs => runs::tools(window, ui),
+            Page::Picture => picture::tools(window, ui, out),
+            Page::Curves => curves::tools(window, ui, out),
+            Page::Runs => runs::tools(window, ui, out),
         }
     });
     ui.add_space(2.0);

@@ -14,6 +14,7 @@ use crate::{
             deeds::Deed,
             runs::{Run, RunId, listed, pareto},
         },
+        outbox::Outbox,
         theme::palette,
         views::weak,
     },
@@ -77,7 +78,7 @@ fn change(run: &Run) -> Option<f64> {
     run.report.as_ref().map(|report| report.psnr_after - report.psnr_before)
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     let axis = window.shell.settings.compress.plots.cost;
     let label = match axis {
@@ -149,7 +150,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         if let Some((id, place)) = nearest
             && distance(place) < NEAR
         {
-            window.deed(Deed::Choose(*id));
+            out.deed(Deed::Choose(*id));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     language::{number, parsed, tr, translated},
     window::{
         Window,
+        actions::{self, Action},
         canvas::{gpu::Mode, view::reduced},
         compress::{
             deeds::Deed,
@@ -17,6 +18,7 @@ use crate::{
             state::{ProfileState, Side},
         },
         document::{Document, Map},
+        outbox::Outbox,
         settings::ViewMode,
         theme::palette,
         views::{
@@ -51,8 +53,10 @@ fn modes() -> impl Iterator<Item = ViewMode> {
     ViewMode::ALL.into_iter().filter(|&mode| mode != ViewMode::Doubt)
 }
 
-pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
-    let chosen = &mut window.compress.mode;
+pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    let before = window.compress.mode;
+    let mut mode_now = before;
+    let chosen = &mut mode_now;
     if ui.available_width() < ROOM_FOR_VIEWS {
         let combo = ComboBox::from_id_salt("compare view").selected_text(label(*chosen).0).show_ui(ui, |ui| {
             for mode in modes() {
@@ -61,15 +65,17 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
             }
         });
         named(&combo.response, &tr!("View"));
+        out.change(&before, mode_now, Action::SetView);
         return;
     }
     for mode in modes() {
         let (text, hint) = label(mode);
         ui.selectable_value(chosen, mode, text).on_hover_text(hint);
     }
+    out.change(&before, mode_now, Action::SetView);
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let colours = palette(ui);
     let rect = ui.max_rect();
     ui.painter().rect_filled(rect, 0.0, colours.canvas);
@@ -80,31 +86,30 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     for place in [bar, numbers] {
         ui.painter().rect_filled(place, 0.0, colours.panel);
     }
-    ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(8.0, 3.0))), |ui| sides(window, ui));
-    if let Some(position) = canvas_ui(window, ui, canvas) {
+    ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(8.0, 3.0))), |ui| sides(window, ui, out));
+    if let Some(position) = canvas_ui(window, ui, out, canvas) {
         note(ui, canvas, &read_out(window, position));
     }
-    ui.scope_builder(UiBuilder::new().max_rect(numbers.shrink2(vec2(8.0, 4.0))), |ui| numbers_ui(window, ui));
+    ui.scope_builder(UiBuilder::new().max_rect(numbers.shrink2(vec2(8.0, 4.0))), |ui| numbers_ui(window, ui, out));
 }
 
 /// Which networks, which pictures.
-fn sides(window: &mut Window, ui: &mut Ui) {
+fn sides(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.horizontal_centered(|ui| {
         let side = window.compress.side;
         let instant = ui.selectable_label(side == Side::Instant, tr!("Preview (not fine-tuned)"));
         let hint = tr!("The network of the widths on the right, at once and without training");
         if instant.on_hover_text(hint).clicked() {
-            window.deed(Deed::Look(Side::Instant));
+            out.deed(Deed::Look(Side::Instant));
         }
         let done = window.compress.run().filter(|run| run.report.is_some()).map(|run| (run.id, run.name().to_owned()));
         if let Some((id, name)) = done {
             let hint = tr!("The result of the chosen run");
             if ui.selectable_label(side == Side::Run(id), name).on_hover_text(hint).clicked() {
-                window.deed(Deed::Look(Side::Run(id)));
+                out.deed(Deed::Look(Side::Run(id)));
             }
         }
         ui.separator();
-        let scale = window.compress.shown.scale.max(1) as f64;
         for (back, text, hint) in [
             (false, tr!("Results"), tr!("What the networks make of the picture")),
             (
@@ -116,12 +121,11 @@ fn sides(window: &mut Window, ui: &mut Ui) {
             if ui.selectable_label(window.compress.ways_back == back, text).on_hover_text(hint).clicked()
                 && window.compress.ways_back != back
             {
-                window.compress.ways_back = back;
-                window.compress.view.rescale(if back { 1.0 / scale } else { scale });
+                out.push(Action::Flip);
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let menu = ui.menu_button(tr!("Picture"), |ui| picture_menu(window, ui));
+            let menu = ui.menu_button(tr!("Picture"), |ui| picture_menu(window, ui, out));
             menu.response.on_hover_text(tr!("What to compare on"));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(Label::new(RichText::new(&window.compress.shown.name).small().weak()).truncate());
@@ -130,39 +134,36 @@ fn sides(window: &mut Window, ui: &mut Ui) {
     });
 }
 
-fn picture_menu(window: &mut Window, ui: &mut Ui) {
+fn picture_menu(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let hint = tr!("Compare on another picture; or drop one on the window");
     if ui.button(tr!("Open…")).on_hover_text(hint).clicked() {
-        window.deed(Deed::ChoosePicture);
+        out.deed(Deed::ChoosePicture);
         ui.close();
     }
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| item.path.clone());
     if let Some(path) = selected
         && ui.button(tr!("Use the photo from Upscale")).on_hover_text(path.display().to_string()).clicked()
     {
-        window.deed(Deed::Picture(path));
+        out.deed(Deed::Picture(path));
         ui.close();
     }
     let mut shrinks = window.compress.shown.shrinks;
     let check = ui.checkbox(&mut shrinks, tr!("Shrink first"));
     let hint = tr!("Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it");
     if check.on_hover_text(hint).changed() {
-        window.compress.shown.shrinks = shrinks;
-        let path = window.compress.shown.path.clone();
-        window.read_compared(path);
+        out.deed(Deed::Shrink(shrinks));
     }
 }
 
-fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]> {
+fn canvas_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option<[f64; 2]> {
     let name = match window.compress.side {
         Side::Instant => tr!("Preview (not fine-tuned)"),
         Side::Run(id) => name_of(window, id),
     };
     let back = window.compress.ways_back;
     let missing = missing(window);
-    let compress = &mut window.compress;
-    let document = if back { compress.shown.backs.as_mut() } else { compress.shown.results.as_mut() };
-    let Some(document) = document else {
+    let compress = &window.compress;
+    let Some(document) = compress.document() else {
         centred_text(ui, canvas, &missing);
         return None;
     };
@@ -176,17 +177,16 @@ fn canvas_ui(window: &mut Window, ui: &mut Ui, canvas: Rect) -> Option<[f64; 2]>
     let waits = document.result.is_none();
     let shared = Canvas {
         salt: "compressed pane",
-        gpu: window.services.gpu.as_mut(),
+        gpu: &window.services.gpu,
         is_further: false,
         document,
-        view: &mut compress.view,
-        split: &mut compress.split,
-        pane: &mut compress.pane,
+        sight: compress.sight(),
         gain: window.shell.settings.gain,
         map: Map::WayBack,
         marks: &marks,
     };
-    let pointed = shared.show(ui, canvas, &parts);
+    let (pointed, sight) = shared.show(ui, canvas, &parts);
+    out.change(&compress.sight(), sight, |sight| Action::See(actions::Canvas::Compress, sight));
     if waits {
         centred_text(ui, canvas, &missing);
     }
@@ -249,7 +249,7 @@ fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Par
     }
 }
 
-fn numbers_ui(window: &mut Window, ui: &mut Ui) {
+fn numbers_ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.spacing_mut().item_spacing.y = 3.0;
     ui.add(Label::new(RichText::new(summary(window)).small()).truncate());
     ui.add(Label::new(RichText::new(costs(window)).small()).truncate()).on_hover_text(tr!(
@@ -258,26 +258,28 @@ fn numbers_ui(window: &mut Window, ui: &mut Ui) {
     ));
     let narrow = ui.available_width() < ROOM_FOR_LINE - 20.0;
     if narrow {
-        ui.horizontal(|ui| places(window, ui));
+        ui.horizontal(|ui| places(window, ui, out));
     }
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().slider_width = 80.0;
-            let gain = Slider::new(&mut window.shell.settings.gain, 0.7..=16.0).logarithmic(true).max_decimals(1);
-            let gain = gain.custom_parser(parsed);
-            ui.add(gain.text(tr!("gain")))
+            let before = window.shell.settings.gain;
+            let mut gain = before;
+            let slider = Slider::new(&mut gain, 0.7..=16.0).logarithmic(true).max_decimals(1).custom_parser(parsed);
+            ui.add(slider.text(tr!("gain")))
                 .on_hover_text(tr!("Multiplies differences before they are coloured (, and .)"));
+            out.change(&before, gain, |gain| Action::Compress(Deed::SetGain(gain)));
             ui.separator();
-            zoom_buttons(ui, &mut window.compress.view);
+            zoom_buttons(ui, &window.compress.view, out);
             if !narrow {
-                ui.with_layout(Layout::left_to_right(Align::Center), |ui| places(window, ui));
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| places(window, ui, out));
             }
         });
     });
 }
 
 /// Where the two differ most, or how to find out.
-fn places(window: &mut Window, ui: &mut Ui) {
+fn places(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let worst = window.compress.shown.worst.clone();
     if !worst.is_empty() {
         let hint = tr!("Where the two differ most: mean difference in gray levels. Click to look at a place.");
@@ -286,7 +288,7 @@ fn places(window: &mut Window, ui: &mut Ui) {
             let button = ui.small_button(number(one.mean, 1));
             named(&button, &tr!("Worst place %{place}", place = index + 1));
             if button.on_hover_text(tr!("Mean difference in gray levels; shows the place")).clicked() {
-                show_place(window, one.area);
+                out.deed(Deed::ShowPlace(one.area));
             }
         }
         return;
@@ -300,23 +302,10 @@ fn places(window: &mut Window, ui: &mut Ui) {
             let ready = window.compress.shown.pair.is_some();
             let button = ui.add_enabled(ready, eframe::egui::Button::new(tr!("Compare the whole picture")));
             if button.on_hover_text(tr!("Finds where the two differ most")).clicked() {
-                window.judge_whole();
+                out.deed(Deed::JudgeWhole);
             }
         }
     }
-}
-
-/// Brings a place of the results to the middle.
-fn show_place(window: &mut Window, area: Area) {
-    let scale = if window.compress.ways_back { window.compress.shown.scale.max(1) as f64 } else { 1.0 };
-    let view = &mut window.compress.view;
-    view.fits = false;
-    view.center =
-        [area.x as f64 + area.width as f64 / 2.0, area.y as f64 + area.height as f64 / 2.0].map(|at| at / scale);
-    let pane = window.compress.pane;
-    let side = area.width.max(area.height) as f64 / scale;
-    // Some of its surroundings with it.
-    view.zoom = (pane[0].min(pane[1]) / (side * 2.5)).clamp(0.5, 8.0);
 }
 
 /// How the results differ: of the whole picture if it is done, else of what is visible.

@@ -11,6 +11,7 @@ use crate::{
     language::{number, tr, translated, written},
     window::{
         Window,
+        actions::Action,
         compress::{
             choices::{CostAxis, method_label},
             deeds::Deed,
@@ -18,6 +19,7 @@ use crate::{
             runs::{Column, Run, RunId, RunState, listed},
             state::Page,
         },
+        outbox::Outbox,
         theme::palette,
         views::{canvas::centred_text, duration, icon_button, weak},
     },
@@ -25,8 +27,9 @@ use crate::{
 
 const WIDTHS: [f32; 10] = [130.0, 66.0, 56.0, 58.0, 62.0, 60.0, 62.0, 96.0, 60.0, 72.0];
 
-pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
-    let plots = &mut window.shell.settings.compress.plots;
+pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    let before = window.shell.settings.compress.plots.clone();
+    let mut plots = before.clone();
     for (axis, label) in [
         (CostAxis::Macs, "MACs".to_owned()),
         (CostAxis::Parameters, tr!("Parameters")),
@@ -34,41 +37,44 @@ pub(super) fn tools(window: &mut Window, ui: &mut Ui) {
     ] {
         ui.selectable_value(&mut plots.cost, axis, label).on_hover_text(tr!("What the points lie over"));
     }
+    out.change(&before, plots, |plots| Action::Compress(Deed::SetPlots(Box::new(plots))));
     let hint = tr!(
         "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds"
     );
-    ui.checkbox(&mut window.compress.table.grouped, tr!("Group seeds")).on_hover_text(hint);
+    let mut grouped = window.compress.table.grouped;
+    ui.checkbox(&mut grouped, tr!("Group seeds")).on_hover_text(hint);
+    out.change(&window.compress.table.grouped, grouped, |grouped| Action::Compress(Deed::GroupSeeds(grouped)));
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         let hint = tr!(
             "A run folder, or a folder of run folders, which is then watched for news; another machine may be filling \
              it"
         );
         if ui.button(tr!("Open runs…")).on_hover_text(hint).clicked() {
-            window.deed(Deed::OpenRun);
+            out.deed(Deed::OpenRun);
         }
-        let filter = TextEdit::singleline(&mut window.compress.table.filter).hint_text(tr!("Filter"));
+        let before = &window.compress.table.filter;
+        let mut words = before.clone();
+        let filter = TextEdit::singleline(&mut words).hint_text(tr!("Filter"));
         let hint = tr!("Words in name, network, method, state or \"seed 1\"");
         ui.add(filter.desired_width(150.0)).on_hover_text(hint);
+        out.change(before, words, |words| Action::Compress(Deed::Filter(words)));
     });
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    if window.compress.table.grouped {
-        window.group_runs();
-    }
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     let height = (ui.available_height() * 0.46).max(150.0);
-    Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui));
+    Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui, out));
     if window.compress.run().is_some() {
-        Panel::bottom("chosen run").show(ui, |ui| deeds(window, ui));
+        Panel::bottom("chosen run").show(ui, |ui| deeds(window, ui, out));
     }
     eframe::egui::CentralPanel::default().show(ui, |ui| match window.compress.table.grouped {
-        true => groups::ui(window, ui),
-        false => table(window, ui),
+        true => groups::ui(window, ui, out),
+        false => table(window, ui, out),
     });
 }
 
-fn table(window: &mut Window, ui: &mut Ui) {
+fn table(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let state = &window.compress.table;
     let rows = listed(&window.compress.runs, &state.filter, state.column, state.descending);
     if rows.is_empty() {
@@ -95,7 +101,7 @@ fn table(window: &mut Window, ui: &mut Ui) {
             .column(Width::exact(22.0))
             .header(22.0, |mut header| {
                 for (column, label, hint) in Column::ALL {
-                    header.col(|ui| head(window, ui, column, label, hint));
+                    header.col(|ui| head(window, ui, out, column, label, hint));
                 }
                 header.col(|_| {});
             })
@@ -114,7 +120,7 @@ fn table(window: &mut Window, ui: &mut Ui) {
                             ui.label(RichText::new(text).small().color(colour));
                         });
                     }
-                    row.col(|ui| overlay(window, ui, id));
+                    row.col(|ui| overlay(window, ui, out, id));
                     let name = run.name().to_owned();
                     let response = row.response();
                     response.widget_info(|| {
@@ -122,18 +128,18 @@ fn table(window: &mut Window, ui: &mut Ui) {
                         eframe::egui::WidgetInfo::selected(eframe::egui::Role::Row, true, selected, &name)
                     });
                     if response.double_clicked() {
-                        window.deed(Deed::Choose(id));
-                        window.compress.page = if run.report.is_some() { Page::Picture } else { Page::Curves };
+                        out.deed(Deed::Choose(id));
+                        out.deed(Deed::SetPage(if run.report.is_some() { Page::Picture } else { Page::Curves }));
                     } else if response.clicked() {
-                        window.deed(Deed::Choose(id));
+                        out.deed(Deed::Choose(id));
                     }
                 });
             });
     });
 }
 
-fn head(window: &mut Window, ui: &mut Ui, column: Column, label: &str, hint: &str) {
-    let table = &mut window.compress.table;
+fn head(window: &Window, ui: &mut Ui, out: &mut Outbox, column: Column, label: &str, hint: &str) {
+    let table = &window.compress.table;
     let sign = match (table.column == column, table.descending) {
         (true, true) => " ⏷",
         (true, false) => " ⏶",
@@ -142,23 +148,19 @@ fn head(window: &mut Window, ui: &mut Ui, column: Column, label: &str, hint: &st
     let text = RichText::new(format!("{}{sign}", translated(label))).small().strong();
     let button = ui.add(eframe::egui::Button::new(text).frame(false));
     if button.on_hover_text(tr!("%{hint}. Click to order by it.", hint = translated(hint))).clicked() {
-        table.descending = if table.column == column { !table.descending } else { column != Column::Name };
-        table.column = column;
+        let descending = if table.column == column { !table.descending } else { column != Column::Name };
+        out.deed(Deed::OrderBy(column, descending));
     }
 }
 
 /// Whether the run's curves are drawn beside the chosen one's.
-fn overlay(window: &mut Window, ui: &mut Ui, id: RunId) {
+fn overlay(window: &Window, ui: &mut Ui, out: &mut Outbox, id: RunId) {
     let mut on = window.compress.overlaid.contains(&id);
     let check = ui.checkbox(&mut on, "");
     let name = window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned());
     crate::window::views::named(&check, &tr!("Draw the curves of %{run}", run = name));
     if check.on_hover_text(tr!("Draw its curves beside those of the chosen run")).changed() {
-        if on {
-            window.compress.overlaid.insert(id);
-        } else {
-            window.compress.overlaid.remove(&id);
-        }
+        out.deed(Deed::Overlay(id, on));
     }
 }
 
@@ -187,7 +189,7 @@ fn cells(run: &Run) -> [String; 10] {
 }
 
 /// What can be done with the chosen run.
-fn deeds(window: &mut Window, ui: &mut Ui) {
+fn deeds(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(run) = window.compress.run().cloned() else { return };
     let own = remember::is_own(&run.folder, &window.services.paths);
     ui.add_space(3.0);
@@ -197,27 +199,27 @@ fn deeds(window: &mut Window, ui: &mut Ui) {
     });
     ui.horizontal(|ui| {
         if ui.button(tr!("Show curves")).clicked() {
-            window.compress.page = Page::Curves;
+            out.deed(Deed::SetPage(Page::Curves));
         }
         let show = eframe::egui::Button::new(tr!("Show on the picture"));
         if ui.add_enabled(run.report.is_some(), show).clicked() {
-            window.deed(Deed::Choose(run.id));
-            window.compress.page = Page::Picture;
+            out.deed(Deed::Choose(run.id));
+            out.deed(Deed::SetPage(Page::Picture));
         }
         let hint = tr!("Chooses its settings on the left, for another run");
         if ui.button(tr!("Take its settings")).on_hover_text(hint).clicked() {
-            window.deed(Deed::TakeSettings(run.id));
+            out.deed(Deed::TakeSettings(run.id));
         }
         let hint = tr!("The folder stays as it is");
         if !own && ui.button(tr!("Take out of the list")).on_hover_text(hint).clicked() {
-            window.deed(Deed::Leave(run.id));
+            out.deed(Deed::Leave(run.id));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let busy = run.state == RunState::Running;
             ui.add_enabled_ui(!busy, |ui| {
                 let hint = tr!("Delete the run and its folder…");
                 if icon_button(ui, "🗑", &tr!("Delete the run"), &hint).clicked() {
-                    window.deed(Deed::AskDelete(run.id));
+                    out.deed(Deed::AskDelete(run.id));
                 }
             });
         });

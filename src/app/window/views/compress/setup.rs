@@ -13,28 +13,30 @@ use crate::{
     language::{number, parsed, tr, tr_counted, translated, written},
     window::{
         Window,
+        actions::Action,
         compress::{
             choices::{BASELINES, Preset, method_explanation, method_label},
             deeds::Deed,
-            state::{ProfileState, Side},
+            state::ProfileState,
         },
+        outbox::Outbox,
         theme::palette,
         views::{device, duration, heading, named, primary_button, weak},
     },
 };
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
-    Panel::bottom("compress start").show(ui, |ui| footer(window, ui));
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    Panel::bottom("compress start").show(ui, |ui| footer(window, ui, out));
     CentralPanel::default().frame(Frame::NONE).show(ui, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             // The bar must not lie over what is at the edge.
             ui.set_max_width(ui.available_width() - 10.0);
-            model(window, ui);
-            ratio(window, ui);
-            data(window, ui);
-            effort(window, ui);
-            more(window, ui);
-            device::chosen(window, ui);
+            model(window, ui, out);
+            ratio(window, ui, out);
+            data(window, ui, out);
+            effort(window, ui, out);
+            more(window, ui, out);
+            device::chosen(window, ui, out);
             let device = window.device();
             if window.services.devices.iter().any(|known| known.name == device && known.is_software) {
                 let text = tr!("A software GPU: a run that takes minutes on the CPU takes hours on it.");
@@ -45,7 +47,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     });
 }
 
-fn model(window: &mut Window, ui: &mut Ui) {
+fn model(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Network"));
     let chosen = window.shell.settings.compress.model.clone();
     let width = ui.available_width();
@@ -66,28 +68,24 @@ fn model(window: &mut Window, ui: &mut Ui) {
     });
     named(&combo.response, &tr!("Network to compress"));
     if let Some(name) = picked {
-        window.shell.settings.compress.model = name;
-        window.compress.side = Side::Instant;
-        window.open_compress();
-        window.drop_foreign_run();
+        out.deed(Deed::SetModel(name));
     }
 }
 
-fn ratio(window: &mut Window, ui: &mut Ui) {
+fn ratio(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Remove"));
     let mut percent = window.shell.settings.compress.ratio * 100.0;
     ui.spacing_mut().slider_width = ui.available_width() - 76.0;
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
     named(&slider, &tr!("Ratio to remove"));
     if slider.changed() {
-        window.shell.settings.compress.ratio = percent / 100.0;
-        window.share();
+        out.deed(Deed::SetRatio(percent / 100.0));
     }
-    estimate(window, ui);
+    estimate(window, ui, out);
 }
 
 /// What the network of the sliders keeps, and what it is expected to give.
-fn estimate(window: &mut Window, ui: &mut Ui) {
+fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(entry) = window.compressed_model() else { return };
     let steer = &window.compress.steer;
     let original = &entry.layers;
@@ -130,7 +128,7 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
             let hint =
                 tr!("Finds out on sample pictures what each layer loses by each width: minutes, once for each network");
             if ui.button(tr!("Measure layers")).on_hover_text(hint).clicked() {
-                window.deed(Deed::Measure);
+                out.deed(Deed::Measure);
             }
         }
     }
@@ -139,7 +137,7 @@ fn estimate(window: &mut Window, ui: &mut Ui) {
     }
 }
 
-fn data(window: &mut Window, ui: &mut Ui) {
+fn data(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Pictures"));
     let folders = &window.shell.settings.compress.data;
     let label = match folders.as_slice() {
@@ -150,9 +148,9 @@ fn data(window: &mut Window, ui: &mut Ui) {
     let chosen = !folders.is_empty();
     row(ui, &label, chosen, &tr!("Pictures inside the program again"), |clears| {
         if clears {
-            window.shell.settings.compress.data.clear();
+            out.deed(Deed::OwnData);
         } else {
-            window.deed(Deed::ChooseData);
+            out.deed(Deed::ChooseData);
         }
     });
     let validation = window.shell.settings.compress.validation.clone();
@@ -163,9 +161,9 @@ fn data(window: &mut Window, ui: &mut Ui) {
         };
         row(ui, &label, validation.is_some(), &tr!("Every fifth for validation again"), |clears| {
             if clears {
-                window.shell.settings.compress.validation = None;
+                out.deed(Deed::OwnValidation);
             } else {
-                window.deed(Deed::ChooseValidation);
+                out.deed(Deed::ChooseValidation);
             }
         });
     }
@@ -223,9 +221,10 @@ fn row(ui: &mut Ui, label: &str, clearable: bool, clear: &str, act: impl FnOnce(
     });
 }
 
-fn effort(window: &mut Window, ui: &mut Ui) {
+fn effort(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     heading(ui, &tr!("Effort"));
-    let choices = &mut window.shell.settings.compress;
+    let before = &window.shell.settings.compress;
+    let mut choices = before.clone();
     ui.horizontal_wrapped(|ui| {
         for preset in Preset::ALL {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
@@ -236,12 +235,14 @@ fn effort(window: &mut Window, ui: &mut Ui) {
         }
     });
     weak(ui, choices.preset.explanation());
+    out.change(before, choices, |choices| Action::Compress(Deed::SetChoices(Box::new(choices))));
 }
 
-fn more(window: &mut Window, ui: &mut Ui) {
+fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.add_space(4.0);
     CollapsingHeader::new(tr!("Method and details")).id_salt("compress details").show(ui, |ui| {
-        let choices = &mut window.shell.settings.compress;
+        let before = &window.shell.settings.compress;
+        let mut choices = before.clone();
         let width = ui.available_width();
         let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.method));
         let combo = combo.show_ui(ui, |ui| {
@@ -322,6 +323,7 @@ fn more(window: &mut Window, ui: &mut Ui) {
                 }
             }
         });
+        out.change(before, choices, |choices| Action::Compress(Deed::SetChoices(Box::new(choices))));
     });
 }
 
@@ -331,10 +333,10 @@ fn setting(ui: &mut Ui, label: &str, hint: &str, field: impl FnOnce(&mut Ui) -> 
     ui.end_row();
 }
 
-fn footer(window: &mut Window, ui: &mut Ui) {
+fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.add_space(4.0);
     if window.compress.run().is_some() {
-        stages::ui(window, ui);
+        stages::ui(window, ui, out);
         ui.separator();
     }
     if let Some((seconds, known)) = window.estimated_seconds() {
@@ -357,7 +359,7 @@ fn footer(window: &mut Window, ui: &mut Ui) {
         && !matches!(window.compress.data.found, Some(Err(_)));
     let start = ui.add_enabled_ui(usable, |ui| primary_button(ui, &label, width)).inner;
     if start.on_hover_text(tr!("Begins a run with these settings; it waits for the one under way")).clicked() {
-        window.deed(Deed::Start);
+        out.deed(Deed::Start);
     }
     ui.add_space(6.0);
 }

@@ -4,12 +4,18 @@ use eframe::egui::{Context, Id, Modal, RichText};
 
 use crate::{
     language::tr,
-    window::{Window, compress::deeds::Deed, views::weak},
+    window::{
+        Window,
+        actions::Action,
+        compress::{deeds::Deed, runs::RunId},
+        outbox::Outbox,
+        views::weak,
+    },
 };
 
-pub(crate) fn ui(window: &mut Window, ctx: &Context) {
-    let Some(run) = window.compress.deleting.and_then(|id| window.compress.runs.get(id)) else {
-        window.compress.deleting = None;
+pub(crate) fn ui(window: &Window, run: RunId, ctx: &Context, out: &mut Outbox) {
+    let Some(run) = window.compress.runs.get(run) else {
+        out.push(Action::CloseSheet);
         return;
     };
     let (id, name, folder) = (run.id, run.name().to_owned(), run.folder.display().to_string());
@@ -21,14 +27,14 @@ pub(crate) fn ui(window: &mut Window, ctx: &Context) {
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if ui.button(tr!("Keep it")).clicked() {
-                window.compress.deleting = None;
+                out.push(Action::CloseSheet);
             }
             if ui.button(tr!("Delete")).clicked() {
-                window.deed(Deed::Delete(id));
+                out.deed(Deed::Delete(id));
             }
         });
     });
     if modal.backdrop_response.clicked() {
-        window.compress.deleting = None;
+        out.push(Action::CloseSheet);
     }
 }

@@ -13,8 +13,8 @@ use crate::{
             curves::steps_of,
             deeds::Deed,
             runs::{Run, RunState},
-            state::Side,
         },
+        outbox::Outbox,
         theme::palette,
         views::{duration, icon_button, named, weak},
     },
@@ -32,7 +32,7 @@ fn name(stage: Stage) -> String {
     }
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(run) = window.compress.run().cloned() else { return };
     let colours = palette(ui);
     let paused = run.state == RunState::Running
@@ -50,8 +50,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let (name, hint) = (tr!("Put the run aside"), tr!("Shows no run here; it stays under Runs"));
             if icon_button(ui, "×", &name, &hint).clicked() {
-                window.compress.chosen = None;
-                window.compress.side = Side::Instant;
+                out.deed(Deed::PutAside);
             }
         });
     });
@@ -70,7 +69,7 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui) {
     if let RunState::Failed(reason) = &run.state {
         ui.label(RichText::new(translated(reason)).small().color(colours.error));
     }
-    buttons(window, ui, &run, paused);
+    buttons(window, ui, out, &run, paused);
     if run.state == RunState::Running {
         ui.ctx().request_repaint_after(Duration::from_millis(250));
     }
@@ -115,47 +114,47 @@ fn row(ui: &mut Ui, run: &Run, stage: Stage, expected: f64) {
     });
 }
 
-fn buttons(window: &mut Window, ui: &mut Ui, run: &Run, paused: bool) {
+fn buttons(window: &Window, ui: &mut Ui, out: &mut Outbox, run: &Run, paused: bool) {
     ui.horizontal_wrapped(|ui| match run.state {
         RunState::Running => {
             if ui.button(if paused { tr!("Resume") } else { tr!("Pause") }).clicked() {
-                window.deed(Deed::PauseOrGoOn);
+                out.deed(Deed::PauseOrGoOn);
             }
             let stopping =
                 window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control().is_stopping());
             let label = if stopping { tr!("Stopping…") } else { tr!("Stop") };
             let stop = ui.add_enabled(!stopping, eframe::egui::Button::new(label));
             if stop.on_hover_text(tr!("Saves the run; resume it at any time")).clicked() {
-                window.deed(Deed::Stop);
+                out.deed(Deed::Stop);
             }
-            stop_after(window, ui);
+            stop_after(window, ui, out);
         }
         RunState::Waiting => {
             let hint = tr!("Removes it from the queue; it can be resumed later");
             if ui.button(tr!("Remove")).on_hover_text(hint).clicked() {
-                window.deed(Deed::Withdraw(run.id));
+                out.deed(Deed::Withdraw(run.id));
             }
             weak(ui, tr!("begins after the run before it"));
         }
         RunState::Stopped | RunState::Failed(_) => {
             if ui.button(tr!("Resume")).on_hover_text(tr!("From the last saved state")).clicked() {
-                window.deed(Deed::GoOn(run.id));
+                out.deed(Deed::GoOn(run.id));
             }
-            stop_after(window, ui);
+            stop_after(window, ui, out);
         }
         RunState::Done => {
             let hint = tr!("Puts the network and its report into the library");
             if ui.button(tr!("Use in Upscale")).on_hover_text(hint).clicked() {
-                window.deed(Deed::UseInUpscale(run.id));
+                out.deed(Deed::UseInUpscale(run.id));
             }
             if ui.button(tr!("Show folder")).clicked() {
-                window.deed(Deed::ShowFolder(run.id));
+                out.deed(Deed::ShowFolder(run.id));
             }
         }
     });
 }
 
-fn stop_after(window: &mut Window, ui: &mut Ui) {
+fn stop_after(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let chosen = window.shell.settings.compress.stop_after;
     let label = |stage: Option<Stage>| match stage {
         Some(Stage::Profile) => tr!("until profiled"),
@@ -173,6 +172,6 @@ fn stop_after(window: &mut Window, ui: &mut Ui) {
     named(&combo.response, &tr!("Stop after a stage"));
     combo.response.on_hover_text(tr!("Where runs stop by themselves; they can be resumed"));
     if picked != chosen {
-        window.deed(Deed::StopAfter(picked));
+        out.deed(Deed::StopAfter(picked));
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     window::{
         Window,
         compress::{deeds::Deed, state::ProfileState},
+        outbox::Outbox,
         theme::palette,
         views::{named, weak},
     },
@@ -59,14 +60,14 @@ pub(super) fn tip(window: &Window, ui: &mut Ui, unit: usize) {
     }
 }
 
-pub(super) fn ui(window: &mut Window, ui: &mut Ui, unit: usize) {
+pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
     let Some(architecture) = architecture(window).cloned() else { return };
     ScrollArea::vertical().id_salt("unit").auto_shrink(false).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - 10.0);
         let group = &architecture.groups[unit];
         ui.label(RichText::new(architecture.name(unit)).strong());
         if window.compress.steer.full == architecture.widths {
-            set(window, ui, unit);
+            set(window, ui, out, unit);
         }
         Grid::new("unit facts").num_columns(2).spacing([8.0, 2.0]).show(ui, |ui| {
             let mut fact = |label: &str, value: &str| {
@@ -90,23 +91,26 @@ pub(super) fn ui(window: &mut Window, ui: &mut Ui, unit: usize) {
     });
 }
 
-fn set(window: &mut Window, ui: &mut Ui, unit: usize) {
+fn set(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
     let full = window.compress.steer.full[unit];
     let mut width = window.compress.steer.widths[unit];
     ui.spacing_mut().slider_width = ui.available_width() - 62.0;
     let slider = ui.add(Slider::new(&mut width, 1..=full));
     named(&slider, &tr!("Width of the marked layer"));
     if slider.changed() {
-        window.deed(Deed::SetWidth(unit, width));
+        out.deed(Deed::SetWidth(unit, width));
     }
     ui.horizontal(|ui| {
-        let steer = &mut window.compress.steer;
-        ui.checkbox(&mut steer.locked[unit], tr!("locked"))
-            .on_hover_text(tr!("Keep this width when the ratio changes"));
+        let steer = &window.compress.steer;
+        let (mut locked, mut fewest) = (steer.locked[unit], steer.least[unit]);
+        let lock = ui.checkbox(&mut locked, tr!("locked"));
+        if lock.on_hover_text(tr!("Keep this width when the ratio changes")).changed() {
+            out.deed(Deed::Lock(unit, locked));
+        }
         let label = ui.label(tr!("at least"));
-        let least = ui.add(DragValue::new(&mut steer.least[unit]).range(1..=full)).labelled_by(label.id);
+        let least = ui.add(DragValue::new(&mut fewest).range(1..=full)).labelled_by(label.id);
         if least.on_hover_text(tr!("Fewest channels of this layer")).changed() {
-            window.share();
+            out.deed(Deed::SetLeast(unit, fewest));
         }
     });
 }
