@@ -64,7 +64,7 @@ const FEW: usize = 3;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct AdaptationPlan {
     /// File of the model to begin with.
     pub(crate) model: PathBuf,
     /// Name of that model.
@@ -127,7 +127,7 @@ pub(crate) struct Adapted {
 /// # Errors
 /// If there are too few usable pictures, the model has no dual model, or training fails.
 pub(crate) fn adapt(
-    plan: &Plan,
+    plan: &AdaptationPlan,
     device: &ComputeDevice,
     observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Adapted>> {
@@ -294,7 +294,7 @@ fn crops(paths: &[PathBuf]) -> anyhow::Result<Vec<Picture>> {
 }
 
 /// Where the model comes from.
-fn describe(model: &mut Model, plan: &Plan, degradation: Option<Degradation>, pictures: usize) {
+fn describe(model: &mut Model, plan: &AdaptationPlan, degradation: Option<Degradation>, pictures: usize) {
     let degraded = degradation.map_or(String::new(), |how| format!(" ({how})"));
     let images = crate::report::counted(pictures, "image");
     model.description.purpose = format!("{} adapted to {images}{degraded}", plan.from);

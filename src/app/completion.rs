@@ -24,7 +24,7 @@ const SAVE_EVERY: usize = 50;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum CompletionEvent {
     /// So many training steps of the dual models of so many are done.
     Dual { step: usize, steps: usize },
     /// So many pictures were measured for the calibration.
@@ -61,7 +61,7 @@ pub(crate) fn complete(
     (library, paths): (&Library, &Paths),
     name: &str,
     device: &str,
-    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(CompletionEvent) -> ControlFlow<()>,
 ) -> anyhow::Result<bool> {
     let file = library.own_file(name)?;
     let bytes = dualres_network::read_file(&file)?;
@@ -96,7 +96,7 @@ pub(crate) fn complete(
         let mut done = 0;
         let calibration = calibrate(&Upscaler::new(&model, &device)?, &[pictures], Measuring::default(), &mut |_| {
             done += 1;
-            observe(Progress::Calibration { pictures: done })
+            observe(CompletionEvent::Calibration { pictures: done })
         });
         match calibration {
             Ok(calibration) => model.description.error_calibration = calibration,
@@ -120,13 +120,13 @@ fn learn_duals(
     config: &TrainConfig,
     device: &ComputeDevice,
     run: &std::path::Path,
-    observe: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(CompletionEvent) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Model>> {
     let mut flow = ControlFlow::Continue(());
     train(config, device, run, &mut |event| {
         let told = match event {
-            TrainEvent::Step(progress) => observe(Progress::Dual { step: progress.step, steps: progress.steps }),
-            TrainEvent::Started { step, .. } => observe(Progress::Dual { step: *step, steps: config.steps }),
+            TrainEvent::Step(progress) => observe(CompletionEvent::Dual { step: progress.step, steps: progress.steps }),
+            TrainEvent::Started { step, .. } => observe(CompletionEvent::Dual { step: *step, steps: config.steps }),
             TrainEvent::Unusable(_) | TrainEvent::Warning(_) | TrainEvent::Validated { .. } => {
                 ControlFlow::Continue(())
             }

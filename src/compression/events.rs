@@ -57,7 +57,7 @@ impl std::fmt::Display for Stage {
 
 /// A step that was done.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
+pub struct StageProgress {
     /// Its stage.
     pub stage: Stage,
     /// Steps of the stage that are done.
@@ -98,7 +98,7 @@ pub enum Event<'a> {
     /// Nothing new; time to say stop.
     Tick,
     /// A step was done.
-    Step(Progress),
+    Step(StageProgress),
     /// How likely each candidate width of each unit is, while searching.
     Alpha {
         /// Candidate widths of each unit.
@@ -149,7 +149,7 @@ pub struct Row {
 
 impl Row {
     /// The row of a step that was done after `seconds` of the run.
-    pub fn of(progress: &Progress, seconds: f64) -> Self {
+    pub fn of(progress: &StageProgress, seconds: f64) -> Self {
         Self {
             stage: progress.stage,
             step: progress.step,
@@ -224,7 +224,7 @@ impl EventLog {
         Ok(Self { path: path.to_owned(), file, tensorboard, begun, started: Instant::now(), seconds_before })
     }
 
-    pub(crate) fn push(&mut self, progress: &Progress) -> Result<()> {
+    pub(crate) fn push(&mut self, progress: &StageProgress) -> Result<()> {
         let row = Row::of(progress, self.seconds());
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer.serialize(&row).map_err(|error| unusable(&self.path, error))?;
@@ -275,10 +275,10 @@ impl Meter {
     }
 
     /// The report of a step.
-    pub(crate) fn step(&self, step: usize) -> Progress {
+    pub(crate) fn step(&self, step: usize) -> StageProgress {
         let done = step.saturating_sub(self.first);
         let left = self.steps.saturating_sub(step) as f64;
-        Progress {
+        StageProgress {
             stage: self.stage,
             step,
             steps: self.steps,
@@ -306,7 +306,7 @@ mod tests {
             for step in 1..=steps {
                 let losses = Some(Losses { primal: 2.0, dual: 1.0, total: 2.1 });
                 let meter = Meter::new(stage, 0, steps);
-                log.push(&Progress { losses, ..meter.step(step) }).unwrap();
+                log.push(&StageProgress { losses, ..meter.step(step) }).unwrap();
             }
         }
         log.file.write_all(b"search,6,1.0,2").unwrap();

@@ -6,7 +6,7 @@ use dualres_network::{Blueprint, Model, device::ComputeDevice};
 use dualres_training::{BEST_FILE, LAST_FILE, TrainConfig, TrainEvent, train};
 
 use crate::{
-    CompressConfig, CompressionError, Event, Losses, Observer, Progress, Result, Stage,
+    CompressConfig, CompressionError, Event, Losses, Observer, Result, Stage, StageProgress,
     data::Data,
     events::{EventLog, Meter},
     files::{CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER},
@@ -91,7 +91,7 @@ fn tell(
     failure: &mut Option<CompressionError>,
 ) -> ControlFlow<()> {
     let Some((log, meter)) = curve else { return ControlFlow::Continue(()) };
-    let progress = Progress { losses, psnr_y, ..meter.step(step) };
+    let progress = StageProgress { losses, psnr_y, ..meter.step(step) };
     match log.push(&progress) {
         Ok(()) => observe(&Event::Step(progress)),
         Err(error) => {

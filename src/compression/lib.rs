@@ -41,7 +41,7 @@ pub use alpha::Alpha;
 pub use candidates::{paper_candidates, uniform_widths};
 pub use config::{CompressConfig, FinetuneConfig, Method, Mode, ProfileConfig, SearchConfig, SelectionConfig};
 pub use error::{CompressionError, Result};
-pub use events::{Event, Observer, Progress, Row, Stage};
+pub use events::{Event, Observer, Row, Stage, StageProgress};
 pub use files::{
     CONFIG_FILE, CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE, RESULT_FILE,
     SEARCH_FILE, SELECTION_FILE, SUMMARY_FILE, WIDTHS_FILE, remove_run,

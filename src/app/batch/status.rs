@@ -16,7 +16,7 @@ use super::{
 
 /// How far one part of a batch is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct ShardStatus {
     /// The shard as I/N; absent for a batch in one.
     pub shard: Option<String>,
     /// Pictures that its last run found; absent for records of before, and for shards that have not begun.
@@ -37,7 +37,7 @@ pub struct Status {
     /// Whether everything is done: by a batch in one, or by all of some number of shards.
     pub complete: bool,
     /// Its parts, those that have not begun included.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ShardStatus>,
     /// All pictures that were done or failed, the same for the same results, however they were shared out: without times.
     pub rows: Vec<Row>,
 }
@@ -64,7 +64,7 @@ impl Status {
         for count in counts {
             let known: HashSet<Option<Shard>> = parts.iter().map(|(shard, _)| *shard).collect();
             let absent = (1..=count).map(|index| Shard { index, count }).filter(|shard| !known.contains(&Some(*shard)));
-            let nothing = |shard: Shard| Part {
+            let nothing = |shard: Shard| ShardStatus {
                 shard: Some(shard.to_string()),
                 pictures: None,
                 done: 0,
@@ -98,14 +98,14 @@ impl Status {
     }
 }
 
-fn part(folder: &Path, shard: Option<Shard>, known: &Known, running: bool) -> Part {
+fn part(folder: &Path, shard: Option<Shard>, known: &Known, running: bool) -> ShardStatus {
     let inputs: HashSet<&String> = done_in(folder, known).map(|(of, _)| &of.input).collect();
     let failed = known.failed.len();
     // Results of pictures that are gone stay in the record.
     let room = known.planned.map_or(usize::MAX, |planned| planned.saturating_sub(failed));
     let done = inputs.iter().filter(|input| !known.failed.contains_key(**input)).count().min(room);
     let missing = known.planned.map(|_| room - done);
-    Part { shard: shard.map(|shard| shard.to_string()), pictures: known.planned, done, failed, missing, running }
+    ShardStatus { shard: shard.map(|shard| shard.to_string()), pictures: known.planned, done, failed, missing, running }
 }
 
 /// The last results of pictures, those that are there as they were written.

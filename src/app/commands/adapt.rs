@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{library, progress_bar};
 use crate::{
-    adaptation::{Adapted, Effort, Origin, Plan, Told, adapt},
+    adaptation::{AdaptationPlan, Adapted, Effort, Origin, Told, adapt},
     cli::{AdaptArgs, EffortArg},
     interrupt,
     paths::Paths,
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &AdaptArgs) -> anyhow::Result<Outcome> {
     Ok(display.left_out.end(Outcome::Done))
 }
 
-fn plan(args: &AdaptArgs) -> anyhow::Result<Plan> {
+fn plan(args: &AdaptArgs) -> anyhow::Result<AdaptationPlan> {
     let output = &args.output;
     if !output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
         return Err(Misuse(format!("the output must end in .safetensors: {}", output.display())).into());
@@ -110,7 +110,7 @@ fn plan(args: &AdaptArgs) -> anyhow::Result<Plan> {
         EffortArg::Quick => Effort::Quick,
         EffortArg::Standard => Effort::Standard,
     };
-    Ok(Plan {
+    Ok(AdaptationPlan {
         model,
         from: name_of(&args.model),
         name: output.file_stem().unwrap_or_default().to_string_lossy().into_owned(),

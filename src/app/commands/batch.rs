@@ -10,7 +10,7 @@ use crate::{
     batch::{
         outcome::{Doubt, most_doubtful_first, table},
         record::{is_record, results_in},
-        status::{Part, Status},
+        status::{ShardStatus, Status},
     },
     cli::{BatchCommand, Cli},
     jobs::{Job, TASK, quoted, quoted_path},
@@ -90,8 +90,8 @@ fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
     }
     report::line(&format!("{:>12} {:>8} {:>8} {:>8} {:>8}", "shard", "images", "done", "failed", "missing"));
     let number = |value: Option<usize>| value.map_or("?".to_owned(), |value| value.to_string());
-    let idle = |part: &&Part| part.pictures.is_none() && part.done == 0 && !part.running;
-    for Part { shard, pictures, done, failed, missing, running } in parts.iter().filter(|part| !idle(part)) {
+    let idle = |part: &&ShardStatus| part.pictures.is_none() && part.done == 0 && !part.running;
+    for ShardStatus { shard, pictures, done, failed, missing, running } in parts.iter().filter(|part| !idle(part)) {
         let shard = shard.as_deref().unwrap_or("all");
         let state = if *running { "  running" } else { "" };
         let (pictures, missing) = (number(*pictures), number(*missing));

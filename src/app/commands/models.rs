@@ -7,7 +7,7 @@ use dualres_engine::Upscaler;
 use dualres_imaging::file::write_atomically;
 use dualres_network::{
     Architecture, Description, Device, LayerWidth, Model, Pooling,
-    export::{Part, onnx},
+    export::{Exported, onnx},
     families::label,
     import::ImportOptions,
 };
@@ -133,13 +133,13 @@ fn export(
             return misuse("a model file contains all networks; omit --part".into());
         }
         (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks"),
-        (ExportFormat::Onnx, ExportPart::Dual) => (onnx(&model, Part::WayBack)?, "the dual models"),
+        (ExportFormat::Onnx, ExportPart::Dual) => (onnx(&model, Exported::WayBack)?, "the dual models"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {
                 None | Some(PoolingArg::Local) => model.description.local_pooling(),
                 Some(PoolingArg::Global) => Pooling::Global,
             };
-            (onnx(&model, Part::Primal(pooling))?, "the upscaler")
+            (onnx(&model, Exported::Primal(pooling))?, "the upscaler")
         }
     };
     write_atomically(output, &bytes)?;

@@ -1,4 +1,5 @@
-//! The structure of the code: no files import each other in a circle, in any room.
+//! The structure of the code: no files import each other in a circle, in any room; views of the window change nothing; a name that
+//! many files speak of means one thing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
@@ -202,4 +203,91 @@ fn a_circle_is_found() {
     let found = circles(Crate::read(folder.path()).arrows());
     let names: Vec<_> = found.keys().map(|module| module.join("/")).collect();
     assert_eq!(names, ["a", "b/inner"]);
+}
+
+/// Files of Rust below a folder, tests aside.
+fn code_below(root: &Path) -> Vec<PathBuf> {
+    let (mut folders, mut found) = (vec![root.to_owned()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_other = ["tests", "tests.rs", "benches", "fuzz", "sanitize"].contains(&name);
+            if path.is_dir() && !is_other {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_other {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// What functions take, and the types that are made.
+#[derive(Default)]
+struct Seen {
+    taken: Vec<String>,
+    types: Vec<String>,
+}
+
+impl<'a> Visit<'a> for Seen {
+    fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
+        if let (Some(_), syn::Type::Path(path)) = (&reference.mutability, &*reference.elem) {
+            self.taken.extend(path.path.segments.last().map(|segment| segment.ident.to_string()));
+        }
+        syn::visit::visit_type_reference(self, reference);
+    }
+
+    fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
+        self.types.push(item.ident.to_string());
+        syn::visit::visit_item_struct(self, item);
+    }
+
+    fn visit_item_enum(&mut self, item: &'a syn::ItemEnum) {
+        self.types.push(item.ident.to_string());
+        syn::visit::visit_item_enum(self, item);
+    }
+}
+
+fn seen(path: &Path) -> Seen {
+    let mut seen = Seen::default();
+    seen.visit_file(&syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap());
+    seen
+}
+
+#[test]
+fn views_change_nothing() {
+    let app = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let views = code_below(&app.join("window/views"));
+    assert!(views.len() > 20, "{}", views.len());
+    let state = ["Window", "Shell", "UpscaleTab", "Compress", "ModelsTab", "Services", "Settings", "Queue"];
+    for path in views {
+        let found = seen(&path);
+        let changed: Vec<_> = found.taken.iter().filter(|name| state.contains(&name.as_str())).collect();
+        assert!(changed.is_empty(), "{} changes {changed:?}", path.display());
+    }
+    // What the test looks for is found where it is.
+    let changing = seen(&app.join("window/app.rs"));
+    assert!(!changing.types.is_empty() && seen(&app.join("window/frame.rs")).taken.iter().any(|name| name == "Ui"));
+}
+
+#[test]
+fn names_that_many_speak_of_mean_one_thing() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut made: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in code_below(&source) {
+        for name in seen(&path).types {
+            made.entry(name).or_default().push(path.clone());
+        }
+    }
+    for name in ["Report", "Run", "Progress", "Ready", "Preset", "Part", "Recipe", "Plan", "Actor"] {
+        let of = made.get(name).map(Vec::len);
+        assert_eq!(of, Some(1), "{name}: {:?}", made.get(name));
+    }
+}
+
+#[test]
+fn the_program_has_tensors_from_the_rooms_below_alone() {
+    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("dualres-network") && !manifest.contains("burn"));
 }

@@ -10,7 +10,7 @@ use common::{COMMAND, Deeds, NO_KEYS, device, home_with_tiny_model, may_skip, pi
 use dualres_app::window::{
     Window,
     document::Patch,
-    worker::{self, Command, Report},
+    worker::{self, Command, WorkerReport},
 };
 use dualres_engine::Area;
 use eframe::egui::{self, Key};
@@ -91,8 +91,8 @@ fn a_split_picture_while_its_tiles_arrive() {
     let item = job.unwrap().item;
     let tile = Area { x: 0, y: 0, width: 240, height: 100 };
     let patch = Patch::of(&picture(240, 180), tile);
-    far.reports.send(Report::Progress { item, stage: "tile 1 of 2".into(), done: 0.5 }).unwrap();
-    far.reports.send(Report::Pixels { item, scale: 2, patch }).unwrap();
+    far.reports.send(WorkerReport::Progress { item, stage: "tile 1 of 2".into(), done: 0.5 }).unwrap();
+    far.reports.send(WorkerReport::Pixels { item, scale: 2, patch }).unwrap();
     harness.await_sight("photo.png: tile 1 of 2");
     take(&mut harness, "split");
 }

@@ -9,7 +9,7 @@ use common::{COMMAND, Deeds, NO_KEYS, home_with_tiny_model, with_played_worker, 
 use dualres_app::window::{
     Window,
     queue::{Failure, Finished, ItemId, Proven, State},
-    worker::{Command, DeviceInfo, FarEnd, Job, Report},
+    worker::{Command, DeviceInfo, FarEnd, Job, WorkerReport},
 };
 use eframe::egui::{Key, Modifiers, ViewportCommand, ViewportEvent, ViewportId, accesskit::Role};
 use egui_kittest::{Harness, kittest::Queryable};
@@ -31,7 +31,7 @@ fn three_pictures(home: &Path) -> [std::path::PathBuf; 3] {
     })
 }
 
-fn done(item: ItemId, output: &Path) -> Report {
+fn done(item: ItemId, output: &Path) -> WorkerReport {
     let finished = Finished {
         output: output.to_owned(),
         size: [48, 32],
@@ -41,12 +41,12 @@ fn done(item: ItemId, output: &Path) -> Report {
         seconds: 1.0,
         proven: Proven { loop_psnr: Some(45.25), dual_loss: Some(0.5), expected_psnr: Some(33.5) },
     };
-    Report::Done { item, finished, warning: None }
+    WorkerReport::Done { item, finished, warning: None }
 }
 
-fn failed(item: ItemId, reason: &str, device_failed: bool) -> Report {
+fn failed(item: ItemId, reason: &str, device_failed: bool) -> WorkerReport {
     let failure = Failure { reason: reason.to_owned(), lasts: false };
-    Report::Failed { item, failure, device_failed }
+    WorkerReport::Failed { item, failure, device_failed }
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
 
     // Progress is shown, pausing goes past the queue of commands.
     let stage = "tile 3 of 8".to_owned();
-    far.reports.send(Report::Progress { item: first.item, stage, done: 0.4 }).unwrap();
+    far.reports.send(WorkerReport::Progress { item: first.item, stage, done: 0.4 }).unwrap();
     let title = ViewportCommand::Title("40 %, 2 waiting – Dualres".into());
     harness.await_that("the title", |h| commands(h).contains(&title));
     harness.await_sight("b.png: tile 3 of 8");
@@ -93,7 +93,7 @@ fn jobs_go_one_by_one_in_the_order_the_user_gave_them() {
     harness.press("Cancel c.png");
     assert!(far.control.is_cancelled(third.item));
     assert!(harness.sees("c.png: Cancelling…"), "it is heard at once");
-    far.reports.send(Report::Cancelled { item: third.item }).unwrap();
+    far.reports.send(WorkerReport::Cancelled { item: third.item }).unwrap();
     harness.await_sight("c.png: cancelled");
     // That ended the run, which is told although nothing was done last.
     assert!(harness.sees("1 picture done, 1 picture failed: see the queue."));
@@ -158,7 +158,7 @@ fn a_failed_engine_is_restarted_and_the_queue_is_kept() {
     harness.await_sight("b.png: waiting");
     harness.press("Upscale 2 pictures");
     let job = next_job(&far).unwrap();
-    far.reports.send(Report::Crashed { reason: "the device was lost".into() }).unwrap();
+    far.reports.send(WorkerReport::Crashed { reason: "the device was lost".into() }).unwrap();
     drop(far);
     harness.await_sight("The engine failed");
     assert!(harness.sees("a.png: the engine failed: the device was lost"));
@@ -196,7 +196,7 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
         refinements.collect()
     };
     let [(number, 0.2)] = asked(&far)[..] else { panic!("not one refinement") };
-    let refined = Report::Refined {
+    let refined = WorkerReport::Refined {
         number,
         item: job.item,
         fidelity: 0.2,
@@ -210,14 +210,14 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
 
     // Nobody waits for an answer once another picture is looked at, or for a number that is not its own.
     let proven = Proven { loop_psnr: Some(70.0), dual_loss: Some(0.3), expected_psnr: None };
-    far.reports.send(Report::Refined { number, item: job.item, fidelity: 0.2, proven }).unwrap();
+    far.reports.send(WorkerReport::Refined { number, item: job.item, fidelity: 0.2, proven }).unwrap();
     harness.run_steps(3);
     assert!(!harness.sees("70.00 dB"));
     // What is back where it began is asked for again, not left as it was on the way.
     common::fidelity(&harness).set_value_accesskit(0.0);
     harness.run_steps(2);
     let proven = Proven { loop_psnr: Some(60.0), dual_loss: Some(0.3), expected_psnr: None };
-    far.reports.send(Report::Refined { number: later, item: job.item, fidelity: 0.8, proven }).unwrap();
+    far.reports.send(WorkerReport::Refined { number: later, item: job.item, fidelity: 0.8, proven }).unwrap();
     harness.await_that("the way back", |_| matches!(asked(&far)[..], [(_, 0.0)]));
 }
 
@@ -245,7 +245,7 @@ fn what_is_applied_after_other_pictures_is_made_again() {
     };
     let number = refines(&far).unwrap();
     let proven = Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: None };
-    far.reports.send(Report::Refined { number, item: job.item, fidelity: 0.5, proven }).unwrap();
+    far.reports.send(WorkerReport::Refined { number, item: job.item, fidelity: 0.5, proven }).unwrap();
     harness.await_sight("50.00 dB");
 
     // Another model is chosen, and another picture brought meanwhile.
@@ -256,7 +256,7 @@ fn what_is_applied_after_other_pictures_is_made_again() {
     harness.press("Apply 50 %");
     let saves = |far: &FarEnd| far.commands.try_iter().any(|c| matches!(c, Command::SaveVersion { .. }));
     assert!(saves(&far));
-    far.reports.send(Report::NotAtHand { item: job.item }).unwrap();
+    far.reports.send(WorkerReport::NotAtHand { item: job.item }).unwrap();
     let mut again = None;
     harness.await_that("another run", |_| {
         again = again.take().or_else(|| next_job(&far));
@@ -368,11 +368,11 @@ fn removals_are_undone_and_clearing_leaves_what_failed() {
     harness.await_sight("True to the original");
     let item = next_job(&far).unwrap().item;
     let failure = Failure { reason: "no picture at all".into(), lasts: true };
-    far.reports.send(Report::Failed { item, failure, device_failed: false }).unwrap();
+    far.reports.send(WorkerReport::Failed { item, failure, device_failed: false }).unwrap();
     harness.await_sight("b.png: no picture at all");
     assert!(harness.query_by_label("Retry b.png").is_none(), "the same file fails in the same way");
     harness.press("Cancel c.png");
-    far.reports.send(Report::Cancelled { item: next_job(&far).unwrap().item }).unwrap();
+    far.reports.send(WorkerReport::Cancelled { item: next_job(&far).unwrap().item }).unwrap();
     harness.await_sight("c.png: cancelled");
     assert!(harness.query_by_label("Retry c.png").is_some());
 
@@ -414,7 +414,7 @@ fn devices_share_the_queue() {
         is_remote: false,
     };
     let devices = vec![device("card"), device("CPU")];
-    first.reports.send(Report::Devices { devices, automatic: "card".into() }).unwrap();
+    first.reports.send(WorkerReport::Devices { devices, automatic: "card".into() }).unwrap();
     harness.drop_files(&[&files[0], &files[1], &files[2]]);
     harness.await_sight("c.png: waiting");
     // The forecast of the file has come, and nothing moves any more.
@@ -452,6 +452,6 @@ fn devices_share_the_queue() {
     // Cancelling reaches whoever has the picture.
     harness.press("Cancel c.png");
     assert!(first.control.is_cancelled(three.item));
-    first.reports.send(Report::Cancelled { item: three.item }).unwrap();
+    first.reports.send(WorkerReport::Cancelled { item: three.item }).unwrap();
     harness.await_sight("c.png: cancelled");
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     actor::Wake,
-    adaptation::{self, Adapted, BATCH, Effort, Origin, PATCH, Plan, Told},
+    adaptation::{self, AdaptationPlan, Adapted, BATCH, Effort, Origin, PATCH, Told},
     batch::sums::fingerprint,
     language::{tr, written},
     library::Library,
@@ -255,7 +255,7 @@ fn run(
     let contents = adaptation::contents_of(&adaptation::files_of(&pictures)?);
     let key = format!("{}\n{contents}\n{:?}", fingerprint(&dualres_network::read_file(&model)?), wish.effort);
     let run = paths.data.join("adaptation").join(fingerprint(key.as_bytes()));
-    let plan = Plan {
+    let plan = AdaptationPlan {
         model: model.clone(),
         from: wish.model.clone(),
         // Files are named after it; the run folder must not depend on it.

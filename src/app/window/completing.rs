@@ -12,7 +12,7 @@ use poll_promise::Promise;
 use super::views::duration;
 use crate::{
     actor::Wake,
-    completion::{self, Progress},
+    completion::{self, CompletionEvent},
     language::tr,
     library::Library,
     paths::Paths,
@@ -28,7 +28,7 @@ pub(super) struct Completing {
 
 #[derive(Default)]
 struct Shared {
-    progress: Option<Progress>,
+    progress: Option<CompletionEvent>,
     /// When this session's first training step began, and how many had been done by then.
     began: Option<(Instant, usize)>,
     cancelled: bool,
@@ -48,7 +48,7 @@ impl Completing {
         let task = Promise::spawn_thread("completion", move || {
             let mut observe = |progress| {
                 let mut shared = Shared::of(&told);
-                if let Progress::Dual { step, .. } = progress {
+                if let CompletionEvent::Dual { step, .. } = progress {
                     shared.began.get_or_insert((Instant::now(), step));
                 }
                 shared.progress = Some(progress);
@@ -76,7 +76,7 @@ impl Completing {
         match shared.progress {
             _ if shared.cancelled => (0.0, tr!("Cancelling…")),
             None => (0.0, tr!("Starting…")),
-            Some(Progress::Dual { step, steps }) => {
+            Some(CompletionEvent::Dual { step, steps }) => {
                 let left = shared.began.and_then(|(began, before)| {
                     let done = step.checked_sub(before).filter(|&done| done >= 3)?;
                     Some(began.elapsed().mul_f64((steps - step) as f64 / done as f64))
@@ -87,7 +87,7 @@ impl Completing {
                 };
                 (step as f32 / steps as f32, text)
             }
-            Some(Progress::Calibration { .. }) => (1.0, tr!("Measuring errors")),
+            Some(CompletionEvent::Calibration { .. }) => (1.0, tr!("Measuring errors")),
         }
     }
 

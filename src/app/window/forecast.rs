@@ -37,10 +37,10 @@ pub(super) struct Forecast {
 
 /// The last forecast, and one that is being made.
 #[derive(Default)]
-pub(super) struct Forecasts(RefCell<Made>);
+pub(super) struct Forecasts(RefCell<InHand>);
 
 #[derive(Default)]
-struct Made {
+struct InHand {
     known: Option<(Asked, Forecast)>,
     under_way: Option<(Asked, Promise<Forecast>)>,
 }

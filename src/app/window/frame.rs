@@ -88,10 +88,10 @@ impl eframe::App for Window {
         self.services.helpers.iter_mut().for_each(|helper| helper.link.end());
         self.services.link.wait();
         self.services.helpers.iter().for_each(|helper| helper.link.wait());
-        let mut reports: Vec<worker::Report> = self.services.link.reports.try_iter().collect();
+        let mut reports: Vec<worker::WorkerReport> = self.services.link.reports.try_iter().collect();
         self.services.helpers.iter().for_each(|helper| reports.extend(helper.link.reports.try_iter()));
         for report in reports {
-            if matches!(&report, worker::Report::Done { .. }) {
+            if matches!(&report, worker::WorkerReport::Done { .. }) {
                 self.take_report(report);
             }
         }

@@ -4,7 +4,7 @@ use super::{
     Window,
     helper::{Helper, Place},
     queue::{Failure, ItemId, State},
-    worker::{Command, Control, Report},
+    worker::{Command, Control, WorkerReport},
 };
 use crate::language::{tr, translated};
 
@@ -86,17 +86,17 @@ impl Window {
         let of = self.services.helpers[index].item;
         match report {
             // The picture is left to the others.
-            Report::Failed { failure: Failure { reason, .. }, device_failed: true, .. }
-            | Report::Crashed { reason } => {
+            WorkerReport::Failed { failure: Failure { reason, .. }, device_failed: true, .. }
+            | WorkerReport::Crashed { reason } => {
                 self.helper_failed(index, &translated(&reason));
             }
             report => {
                 let ends = match &report {
-                    Report::Computed { item }
-                    | Report::Done { item, .. }
-                    | Report::Failed { item, .. }
-                    | Report::Refused { item, .. }
-                    | Report::Cancelled { item } => Some(*item) == of,
+                    WorkerReport::Computed { item }
+                    | WorkerReport::Done { item, .. }
+                    | WorkerReport::Failed { item, .. }
+                    | WorkerReport::Refused { item, .. }
+                    | WorkerReport::Cancelled { item } => Some(*item) == of,
                     _ => false,
                 };
                 if ends {

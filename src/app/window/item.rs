@@ -104,7 +104,7 @@ pub enum State {
     /// It has its turn later.
     Waiting,
     /// It is upscaled now.
-    Running(Progress),
+    Running(Turn),
     /// The result is saved.
     Done(Finished),
     /// It could not be done.
@@ -134,7 +134,7 @@ pub struct Failure {
 
 /// A running picture.
 #[derive(Clone, Debug)]
-pub struct Progress {
+pub struct Turn {
     /// What is being done.
     pub stage: String,
     /// Part that is done, in `[0, 1]`.
@@ -153,7 +153,7 @@ pub struct Progress {
     pub left_behind: bool,
 }
 
-impl Progress {
+impl Turn {
     /// Time that is left at the speed so far; `None` while it is too early to tell.
     pub fn left(&self) -> Option<Duration> {
         let (since, from) = self.tiles_since?;

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use super::item::{Failure, Finished, Item, ItemId, Progress, Proven, State};
+pub use super::item::{Failure, Finished, Item, ItemId, Proven, State, Turn};
 use crate::batch::{outcome::Row, place};
 
 /// The pictures in their order.
@@ -138,7 +138,7 @@ impl Queue {
     }
 
     /// Calls `change` with the progress of each picture that runs.
-    pub fn each_running(&mut self, mut change: impl FnMut(&mut Progress)) {
+    pub fn each_running(&mut self, mut change: impl FnMut(&mut Turn)) {
         for item in &mut self.items {
             if let State::Running(progress) = &mut item.state {
                 change(progress);

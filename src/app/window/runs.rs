@@ -6,9 +6,9 @@ use super::{
     canvas::view::View,
     cost::Beside,
     helper::Place,
-    queue::{ItemId, Progress, State},
+    queue::{ItemId, State, Turn},
     tally::Told,
-    worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, Report},
+    worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, WorkerReport},
 };
 use crate::language::{tr, translated};
 
@@ -18,7 +18,7 @@ impl Window {
         let Some(old) = self.services.old_link.take() else { return };
         let has_ended = old.has_ended();
         while let Ok(report) = old.reports.try_recv() {
-            if matches!(&report, Report::Done { .. } | Report::Failed { device_failed: false, .. }) {
+            if matches!(&report, WorkerReport::Done { .. } | WorkerReport::Failed { device_failed: false, .. }) {
                 self.take_report(report);
             }
         }
@@ -29,9 +29,9 @@ impl Window {
         }
     }
 
-    pub(super) fn take_report(&mut self, report: Report) {
+    pub(super) fn take_report(&mut self, report: WorkerReport) {
         match report {
-            Report::Devices { devices, automatic } => {
+            WorkerReport::Devices { devices, automatic } => {
                 let chosen = &self.shell.settings.choices.device;
                 if chosen != "auto" && !devices.iter().any(|device| device.name == *chosen) {
                     self.shell.toasts.warning(tr!(
@@ -44,13 +44,13 @@ impl Window {
                 (self.services.devices, self.services.automatic) = (devices, automatic);
                 self.measure();
             }
-            Report::Using { wanted, device } => self.services.using = Some((wanted, device)),
-            Report::Progress { item, stage, done } => {
+            WorkerReport::Using { wanted, device } => self.services.using = Some((wanted, device)),
+            WorkerReport::Progress { item, stage, done } => {
                 if let Some(State::Running(progress)) = self.upscale.queue.get_mut(item).map(|item| &mut item.state) {
                     progress.advance(stage, done);
                 }
             }
-            Report::Pixels { item, scale, patch } => {
+            WorkerReport::Pixels { item, scale, patch } => {
                 if let Some(open) = self.upscale.documents.get_mut(item) {
                     if open.document.scale != scale {
                         let factor = scale as f64 / open.document.scale as f64;
@@ -62,17 +62,17 @@ impl Window {
                     open.document.paste_result(&patch);
                 }
             }
-            Report::Proof { item, patch } => {
+            WorkerReport::Proof { item, patch } => {
                 if let Some(open) = self.upscale.documents.get_mut(item) {
                     open.document.paste_proof(&patch);
                 }
             }
-            Report::Computed { item } => {
+            WorkerReport::Computed { item } => {
                 if let Some(State::Running(progress)) = self.upscale.queue.get_mut(item).map(|item| &mut item.state) {
                     progress.saving = true;
                 }
             }
-            Report::Done { item, finished, warning } => {
+            WorkerReport::Done { item, finished, warning } => {
                 warning.into_iter().for_each(|text| self.shell.toasts.warning(translated(&text)));
                 self.upscale.run.done_before += usize::from(finished.device == DONE_BEFORE);
                 if let Some(item) = self.upscale.queue.get_mut(item) {
@@ -93,28 +93,30 @@ impl Window {
                 self.upscale.run.done += 1;
                 self.end_run_if_done();
             }
-            Report::Refined { number, item, fidelity, proven } => self.take_refined(number, item, fidelity, proven),
-            Report::NotAtHand { item } => self.take_not_at_hand(item),
-            Report::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
-            Report::Previewed { .. } => self.upscale.previewing = None,
-            Report::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
-            Report::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
+            WorkerReport::Refined { number, item, fidelity, proven } => {
+                self.take_refined(number, item, fidelity, proven)
+            }
+            WorkerReport::NotAtHand { item } => self.take_not_at_hand(item),
+            WorkerReport::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
+            WorkerReport::Previewed { .. } => self.upscale.previewing = None,
+            WorkerReport::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
+            WorkerReport::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
                 self.services.measuring = false;
                 let key = speed_key(&model, self.device());
                 self.shell.settings.faster.insert(key, large / small);
             }
-            Report::Compared { item, models, seconds, loop_psnr } => {
+            WorkerReport::Compared { item, models, seconds, loop_psnr } => {
                 self.upscale.beside.insert(item, Beside { models, seconds, loop_psnr });
             }
-            Report::Saved { path } => self.shell.toasts.good(tr!("Saved %{path}", path = path.display())),
-            Report::Refused { item, reason } => {
+            WorkerReport::Saved { path } => self.shell.toasts.good(tr!("Saved %{path}", path = path.display())),
+            WorkerReport::Refused { item, reason } => {
                 self.upscale.runs = false;
                 if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.state = State::Waiting;
                 }
                 self.shell.toasts.error(translated(&reason));
             }
-            Report::Failed { item, failure, device_failed } => {
+            WorkerReport::Failed { item, failure, device_failed } => {
                 self.forget_tiles(item);
                 if let Some(item) = self.upscale.queue.get_mut(item) {
                     // The first tells that something is wrong; the queue says it of each, and the end how many. A picture that
@@ -138,7 +140,7 @@ impl Window {
                 self.upscale.run.failed += 1;
                 self.end_run_if_done();
             }
-            Report::Cancelled { item } => {
+            WorkerReport::Cancelled { item } => {
                 self.forget_tiles(item);
                 if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.end(State::Cancelled);
@@ -146,7 +148,7 @@ impl Window {
                 self.show_saved(item);
                 self.note_queue_change();
             }
-            Report::Trouble { what, reason } => {
+            WorkerReport::Trouble { what, reason } => {
                 match what {
                     Attempt::Preview => self.upscale.previewing = None,
                     Attempt::Refine => self.forget_refinement(),
@@ -158,12 +160,12 @@ impl Window {
                 }
                 self.shell.toasts.error(translated(&reason));
             }
-            Report::Speed { model, device, pixels_a_second } => {
+            WorkerReport::Speed { model, device, pixels_a_second } => {
                 self.services.measuring = false;
                 self.shell.settings.speeds.insert(speed_key(&model, &device), pixels_a_second);
                 self.measure();
             }
-            Report::Crashed { reason } => {
+            WorkerReport::Crashed { reason } => {
                 self.upscale.runs = false;
                 self.upscale.queue.fail_running(&format!("the engine failed: {reason}"));
                 self.services.crashed = Some(reason);
@@ -240,7 +242,7 @@ impl Window {
         {
             (choices.automatic, choices.model, choices.fidelity) = (false, model, fidelity);
         }
-        item.state = State::Running(Progress {
+        item.state = State::Running(Turn {
             stage: tr!("starting"),
             done: 0.0,
             tiles_since: None,

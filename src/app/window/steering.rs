@@ -6,7 +6,7 @@ use super::{
     Window,
     actions::{Action, Tab},
     queue::{Item, ItemId, State},
-    tally::Run,
+    tally::Tally,
 };
 use crate::language::{tr, tr_counted, translated};
 
@@ -33,7 +33,7 @@ impl Window {
             }
         }
         if !self.upscale.runs {
-            self.upscale.run = Run { began: Some(Instant::now()), ..Run::default() };
+            self.upscale.run = Tally { began: Some(Instant::now()), ..Tally::default() };
         }
         // What is made now is looked at, not what could have been.
         self.end_trial();

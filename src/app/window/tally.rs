@@ -6,7 +6,7 @@ use crate::language::{tr, tr_counted};
 
 /// What became of the pictures of a run.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Run {
+pub(super) struct Tally {
     /// When it began.
     pub(super) began: Option<Instant>,
     /// Pictures whose result is there.
@@ -24,7 +24,7 @@ pub(super) enum Told {
     Warning(String),
 }
 
-impl Run {
+impl Tally {
     /// Nothing if all was cancelled: the user knows.
     pub(super) fn told(&self) -> Option<Told> {
         if self.done + self.failed == 0 {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_run_tells_what_is_new() {
-        let told = |done, done_before, failed| Run { done, done_before, failed, ..Run::default() }.told();
+        let told = |done, done_before, failed| Tally { done, done_before, failed, ..Tally::default() }.told();
         assert_eq!(told(0, 0, 0), None);
         assert_eq!(told(2, 0, 0), Some(Told::Good("2 pictures done.".into())));
         assert_eq!(told(5, 4, 0), Some(Told::Good("1 picture done, 4 done before.".into())));

@@ -19,7 +19,7 @@ use super::{
     queue::{ItemId, Queue},
     refinement::Refinement,
     sorting::Sorting,
-    tally::Run,
+    tally::Tally,
 };
 
 /// The Upscale tab.
@@ -35,7 +35,7 @@ pub(crate) struct UpscaleTab {
     pub(super) follows: bool,
     pub(super) paused_since: Option<Instant>,
     /// What became of the pictures of the present run, or the last.
-    pub(super) run: Run,
+    pub(super) run: Tally,
     pub(super) documents: OpenDocuments,
     pub(super) view: View,
     pub(super) split: f32,
@@ -83,7 +83,7 @@ impl Default for UpscaleTab {
             only: None,
             follows: true,
             paused_since: None,
-            run: Run::default(),
+            run: Tally::default(),
             documents: OpenDocuments::default(),
             view: View::default(),
             split: 0.5,

@@ -85,7 +85,7 @@ pub(crate) fn measure(
             }
             profile.moments.push(moments);
             profile.units.push(measured);
-            let progress = crate::Progress { losses: Some(losses), ..meter.step(unit + 1) };
+            let progress = crate::StageProgress { losses: Some(losses), ..meter.step(unit + 1) };
             log.push(&progress)?;
             profile.write(path)?;
             flow = observe(&Event::Step(progress));

@@ -4,10 +4,10 @@ use dualres_network::{Metric, Model};
 use dualres_training::{Distillation, Scores};
 use serde_json::json;
 
-use super::{Cut, Decision, Run};
+use super::{Cut, Decision, UnderWay};
 use crate::{Method, Report, layers::MAC_INPUT, report::width_table, selection::Selected};
 
-impl Run<'_> {
+impl UnderWay<'_> {
     pub(super) fn report(
         &self,
         mut result: Model,

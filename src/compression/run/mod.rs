@@ -110,7 +110,7 @@ pub fn compress(
         let plain = device.open()?;
         let original = original.to_device(&plain)?;
         let layers = Layers::of(&original.description.network, config.streams);
-        Run { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
+        UnderWay { config, original, layers, data, compute: device, device: plain, folder, data_hash }.run(observe)
     })
 }
 
@@ -224,7 +224,7 @@ fn wait_for(path: &Path, observe: Observer) -> Result<Option<Lock>> {
     }
 }
 
-struct Run<'a> {
+struct UnderWay<'a> {
     config: &'a CompressConfig,
     original: Model,
     layers: Layers,
@@ -235,7 +235,7 @@ struct Run<'a> {
     data_hash: String,
 }
 
-impl Run<'_> {
+impl UnderWay<'_> {
     fn run(&self, observe: Observer) -> Result<Option<(Model, Report)>> {
         let (report, result) = (self.folder.join(REPORT_FILE), self.folder.join(RESULT_FILE));
         // A result that somebody took is made again from what the stages left.
@@ -372,7 +372,7 @@ impl Run<'_> {
         write_atomically(&path, &small.to_bytes())?;
         let kept = Kept::of(&self.layers);
         (meter.kept_macs, meter.kept_parameters) = kept.shares(&decision.widths);
-        let mut told = |progress: crate::Progress, observe: Observer| -> Result<ControlFlow<()>> {
+        let mut told = |progress: crate::StageProgress, observe: Observer| -> Result<ControlFlow<()>> {
             log.push(&progress)?;
             Ok(observe(&Event::Step(progress)))
         };
@@ -386,7 +386,7 @@ impl Run<'_> {
         let Some(after) = self.evaluate(&small, observe)? else { return Ok(None) };
         let set = self.set_name();
         let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
-        let progress = crate::Progress { psnr_y: Some(cut.cut.psnr_y), ..meter.step(STEPS) };
+        let progress = crate::StageProgress { psnr_y: Some(cut.cut.psnr_y), ..meter.step(STEPS) };
         let flow = told(progress, observe)?;
         save_json(&report, &cut)?;
         Ok(flow.is_continue().then_some((small, cut)))

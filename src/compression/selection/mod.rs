@@ -209,7 +209,7 @@ impl<'a> Selection<'a> {
             let mut so_far = self.layers.widths.clone();
             so_far[..=unit].copy_from_slice(&self.widths[..=unit]);
             (meter.kept_macs, meter.kept_parameters) = kept.shares(&so_far);
-            let progress = crate::Progress { losses: chosen.losses, ..meter.step(unit + 1) };
+            let progress = crate::StageProgress { losses: chosen.losses, ..meter.step(unit + 1) };
             // The curve first: rows ahead of the saved state are dropped, rows behind it would be missing.
             log.push(&progress)?;
             save_state(&self.path, &self.masked, &self.state)?;

@@ -22,7 +22,7 @@ use crate::{DualModel, Model, NetworkError, Pooling, Result};
 
 /// What of a model goes into the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Exported {
     /// The primal network, with this pooling of its statistics. With local pooling any size of picture is
     /// filled up to whole cells inside the graph, by repeating its border, and the result is cut to size again.
     Primal(Pooling),
@@ -36,19 +36,19 @@ pub enum Part {
 ///
 /// # Errors
 /// If there is no such part (a way back of a model without dual models), or an operator of it cannot be written.
-pub fn onnx(model: &Model, part: Part) -> Result<Vec<u8>> {
+pub fn onnx(model: &Model, part: Exported) -> Result<Vec<u8>> {
     let mut graph = Graph::default();
     let description = &model.description;
     let refused = |reason: String| NetworkError::Format { name: description.name.clone(), reason };
     let (result, what) = match part {
-        Part::Primal(pooling) => {
+        Exported::Primal(pooling) => {
             let alignment = description.alignment(pooling);
             let whole = whole_cells(&mut graph, alignment);
             let picture = Writer::new(&model.primal, "", pooling, &mut graph).write(&whole).map_err(refused)?;
             let picture = cut(&mut graph, &picture, alignment, description.scale());
             (picture, "from low to high resolution")
         }
-        Part::WayBack => {
+        Exported::WayBack => {
             if model.duals.is_empty() {
                 return Err(refused("the model has no dual models to export".into()));
             }

@@ -10,7 +10,7 @@ use burn::tensor::{
 use prost::Message;
 
 use super::{
-    Part, onnx,
+    Exported, onnx,
     proto::{FLOAT, ModelProto, NodeProto},
 };
 use crate::{Architecture, Description, Model, Pooling, Weight};
@@ -23,9 +23,9 @@ enum Value {
     List(Vec<f32>),
 }
 
-struct Run(HashMap<String, Value>);
+struct Interpreter(HashMap<String, Value>);
 
-impl Run {
+impl Interpreter {
     fn tensor(&self, name: &str) -> Tensor<4> {
         match &self.0[name] {
             Value::Floats(tensor) => tensor.clone(),
@@ -145,7 +145,7 @@ fn repeat_border(x: Tensor<4>, axis: usize, before: usize, after: usize) -> Tens
 
 fn run(file: &[u8], x: Tensor<4>) -> Tensor<4> {
     let graph = ModelProto::decode(file).unwrap().graph.unwrap();
-    let mut run = Run(HashMap::from([(graph.input[0].name.clone(), Value::Floats(x))]));
+    let mut run = Interpreter(HashMap::from([(graph.input[0].name.clone(), Value::Floats(x))]));
     for constant in graph.initializer {
         let dims: Vec<usize> = constant.dims.iter().map(|&side| side as usize).collect();
         let value = if constant.data_type == FLOAT {
@@ -190,7 +190,7 @@ fn the_graph_computes_what_the_network_computes() {
     for (scale, prune) in [(2, false), (4, false), (4, true), (8, false)] {
         let model = model(scale, prune);
         let x = picture(13, 22).repeat_dim(0, 2);
-        let file = onnx(&model, Part::Primal(Pooling::Global)).unwrap();
+        let file = onnx(&model, Exported::Primal(Pooling::Global)).unwrap();
         assert!(gap(run(&file, x.clone()), model.primal.upscale(x, Pooling::Global)) < 0.01, "x{scale} {prune}");
     }
 }
@@ -210,7 +210,7 @@ fn trained_shifts_of_the_mean_colour_come_along() {
     let description = Description::new("shifted", "DRN", found.graph);
     let model = Model::from_weights(description, &weights, &Device::flex()).unwrap();
     let x = picture(9, 10);
-    let file = onnx(&model, Part::Primal(Pooling::Global)).unwrap();
+    let file = onnx(&model, Exported::Primal(Pooling::Global)).unwrap();
     let expected = model.primal.upscale(x.clone(), Pooling::Global);
     assert!(gap(expected.clone(), plain.primal.upscale(x.clone(), Pooling::Global)) > 1.0, "the shift does something");
     assert!(gap(run(&file, x), expected) < 0.01);
@@ -220,7 +220,7 @@ fn trained_shifts_of_the_mean_colour_come_along() {
 fn local_pooling_fills_up_to_whole_cells() {
     let model = model(4, false);
     let pooling = Pooling::local(24);
-    let file = onnx(&model, Part::Primal(pooling)).unwrap();
+    let file = onnx(&model, Exported::Primal(pooling)).unwrap();
     let x = picture(24, 40);
     assert!(gap(run(&file, x.clone()), model.primal.upscale(x.clone(), pooling)) < 0.01);
     // Columns 0 to 36, the border repeated to 40.
@@ -232,7 +232,7 @@ fn local_pooling_fills_up_to_whole_cells() {
 #[test]
 fn the_way_back_is_all_dual_models() {
     let mut model = model(4, false);
-    let file = onnx(&model, Part::WayBack).unwrap();
+    let file = onnx(&model, Exported::WayBack).unwrap();
     let x = picture(17, 20) * 1.4 - 50.0;
     let mut expected = x.clone();
     for (dual, [height, width]) in model.duals.iter().rev().zip([[9, 10], [5, 5]]) {
@@ -241,5 +241,5 @@ fn the_way_back_is_all_dual_models() {
     }
     assert!(gap(run(&file, x), expected) < 0.01);
     model = model.without_duals();
-    assert!(onnx(&model, Part::WayBack).unwrap_err().to_string().contains("no dual models"));
+    assert!(onnx(&model, Exported::WayBack).unwrap_err().to_string().contains("no dual models"));
 }

@@ -145,7 +145,7 @@ struct Space {
 
 /// A run of channels of a value: all of a space's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Part {
+struct Contribution {
     space: usize,
     filters: usize,
 }
@@ -157,7 +157,7 @@ struct Derivation<'a> {
     /// Union-find: the space that each has become a part of.
     parents: Vec<usize>,
     /// Parts of each value.
-    layouts: Vec<Vec<Part>>,
+    layouts: Vec<Vec<Contribution>>,
 }
 
 impl<'a> Derivation<'a> {
@@ -242,13 +242,13 @@ impl<'a> Derivation<'a> {
     }
 
     /// Layout of the value of a node.
-    fn pass(&mut self, id: NodeId, op: &Op, inputs: &[NodeId]) -> Vec<Part> {
+    fn pass(&mut self, id: NodeId, op: &Op, inputs: &[NodeId]) -> Vec<Contribution> {
         let first = inputs.first().copied().unwrap_or(0);
         match op {
             Op::Input { channels } => {
                 let obstacle = Some("the picture itself".into());
                 let space = self.space(Space { outputs: *channels, obstacle, ..Space::default() });
-                vec![Part { space, filters: 1 }]
+                vec![Contribution { space, filters: 1 }]
             }
             Op::Conv(conv) if conv.groups > 1 && self.is_depthwise(first, conv) => self.per_channel(id, first),
             Op::Conv(conv) => {
@@ -265,27 +265,30 @@ impl<'a> Derivation<'a> {
                 }
                 let space =
                     self.space(Space { outputs: conv.outputs, obstacle, stream, producers, ..Space::default() });
-                vec![Part { space, filters: 1 }]
+                vec![Contribution { space, filters: 1 }]
             }
             Op::Deconv(conv) => {
                 let reason = "transposed convolution";
                 self.freeze(first, reason);
                 let space = Space { outputs: conv.outputs, obstacle: Some(reason.into()), ..Space::default() };
-                vec![Part { space: self.space(space), filters: 1 }]
+                vec![Contribution { space: self.space(space), filters: 1 }]
             }
             Op::Prelu | Op::Affine | Op::Shift(_) => self.per_channel(id, first),
             Op::Binary(_) => self.join(inputs[0], inputs[1]),
             Op::Concat => inputs.iter().flat_map(|&input| self.layouts[input].clone()).collect(),
             Op::PixelShuffle(by) => {
                 let square = by * by;
-                let fits = |part: &Part| {
+                let fits = |part: &Contribution| {
                     let outputs = self.spaces[self.root(part.space)].outputs;
                     outputs.is_multiple_of(part.filters * square)
                 };
                 if !self.layouts[first].iter().all(fits) {
                     return self.opaque(id, inputs, "a pixel shuffle across layers");
                 }
-                self.layouts[first].iter().map(|part| Part { filters: part.filters * square, ..*part }).collect()
+                self.layouts[first]
+                    .iter()
+                    .map(|part| Contribution { filters: part.filters * square, ..*part })
+                    .collect()
             }
             Op::Slice { .. } => self.opaque(id, inputs, "some of its channels go another way"),
             Op::PixelUnshuffle(_) => self.opaque(id, inputs, "pixels become channels"),
@@ -308,7 +311,7 @@ impl<'a> Derivation<'a> {
     }
 
     /// A layer that treats each channel by itself.
-    fn per_channel(&mut self, id: NodeId, input: NodeId) -> Vec<Part> {
+    fn per_channel(&mut self, id: NodeId, input: NodeId) -> Vec<Contribution> {
         let layer = self.graph.node(id).name.clone();
         let mut offset = 0;
         for part in self.layouts[input].clone() {
@@ -322,17 +325,17 @@ impl<'a> Derivation<'a> {
     }
 
     /// A value that the derivation does not see through.
-    fn opaque(&mut self, id: NodeId, inputs: &[NodeId], reason: &str) -> Vec<Part> {
+    fn opaque(&mut self, id: NodeId, inputs: &[NodeId], reason: &str) -> Vec<Contribution> {
         inputs.iter().for_each(|&input| self.freeze(input, reason));
         let outputs = self.shapes[id].channels;
         let space = self.space(Space { outputs, obstacle: Some(reason.into()), ..Space::default() });
-        vec![Part { space, filters: 1 }]
+        vec![Contribution { space, filters: 1 }]
     }
 
     /// Two values in one: their channels are the same from here on.
-    fn join(&mut self, a: NodeId, b: NodeId) -> Vec<Part> {
+    fn join(&mut self, a: NodeId, b: NodeId) -> Vec<Contribution> {
         let [wide, narrow] = if self.shapes[a].channels >= self.shapes[b].channels { [a, b] } else { [b, a] };
-        let channels = |this: &Self, part: &Part| this.spaces[this.root(part.space)].outputs / part.filters;
+        let channels = |this: &Self, part: &Contribution| this.spaces[this.root(part.space)].outputs / part.filters;
         if self.shapes[wide].channels != self.shapes[narrow].channels {
             // One channel for all.
             self.freeze(narrow, "works on all channels of another value");

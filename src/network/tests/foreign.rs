@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use common::data;
 use dualres_network::{
     Model, Pooling, Weight,
-    export::{Part, onnx},
+    export::{Exported, onnx},
     import::{self, ImportOptions},
     tensors_from_bytes,
 };
@@ -158,7 +158,7 @@ fn families_survive_the_way_through_onnx() {
     ] {
         let model = import::read(&foreign(&format!("{name}.pth")), &ImportOptions::default(), &Device::flex()).unwrap();
         let path = folder.path().join(format!("{name}.onnx"));
-        std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
+        std::fs::write(&path, onnx(&model, Exported::Primal(Pooling::Global)).unwrap()).unwrap();
         let options = ImportOptions { range: Some([0.0, 255.0]), ..ImportOptions::default() };
         let again = import::read(&path, &options, &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let gap =
@@ -222,7 +222,7 @@ fn operators_survive_the_way_through_onnx() {
         let description = dualres_network::Description::new("one", "test", graph);
         let model = Model::init(description, 3, &Device::flex()).unwrap();
         let path = folder.path().join("one.onnx");
-        std::fs::write(&path, onnx(&model, Part::Primal(Pooling::Global)).unwrap()).unwrap();
+        std::fs::write(&path, onnx(&model, Exported::Primal(Pooling::Global)).unwrap()).unwrap();
         let options = ImportOptions { range: Some([0.0, 255.0]), ..ImportOptions::default() };
         let again = import::read(&path, &options, &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let (a, b) =

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use dualres_compression::{
-    CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, Progress, RESULT_FILE, Report, Stage,
+    CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, RESULT_FILE, Report, Stage, StageProgress,
     compress, parse_widths, resume,
 };
 use dualres_imaging::file::{resolve, write_atomically, write_new};
@@ -355,7 +355,7 @@ impl Display {
         interrupt::flow()
     }
 
-    fn message(&self, progress: &Progress) -> String {
+    fn message(&self, progress: &StageProgress) -> String {
         let mut parts = Vec::new();
         if let Some(losses) = progress.losses {
             parts.push(format!("loss {:.3}, dual {:.3}", losses.total, losses.dual));

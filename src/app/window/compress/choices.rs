@@ -10,7 +10,7 @@ use crate::language::tr;
 /// How much work a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Preset {
+pub enum Effort {
     /// The whole path in few steps.
     Quick,
     /// What the shipped networks were made with.
@@ -19,7 +19,7 @@ pub enum Preset {
     Thorough,
 }
 
-impl Preset {
+impl Effort {
     /// All of them, the shortest first.
     pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Thorough];
 
@@ -108,7 +108,7 @@ pub struct CompressChoices {
     /// Whether the widths are those set by hand, without a search.
     pub own_widths: bool,
     /// How much work.
-    pub preset: Preset,
+    pub preset: Effort,
     /// Steps of the search, if not those of the preset.
     pub search_steps: Option<usize>,
     /// Steps of fine-tuning, if not those of the preset.
@@ -143,7 +143,7 @@ impl Default for CompressChoices {
             mode: Mode::Budget,
             method: Method::Drc,
             own_widths: false,
-            preset: Preset::Quick,
+            preset: Effort::Quick,
             search_steps: None,
             finetune_steps: None,
             channels_per_step: None,

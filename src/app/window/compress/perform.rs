@@ -19,13 +19,7 @@ use crate::{
     language::tr,
     library::Entry,
     report, samples,
-    window::{
-        Window,
-        actions::Tab,
-        dialogs::Purpose,
-        library_news::Change,
-        sheet::Sheet,
-    },
+    window::{Window, actions::Tab, dialogs::Purpose, library_news::Change, sheet::Sheet},
 };
 
 impl Window {

@@ -31,7 +31,7 @@ use crate::{
 const CELL: usize = 256;
 
 /// Networks on their device.
-struct Ready {
+struct PairOnDevice {
     pair: Pair,
     device: String,
     original: Arc<Upscaler>,
@@ -53,7 +53,7 @@ pub(super) struct Probe {
     paths: Paths,
     desires: Arc<Desires>,
     teller: Teller<Answer>,
-    ready: Option<Ready>,
+    ready: Option<PairOnDevice>,
     whole: Option<Whole>,
     /// Profiles that were asked for so far.
     wanted: u64,
@@ -175,7 +175,7 @@ impl Probe {
         };
         let small = Arc::new(Upscaler::new(&small, original.device())?);
         let answer = (original.clone(), small.clone(), device_name.clone());
-        self.ready = Some(Ready { pair: pair.clone(), device: device_name, original, small, model });
+        self.ready = Some(PairOnDevice { pair: pair.clone(), device: device_name, original, small, model });
         Ok(answer)
     }
 

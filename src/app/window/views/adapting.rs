@@ -5,7 +5,7 @@ use eframe::egui::{
 };
 
 use super::{
-    canvas::{Canvas, Part},
+    canvas::{Canvas, PaneContent},
     decibels, duration, primary_button, weak,
 };
 use crate::{
@@ -147,9 +147,12 @@ pub(crate) fn offer(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) 
     let bar = Rect::from_min_size(area.min, vec2(area.width(), BAR));
     ui.painter().rect_filled(bar, 0.0, colours.panel);
     let [before, after] = offer.adapted.consistency.map(decibels);
-    let parts = [Part {
+    let parts = [PaneContent {
         caption_right: tr!("%{name}  consistency %{consistency}", name = offer.name, consistency = after),
-        ..Part::new(Mode::Split, tr!("%{name}  consistency %{consistency}", name = offer.from, consistency = before))
+        ..PaneContent::new(
+            Mode::Split,
+            tr!("%{name}  consistency %{consistency}", name = offer.from, consistency = before),
+        )
     }];
     let [paired_before, paired_after] = offer.adapted.paired.map(decibels);
     let how = offer.adapted.degradation.clone().unwrap_or_else(|| tr!("nothing unusual"));

@@ -29,7 +29,7 @@ use crate::{
 const GAP: f32 = 6.0;
 
 /// What a pane shows and says.
-pub(crate) struct Part {
+pub(crate) struct PaneContent {
     pub(crate) mode: Mode,
     /// What screen readers call it.
     pub(crate) name: String,
@@ -41,7 +41,7 @@ pub(crate) struct Part {
     pub(crate) legend: bool,
 }
 
-impl Part {
+impl PaneContent {
     pub(crate) fn new(mode: Mode, caption: impl Into<String>) -> Self {
         let caption = caption.into();
         Self { mode, name: caption.clone(), caption, caption_right: String::new(), legend: false }
@@ -68,7 +68,7 @@ pub(crate) struct Canvas<'a> {
 
 impl Canvas<'_> {
     /// Draws the panes; returns the position in the result under the pointer, and how the picture is seen from now on.
-    pub(crate) fn show(mut self, ui: &mut Ui, area: Rect, parts: &[Part]) -> (Option<[f64; 2]>, Sight) {
+    pub(crate) fn show(mut self, ui: &mut Ui, area: Rect, parts: &[PaneContent]) -> (Option<[f64; 2]>, Sight) {
         let points = ui.ctx().pixels_per_point();
         // Panes begin at whole pixels, or pixels of the picture would not meet those of the screen.
         let snap = |at: f32| (at * points).round() / points;
@@ -102,7 +102,7 @@ impl Canvas<'_> {
         (pointed, self.sight)
     }
 
-    fn draw(&self, ui: &Ui, rects: &[Rect], parts: &[Part]) {
+    fn draw(&self, ui: &Ui, rects: &[Rect], parts: &[PaneContent]) {
         let mut gpu = self.gpu.borrow_mut();
         let Some(gpu) = gpu.as_mut() else { return };
         let points = ui.ctx().pixels_per_point();
@@ -129,7 +129,7 @@ impl Canvas<'_> {
     }
 
     /// Pan, zoom and the split line of one pane. Returns the position in the result under the pointer.
-    fn interact(&mut self, ui: &mut Ui, index: usize, rect: Rect, part: &Part) -> Option<[f64; 2]> {
+    fn interact(&mut self, ui: &mut Ui, index: usize, rect: Rect, part: &PaneContent) -> Option<[f64; 2]> {
         let response = ui.interact(rect, Id::unique((self.salt, index)), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &part.name));
         let points = f64::from(ui.ctx().pixels_per_point());
@@ -209,7 +209,7 @@ impl Canvas<'_> {
         }
     }
 
-    fn captions(&self, ui: &Ui, rect: Rect, part: &Part) {
+    fn captions(&self, ui: &Ui, rect: Rect, part: &PaneContent) {
         let painter = ui.painter().with_clip_rect(rect);
         let label = |place: eframe::egui::Pos2, align: Align2, text: &str| {
             let mut job = LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(12.0), Color32::WHITE);

@@ -3,7 +3,7 @@
 use eframe::egui::{Align, Button, ComboBox, Layout, Rect, RichText, Ui, UiBuilder, pos2, vec2};
 
 use super::{
-    canvas::{self, Canvas, Part},
+    canvas::{self, Canvas, PaneContent},
     decibels, duration, named,
 };
 use crate::{
@@ -122,7 +122,8 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, area: R
     let Some(candidate) = trial.candidates.get(index) else { return };
     let before = Sight { view: trial.view, split: window.upscale.split, pane: trial.pane };
     let caption = caption(candidate);
-    let part = Part { name: format!("{}: {caption}", candidate.model), ..Part::new(Mode::Result, caption) };
+    let part =
+        PaneContent { name: format!("{}: {caption}", candidate.model), ..PaneContent::new(Mode::Result, caption) };
     let shared = Canvas {
         salt: ["candidate 1", "candidate 2", "candidate 3", "candidate 4"][index.min(DOCUMENTS - 1)],
         gpu: &window.services.gpu,

@@ -4,7 +4,7 @@ use dualres_engine::Area;
 use eframe::egui::{Align, ComboBox, Key, Label, Layout, Rect, RichText, Slider, Ui, UiBuilder, pos2, vec2};
 
 use super::{
-    canvas::{self, Canvas, Part, centred_text, inside},
+    canvas::{self, Canvas, PaneContent, centred_text, inside},
     drop_zone, named, size, text_width,
 };
 use crate::{
@@ -133,7 +133,7 @@ fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option
 }
 
 /// The panes of a view; `flips` shows the original in place of the result, and what is shown of that may be a preview.
-fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_duals: bool) -> Vec<Part> {
+fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_duals: bool) -> Vec<PaneContent> {
     let modes: &[Mode] = match view {
         ViewMode::Panes if with_duals || document.dual.is_some() => &[Mode::Input, Mode::Result, Mode::Dual],
         ViewMode::Panes => &[Mode::Input, Mode::Result],
@@ -147,7 +147,7 @@ fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_
 }
 
 /// The pane of the expected error.
-fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> Part {
+fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> PaneContent {
     if flips {
         return part(document, Mode::Result, flips, previews);
     }
@@ -157,10 +157,10 @@ fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> 
         (None, None) if with_duals => tr!("What to expect comes with the result"),
         (None, _) => tr!("No error calibration for this model"),
     };
-    Part { name, legend: document.expected.is_some(), ..Part::new(Mode::Difference, caption) }
+    PaneContent { name, legend: document.expected.is_some(), ..PaneContent::new(Mode::Difference, caption) }
 }
 
-fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> Part {
+fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> PaneContent {
     let original = tr!("Original  %{size}", size = size(document.input.size()));
     let has_dual = document.dual.is_some();
     let (name, caption) = match mode {
@@ -184,7 +184,7 @@ fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> Part {
         }
     };
     let differs = matches!(mode, Mode::Difference | Mode::Overlay);
-    let mut part = Part { name, legend: differs && has_dual, ..Part::new(mode, caption) };
+    let mut part = PaneContent { name, legend: differs && has_dual, ..PaneContent::new(mode, caption) };
     if mode == Mode::Split {
         part.caption_right = match document.result {
             Some(_) if previews => tr!("Preview"),
@@ -193,7 +193,7 @@ fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> Part {
         };
     }
     if flips && !matches!(mode, Mode::Input | Mode::Dual) {
-        part = Part { name: part.name, ..Part::new(Mode::Input, original) };
+        part = PaneContent { name: part.name, ..PaneContent::new(Mode::Input, original) };
     }
     part
 }

@@ -15,7 +15,7 @@ use dualres_network::{
 };
 
 use super::{
-    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, Report,
+    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, WorkerReport,
     kept::{Kept, proven},
     part::Part,
     reader::Reader,
@@ -51,16 +51,16 @@ pub(super) struct Engine {
     pub(super) library: Library,
     pub(super) paths: Paths,
     pub(super) control: Arc<Control>,
-    teller: Teller<Report>,
+    teller: Teller<WorkerReport>,
     pub(super) records: Records,
     pub(super) reader: Reader,
     pub(super) saver: Saver,
-    ready: Option<Ready>,
+    ready: Option<OnDevice>,
     pub(super) kept: Option<Kept>,
 }
 
 /// A model on a device.
-struct Ready {
+struct OnDevice {
     model: String,
     wanted_device: String,
     device: String,
@@ -75,14 +75,14 @@ impl Engine {
         paths: Paths,
         control: Arc<Control>,
         records: Records,
-        teller: Teller<Report>,
+        teller: Teller<WorkerReport>,
     ) -> std::io::Result<Self> {
         let saver = Saver::start(paths.clone(), control.clone(), teller.clone())?;
         let reader = Reader::default();
         Ok(Self { library, paths, control, teller, records, reader, saver, ready: None, kept: None })
     }
 
-    pub(super) fn tell(&self, report: Report) {
+    pub(super) fn tell(&self, report: WorkerReport) {
         // A window that is gone ends the loop that called; nothing else needs to know.
         self.teller.mention(report);
     }
@@ -106,16 +106,16 @@ impl Engine {
             }
             Command::SaveAs { item, output, path, choices, refined } => {
                 match self.save_as(item, &output, &path, &choices, refined) {
-                    Ok(true) => self.tell(Report::Saved { path }),
-                    Ok(false) => self.tell(Report::NotAtHand { item }),
+                    Ok(true) => self.tell(WorkerReport::Saved { path }),
+                    Ok(false) => self.tell(WorkerReport::NotAtHand { item }),
                     Err(error) => self.trouble(Attempt::Other, &error),
                 }
             }
             Command::SaveVersion { item, output, choices } => match self.save_version(item, &output, &choices) {
                 Ok(Some((path, size))) => {
-                    self.tell(Report::Version { item, path, size, fidelity: choices.fidelity });
+                    self.tell(WorkerReport::Version { item, path, size, fidelity: choices.fidelity });
                 }
-                Ok(None) => self.tell(Report::NotAtHand { item }),
+                Ok(None) => self.tell(WorkerReport::NotAtHand { item }),
                 Err(error) => self.trouble(Attempt::Refine, &error),
             },
             Command::Forget => self.ready = None,
@@ -175,12 +175,12 @@ impl Engine {
     }
 
     fn trouble(&self, what: Attempt, error: &anyhow::Error) {
-        self.tell(Report::Trouble { what, reason: report::message(error) });
+        self.tell(WorkerReport::Trouble { what, reason: report::message(error) });
     }
 
     fn fail(&mut self, item: ItemId, error: &anyhow::Error) {
         if let Some(JournalError::Held(_)) = error.downcast_ref() {
-            self.tell(Report::Refused { item, reason: report::message(error) });
+            self.tell(WorkerReport::Refused { item, reason: report::message(error) });
             return;
         }
         let lasts = matches!(error.downcast_ref::<ImagingError>(), Some(error) if error.is_of_the_file());
@@ -188,7 +188,7 @@ impl Engine {
         let starts = error.chain().any(|e| matches!(e.downcast_ref(), Some(NetworkError::DeviceStart { .. })));
         let device_failed = match error.downcast_ref::<EngineError>() {
             Some(EngineError::Cancelled) => {
-                self.tell(Report::Cancelled { item });
+                self.tell(WorkerReport::Cancelled { item });
                 return;
             }
             Some(EngineError::Device(_)) => true,
@@ -203,7 +203,7 @@ impl Engine {
             // The model goes to the device anew next time.
             self.ready = None;
         }
-        self.tell(Report::Failed { item, failure, device_failed });
+        self.tell(WorkerReport::Failed { item, failure, device_failed });
     }
 
     fn list_devices(&self) {
@@ -223,7 +223,7 @@ impl Engine {
             DeviceInfo { name: d.name, detail, is_software, is_cpu, is_remote }
         };
         let automatic = device::choose("auto").map_or_else(|_| "CPU".to_owned(), |d| d.name);
-        self.tell(Report::Devices { devices: device::list().into_iter().map(info).collect(), automatic });
+        self.tell(WorkerReport::Devices { devices: device::list().into_iter().map(info).collect(), automatic });
     }
 
     fn forget_checks(&mut self, device: &str) -> anyhow::Result<()> {
@@ -245,8 +245,8 @@ impl Engine {
                 let device = trust::vetted(&self.paths, &loaded, &device::choose(wanted_device)?)?;
                 let fingerprint = sums::fingerprint(&loaded.to_bytes());
                 let upscaler = Arc::new(Upscaler::new(&loaded, &device)?);
-                self.tell(Report::Using { wanted: wanted_device.to_owned(), device: device.name.clone() });
-                self.ready = Some(Ready {
+                self.tell(WorkerReport::Using { wanted: wanted_device.to_owned(), device: device.name.clone() });
+                self.ready = Some(OnDevice {
                     fingerprint,
                     model: model.to_owned(),
                     wanted_device: wanted_device.to_owned(),
@@ -274,11 +274,11 @@ impl Engine {
                     1 => tr!("upscaling"),
                     _ => tr!("tile %{done} of %{tiles}", done = 0, tiles = tiles),
                 };
-                self.teller.tell(Report::Progress { item, stage, done: 0.02 })?;
+                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
             }
             Event::Preparing => {
                 let stage = tr!("preparing this GPU, once");
-                self.teller.tell(Report::Progress { item, stage, done: 0.02 })?;
+                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
             }
             Event::Tile { done, tiles, area, planes } => {
                 if shows {
@@ -286,19 +286,19 @@ impl Engine {
                     for piece in pieces(area.width, area.height) {
                         let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
                         let patch = Patch::of_planes(&planes, None, piece);
-                        self.teller.tell(Report::Pixels { item, scale, patch })?;
+                        self.teller.tell(WorkerReport::Pixels { item, scale, patch })?;
                     }
                 }
                 let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
                 let stage = tr!("tile %{done} of %{tiles}", done = done, tiles = tiles);
-                self.teller.tell(Report::Progress { item, stage, done: part })?;
+                self.teller.tell(WorkerReport::Progress { item, stage, done: part })?;
             }
             Event::Refining { step, steps } => {
                 let stage = tr!("raising fidelity, step %{step} of %{steps}", step = step + 1, steps = steps);
-                self.teller.tell(Report::Progress { item, stage, done: 0.93 })?;
+                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.93 })?;
             }
             Event::Reconstructing { .. } => {
-                self.teller.tell(Report::Progress { item, stage: tr!("proving"), done: TILES_END })?;
+                self.teller.tell(WorkerReport::Progress { item, stage: tr!("proving"), done: TILES_END })?;
             }
             Event::Reconstructed { .. } => {}
         }
@@ -317,7 +317,7 @@ impl Engine {
     /// Sends a whole result to the window.
     pub(super) fn show(&self, item: ItemId, scale: usize, picture: &Picture) {
         for area in pieces(picture.width(), picture.height()) {
-            self.tell(Report::Pixels { item, scale, patch: Patch::of(picture, area) });
+            self.tell(WorkerReport::Pixels { item, scale, patch: Patch::of(picture, area) });
         }
     }
 
@@ -336,7 +336,7 @@ impl Engine {
                 structure: crop(&structure),
                 expected: result.expected_error.as_ref().map(crop),
             };
-            self.tell(Report::Proof { item, patch: Box::new(patch) });
+            self.tell(WorkerReport::Proof { item, patch: Box::new(patch) });
         }
         proven(result)
     }
@@ -367,11 +367,11 @@ impl Engine {
         let options = Options { fidelity: preview.choices.fidelity, ..Options::default() };
         let (item, area) = (preview.item, preview.area);
         let part = Part::of(upscaler, &preview.input, area, &options, &mut |_| self.until_the_end())?;
-        self.tell(Report::Pixels { item, scale: part.scale, patch: part.patch() });
+        self.tell(WorkerReport::Pixels { item, scale: part.scale, patch: part.patch() });
         if let Some(patch) = part.proof() {
-            self.tell(Report::Proof { item, patch: Box::new(patch) });
+            self.tell(WorkerReport::Proof { item, patch: Box::new(patch) });
         }
-        self.tell(Report::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });
+        self.tell(WorkerReport::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use dualres_imaging::{Picture, Plane};
 use dualres_network::device;
 
 use super::{
-    Comparison, Report,
+    Comparison, WorkerReport,
     engine::Engine,
     messages::{Tried, Try},
     part::Part,
@@ -34,7 +34,7 @@ impl Engine {
         run()?;
         let seconds = run()?;
         let pixels_a_second = (96 * scale * 96 * scale) as f64 / seconds;
-        self.tell(Report::Speed { model: model.to_owned(), device, pixels_a_second });
+        self.tell(WorkerReport::Speed { model: model.to_owned(), device, pixels_a_second });
         Ok(())
     }
 
@@ -60,7 +60,7 @@ impl Engine {
                 }
             }
         }
-        self.tell(Report::Compared { item: *item, models: models.clone(), seconds, loop_psnr });
+        self.tell(WorkerReport::Compared { item: *item, models: models.clone(), seconds, loop_psnr });
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Engine {
         };
         let outcome = report::guarded(&mut attempt).map_err(|error| report::message(&error));
         if control.is_trial(wanted.number) {
-            self.tell(Report::Tried { number: wanted.number, model: wanted.model.clone(), outcome });
+            self.tell(WorkerReport::Tried { number: wanted.number, model: wanted.model.clone(), outcome });
         }
     }
 }

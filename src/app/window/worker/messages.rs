@@ -186,7 +186,7 @@ pub struct Tried {
 
 /// What the worker tells.
 #[derive(Debug)]
-pub enum Report {
+pub enum WorkerReport {
     /// Devices that models can run on, and which of them `auto` is.
     Devices {
         /// All of them.

@@ -1,6 +1,6 @@
 //! The thread that owns every tensor, and how the window talks with it.
 //!
-//! The window sends [`Command`]s and drains [`Report`]s once a frame. Cancelling and pausing go past the queue of
+//! The window sends [`Command`]s and drains [`WorkerReport`]s once a frame. Cancelling and pausing go past the queue of
 //! commands and take effect within a tile; so do previews, which are what a user waits for.
 
 mod engine;
@@ -15,7 +15,7 @@ mod saver;
 mod upscale;
 
 pub(crate) use job::folder as result_folder;
-pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Report, Tried, Try};
+pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Tried, Try, WorkerReport};
 pub(crate) use messages::{DONE_BEFORE, NO_ITEM};
 
 use std::{
@@ -102,10 +102,10 @@ impl Control {
 }
 
 /// The window's end of the worker.
-pub type Link = Actor<Command, Report, Control>;
+pub type Link = Actor<Command, WorkerReport, Control>;
 
 /// The other end, for one who plays the worker in a test.
-pub type FarEnd = actor::FarEnd<Command, Report, Control>;
+pub type FarEnd = actor::FarEnd<Command, WorkerReport, Control>;
 
 /// A link without a worker at its other end.
 pub fn link() -> (Link, FarEnd) {
@@ -119,12 +119,12 @@ pub fn link() -> (Link, FarEnd) {
 /// If the system gives no thread.
 pub fn start(library: Library, paths: Paths, records: Records, wake: Wake) -> std::io::Result<Link> {
     give_way();
-    Actor::start("engine", wake, move |commands, control: std::sync::Arc<Control>, teller: Teller<Report>| {
+    Actor::start("engine", wake, move |commands, control: std::sync::Arc<Control>, teller: Teller<WorkerReport>| {
         let work = || {
             let mut engine = match engine::Engine::new(library, paths, control.clone(), records, teller.clone()) {
                 Ok(engine) => engine,
                 Err(error) => {
-                    teller.mention(Report::Crashed { reason: error.to_string() });
+                    teller.mention(WorkerReport::Crashed { reason: error.to_string() });
                     return;
                 }
             };
@@ -137,7 +137,7 @@ pub fn start(library: Library, paths: Paths, records: Records, wake: Wake) -> st
             }
         };
         if let Err(reason) = caught(work) {
-            teller.mention(Report::Crashed { reason });
+            teller.mention(WorkerReport::Crashed { reason });
         }
     })
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use dualres_engine::Event;
 use dualres_imaging::{Format, Picture, resize::resample};
 
-use super::{Report, engine::Engine};
+use super::{WorkerReport, engine::Engine};
 use crate::{
     batch::{make::finished, saving::save_free},
     language::tr,
@@ -21,7 +21,7 @@ impl Engine {
     /// Feeds the dual residual of the last result back at another strength, and shows it.
     pub(super) fn refine(&mut self, number: u64, item: ItemId, model: &str, fidelity: f32) -> anyhow::Result<()> {
         let Some(mut kept) = self.kept.take_if(|kept| kept.item == item && kept.model == model) else {
-            self.tell(Report::NotAtHand { item });
+            self.tell(WorkerReport::NotAtHand { item });
             return Ok(());
         };
         let scale = kept.upscaler.model().description.scale();
@@ -30,7 +30,7 @@ impl Engine {
             self.show(item, scale, &result.picture);
             let proven = self.show_proof(item, &kept.input, &result);
             kept.refined = Some((fidelity, Arc::new(result.picture)));
-            self.tell(Report::Refined { number, item, fidelity, proven });
+            self.tell(WorkerReport::Refined { number, item, fidelity, proven });
         });
         self.kept = Some(kept);
         Ok(result?)

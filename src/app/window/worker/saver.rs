@@ -12,7 +12,7 @@ use std::{
 
 use dualres_imaging::{EncodeOptions, Format, Picture};
 
-use super::{Control, Report};
+use super::{Control, WorkerReport};
 use crate::{
     actor::Teller,
     batch::{
@@ -49,7 +49,7 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    pub(super) fn start(paths: Paths, control: Arc<Control>, teller: Teller<Report>) -> std::io::Result<Self> {
+    pub(super) fn start(paths: Paths, control: Arc<Control>, teller: Teller<WorkerReport>) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("save results".into())
@@ -75,18 +75,18 @@ impl Drop for Saver {
     }
 }
 
-fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &Teller<Report>) {
+fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &Teller<WorkerReport>) {
     for saving in results {
         let item = saving.item;
         control.saves(true);
         let report = match report::guarded(|| save(saving, paths)) {
             Ok((finished, warnings)) => {
                 let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-                Report::Done { item, finished, warning }
+                WorkerReport::Done { item, finished, warning }
             }
             Err(error) => {
                 let failure = Failure { reason: report::message(&error), lasts: false };
-                Report::Failed { item, failure, device_failed: false }
+                WorkerReport::Failed { item, failure, device_failed: false }
             }
         };
         // If nobody listens, the file is there all the same.

@@ -9,7 +9,7 @@ use dualres_engine::{Event, Upscaled, has_room_for};
 use dualres_imaging::{Picture, resize::resample};
 
 use super::{
-    DONE_BEFORE, Job, Report,
+    DONE_BEFORE, Job, WorkerReport,
     engine::Engine,
     job::Order,
     kept::{Kept, proven},
@@ -80,7 +80,7 @@ impl Engine {
         let started = Instant::now();
         let Job { item, choices, .. } = job;
         let item = *item;
-        self.tell(Report::Progress { item, stage: tr!("reading"), done: 0.0 });
+        self.tell(WorkerReport::Progress { item, stage: tr!("reading"), done: 0.0 });
         let recipe = choices.recipe();
         let folder = choices.folder.as_deref();
         if let Some(folder) = folder {
@@ -93,14 +93,14 @@ impl Engine {
         let planned = match planned {
             Plan::Run(planned) => *planned,
             Plan::Done(done) => {
-                self.tell(Report::Done { item, finished: finished_before(done, job), warning: None });
+                self.tell(WorkerReport::Done { item, finished: finished_before(done, job), warning: None });
                 return Ok(());
             }
         };
         let Planned { mut picture, recorded, model, size, format, target, warnings: told, .. } = planned;
         let (scale, name, upscaler, mut device) =
             (model.scale(), model.name().to_owned(), model.upscaler.clone(), model.device);
-        self.tell(Report::Progress { item, stage: tr!("preparing"), done: 0.01 });
+        self.tell(WorkerReport::Progress { item, stage: tr!("preparing"), done: 0.01 });
         let enlarged = [picture.width() * scale, picture.height() * scale];
         let keeps = enlarged[0] * enlarged[1] <= MOST_KEPT;
         let refines = recipe.fidelity > 0.0 && !upscaler.model().duals.is_empty();
@@ -127,7 +127,7 @@ impl Engine {
         // A small picture says little on how fast a large one is.
         if let Some(passed) = passed.filter(|_| enlarged[0] * enlarged[1] >= LEAST_MEASURE) {
             let pixels_a_second = (enlarged[0] * enlarged[1]) as f64 / passed.as_secs_f64().max(1e-3);
-            self.tell(Report::Speed { model: name.clone(), device: device.clone(), pixels_a_second });
+            self.tell(WorkerReport::Speed { model: name.clone(), device: device.clone(), pixels_a_second });
         }
 
         let mut warnings = losses(&picture, format, recipe.keep);
@@ -144,7 +144,7 @@ impl Engine {
         }
         let channels = ready.planes.len() + usize::from(ready.alpha.is_some());
         let may_overlap = has_room_for(1, size, channels);
-        self.tell(Report::Progress { item, stage: tr!("saving"), done: 0.97 });
+        self.tell(WorkerReport::Progress { item, stage: tr!("saving"), done: 0.97 });
         let fidelity = if refines { recipe.fidelity } else { 0.0 };
         let proven = proven(&proof);
         self.saver.save(Saving {
@@ -164,7 +164,7 @@ impl Engine {
             None => Kept { item, input: picture, model: name, base: pass.picture, refined: None, upscaler },
         });
         if may_overlap {
-            self.tell(Report::Computed { item });
+            self.tell(WorkerReport::Computed { item });
         }
         Ok(())
     }

@@ -97,12 +97,13 @@ impl WithSimd for WeightGradient<'_> {
         for point in 0..POINTS {
             for (channel, plane) in x_planes.chunks_exact(inputs.len()).enumerate() {
                 let target = &mut scratch.input[channel * gap..];
-                let part = Part { plane, half: &mut scratch.half, row_len, strip: &strip, gap: channels * gap };
+                let part = Share { plane, half: &mut scratch.half, row_len, strip: &strip, gap: channels * gap };
                 part.inputs(simd, point, target);
             }
             for (output, plane) in grad_planes.chunks_exact(gradients.len()).take(outputs).enumerate() {
                 let target = &mut scratch.output[output * gap..];
-                let part = Part { plane, half: &mut scratch.half, row_len: columns, strip: &strip, gap: outputs * gap };
+                let part =
+                    Share { plane, half: &mut scratch.half, row_len: columns, strip: &strip, gap: outputs * gap };
                 part.gradients(simd, point, target);
             }
             for column in 0..POINTS {
@@ -116,7 +117,7 @@ impl WithSimd for WeightGradient<'_> {
 }
 
 /// One channel of a strip.
-struct Part<'a> {
+struct Share<'a> {
     plane: &'a [f32],
     half: &'a mut [f32],
     row_len: usize,
@@ -125,7 +126,7 @@ struct Part<'a> {
     gap: usize,
 }
 
-impl Part<'_> {
+impl Share<'_> {
     /// The six frequencies of row point `point` of the inputs.
     #[inline(always)]
     fn inputs<S: Simd>(self, simd: S, point: usize, target: &mut [f32]) {

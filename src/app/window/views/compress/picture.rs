@@ -22,7 +22,7 @@ use crate::{
         settings::ViewMode,
         theme::palette,
         views::{
-            canvas::{Canvas, Part, centred_text, inside, zoom_buttons},
+            canvas::{Canvas, PaneContent, centred_text, inside, zoom_buttons},
             decibels, named, weak,
         },
     },
@@ -222,8 +222,8 @@ fn name_of(window: &Window, id: RunId) -> String {
     window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned())
 }
 
-fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Part> {
-    let differs = |mode: Mode, text: String| Part { legend: true, ..Part::new(mode, text) };
+fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<PaneContent> {
+    let differs = |mode: Mode, text: String| PaneContent { legend: true, ..PaneContent::new(mode, text) };
     let difference = || {
         let text = if back { tr!("Difference of the reconstructions") } else { tr!("Difference of the results") };
         differs(Mode::Difference, text)
@@ -236,14 +236,16 @@ fn parts(document: &Document, mode: ViewMode, name: &str, back: bool) -> Vec<Par
         (true, false) => tr!("%{name}: reconstruction: not made yet", name = name),
     };
     match mode {
-        ViewMode::Panes => vec![Part::new(Mode::Input, original), Part::new(Mode::Result, small), difference()],
+        ViewMode::Panes => {
+            vec![PaneContent::new(Mode::Input, original), PaneContent::new(Mode::Result, small), difference()]
+        }
         ViewMode::Split => {
-            let mut split = Part::new(Mode::Split, original);
+            let mut split = PaneContent::new(Mode::Split, original);
             split.name = tr!("Original and compressed");
             split.caption_right = small;
             vec![split]
         }
-        ViewMode::Result => vec![Part::new(Mode::Result, small)],
+        ViewMode::Result => vec![PaneContent::new(Mode::Result, small)],
         ViewMode::Difference | ViewMode::Doubt => vec![difference()],
         ViewMode::Overlay => vec![differs(Mode::Overlay, tr!("%{name}, marked where it differs", name = name))],
     }

@@ -15,7 +15,7 @@ use crate::{
         Window,
         actions::Action,
         compress::{
-            choices::{BASELINES, Preset, method_explanation, method_label},
+            choices::{BASELINES, Effort, method_explanation, method_label},
             deeds::Deed,
             state::ProfileState,
         },
@@ -226,7 +226,7 @@ fn effort(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let before = &window.shell.settings.compress;
     let mut choices = before.clone();
     ui.horizontal_wrapped(|ui| {
-        for preset in Preset::ALL {
+        for preset in Effort::ALL {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
             if label.on_hover_text(preset.explanation()).clicked() {
                 choices.preset = preset;
