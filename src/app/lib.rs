@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod completion;
 mod foreign;
+mod hints;
 mod interrupt;
 mod jobs;
 pub mod language;

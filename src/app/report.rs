@@ -9,7 +9,10 @@ use dualres_training::Unusable;
 pub(crate) use dualres_training::about;
 pub(crate) use streams::{has_failed, line, one_line, say};
 
-use crate::language::{number, tr};
+use crate::{
+    hints,
+    language::{number, tr},
+};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,7 @@ impl Outcome {
 #[error("{0}")]
 pub(crate) struct Misuse(pub(crate) String);
 
-/// The error and its causes in one line. Causes that an error has quoted already are not repeated.
+/// The error, its causes and the way out in one line. Causes that an error has quoted already are not repeated.
 pub(crate) fn message(error: &anyhow::Error) -> String {
     let said = error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
         "" => cause,
@@ -53,6 +56,10 @@ pub(crate) fn message(error: &anyhow::Error) -> String {
         _ if cause.contains(&said) => cause,
         _ => format!("{said}: {cause}"),
     });
+    let said = match hints::of(error) {
+        Some(hint) => format!("{said}; {hint}"),
+        None => said,
+    };
     one_line(&said).into_owned()
 }
 

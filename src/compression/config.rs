@@ -7,7 +7,7 @@ use dualres_training::Distillation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CompressionError, Layers, Result, TimeTable, allocate::Costs};
+use crate::{CompressionError, Layers, Method, Result, TimeTable, allocate::Costs, method::Widths};
 
 /// What the ratio is a budget of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,28 +19,6 @@ pub enum Mode {
     Paper,
     /// The network keeps at most `1 - ratio` of its multiply-accumulates; units share them as they need.
     Budget,
-}
-
-/// How widths and channels are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// Channel-number search and greedy selection, both by the dual regression loss.
-    Drc,
-    /// The same share of every unit, channels as in [`Method::Drc`].
-    Uniform,
-    /// The same share of every unit, channels at random.
-    Random,
-    /// The same share of every unit, the channels whose consumers have the largest L1 norm.
-    L1,
-    /// The same share of every unit, the channels without which the next features change most, rescaled by least
-    /// squares (ThiNet, ICCV 2017).
-    Thinet,
-    /// The same share of every unit, greedy selection without the dual loss (after DCP, NeurIPS 2018, with the loss of
-    /// the pictures in place of auxiliary classifiers).
-    Dcp,
-    /// Widths from the sensitivity profile, channels by linear prediction from those that stay. No search.
-    Profile,
 }
 
 /// Settings of the channel-number search (section 4.2 of the method).
@@ -249,13 +227,22 @@ impl CompressConfig {
 
     /// Whether the network as a whole has a budget, which is one of what is run.
     pub fn is_budgeted(&self) -> bool {
-        self.mode == Mode::Budget || self.method == Method::Profile
+        self.mode == Mode::Budget || self.method.about().widths == Widths::Profile
     }
 
     /// Whether a run with these settings needs the sensitivity profile of its network.
     pub fn needs_profile(&self) -> bool {
-        let is_searched = self.method == Method::Drc && self.mode == Mode::Budget && self.widths.is_none();
-        is_searched || self.method == Method::Profile
+        match self.method.about().widths {
+            // Channels are those of the profile as well.
+            Widths::Profile => true,
+            Widths::Search => self.mode == Mode::Budget && self.widths.is_none(),
+            Widths::Even => false,
+        }
+    }
+
+    /// Whether a run with these settings searches for widths.
+    pub fn searches(&self) -> bool {
+        self.method.about().widths == Widths::Search && self.widths.is_none()
     }
 
     /// The layers that a compression of `description` with these settings works on.
@@ -290,7 +277,7 @@ impl CompressConfig {
         if counts.iter().chain(&more).any(|&count| count == 0) || finetune.validate_every == 0 {
             return wrong(
                 "batches, channels a step and the steps of the search must be at least 1 (only fine-tuning can be left \
-                 out, by --finetune-steps 0)",
+                 out, by 0 steps)",
             );
         }
         let rates = [

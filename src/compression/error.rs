@@ -6,6 +6,19 @@ use std::path::PathBuf;
 pub type Result<T> = std::result::Result<T, CompressionError>;
 
 impl CompressionError {
+    /// The way out, where it is not plain from the message.
+    pub fn hint(&self) -> Option<dualres_network::Hint> {
+        use dualres_network::Hint;
+        match self {
+            Self::NoDuals => Some(Hint::TrainDuals),
+            Self::OtherProfile { .. } => Some(Hint::OwnProfile),
+            Self::Network(error)
+            | Self::Engine(dualres_engine::EngineError::Network(error))
+            | Self::Training(dualres_training::TrainingError::Network(error)) => error.hint(),
+            _ => None,
+        }
+    }
+
     /// Whether the device was another machine's and is gone: what comes next on it fails too.
     pub fn is_lost_device(&self) -> bool {
         use dualres_engine::EngineError;
@@ -27,6 +40,17 @@ pub enum CompressionError {
     /// A setting that makes no sense.
     #[error("{0}")]
     Setting(String),
+    /// Nothing to be driven by.
+    #[error("the model has no dual models, which compression is driven by")]
+    NoDuals,
+    /// A profile of something else.
+    #[error("cannot use the profile ({why}): {}", path.display())]
+    OtherProfile {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: &'static str,
+    },
     /// No network is small enough.
     #[error(
         "{:.1} % of the multiply-accumulates is out of reach: the smallest network keeps {:.1} %; \

@@ -23,6 +23,7 @@ mod files;
 mod finetune;
 mod history;
 mod layers;
+mod method;
 mod mixture;
 mod objective;
 mod parameters;
@@ -39,7 +40,7 @@ mod widths;
 
 pub use alpha::Alpha;
 pub use candidates::{paper_candidates, uniform_widths};
-pub use config::{CompressConfig, FinetuneConfig, Method, Mode, ProfileConfig, SearchConfig, SelectionConfig};
+pub use config::{CompressConfig, FinetuneConfig, Mode, ProfileConfig, SearchConfig, SelectionConfig};
 pub use error::{CompressionError, Result};
 pub use events::{Event, Observer, Row, Stage, StageProgress};
 pub use files::{
@@ -48,6 +49,7 @@ pub use files::{
 };
 pub use history::History;
 pub use layers::{Block, Layers, MAC_INPUT};
+pub use method::{About, Channels, Method, Widths};
 pub use objective::Losses;
 pub use profile::{BlockProfile, Constraints, Estimate, Profile, UnitProfile};
 pub use report::{Report, Times, WidthRow};

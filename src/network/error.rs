@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fault::RemoteFault;
+use crate::{fault::RemoteFault, hint::Hint};
 
 /// Result of the network room.
 pub type Result<T> = std::result::Result<T, NetworkError>;
@@ -29,6 +29,17 @@ pub enum NetworkError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file is a network of others.
+    #[error("{what}: {name}")]
+    Foreign {
+        /// File name.
+        name: String,
+        /// What it seems to be.
+        what: &'static str,
+    },
+    /// A file of dual models where that of a network is wanted.
+    #[error("this checkpoint holds dual models, not the network itself")]
+    DualsAlone,
     /// Weights and architecture disagree.
     #[error("the weights do not fit the network: {0}")]
     Weights(String),
@@ -63,9 +74,7 @@ pub enum NetworkError {
         fault: RemoteFault,
     },
     /// The device failed in the middle of work.
-    #[error(
-        "the device {name} failed ({reason}); run the same command again to resume, with --device cpu if it fails again"
-    )]
+    #[error("the device {name} failed ({reason})")]
     DeviceFailed {
         /// Name of the device.
         name: String,
@@ -80,4 +89,16 @@ pub enum NetworkError {
         /// What the driver said.
         reason: String,
     },
+}
+
+impl NetworkError {
+    /// The way out, where it is not plain from the message.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Foreign { .. } => Some(Hint::Import),
+            Self::DualsAlone => Some(Hint::BesideNetwork),
+            Self::DeviceFailed { .. } => Some(Hint::GoOn),
+            _ => None,
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub enum RemoteFault {
         reason: String,
     },
     /// Built without.
-    #[error("this program was built without remote devices; build it with `--features remote`")]
+    #[error("this program was built without remote devices; build it with the feature `remote`")]
     NotBuilt,
     /// The server does not know the token.
     #[error("the server refused the token; use the token file of `dualres serve` there")]

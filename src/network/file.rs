@@ -59,20 +59,16 @@ pub fn tensors_to_bytes(weights: &Weights, metadata: HashMap<String, String>) ->
 /// If the bytes are not safetensors of 32-bit floats.
 pub fn tensors_from_bytes(bytes: &[u8], name: &str) -> Result<(Weights, HashMap<String, String>)> {
     let unreadable = |reason: String| format_error(name, format!("the file is damaged or no model file ({reason})"));
+    let foreign = |what| Err(NetworkError::Foreign { name: name.to_owned(), what });
     if bytes.starts_with(b"PK") {
-        let reason = "it looks like a PyTorch checkpoint; `dualres models import` makes a model file of it";
-        return Err(format_error(name, reason.into()));
+        return foreign("it looks like a PyTorch checkpoint");
     }
     // The first two fields of an ONNX file: its version, a small number, and a text.
     if matches!(bytes, [0x08, _, 0x12, ..]) {
-        return Err(format_error(
-            name,
-            "it looks like an ONNX file; `dualres models import` makes a model file of it".into(),
-        ));
+        return foreign("it looks like an ONNX file");
     }
     if is_ncnn(bytes) {
-        let reason = "it looks like a network of ncnn; `dualres models import` makes a model file of it";
-        return Err(format_error(name, reason.into()));
+        return foreign("it looks like a network of ncnn");
     }
     let file = SafeTensors::deserialize(bytes).map_err(|error| unreadable(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(error.to_string()))?;
@@ -121,11 +117,9 @@ pub(crate) fn any_tensors(bytes: &[u8], name: &str) -> Result<Weights> {
 
 pub(crate) fn parse(bytes: &[u8], name: &str) -> Result<(Description, Weights)> {
     let (weights, metadata) = tensors_from_bytes(bytes, name)?;
-    let json = metadata.get(ENTRY).ok_or_else(|| {
-        format_error(
-            name,
-            "the file holds tensors but no model of Dualres; `dualres models import` tries to recognise them".into(),
-        )
+    let json = metadata.get(ENTRY).ok_or_else(|| NetworkError::Foreign {
+        name: name.to_owned(),
+        what: "the file holds tensors but no model of Dualres",
     })?;
     // The version first: other versions have other fields.
     #[derive(Deserialize)]

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use dualres_compression::Method;
 
 use super::EngineArg;
 
@@ -15,23 +19,11 @@ pub(crate) enum ModeArg {
     Budget,
 }
 
-/// How widths and channels are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MethodArg {
-    /// Channel-number search and greedy channel selection by the dual regression loss
-    Drc,
-    /// Same fraction of every layer, channels selected as by drc
-    Uniform,
-    /// Same fraction of every layer, random channels
-    Random,
-    /// Same fraction of every layer, channels by the L1 norm of the weights that consume them
-    L1,
-    /// Same fraction of every layer, ThiNet
-    Thinet,
-    /// Same fraction of every layer, greedy selection without the dual loss
-    Dcp,
-    /// Widths from the sensitivity profile, channels by linear prediction; fast
-    Profile,
+/// Methods by their names.
+fn methods() -> impl TypedValueParser<Value = Method> {
+    let all = Method::ALL.map(Method::about);
+    let named = all.map(|about| PossibleValue::new(about.name).help(about.does));
+    PossibleValuesParser::new(named).try_map(|name| Method::named(&name).ok_or("not a method"))
 }
 
 /// A side in pixels that a network can be timed at.
@@ -95,8 +87,8 @@ pub(crate) struct CompressArgs {
     #[arg(long, value_enum, default_value_t = ModeArg::Budget)]
     pub(crate) mode: ModeArg,
     /// How widths and channels are found
-    #[arg(long, value_enum, default_value_t = MethodArg::Drc)]
-    pub(crate) method: MethodArg,
+    #[arg(long, value_name = "METHOD", value_parser = methods(), default_value = Method::Drc.about().name)]
+    pub(crate) method: Method,
     /// Weight of the dual loss in search and selection; 0 disables it [default: 0.1]
     #[arg(long, value_name = "X")]
     pub(crate) lambda: Option<f64>,

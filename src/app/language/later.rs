@@ -192,7 +192,7 @@ pub(super) const TEXTS: &[&str] = &[
     "luma only; colours are enlarged by bicubic interpolation",
     "colours in the order RGB",
     "colours in the order BGR",
-    "samples in [0, 255], as published; give --range if the result is dark or pale",
+    "samples in [0, 255], as published; choose another range if the result is dark or pale",
     "stopped: quality on the held-out images has fallen; the weights from before are kept",
     "not validated: other images were measurable than before",
     // Operators of networks (`network/graph/op.rs`).

@@ -94,6 +94,12 @@ pub(super) fn in_language(text: &str, language: Language) -> String {
     if let Some(found) = templates().iter().find_map(|template| template.translated(text, language)) {
         return found;
     }
+    // What went wrong; the way out.
+    if let Some((head, tail)) = text.rsplit_once("; ")
+        && let Some(tail) = looked_up(tail, language)
+    {
+        return format!("{}; {tail}", in_language(head, language));
+    }
     for (at, mark) in text.match_indices(": ") {
         let (head, tail) = (&text[..at], &text[at + mark.len()..]);
         if let Some(head) = looked_up(head, language) {

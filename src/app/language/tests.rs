@@ -125,6 +125,10 @@ fn what_a_text_names_is_given_to_it() {
 fn every_text_stands_in_every_language_and_no_other_does() {
     let mut wanted: BTreeSet<String> = calls().0.into_iter().flat_map(|call| call.texts).collect();
     wanted.extend(later::TEXTS.iter().chain(TEMPLATES).map(|&text| text.to_owned()));
+    // Names of people's methods are the same everywhere.
+    let methods = dualres_compression::Method::ALL.map(dualres_compression::Method::about);
+    let said = methods.iter().flat_map(|about| [about.label, about.does]);
+    wanted.extend(said.filter(|text| !["DRC", "ThiNet"].contains(text)).map(str::to_owned));
     for language in Language::ALL.into_iter().skip(1) {
         let file = source().join("locales").join(language.code()).with_extension("toml");
         let held: BTreeMap<String, String> = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();

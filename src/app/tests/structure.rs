@@ -228,6 +228,7 @@ fn code_below(root: &Path) -> Vec<PathBuf> {
 struct Seen {
     taken: Vec<String>,
     types: Vec<String>,
+    texts: Vec<String>,
 }
 
 impl<'a> Visit<'a> for Seen {
@@ -238,6 +239,27 @@ impl<'a> Visit<'a> for Seen {
         syn::visit::visit_type_reference(self, reference);
     }
 
+    fn visit_lit_str(&mut self, text: &'a syn::LitStr) {
+        self.texts.push(text.value());
+    }
+
+    fn visit_macro(&mut self, made: &'a syn::Macro) {
+        self.in_tokens(made.tokens.clone());
+    }
+
+    fn visit_attribute(&mut self, attribute: &'a syn::Attribute) {
+        if let (true, syn::Meta::List(list)) = (attribute.path().is_ident("error"), &attribute.meta) {
+            self.in_tokens(list.tokens.clone());
+        }
+    }
+
+    fn visit_item(&mut self, item: &'a Item) {
+        let is_test = matches!(item, Item::Mod(item) if item.attrs.iter().any(|attr| attr.path().is_ident("cfg")));
+        if !is_test {
+            syn::visit::visit_item(self, item);
+        }
+    }
+
     fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
         self.types.push(item.ident.to_string());
         syn::visit::visit_item_struct(self, item);
@@ -246,6 +268,22 @@ impl<'a> Visit<'a> for Seen {
     fn visit_item_enum(&mut self, item: &'a syn::ItemEnum) {
         self.types.push(item.ident.to_string());
         syn::visit::visit_item_enum(self, item);
+    }
+}
+
+impl Seen {
+    /// Texts that macros are given.
+    fn in_tokens(&mut self, tokens: proc_macro2::TokenStream) {
+        for token in tokens {
+            match token {
+                proc_macro2::TokenTree::Group(group) => self.in_tokens(group.stream()),
+                proc_macro2::TokenTree::Literal(literal) => {
+                    let text = syn::parse_str::<syn::LitStr>(&literal.to_string());
+                    self.texts.extend(text.ok().map(|text| text.value()));
+                }
+                _ => {}
+            }
+        }
     }
 }
 
@@ -290,4 +328,27 @@ fn names_that_many_speak_of_mean_one_thing() {
 fn the_program_has_tensors_from_the_rooms_below_alone() {
     let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     assert!(manifest.contains("dualres-network") && !manifest.contains("burn"));
+}
+
+/// Whether a text has an option of a command in it, such as `--scale`.
+fn names_an_option(text: &str) -> bool {
+    let words = text.split(|c: char| c.is_whitespace() || "`(\"'".contains(c));
+    words.filter_map(|word| word.strip_prefix("--")).any(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+}
+
+/// Whoever uses them says by what option, or by what button.
+#[test]
+fn libraries_name_no_options_of_commands() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut texts, mut named) = (0, Vec::new());
+    for path in ROOMS.iter().flat_map(|room| code_below(&source.join(room))) {
+        let found = seen(&path).texts;
+        texts += found.len();
+        named.extend(found.into_iter().filter(|text| names_an_option(text)).map(|text| (path.clone(), text)));
+    }
+    assert!(texts > 1000, "{texts}");
+    assert!(named.is_empty(), "{named:#?}");
+    assert!(
+        names_an_option("give it with --dual") && names_an_option("(`--scale` chooses)") && !names_an_option("a -- b")
+    );
 }

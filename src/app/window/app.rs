@@ -17,6 +17,7 @@ use super::{
 use crate::{
     actor::Wake,
     batch::records::Records,
+    hints,
     language::{self, Language, tr},
     library::{Entry, Library},
     paths::Paths,
@@ -71,6 +72,7 @@ impl Window {
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> anyhow::Result<Self> {
         let Setup { paths, files, follows_system, start_worker } = setup;
         let usual_language = if follows_system { Language::of_system() } else { Language::English };
+        hints::speak_in_window();
         // What is wrong with the settings is told in it.
         language::speak(usual_language);
         let (settings, complaint): (Settings, _) = stored::read(&settings_file(&paths));

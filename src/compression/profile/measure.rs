@@ -12,11 +12,14 @@ use crate::{
     candidates::profile_widths,
     data::{Data, Purpose},
     events::{EventLog, Meter},
-    files::unusable,
     layers::{Block, Layers, weight_name},
     objective::{self, values},
     surgery::{cut_weights, masked, part_of, rebuilt},
 };
+
+fn other(path: &Path, why: &'static str) -> CompressionError {
+    CompressionError::OtherProfile { path: path.to_owned(), why }
+}
 
 /// Ratios that networks are really cut to.
 const ANCHORS: [f64; 10] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -35,16 +38,10 @@ pub(crate) fn measure(
     let layers = &Layers::of(&model.description.network, config.streams);
     let mut profile = match Profile::read(path)? {
         Some(profile) if !profile.is_of(model) => {
-            return Err(unusable(
-                path,
-                "it is the profile of another network; choose another file or leave out --profile",
-            ));
+            return Err(other(path, "it is of another network"));
         }
         Some(profile) if profile.is_complete() && profile.settings != config.profile => {
-            return Err(unusable(
-                path,
-                "the profile was measured with other batches or patches; choose another file or leave out --profile",
-            ));
+            return Err(other(path, "it was measured with other batches or patches"));
         }
         // What is half measured goes on with the same patches only.
         Some(profile)

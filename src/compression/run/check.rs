@@ -5,7 +5,7 @@ use dualres_network::Model;
 use dualres_training::{Distillation, smallest_measurable};
 
 use crate::{
-    CompressConfig, CompressionError, Method, Mode, Result,
+    CompressConfig, CompressionError, Mode, Result, Widths,
     candidates::{paper_candidates, uniform_widths, uniform_within},
     layers::MAC_INPUT,
     widths::fits,
@@ -18,10 +18,7 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     let scale = original.description.scale();
     let wrong = |what: String| Err(CompressionError::Setting(what));
     if original.duals.is_empty() {
-        return wrong(
-            "the model has no dual models, which compression is driven by; train them first (`dualres train --dual-only --model`)"
-                .into(),
-        );
+        return Err(CompressionError::NoDuals);
     }
     if layers.is_empty() {
         let groups = original.description.network.groups();
@@ -55,10 +52,10 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     if let Some(widths) = &config.widths {
         fits(widths, layers)?;
     }
-    let narrowest = match (&config.widths, config.method, config.mode) {
+    let narrowest = match (&config.widths, config.method.about().widths, config.mode) {
         (Some(widths), ..) => widths.clone(),
-        (_, Method::Profile, _) | (_, Method::Drc, Mode::Budget) => layers.narrowest(),
-        (_, Method::Drc, Mode::Paper) => {
+        (_, Widths::Profile, _) | (_, Widths::Search, Mode::Budget) => layers.narrowest(),
+        (_, Widths::Search, Mode::Paper) => {
             layers.widths.iter().map(|&width| paper_candidates(width, config.ratio)[0]).collect()
         }
         (_, _, Mode::Budget) => {

@@ -5,7 +5,7 @@ use dualres_training::{Distillation, Scores};
 use serde_json::json;
 
 use super::{Cut, Decision, UnderWay};
-use crate::{Method, Report, layers::MAC_INPUT, report::width_table, selection::Selected};
+use crate::{Report, layers::MAC_INPUT, report::width_table, selection::Selected};
 
 impl UnderWay<'_> {
     pub(super) fn report(
@@ -30,7 +30,7 @@ impl UnderWay<'_> {
         let name = |distillation: &Distillation| {
             distillation.teacher.file_name().unwrap_or_default().to_string_lossy().into_owned()
         };
-        let selection_lambda = if config.method == Method::Dcp { 0.0 } else { config.selection.lambda };
+        let selection_lambda = if config.method.about().dual { config.selection.lambda } else { 0.0 };
         let mut report = Report {
             name: config.name.clone(),
             original: before.name.clone(),

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use check::check;
 
 use crate::{
-    CompressConfig, CompressionError, Event, Method, Mode, Observer, Profile, Report, Result, Stage,
+    CompressConfig, CompressionError, Event, Mode, Observer, Profile, Report, Result, Stage, Widths,
     candidates::{uniform_widths, uniform_within},
     data::{Data, Purpose},
     events::{EventLog, Meter},
@@ -317,13 +317,13 @@ impl UnderWay<'_> {
         }
         let (config, layers) = (self.config, &self.layers);
         let mut alpha_entropy = None;
-        let widths = match (&config.widths, config.method, profile) {
+        let widths = match (&config.widths, config.method.about().widths, profile) {
             (Some(widths), ..) => widths.clone(),
-            (None, Method::Profile, Some(profile)) => match self.profiled(profile, observe)? {
+            (None, Widths::Profile, Some(profile)) => match self.profiled(profile, observe)? {
                 Some(widths) => widths,
                 None => return Ok(None),
             },
-            (None, Method::Drc, _) => {
+            (None, Widths::Search, _) => {
                 let found = search::search(self.task(profile), self.folder, observe)?;
                 let Some((widths, entropy)) = found else { return Ok(None) };
                 alpha_entropy = Some(entropy);

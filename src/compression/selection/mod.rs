@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use worth::worth;
 
 use crate::{
-    CompressConfig, Event, Method, Observer, Profile, Result, SelectionConfig, Stage,
+    Channels, CompressConfig, Event, Observer, Profile, Result, SelectionConfig, Stage,
     data::{Data, Purpose},
     events::{EventLog, Meter},
     files::{SELECTION_FILE, load_state, save_state},
@@ -153,7 +153,7 @@ impl<'a> Selection<'a> {
     /// From the beginning, nothing kept.
     fn new(task: Task<'a>, widths: &'a [usize]) -> Self {
         let mut settings = task.config.selection.clone();
-        if task.config.method == Method::Dcp {
+        if !task.config.method.about().dual {
             settings.lambda = 0.0;
         }
         let layers = Layers::of(&task.original.description.network, task.config.streams);
@@ -172,11 +172,7 @@ impl<'a> Selection<'a> {
 
     /// Whether the method looks at pictures.
     fn is_judged(&self) -> bool {
-        match self.task.config.method {
-            Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet => true,
-            Method::Profile => self.settings.compensate,
-            Method::Random | Method::L1 => false,
-        }
+        self.task.config.method.about().channels.look_at_pictures(self.settings.compensate)
     }
 
     fn run(&mut self, observe: Observer) -> Result<Option<Selected>> {
@@ -289,8 +285,9 @@ impl<'a> Selection<'a> {
             // The block goes; what ends it is silenced when the choice is applied.
             return Ok(Some(unchanged(&kernels(), Vec::new(), Vec::new())));
         }
-        match (self.task.config.method, front) {
-            (Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet | Method::Profile, Some(front)) => {
+        let channels = self.task.config.method.about().channels;
+        match (channels, front) {
+            (Channels::Greedy | Channels::Thinet | Channels::Profile, Some(front)) => {
                 let batches = self.batches(front, unit);
                 // Numbered so that no two units or steps share patches.
                 let fresh = |step: usize| {
@@ -303,18 +300,18 @@ impl<'a> Selection<'a> {
                     if settings.fresh_patches { Some(&fresh) } else { None };
                 let name = self.layers.name(unit);
                 let site = Site { name, group, count, work, batches: &batches, device, settings, fresh };
-                match self.task.config.method {
-                    Method::Thinet => others::thinet(&site, tick),
-                    Method::Profile => self.profiled(unit, Some(&site), tick),
+                match channels {
+                    Channels::Thinet => others::thinet(&site, tick),
+                    Channels::Profile => self.profiled(unit, Some(&site), tick),
                     _ => greedy::greedy(&site, tick),
                 }
             }
-            (Method::Random, _) => {
+            (Channels::Random, _) => {
                 let mut random = ChaCha8Rng::seed_from_u64(self.task.config.seed);
                 random.set_stream(unit as u64);
                 Ok(Some(others::random(&kernels(), count, &mut random)))
             }
-            (Method::Profile, _) => self.profiled(unit, None, tick),
+            (Channels::Profile, _) => self.profiled(unit, None, tick),
             _ => Ok(Some(others::l1(&kernels(), count))),
         }
     }

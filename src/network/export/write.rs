@@ -283,7 +283,7 @@ impl<'a> Writer<'a> {
             }
             Op::GroupNorm { groups, epsilon } => {
                 if self.pooling != Pooling::Global {
-                    return Err("its normalisation over the picture is exported with --pooling global only".into());
+                    return Err("its normalisation over the picture is exported with global pooling only".into());
                 }
                 let sides = self.graph.node("Shape", &[x], Vec::new());
                 let grouped = self.graph.integers(&format!("groups.{groups}"), &[0, *groups as i64, -1]);

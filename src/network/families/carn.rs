@@ -53,7 +53,7 @@ pub(super) fn recognise(weights: &Weights, scale: Option<usize>) -> Result<Optio
     let picture = maker.conv("add_mean.shifter", picture)?;
     let mut found = maker.finish("CARN", picture, [0.0, 1.0])?;
     if several.len() > 1 && scale.is_none() {
-        found.assumed.push(format!("of its scales {several:?} the largest; --scale chooses another"));
+        found.assumed.push(format!("of its scales {several:?} the largest; another can be chosen"));
     }
     Ok(Some(found))
 }

@@ -56,7 +56,7 @@ fn rlfn(weights: &Weights, [first, last, up]: [&str; 3], block: &dyn Fn(usize) -
     let x = maker.graph.sum(x, features);
     let picture = enlarged(&mut maker, up, x, colours)?;
     let mut found = maker.finish("RLFN", picture, [0.0, 255.0])?;
-    found.assumed.push("samples in [0, 255], as published; give --range if the result is dark or pale".into());
+    found.assumed.push("samples in [0, 255], as published; choose another range if the result is dark or pale".into());
     Ok(found)
 }
 
@@ -86,7 +86,7 @@ fn rfdn(weights: &Weights) -> Result<Found> {
     let x = maker.graph.sum(x, features);
     let picture = enlarged(&mut maker, "upsampler.0", x, 3)?;
     let mut found = maker.finish("RFDN", picture, [0.0, 255.0])?;
-    found.assumed.push("samples in [0, 255], as published; give --range if the result is dark or pale".into());
+    found.assumed.push("samples in [0, 255], as published; choose another range if the result is dark or pale".into());
     Ok(found)
 }
 

@@ -128,10 +128,7 @@ fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
         }
         match checkpoint::parse(&content).map_err(wrong)? {
             Checkpoint::StateDict(weights) => weights,
-            Checkpoint::StateDicts(_) => {
-                let reason = "this checkpoint holds dual models, not the network itself; give it with --dual";
-                return Err(NetworkError::Weights(reason.into()));
-            }
+            Checkpoint::StateDicts(_) => return Err(NetworkError::DualsAlone),
         }
     } else {
         crate::file::any_tensors(&content, &path.display().to_string())?

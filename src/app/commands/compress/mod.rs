@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use dualres_compression::{
-    CUT_FILE, CompressConfig, Event, MAC_INPUT, Method, Mode, ORIGINAL_FILE, RESULT_FILE, Report, Stage, StageProgress,
+    CUT_FILE, CompressConfig, Event, MAC_INPUT, Mode, ORIGINAL_FILE, RESULT_FILE, Report, Stage, StageProgress, Widths,
     compress, parse_widths, resume,
 };
 use dualres_imaging::file::{resolve, write_atomically, write_new};
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use super::{library, progress_bar};
 use crate::{
-    cli::{CompressArgs, CompressCommand, MethodArg, ModeArg},
+    cli::{CompressArgs, CompressCommand, ModeArg},
     interrupt, report,
     report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
@@ -162,24 +162,15 @@ fn says_how_much(args: &CompressArgs) -> bool {
 /// # Errors
 /// If they make no sense.
 fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<CompressConfig> {
-    let method = match args.method {
-        MethodArg::Drc => Method::Drc,
-        MethodArg::Uniform => Method::Uniform,
-        MethodArg::Random => Method::Random,
-        MethodArg::L1 => Method::L1,
-        MethodArg::Thinet => Method::Thinet,
-        MethodArg::Dcp => Method::Dcp,
-        MethodArg::Profile => Method::Profile,
-    };
-    if matches!((args.mode, args.method), (ModeArg::Paper, MethodArg::Profile)) {
-        let why = "--method profile allocates a budget of the whole network; it does not support --mode paper";
-        return Err(Misuse(why.into()).into());
+    let method = args.method;
+    // The profile shares out a budget of the whole network; there is no other way to use it.
+    let shares = method.about().widths == Widths::Profile;
+    if shares && matches!(args.mode, ModeArg::Paper) {
+        let name = method.about().name;
+        let why = format!("--method {name} allocates a budget of the whole network; it does not support --mode paper");
+        return Err(Misuse(why).into());
     }
-    let mode = match (args.mode, args.method) {
-        // The profile shares out a budget of the whole network; there is no other way to use it.
-        (_, MethodArg::Profile) | (ModeArg::Budget, _) => Mode::Budget,
-        (ModeArg::Paper, _) => Mode::Paper,
-    };
+    let mode = if shares || matches!(args.mode, ModeArg::Budget) { Mode::Budget } else { Mode::Paper };
     let mut config = CompressConfig { mode, method, streams: args.streams, ..CompressConfig::new(name, 0.5) };
     let layers = config.layers(&model.description);
     let widths = match &args.widths {
@@ -218,7 +209,7 @@ fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<Co
         if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
             return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
         }
-        if config.mode == Mode::Paper || !matches!(config.method, Method::Drc | Method::Profile) {
+        if config.mode == Mode::Paper || method.about().widths == Widths::Even {
             return Err(Misuse("--profile requires --method profile, or --method drc with --mode budget".into()).into());
         }
         config.profile_file = Some(absolute(path)?);

@@ -7,7 +7,6 @@ use dualres_training::PictureSet;
 use poll_promise::Promise;
 
 use super::{
-    choices::method_word,
     estimate, remember,
     runs::{Run, RunId},
     state::{Page, Scanned},
@@ -140,7 +139,7 @@ impl Window {
             let own = choices.own_widths && method == choices.method;
             let percent =
                 if own { 100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0) } else { 100.0 * choices.ratio };
-            let kind = if own { "hand" } else { method_word(method) };
+            let kind = if own { "hand" } else { method.about().name };
             let name = self.free_name(&format!("{}-{:.0}-{kind}", entry.name, percent));
             let widths = Some(self.compress.steer.widths.as_slice()).filter(|_| own);
             let mut config = choices.config(method, &name, self.data_folders(), widths);

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use dualres_compression::{CompressConfig, Method, Mode, Stage};
+use dualres_compression::{CompressConfig, Method, Mode, Stage, Widths};
 use serde::{Deserialize, Serialize};
 
-use crate::language::tr;
+use crate::language::{tr, translated};
 
 /// How much work a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,46 +160,18 @@ impl Default for CompressChoices {
 }
 
 /// Methods in the order they are offered as baselines.
-pub(crate) const BASELINES: [Method; 6] =
-    [Method::Uniform, Method::L1, Method::Random, Method::Thinet, Method::Dcp, Method::Profile];
+pub(crate) fn baselines() -> impl Iterator<Item = Method> {
+    Method::ALL.into_iter().filter(|method| *method != Method::Drc)
+}
 
 /// What to call a method.
 pub(crate) fn method_label(method: Method) -> String {
-    match method {
-        Method::Drc => "DRC".to_owned(),
-        Method::Uniform => tr!("Uniform"),
-        Method::Random => tr!("Random"),
-        Method::L1 => tr!("L1 norm"),
-        Method::Thinet => "ThiNet".to_owned(),
-        Method::Dcp => tr!("DCP style"),
-        Method::Profile => tr!("Profile"),
-    }
+    translated(method.about().label)
 }
 
 /// What a method does.
 pub(crate) fn method_explanation(method: Method) -> String {
-    match method {
-        Method::Drc => tr!("Channel-number search and selection, both by the dual regression loss"),
-        Method::Uniform => tr!("The same share of every layer, channels selected by the dual regression loss"),
-        Method::Random => tr!("The same share of every layer, channels at random"),
-        Method::L1 => tr!("The same share of every layer, channels with the largest L1 norm"),
-        Method::Thinet => tr!("The same share of every layer, channels without which features change most"),
-        Method::Dcp => tr!("The same share of every layer, channels selected without the dual loss"),
-        Method::Profile => tr!("Widths from the sensitivity profile, channels predicted from those that stay"),
-    }
-}
-
-/// What to call a method in names of files.
-pub(crate) fn method_word(method: Method) -> &'static str {
-    match method {
-        Method::Drc => "drc",
-        Method::Uniform => "uniform",
-        Method::Random => "random",
-        Method::L1 => "l1",
-        Method::Thinet => "thinet",
-        Method::Dcp => "dcp",
-        Method::Profile => "profile",
-    }
+    translated(method.about().does)
 }
 
 impl CompressChoices {
@@ -230,7 +202,7 @@ impl CompressChoices {
         if let Some(channels) = self.channels_per_step {
             config.selection.channels_per_step = channels.max(1);
         }
-        if method == Method::Profile {
+        if method.about().widths == Widths::Profile {
             // It is a budget of the whole network by nature.
             config.mode = Mode::Budget;
         }

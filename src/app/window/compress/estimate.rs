@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dualres_compression::{CompressConfig, Layers, MAC_INPUT, Method, Mode, Stage};
+use dualres_compression::{Channels, CompressConfig, Layers, MAC_INPUT, Mode, Stage};
 
 /// Multiply-accumulates in a second that a stage comes to where nothing is known of a device: measured with the model x2 on
 /// two cores of a small server.
@@ -37,9 +37,8 @@ pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) 
     let normal: f64 = original.widths.iter().map(|&width| (TAPS * width as f64).powi(2)).sum();
     let small =
         if config.mode == Mode::Budget { full * (1.0 - config.ratio) } else { full * (1.0 - config.ratio).powf(0.8) };
-    let searches = config.method == Method::Drc && config.widths.is_none();
-    let profiles = config.method == Method::Profile || (searches && config.mode == Mode::Budget);
-    let judges = matches!(config.method, Method::Drc | Method::Uniform | Method::Dcp | Method::Thinet);
+    let (searches, profiles, channels) = (config.searches(), config.needs_profile(), config.method.about().channels);
+    let judges = matches!(channels, Channels::Greedy | Channels::Thinet);
     let (profile, search, selection, finetune) = (&config.profile, &config.search, &config.selection, &config.finetune);
     // From each unit on, for each of its widths, which are the multiples of four.
     let widths = original.widths.iter().map(|&width| width as f64 / 4.0 + 2.0).sum::<f64>();
@@ -60,7 +59,7 @@ pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) 
             let fitted = if selection.compensate { fitting } else { 0.0 };
             selection.batches as f64 * batch(selection.batch, selection.patch) * full * 3.0 * looks + fitted
         }
-        Stage::Select if config.method == Method::Profile && selection.compensate => fitting * (1.0 + PROFILED),
+        Stage::Select if channels == Channels::Profile && selection.compensate => fitting * (1.0 + PROFILED),
         Stage::Cut => validation * (full + small),
         Stage::Finetune if finetune.steps > 0 => {
             let validations = finetune.steps as f64 / finetune.validate_every as f64 + 1.0;
@@ -109,6 +108,8 @@ pub(crate) fn learn(speeds: &mut Speeds, stage: Stage, device: &str, macs: f64, 
 #[cfg(test)]
 mod tests {
     use dualres_network::{Architecture, Description};
+
+    use dualres_compression::Method;
 
     use super::*;
 

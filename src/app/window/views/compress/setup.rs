@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dualres_compression::{Method, Mode};
+use dualres_compression::{Method, Mode, Widths};
 use eframe::egui::{
     self, Align, CentralPanel, Checkbox, CollapsingHeader, ComboBox, DragValue, Frame, Label, Layout, Panel, RichText,
     ScrollArea, Slider, Ui,
@@ -15,7 +15,7 @@ use crate::{
         Window,
         actions::Action,
         compress::{
-            choices::{BASELINES, Effort, method_explanation, method_label},
+            choices::{Effort, baselines, method_explanation, method_label},
             deeds::Deed,
             state::ProfileState,
         },
@@ -246,7 +246,7 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         let width = ui.available_width();
         let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.method));
         let combo = combo.show_ui(ui, |ui| {
-            for method in std::iter::once(Method::Drc).chain(BASELINES) {
+            for method in Method::ALL {
                 let label = ui.selectable_value(&mut choices.method, method, method_label(method));
                 label.on_hover_text(method_explanation(method));
             }
@@ -268,7 +268,8 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let defaults = choices.config(choices.method, "", Vec::new(), None);
             let mut search = defaults.search.steps;
             let mut finetune = defaults.finetune.steps;
-            let searches = choices.method == Method::Drc && !choices.own_widths;
+            let searches = choices.method.about().widths == Widths::Search;
+            let searches = searches && !choices.own_widths;
             let hint = tr!("Each one of the architecture and one of the weights");
             setting(ui, &tr!("Search steps"), &hint, |ui| {
                 let field = ui.add_enabled(searches, DragValue::new(&mut search).range(1..=100_000));
@@ -307,11 +308,11 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             setting(ui, &tr!("Seed"), &hint, |ui| ui.add(DragValue::new(&mut choices.seed)));
         });
         let second = Checkbox::new(&mut choices.second_order, tr!("Second order"));
-        let second = ui.add_enabled(choices.method == Method::Drc, second);
+        let second = ui.add_enabled(choices.method.about().widths == Widths::Search, second);
         second.on_hover_text(tr!("Differentiates through one step of the weights; takes half as long again"));
         ui.label(tr!("Also run, to compare with"));
         ui.horizontal_wrapped(|ui| {
-            for method in BASELINES {
+            for method in baselines() {
                 let mut on = choices.baselines.contains(&method);
                 let enabled = method != choices.method;
                 let check = ui.add_enabled(enabled, Checkbox::new(&mut on, method_label(method)));
