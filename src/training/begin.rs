@@ -113,15 +113,15 @@ pub(crate) fn initial(config: &TrainConfig, description: Description, device: &b
     Ok(model)
 }
 
-/// Weights of a network for another scale: all layers that are the same, others as they are at random. `None` if hardly a
-/// layer is.
+/// Weights of a network of another scale or with more blocks: all layers that are the same, others as they are at random, but for
+/// blocks that were not there, which change nothing until they are trained. `None` if hardly a layer is the same.
 fn transfer(
     start: &Model,
     wanted: &Description,
     seed: u64,
     device: &burn::tensor::Device,
 ) -> Result<Option<dualres_network::Weights>> {
-    if start.description.family != wanted.family || start.description.scale() == wanted.scale() {
+    if start.description.family != wanted.family {
         return Ok(None);
     }
     let mut weights = Model::init(wanted.clone(), seed, device)?.weights();
@@ -134,5 +134,45 @@ fn transfer(
             same += 1;
         }
     }
-    Ok((2 * same > all).then_some(weights))
+    for block in wanted.network.blocks() {
+        let names = ["weight", "bias"].map(|part| format!("model.{}.{part}", block.last));
+        for name in names.iter().filter(|name| !known.0.contains_key(*name)) {
+            if let Some(weight) = weights.0.get_mut(name) {
+                weight.values.fill(0.0);
+            }
+        }
+    }
+    let there = known.0.keys().filter(|name| name.starts_with("model.")).count();
+    Ok((2 * same > all.min(there)).then_some(weights))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use burn::tensor::{Device, Distribution, Tensor};
+    use dualres_network::{Backbone, BlockKind, Pooling};
+
+    use super::*;
+
+    /// Blocks that were not there change nothing; another scale takes all but the end; another width takes nothing.
+    #[test]
+    fn a_network_with_more_blocks_begins_as_the_one_before() {
+        let device = Device::flex();
+        let describe = |scale, features, blocks, block| {
+            Blueprint::Backbone(Backbone { block, scale, features, blocks }).describe("grows").unwrap()
+        };
+        let input = Tensor::random([1, 3, 8, 8], Distribution::Uniform(0.0, 255.0), &device);
+        let picture = |model: &Model| model.primal.upscale(input.clone(), Pooling::Global).into_data();
+        for block in [BlockKind::Residual, BlockKind::Pixel] {
+            let small = Model::init(describe(2, 4, 2, block), 3, &device).unwrap();
+            let wanted = describe(2, 4, 5, block);
+            let weights = transfer(&small, &wanted, 9, &device).unwrap().unwrap();
+            let large = Model::from_weights(wanted, &weights, &device).unwrap();
+            assert_eq!(picture(&large), picture(&small), "{block:?}");
+            assert!(weights.0["model.body.4.0.weight"].values.iter().any(|&value| value != 0.0), "it can learn");
+            let other = transfer(&small, &describe(4, 4, 2, block), 9, &device).unwrap();
+            assert!(other.is_some_and(|there| there.0["model.head.weight"] == small.weights().0["model.head.weight"]));
+            assert!(transfer(&small, &describe(2, 8, 2, block), 9, &device).unwrap().is_none());
+        }
+    }
 }
