@@ -46,6 +46,11 @@ impl Paths {
         self.cache.join("gpu")
     }
 
+    /// Folder of tiles of pictures that are not done.
+    pub fn unfinished(&self) -> PathBuf {
+        self.cache.join("unfinished")
+    }
+
     /// Folder of pictures that came without a file: pasted ones and samples.
     pub fn arrivals(&self) -> PathBuf {
         self.data.join("pictures")

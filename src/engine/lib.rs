@@ -32,4 +32,4 @@ pub use memory::{check_reading, has_room_for};
 pub use passes::{MOST_PASSES, passes_to};
 pub use place::MOST_DIFFERENCE;
 pub use self_check::{Finding, self_check};
-pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Upscaled, Upscaler};
+pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Unfinished, Upscaled, Upscaler};

@@ -71,6 +71,15 @@ pub enum Event<'a> {
     Started {
         /// How many.
         tiles: usize,
+        /// How many of them are there already, as an earlier run made them.
+        done: usize,
+    },
+    /// A tile that an earlier run had made is put in its place, before the others start.
+    Restored {
+        /// What it gave, in pixels of the result.
+        area: Area,
+        /// Colour planes of the result as far as it is done.
+        planes: &'a [Plane],
     },
     /// The device is about to run tiles of about this size for the first time, which takes longer than all times after it:
     /// kernels are compiled and tuned.
@@ -85,6 +94,8 @@ pub enum Event<'a> {
         area: Area,
         /// Colour planes of the result as far as it is done, one for gray and three for colour.
         planes: &'a [Plane],
+        /// Side of the tiles in low-resolution pixels, shared border included.
+        side: usize,
     },
     /// The dual residual is fed back into the result.
     Refining {
@@ -105,6 +116,25 @@ pub enum Event<'a> {
         /// Rows in all.
         of: usize,
     },
+}
+
+/// What the network had made of a picture when its run was cut off: the first tiles, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// Side of the tiles in low-resolution pixels, shared border included.
+    pub side: usize,
+    /// Tiles that are done.
+    pub done: usize,
+    /// Colour planes of the result as far as it is done.
+    pub planes: Vec<Plane>,
+}
+
+impl Unfinished {
+    fn is_of(&self, picture: &Picture, scale: usize) -> bool {
+        let size = [picture.width() * scale, picture.height() * scale];
+        let planes = if picture.is_gray() { 1 } else { 3 };
+        self.planes.len() == planes && self.planes.iter().all(|plane| [plane.width, plane.height] == size)
+    }
 }
 
 /// A result with its proof.
@@ -200,6 +230,20 @@ impl Upscaler {
     /// # Errors
     /// If the run is cancelled, memory does not suffice, the device fails, or the network gives no numbers.
     pub fn upscale(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
+        self.upscale_on(picture, options, None, observe)
+    }
+
+    /// The same, going on with what an earlier run of this model over the same picture had made. What does not fit is made anew.
+    ///
+    /// # Errors
+    /// As [`Upscaler::upscale`].
+    pub fn upscale_on(
+        &self,
+        picture: &Picture,
+        options: &Options,
+        unfinished: Option<Unfinished>,
+        observe: Observer,
+    ) -> Result<Upscaled> {
         self.check_memory([picture.width(), picture.height()], channels(picture))?;
         let mut covered = None;
         if picture.alpha.is_some() {
@@ -212,20 +256,26 @@ impl Upscaler {
         match picture.without_highlights() {
             // Networks see nothing beyond white.
             Some((rest, light)) => {
-                let made = self.upscale_up_to_white(&rest, options, observe)?;
+                let made = self.upscale_up_to_white(&rest, options, unfinished, observe)?;
                 let light = light.resized(made.picture.width(), made.picture.height());
                 Ok(made.with_highlights(&light, picture))
             }
-            None => self.upscale_up_to_white(picture, options, observe),
+            None => self.upscale_up_to_white(picture, options, unfinished, observe),
         }
     }
 
-    fn upscale_up_to_white(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Upscaled> {
+    fn upscale_up_to_white(
+        &self,
+        picture: &Picture,
+        options: &Options,
+        unfinished: Option<Unfinished>,
+        observe: Observer,
+    ) -> Result<Upscaled> {
         let scale = self.model.description.scale();
         let mut parts = 0;
         let before = self.place.retries();
-        let mut result = self.enlarge(picture, options, &mut |event| {
-            if let Event::Started { tiles } = event {
+        let mut result = self.enlarge(picture, options, unfinished, &mut |event| {
+            if let Event::Started { tiles, .. } = event {
                 parts = tiles;
             }
             observe(event)
@@ -257,8 +307,15 @@ impl Upscaler {
         Ok(())
     }
 
-    fn enlarge(&self, picture: &Picture, options: &Options, observe: Observer) -> Result<Picture> {
+    fn enlarge(
+        &self,
+        picture: &Picture,
+        options: &Options,
+        unfinished: Option<Unfinished>,
+        observe: Observer,
+    ) -> Result<Picture> {
         let description = &self.model.description;
+        let mut unfinished = unfinished.filter(|there| there.is_of(picture, description.scale()));
         let pooling = match options.pooling {
             PoolingChoice::Global => Pooling::Global,
             PoolingChoice::Local => description.local_pooling(),
@@ -267,6 +324,7 @@ impl Upscaler {
         let whole = options.pooling == PoolingChoice::Global && description.network.reach().global;
         let side = match options.tile {
             _ if whole => usize::MAX,
+            None if let Some(there) = &unfinished => there.side,
             Some(side) => side,
             // Parts would not give what the whole gives.
             None if description.seam.is_some() && self.fits_whole(picture) => usize::MAX,
@@ -275,7 +333,10 @@ impl Upscaler {
         let least = if whole { usize::MAX } else { 2 * (description.halo() + 32) };
         // From what makes a difference on.
         let longest = picture.width().max(picture.height()).next_multiple_of(description.alignment(pooling));
-        self.place.halving(side.min(longest), least, |side| self.enlarge_tiled(picture, pooling, side, observe))
+        self.place.halving(side.min(longest), least, |side| {
+            let there = unfinished.take().filter(|there| there.side == side);
+            self.enlarge_tiled(picture, pooling, side, there, observe)
+        })
     }
 
     fn fits_whole(&self, picture: &Picture) -> bool {
@@ -300,7 +361,14 @@ impl Upscaler {
         memory::budget(self.place.compute.memory_limit, self.has_memory_of_its_own())
     }
 
-    fn enlarge_tiled(&self, picture: &Picture, pooling: Pooling, side: usize, observe: Observer) -> Result<Picture> {
+    fn enlarge_tiled(
+        &self,
+        picture: &Picture,
+        pooling: Pooling,
+        side: usize,
+        unfinished: Option<Unfinished>,
+        observe: Observer,
+    ) -> Result<Picture> {
         let align = self.model.description.alignment(pooling);
         let halo = self.model.description.halo().next_multiple_of(align);
         // Smaller pictures are seen with their border repeated, as far as the network needs.
@@ -308,19 +376,32 @@ impl Upscaler {
         let [width, height] = [picture.width(), picture.height()].map(|side| side.next_multiple_of(align).max(least));
         let (columns, rows) = (cut(width, side, halo, align), cut(height, side, halo, align));
         let scale = self.model.description.scale();
-        let mut planes: Vec<Plane> =
-            (0..3).map(|_| Plane::filled(picture.width() * scale, picture.height() * scale, 0.0)).collect();
-        if picture.is_gray() {
-            planes.truncate(1);
-        }
+        let (there, mut planes) = match unfinished {
+            Some(Unfinished { done, planes, .. }) => (done, planes),
+            None => {
+                let count = if picture.is_gray() { 1 } else { 3 };
+                let empty = Plane::filled(picture.width() * scale, picture.height() * scale, 0.0);
+                (0, vec![empty; count])
+            }
+        };
         let tiles = columns.len() * rows.len();
-        stop(observe(Event::Started { tiles }))?;
+        let order = || rows.iter().flat_map(|&down| columns.iter().map(move |&across| (down, across)));
+        let area_of = |down: Span, across: Span, planes: &[Plane]| {
+            let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
+            let (width, height) =
+                (wide.length.min(planes[0].width - wide.start), high.length.min(planes[0].height - high.start));
+            Area { x: wide.start, y: high.start, width, height }
+        };
+        for (down, across) in order().take(there) {
+            stop(observe(Event::Restored { area: area_of(down, across, &planes), planes: &planes }))?;
+        }
+        stop(observe(Event::Started { tiles, done: there.min(tiles) }))?;
         let (first_down, first_across) = (rows[0], columns[0]);
         let is_first = self.place.is_new([first_across.seen_length, first_down.seen_length]);
         if is_first {
             stop(observe(Event::Preparing))?;
         }
-        for (index, (&down, &across)) in rows.iter().flat_map(|d| columns.iter().map(move |a| (d, a))).enumerate() {
+        for (index, (down, across)) in order().enumerate().skip(there) {
             let (wide, high) = (enlarged(across, scale), enlarged(down, scale));
             let make = || {
                 self.place.make(&self.model, expected(picture, across, down), |model, device| {
@@ -328,17 +409,12 @@ impl Upscaler {
                 })
             };
             let mut samples = make()?;
-            if is_first && index == 0 && !self.is_right(picture, across, down, pooling, &samples)? {
+            if is_first && index == there && !self.is_right(picture, across, down, pooling, &samples)? {
                 samples = make()?;
             }
             paste(&gray_if(picture.is_gray(), samples), wide, high, &mut planes);
-            let area = Area {
-                x: wide.start,
-                y: high.start,
-                width: wide.length.min(planes[0].width - wide.start),
-                height: high.length.min(planes[0].height - high.start),
-            };
-            stop(observe(Event::Tile { done: index + 1, tiles, area, planes: &planes }))?;
+            let area = area_of(down, across, &planes);
+            stop(observe(Event::Tile { done: index + 1, tiles, area, planes: &planes, side }))?;
         }
         Ok(Picture::from_planes(planes))
     }

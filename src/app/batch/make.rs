@@ -2,10 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use dualres_engine::{Event, Options, Upscaled, Upscaler, passes_to};
+use dualres_engine::{Event, Options, Unfinished, Upscaled, Upscaler, passes_to};
 use dualres_imaging::{Depth, Picture, cover_transparent};
 
-use super::{recipe::Recipe, result};
+use super::{recipe::Recipe, result, unfinished::Keeper};
 use crate::{language::tr, report, trust};
 
 /// A result.
@@ -36,7 +36,8 @@ pub trait Watcher {
 }
 
 /// Makes the result of `picture` at `size`, which is its final one. Colours of pixels that do not show are replaced by those near
-/// them, as the network sees them. `keeps` says that the fidelity may be changed later.
+/// them, as the network sees them. `keeps` says that the fidelity may be changed later. What is `unfinished` of an earlier run goes
+/// on, and the keeper keeps what is made.
 ///
 /// # Errors
 /// Those of [`Upscaler::upscale_to`].
@@ -46,6 +47,7 @@ pub fn make(
     recipe: &Recipe,
     size: [usize; 2],
     keeps: bool,
+    (keeper, unfinished): (&mut Keeper, Option<Unfinished>),
     watcher: &mut dyn Watcher,
 ) -> anyhow::Result<Made> {
     upscaler.check_final(picture, size)?;
@@ -62,13 +64,19 @@ pub fn make(
     let (mut base, mut first);
     if keeps && refines {
         let options = Options { fidelity: 0.0, ..recipe.options() };
-        let plain = upscaler.upscale(picture, &options, &mut |event| watcher.event(event))?;
+        let plain = upscaler.upscale_on(picture, &options, unfinished, &mut |event| {
+            keeper.see(&event);
+            watcher.event(event)
+        })?;
         base = Some(Arc::new(plain.picture.clone()));
         let refined = upscaler.refine(picture, plain.picture, recipe.fidelity, &mut |event| watcher.event(event))?;
         first = Upscaled { tiles: plain.tiles, retried_tiles: plain.retried_tiles, ..refined };
     } else {
         base = None;
-        first = upscaler.upscale(picture, &recipe.options(), &mut |event| watcher.event(event))?;
+        first = upscaler.upscale_on(picture, &recipe.options(), unfinished, &mut |event| {
+            keeper.see(&event);
+            watcher.event(event)
+        })?;
     }
     watcher.passed(picture, &first);
     let mut pass = Arc::new(first.take_picture());

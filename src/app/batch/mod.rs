@@ -19,3 +19,4 @@ pub mod shard;
 pub mod sizes;
 pub mod status;
 pub mod sums;
+pub mod unfinished;

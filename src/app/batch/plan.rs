@@ -66,6 +66,9 @@ pub trait Enlarger {
 
     /// How many times as large it makes a side.
     fn scale(&self) -> usize;
+
+    /// What tells its weights from any others.
+    fn weights(&self) -> &str;
 }
 
 /// What an earlier result is worth.

@@ -6,7 +6,6 @@ use super::{
     Window,
     actions::{self, Action, Tab},
     outbox::Outbox,
-    queue::State,
     views, worker,
 };
 
@@ -78,11 +77,7 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self) {
-        for running in
-            self.upscale.queue.items().iter().filter(|item| matches!(&item.state, State::Running(p) if !p.saving))
-        {
-            self.controls().for_each(|control| control.cancel(running.id));
-        }
+        // What is under way stops within a tile, and goes on there next time.
         // A result that is being saved is saved, and remembered as done.
         self.services.link.end();
         self.services.helpers.iter_mut().for_each(|helper| helper.link.end());

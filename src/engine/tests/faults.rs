@@ -62,7 +62,7 @@ fn upscaled(upscaler: &Upscaler, picture: &Picture, tile: usize) -> (Upscaled, V
     let mut begun = Vec::new();
     let options = Options { tile: Some(tile), ..Options::default() };
     let made = upscaler.upscale(picture, &options, &mut |event| {
-        if let Event::Started { tiles } = event {
+        if let Event::Started { tiles, .. } = event {
             begun.push(tiles);
         }
         ControlFlow::Continue(())
@@ -230,7 +230,7 @@ fn tiles_follow_the_memory_that_may_be_used() {
         let upscaler = Upscaler::new(&tiny(), &device).unwrap();
         let mut count = 0;
         let stopped = upscaler.upscale(&picture(500, 400), &Options::default(), &mut |event| match event {
-            Event::Started { tiles } => {
+            Event::Started { tiles, .. } => {
                 count = tiles;
                 ControlFlow::Break(())
             }

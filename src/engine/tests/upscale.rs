@@ -4,7 +4,7 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use burn::tensor::Device;
-use dualres_engine::{EngineError, Event, Options, PoolingChoice, Upscaler, heat_map};
+use dualres_engine::{EngineError, Event, Options, PoolingChoice, Unfinished, Upscaler, heat_map};
 use dualres_imaging::{Picture, Plane};
 use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
 
@@ -141,6 +141,50 @@ fn a_run_stops_within_one_tile() {
         .unwrap_err();
     assert!(matches!(error, EngineError::Cancelled));
     assert_eq!(tiles_done, 2);
+}
+
+/// What was made before a run was cut off is not made again, and the result is the same; what is of another picture is not taken.
+#[test]
+fn a_run_goes_on_where_it_was_cut_off() {
+    let upscaler = Upscaler::new(&tiny(), &ComputeDevice::cpu()).unwrap();
+    let photo = dualres_imaging::read(&project("assets/samples/chelsea.png")).unwrap().crop(0, 0, 203, 150);
+    let options = Options { tile: Some(100), ..Options::default() };
+    let mut go_on = |_: Event| ControlFlow::Continue(());
+    let whole = upscaler.upscale(&photo, &options, &mut go_on).unwrap();
+    let mut cut_off = None;
+    let stopped = upscaler.upscale(&photo, &options, &mut |event| match event {
+        Event::Tile { done: 3, planes, side, .. } => {
+            cut_off = Some(Unfinished { side, done: 3, planes: planes.to_vec() });
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(stopped, Err(EngineError::Cancelled)));
+    let mut cut_off = cut_off.unwrap();
+    // A sign that the network could not make: it is still there in the end.
+    cut_off.planes.iter_mut().for_each(|plane| plane.data[5] = 123.5);
+    let (mut told, mut made) = ([0; 3], 0);
+    let mut count = |event: Event| {
+        match event {
+            Event::Restored { .. } => told[0] += 1,
+            Event::Started { done, .. } => told[1] = done,
+            Event::Tile { done, .. } => told[2] = told[2].max(done),
+            _ => {}
+        }
+        made += usize::from(matches!(event, Event::Tile { .. }));
+        ControlFlow::Continue(())
+    };
+    let on = upscaler.upscale_on(&photo, &options, Some(cut_off.clone()), &mut count).unwrap();
+    assert_eq!(on.picture.planes[0].data[5], 123.5);
+    assert_eq!(on.picture.planes[0].data[6..], whole.picture.planes[0].data[6..]);
+    assert_eq!(told[..2], [3, 3]);
+    assert_eq!(made, told[2] - 3, "what was there is not made again");
+    // Tiles of its size, where none was asked for.
+    let usual = upscaler.upscale_on(&photo, &Options::default(), Some(cut_off.clone()), &mut go_on).unwrap();
+    assert_eq!(usual.picture.planes[0].data[5], 123.5);
+    let other = photo.crop(0, 0, 190, 150);
+    let made = upscaler.upscale_on(&other, &options, Some(cut_off), &mut go_on).unwrap();
+    assert_eq!(made.picture, upscaler.upscale(&other, &options, &mut go_on).unwrap().picture);
 }
 
 /// Weights that are finite but blow up: the result is an error, never a black or broken picture.

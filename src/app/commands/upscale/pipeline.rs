@@ -28,13 +28,15 @@ use crate::{
         inputs::Input,
         make::{Before, Made, Watcher, make, seams},
         outcome::Row,
-        plan::Planned,
+        plan::{Enlarger, Planned},
         record::{Done, Proof, Stamp},
         result::losses,
         saving::{self, Destination, save},
+        unfinished::Keeper,
     },
     commands::progress_bar,
     interrupt,
+    paths::Paths,
     report::{self, guarded},
 };
 
@@ -42,6 +44,8 @@ use crate::{
 struct Finished {
     prepared: Box<Prepared>,
     made: Made,
+    /// Keeps the tiles for as long as the result is not written.
+    keeper: Keeper,
     /// Name of the device that made it.
     device: String,
 }
@@ -174,9 +178,9 @@ fn run_all(
                         break;
                     }
                     Err(error) => fail(work, rows, (prepared.index, &prepared.input), &error),
-                    Ok((made, device)) => {
+                    Ok((made, keeper, device)) => {
                         unwritten.add();
-                        if to_writer.send(Finished { prepared, made, device }).is_err() {
+                        if to_writer.send(Finished { prepared, made, keeper, device }).is_err() {
                             break;
                         }
                     }
@@ -195,7 +199,10 @@ struct Bar {
 impl Watcher for Bar {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
         match event {
-            Event::Started { tiles } => self.bar.set_length(tiles as u64),
+            Event::Started { tiles, done } => {
+                self.bar.set_length(tiles as u64);
+                self.bar.set_position(done as u64);
+            }
             Event::Preparing => {
                 self.bar.set_message(format!(" (preparing {}, the first tile takes longest)", self.device));
                 self.bar.tick();
@@ -204,14 +211,17 @@ impl Watcher for Bar {
                 self.bar.set_message("");
                 self.bar.set_position(done as u64);
             }
-            Event::Refining { .. } | Event::Reconstructing { .. } | Event::Reconstructed { .. } => {}
+            Event::Restored { .. }
+            | Event::Refining { .. }
+            | Event::Reconstructing { .. }
+            | Event::Reconstructed { .. } => {}
         }
         interrupt::flow()
     }
 }
 
-/// The result, and the name of the device that made it.
-fn upscale(work: &Work<'_>, place: &Place, prepared: &mut Prepared) -> anyhow::Result<(Made, String)> {
+/// The result, the keeper of its tiles, and the name of the device that made it.
+fn upscale(work: &Work<'_>, place: &Place, prepared: &mut Prepared) -> anyhow::Result<(Made, Keeper, String)> {
     let path = &prepared.input.path;
     let bar = progress_bar(0, "{prefix} {bar:30} {pos}/{len} tiles, {eta} left{msg}", work.say.is_json());
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -219,8 +229,9 @@ fn upscale(work: &Work<'_>, place: &Place, prepared: &mut Prepared) -> anyhow::R
     let upscaler = work.models().upscaler(&prepared.planned.model, place.number)?;
     let before = Before::of(&upscaler);
     let mut bar = Bar { bar, device: upscaler.device().name.clone() };
-    let Planned { picture, size, .. } = &mut *prepared.planned;
-    let made = make(&upscaler, picture, &work.recipe, *size, false, &mut bar);
+    let Planned { picture, size, model, .. } = &mut *prepared.planned;
+    let (mut keeper, unfinished) = Keeper::new(&Paths::of_user().unfinished(), path, model.weights());
+    let made = make(&upscaler, picture, &work.recipe, *size, false, (&mut keeper, unfinished), &mut bar);
     bar.bar.finish_and_clear();
     let made = made.with_context(|| path.display().to_string())?;
     for said in before.troubles(&upscaler) {
@@ -230,7 +241,7 @@ fn upscale(work: &Work<'_>, place: &Place, prepared: &mut Prepared) -> anyhow::R
         work.say.warn(path, &format!("{seams}; try a larger --tile, or none"));
     }
     let device = if upscaler.given_up().is_some() { ComputeDevice::cpu().name } else { upscaler.device().name.clone() };
-    Ok((made, device))
+    Ok((made, keeper, device))
 }
 
 fn write_all(
@@ -297,7 +308,7 @@ fn write_proof(work: &Work<'_>, input: &Path, path: &mut PathBuf, bytes: &[u8]) 
 }
 
 fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
-    let Finished { prepared, made, device } = ready;
+    let Finished { prepared, made, mut keeper, device } = ready;
     let Prepared { input, planned, mut proofs, started, .. } = *prepared;
     let Planned { picture, recorded, model, why, size, format, target, .. } = *planned;
     let input_size = [picture.width(), picture.height()];
@@ -317,6 +328,7 @@ fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
         elsewhere: None,
     };
     let (output, mut warnings) = save(&file, &to)?;
+    keeper.forget();
     drop(file);
     let [dual, consistency, expected_error] = &mut proofs;
     if let (Some(path), Some(reconstruction)) = (dual.as_mut(), said.reconstructions.last_mut()) {

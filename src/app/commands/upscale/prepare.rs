@@ -136,6 +136,10 @@ impl Enlarger for Arc<Ready> {
     fn scale(&self) -> usize {
         self.scale
     }
+
+    fn weights(&self) -> &str {
+        &self.fingerprint
+    }
 }
 
 /// Warns if all results together may not fit on the disk.

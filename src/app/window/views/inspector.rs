@@ -36,8 +36,8 @@ fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let slider = ui.add(Slider::new(&mut percent, 0.0..=100.0).fixed_decimals(0).suffix(" %"));
     named(&slider, &tr!("Fidelity"));
     let slider = slider.on_hover_text(tr!(
-        "Feeds the residual of the reconstruction back into the result. The consistency PSNR rises; the result stays closer to \
-         the original, its noise included."
+        "Pulls the result towards the original, its noise included: what the result, reduced again, lacks of the original is \
+         put back."
     ));
     if slider.changed() {
         out.push(Action::SetFidelity(percent / 100.0));

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Button, CollapsingHeader, ComboBox, Ui};
 
-use super::{heading, named, results, size, speed, weak};
+use super::{heading, named, results, size, speed, text_width, weak};
 use crate::{
     batch::{choice::Kind, disk::bytes, sizes::FinalSize},
     built_in,
@@ -83,6 +83,14 @@ fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opti
     let scale = window.scale();
     let mut picked = None;
     ui.horizontal_wrapped(|ui| {
+        // All beside each other in every language, whatever it takes from between them.
+        let labels = Kind::ALL.map(Kind::name).into_iter().chain([tr!("Automatic"), tr!("Own")]);
+        let words: f32 = labels.map(|label| text_width(ui, &label)).sum();
+        let usual = ui.spacing().button_padding.x;
+        let between = 3.0;
+        let room = (ui.available_width() - words) / (Kind::ALL.len() + 2) as f32;
+        ui.spacing_mut().item_spacing.x = between;
+        ui.spacing_mut().button_padding.x = ((room - between) / 2.0 - 0.5).clamp(1.0, usual);
         let automatic = ui.selectable_label(chosen == Chosen::Automatic, tr!("Automatic"));
         let hint = tr!("Photo or Clean, whichever fits the picture: by its noise and JPEG compression");
         if automatic.on_hover_text(hint).clicked() {

@@ -152,16 +152,20 @@ impl Engine {
 
     /// What tells the weights that a job may use from any others.
     pub(super) fn fingerprint(&self, choices: &Choices) -> anyhow::Result<String> {
-        let of = |model: &str| match &self.ready {
-            Some(ready) if ready.model == model => anyhow::Ok(ready.fingerprint.clone()),
-            _ => Ok(sums::fingerprint(&self.library.load(model)?.to_bytes())),
-        };
-        let clean = of(&choices.model)?;
+        let clean = self.weights_of(&choices.model)?;
         if !choices.automatic {
             return Ok(clean);
         }
         let scale = self.library.load(&choices.model)?.description.scale();
-        Ok(automatic(&clean, &of(&built_in::fitting(Kind::Photo, scale, &choices.model))?))
+        Ok(automatic(&clean, &self.weights_of(&built_in::fitting(Kind::Photo, scale, &choices.model))?))
+    }
+
+    /// What tells the weights of a model from any others.
+    pub(super) fn weights_of(&self, model: &str) -> anyhow::Result<String> {
+        match &self.ready {
+            Some(ready) if ready.model == model => Ok(ready.fingerprint.clone()),
+            _ => Ok(sums::fingerprint(&self.library.load(model)?.to_bytes())),
+        }
     }
 
     /// Goes on until the picture is cancelled.
@@ -269,27 +273,27 @@ impl Engine {
         halted: &mut Duration,
     ) -> ControlFlow<()> {
         match *event {
-            Event::Started { tiles } => {
+            Event::Started { tiles, done } => {
                 let stage = match tiles {
                     1 => tr!("upscaling"),
-                    _ => tr!("tile %{done} of %{tiles}", done = 0, tiles = tiles),
+                    _ => tr!("tile %{done} of %{tiles}", done = done, tiles = tiles),
                 };
-                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
+                self.teller.tell(WorkerReport::Progress { item, stage, done: part_of(done, tiles) })?;
+            }
+            Event::Restored { area, planes } => {
+                if shows {
+                    self.show_tile(item, scale, area, planes)?;
+                }
             }
             Event::Preparing => {
                 let stage = tr!("preparing this GPU, once");
                 self.teller.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
             }
-            Event::Tile { done, tiles, area, planes } => {
+            Event::Tile { done, tiles, area, planes, .. } => {
                 if shows {
-                    let planes: Vec<&Plane> = planes.iter().collect();
-                    for piece in pieces(area.width, area.height) {
-                        let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
-                        let patch = Patch::of_planes(&planes, None, piece);
-                        self.teller.tell(WorkerReport::Pixels { item, scale, patch })?;
-                    }
+                    self.show_tile(item, scale, area, planes)?;
                 }
-                let part = 0.02 + (TILES_END - 0.02) * done as f32 / tiles as f32;
+                let part = part_of(done, tiles);
                 let stage = tr!("tile %{done} of %{tiles}", done = done, tiles = tiles);
                 self.teller.tell(WorkerReport::Progress { item, stage, done: part })?;
             }
@@ -311,6 +315,17 @@ impl Engine {
             self.go_on(item)
         })?;
         *halted += since.elapsed();
+        ControlFlow::Continue(())
+    }
+
+    /// Sends a tile to the window.
+    fn show_tile(&self, item: ItemId, scale: usize, area: Area, planes: &[Plane]) -> ControlFlow<()> {
+        let planes: Vec<&Plane> = planes.iter().collect();
+        for piece in pieces(area.width, area.height) {
+            let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
+            let patch = Patch::of_planes(&planes, None, piece);
+            self.teller.tell(WorkerReport::Pixels { item, scale, patch })?;
+        }
         ControlFlow::Continue(())
     }
 
@@ -374,6 +389,11 @@ impl Engine {
         self.tell(WorkerReport::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });
         Ok(())
     }
+}
+
+/// Progress of a job when so many of its tiles are done.
+fn part_of(done: usize, tiles: usize) -> f32 {
+    0.02 + (TILES_END - 0.02) * done as f32 / tiles.max(1) as f32
 }
 
 fn pieces(width: usize, height: usize) -> impl Iterator<Item = Area> {

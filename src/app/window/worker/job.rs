@@ -54,6 +54,8 @@ pub(super) struct Chosen {
     pub(super) upscaler: Arc<Upscaler>,
     /// The name of the device.
     pub(super) device: String,
+    /// What tells the model's weights from any others.
+    weights: String,
 }
 
 impl Enlarger for Chosen {
@@ -63,6 +65,10 @@ impl Enlarger for Chosen {
 
     fn scale(&self) -> usize {
         self.upscaler.model().description.scale()
+    }
+
+    fn weights(&self) -> &str {
+        &self.weights
     }
 }
 
@@ -90,7 +96,8 @@ impl Desk for Order<'_> {
             None => model.clone(),
         };
         let (upscaler, device) = self.engine.ready(&model, device)?;
-        Ok(Chosen { upscaler, device })
+        let weights = self.engine.weights_of(&model)?;
+        Ok(Chosen { upscaler, device, weights })
     }
 
     fn read(&mut self, path: &Path) -> anyhow::Result<Picture> {

@@ -72,7 +72,12 @@ impl Control {
 
     /// Whether a picture is to stop.
     pub fn is_cancelled(&self, item: ItemId) -> bool {
-        self.life.ends() || self.cancel.load(Ordering::Relaxed) == item.0 + 1
+        self.life.ends() || self.is_stopped(item)
+    }
+
+    /// Whether the user has stopped a picture.
+    pub fn is_stopped(&self, item: ItemId) -> bool {
+        self.cancel.load(Ordering::Relaxed) == item.0 + 1
     }
 
     /// Notes that a result is being saved, which the end of the program waits for.

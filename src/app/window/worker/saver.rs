@@ -19,6 +19,7 @@ use crate::{
         record::{Done, Stamp},
         records::Recorded,
         saving::{self, Destination},
+        unfinished::Keeper,
     },
     naming,
     paths::Paths,
@@ -40,6 +41,8 @@ pub(super) struct Saving {
     /// What the user should know of.
     pub(super) warnings: Vec<String>,
     pub(super) recorded: Option<Recorded>,
+    /// Keeps the tiles for as long as the result is not saved.
+    pub(super) keeper: Keeper,
 }
 
 /// The thread that saves.
@@ -96,7 +99,7 @@ fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &
 }
 
 fn save(saving: Saving, paths: &Paths) -> anyhow::Result<(Finished, Vec<String>)> {
-    let Saving { picture, encoding, mut finished, started, halted, mut warnings, recorded, .. } = saving;
+    let Saving { picture, encoding, mut finished, started, halted, mut warnings, recorded, mut keeper, .. } = saving;
     let target = finished.output;
     let file = dualres_imaging::encode(&picture, Format::from_path(&target)?, encoding)?;
     drop(picture);
@@ -108,6 +111,7 @@ fn save(saving: Saving, paths: &Paths) -> anyhow::Result<(Finished, Vec<String>)
         elsewhere: Some(&paths.pictures),
     };
     let (output, told) = saving::save(&file, &to)?;
+    keeper.forget();
     warnings.extend(told);
     finished.output = output;
     finished.seconds = started.elapsed().saturating_sub(halted).as_secs_f64();

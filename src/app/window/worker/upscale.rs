@@ -22,6 +22,7 @@ use crate::{
         plan::{Enlarger, Plan, Planned, plan},
         record::Done,
         result::losses,
+        unfinished::Keeper,
     },
     language::tr,
     window::queue::{Finished, ItemId, Proven},
@@ -44,15 +45,14 @@ struct Showing<'a> {
     /// Time that the user halted it.
     halted: Duration,
     begun: Instant,
-    /// When the network had done its first pass.
+    /// When the network had done its first pass, and proven it unless that was to be refined.
     passed: Option<Duration>,
 }
 
 impl Watcher for Showing<'_> {
     fn event(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        let is_of_network = matches!(event, Event::Started { .. } | Event::Preparing | Event::Tile { .. });
         let shows = self.shows_tiles && self.passed.is_none();
-        if !is_of_network {
+        if matches!(event, Event::Refining { .. }) {
             self.note_pass();
         }
         self.engine.watch(self.item, self.scale, &event, shows, &mut self.halted)
@@ -98,8 +98,8 @@ impl Engine {
             }
         };
         let Planned { mut picture, recorded, model, size, format, target, warnings: told, .. } = planned;
-        let (scale, name, upscaler, mut device) =
-            (model.scale(), model.name().to_owned(), model.upscaler.clone(), model.device);
+        let (scale, name, weights) = (model.scale(), model.name().to_owned(), model.weights().to_owned());
+        let (upscaler, mut device) = (model.upscaler, model.device);
         self.tell(WorkerReport::Progress { item, stage: tr!("preparing"), done: 0.01 });
         let enlarged = [picture.width() * scale, picture.height() * scale];
         let keeps = enlarged[0] * enlarged[1] <= MOST_KEPT;
@@ -117,8 +117,14 @@ impl Engine {
             begun: Instant::now(),
             passed: None,
         };
-        let made = make(&upscaler, &mut picture, &recipe, size, keeps, &mut showing)?;
+        let (mut keeper, unfinished) = Keeper::new(&self.paths.unfinished(), &job.input, &weights);
+        let made = make(&upscaler, &mut picture, &recipe, size, keeps, (&mut keeper, unfinished), &mut showing);
         let Showing { halted, passed, .. } = showing;
+        if made.is_err() && self.control.is_stopped(item) {
+            // The user does not want it; one that the end of the program cut off goes on next time.
+            keeper.forget();
+        }
+        let made = made?;
         let Made { picture: ready, proof, pass } = made;
         if pass.is_none() {
             // It took no network; the canvas has the size of what one makes all the same.
@@ -156,6 +162,7 @@ impl Engine {
             halted,
             warnings,
             recorded,
+            keeper,
         });
         self.kept = pass.filter(|_| keeps).map(|pass| match pass.base {
             Some(base) => {
