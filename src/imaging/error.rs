@@ -32,7 +32,7 @@ pub enum ImagingError {
     },
     /// The content is no picture of a known format.
     #[error(
-        "unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, JPEG XL, BMP, GIF, QOI, PNM, PFM, OpenEXR, Radiance HDR, TGA): {name}"
+        "unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, JPEG XL, BMP, GIF, QOI, PNM, PFM, OpenEXR, Radiance HDR, TGA, HEIC, and camera raw files with a preview): {name}"
     )]
     UnknownFormat {
         /// File name or description of the source.

@@ -1,8 +1,9 @@
 //! Which of the built-in models fits a picture, and why: one rule for the command line and the window.
 
 use dualres_imaging::Condition;
+use dualres_network::Description;
 
-use crate::language::{number, tr};
+use crate::language::{tr, translated};
 
 /// The name that stands for a choice by the picture.
 pub const AUTOMATIC: &str = "auto";
@@ -39,6 +40,24 @@ impl Kind {
     }
 }
 
+/// Whether a model learned from clean pictures, so that what is known of its errors holds for such pictures alone.
+fn is_for_clean_pictures(model: &Description) -> bool {
+    matches!(model.training.get("degradation"), None | Some(serde_json::Value::Null))
+        && Kind::of_model(&model.name) == Kind::Clean
+}
+
+/// Why what is known of a model's errors says nothing of a picture, whose fitting kind of model is given with its reason: the picture
+/// is unlike those that the model was calibrated on.
+pub fn beyond_calibration(model: &Description, (kind, why): (Kind, &str)) -> Option<String> {
+    let is_beyond = model.error_calibration.is_some() && is_for_clean_pictures(model) && kind == Kind::Photo;
+    is_beyond.then(|| {
+        tr!(
+            "no prediction: this model was calibrated on clean pictures, and this one has %{why}",
+            why = translated(why)
+        )
+    })
+}
+
 /// Noise in levels of 255 from which the photo models give higher PSNR than the clean ones on most pictures.
 const NOISY: f32 = 3.0;
 /// JPEG quality up to which they do.
@@ -48,16 +67,15 @@ const BLOCKY: f32 = 1.14;
 /// Above this, nothing happens within the blocks: somebody drew on a grid.
 const DRAWN: f32 = 3.0;
 
-/// The kind of model that fits a picture, and why, in words that follow "for".
+/// The kind of model that fits a picture, and why, in English words that follow "for": the window translates them where it shows
+/// them, for its language may change.
 pub fn choose(condition: &Condition) -> (Kind, String) {
     let Condition { noise, blocking, jpeg_quality } = *condition;
     match jpeg_quality {
-        Some(quality) if quality <= COMPRESSED => {
-            (Kind::Photo, tr!("JPEG compression (quality %{quality})", quality = quality))
-        }
-        _ if noise >= NOISY => (Kind::Photo, tr!("noise (%{noise} of 255 levels)", noise = number(noise, 0))),
-        _ if (BLOCKY..DRAWN).contains(&blocking) => (Kind::Photo, tr!("visible JPEG blocks")),
-        _ => (Kind::Clean, tr!("little noise and compression")),
+        Some(quality) if quality <= COMPRESSED => (Kind::Photo, format!("JPEG compression (quality {quality})")),
+        _ if noise >= NOISY => (Kind::Photo, format!("noise ({noise:.0} of 255 levels)")),
+        _ if (BLOCKY..DRAWN).contains(&blocking) => (Kind::Photo, "visible JPEG blocks".to_owned()),
+        _ => (Kind::Clean, "little noise and compression".to_owned()),
     }
 }
 
@@ -123,6 +141,20 @@ mod tests {
         };
         assert_eq!(kind(&drawn(&|x, y| (x / 8 + y / 8) % 2 == 0)), Kind::Clean, "squares");
         assert_eq!(kind(&drawn(&|x, y| x % 16 == 0 || y % 16 == 0)), Kind::Clean, "a coarse grid");
+    }
+
+    #[test]
+    fn errors_are_predicted_for_pictures_like_those_of_the_calibration_alone() {
+        let library = crate::library::Library::new("nowhere".into());
+        let [clean, photo] = ["x2", "photo-x2"].map(|name| library.load(name).unwrap().description);
+        let grainy = choose(&Condition { noise: 9.0, ..Condition::default() });
+        let plain = choose(&Condition::default());
+        let beyond = |model: &Description, (kind, why): &(Kind, String)| beyond_calibration(model, (*kind, why));
+        assert!(beyond(&clean, &grainy).is_some_and(|why| why.contains("noise")));
+        assert_eq!(beyond(&clean, &plain), None);
+        assert_eq!((beyond(&photo, &grainy), beyond(&photo, &plain)), (None, None));
+        let unknown = Description { error_calibration: None, ..clean };
+        assert_eq!(beyond(&unknown, &grainy), None, "nothing would be predicted anyway");
     }
 
     #[test]

@@ -3,9 +3,14 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use dualres_engine::{Event, Options, Unfinished, Upscaled, Upscaler, passes_to};
-use dualres_imaging::{Depth, Picture, cover_transparent};
+use dualres_imaging::{Condition, Depth, Picture, cover_transparent};
 
-use super::{recipe::Recipe, result, unfinished::Keeper};
+use super::{
+    choice::{beyond_calibration, choose},
+    recipe::Recipe,
+    result,
+    unfinished::Keeper,
+};
 use crate::{language::tr, report, trust};
 
 /// A result.
@@ -16,6 +21,8 @@ pub struct Made {
     pub proof: Upscaled,
     /// What one pass of the network gave; none if the size took none.
     pub pass: Option<Pass>,
+    /// Why no error is predicted, if the picture is beyond what the model was calibrated on.
+    pub withheld: Option<String>,
 }
 
 /// What one pass of the network gave, at the network's size.
@@ -57,7 +64,7 @@ pub fn make(
         let mut proof = upscaler.upscale_to(picture, size, &recipe.options(), &mut |event| watcher.event(event))?;
         let mut made = proof.take_picture();
         finish(&mut made, upscaler, original, recipe);
-        return Ok(Made { picture: Arc::new(made), proof, pass: None });
+        return Ok(Made { picture: Arc::new(made), proof, pass: None, withheld: None });
     }
     cover_transparent(picture);
     let refines = recipe.fidelity > 0.0 && !upscaler.model().duals.is_empty();
@@ -78,6 +85,7 @@ pub fn make(
             watcher.event(event)
         })?;
     }
+    let withheld = withhold(&mut first, upscaler, picture);
     watcher.passed(picture, &first);
     let mut pass = Arc::new(first.take_picture());
     let (ready, further) = finished(upscaler, picture, &mut pass, recipe, &mut |event| watcher.event(event))?;
@@ -92,7 +100,18 @@ pub fn make(
     if !keeps {
         base = None;
     }
-    Ok(Made { picture: ready, proof, pass: Some(Pass { picture: pass, base }) })
+    Ok(Made { picture: ready, proof, pass: Some(Pass { picture: pass, base }), withheld })
+}
+
+/// Takes the predicted error away where it would say nothing of the picture; returns why.
+pub fn withhold(result: &mut Upscaled, upscaler: &Upscaler, input: &Picture) -> Option<String> {
+    result.expected_error.as_ref()?;
+    let (kind, why) = choose(&Condition::of(input));
+    let withheld = beyond_calibration(&upscaler.model().description, (kind, &why));
+    if withheld.is_some() {
+        (result.expected_error, result.expected_psnr) = (None, None);
+    }
+    withheld
 }
 
 fn finish(made: &mut Picture, upscaler: &Upscaler, original: [usize; 2], recipe: &Recipe) {

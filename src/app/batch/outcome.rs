@@ -85,15 +85,19 @@ impl Verdict {
     }
 }
 
-/// The verdict on a result of `model` whose consistency PSNR is `decibels`. Above 45 dB differences are of one or two levels of
-/// 255; below 34 dB of five on average, which is seen.
-pub fn verdict(decibels: f64, model: &str) -> Option<Verdict> {
+/// The verdict on a result of `model` whose consistency PSNR is `decibels`, and whose place that was changed most is off by `worst` gray
+/// levels of structure, if that is known. Above 45 dB differences are of one or two levels of 255; below 34 dB of five on average, which
+/// is seen. Noise that was removed is no structure: a result without a place worth a look is not doubtful, whatever its decibels.
+pub fn verdict(decibels: f64, worst: Option<f32>, model: &str) -> Option<Verdict> {
     let cleans = Kind::of_model(model) == Kind::Photo;
-    Some(match decibels {
-        psnr if psnr.is_nan() => return None,
-        psnr if psnr >= 45.0 => Verdict::True,
-        psnr if psnr >= 34.0 && cleans => Verdict::Cleaned,
-        psnr if psnr >= 34.0 => Verdict::Near,
+    Some(match (decibels, worst) {
+        (psnr, _) if psnr.is_nan() => return None,
+        (psnr, Some(0.0)) if psnr >= 45.0 => Verdict::True,
+        (_, Some(0.0)) if cleans => Verdict::Cleaned,
+        (_, Some(0.0)) => Verdict::Near,
+        (psnr, _) if psnr >= 45.0 => Verdict::True,
+        (psnr, None) if psnr >= 34.0 && cleans => Verdict::Cleaned,
+        (psnr, None) if psnr >= 34.0 => Verdict::Near,
         _ => Verdict::Doubtful,
     })
 }
@@ -201,6 +205,19 @@ mod tests {
         assert!(lines[0].starts_with("input,state,output"));
         assert!(lines[1].starts_with("bad,failed") && lines[1].ends_with("\"why, so\""), "{text}");
         assert!(lines[2].starts_with("doubtful") && lines[3].starts_with("fine"), "{text}");
+    }
+
+    #[test]
+    fn removed_noise_is_told_apart_from_changed_structure() {
+        let photo = |decibels, worst| verdict(decibels, worst, "photo-x2").unwrap();
+        // The noisier the original, the farther a clean result is from it.
+        assert_eq!(photo(29.0, Some(0.0)), Verdict::Cleaned);
+        assert_eq!(photo(40.0, Some(6.0)), Verdict::Doubtful);
+        assert_eq!((photo(29.0, None), photo(40.0, None)), (Verdict::Doubtful, Verdict::Cleaned));
+        assert_eq!(verdict(29.0, Some(0.0), "x2"), Some(Verdict::Near));
+        assert_eq!(verdict(50.0, Some(0.0), "x2"), Some(Verdict::True));
+        assert_eq!(verdict(36.0, Some(3.0), "x2"), Some(Verdict::Doubtful));
+        assert_eq!(verdict(f64::NAN, None, "x2"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(super) const TEMPLATES: &[&str] = &[
     "the file is empty",
     // `imaging/error.rs`
     "cannot read (%{source}): %{path}",
-    "unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, JPEG XL, BMP, GIF, QOI, PNM, PFM, OpenEXR, Radiance HDR, TGA): %{path}",
+    "unsupported file (supported: PNG, JPEG, WebP, TIFF, AVIF, JPEG XL, BMP, GIF, QOI, PNM, PFM, OpenEXR, Radiance HDR, TGA, HEIC, and camera raw files with a preview): %{path}",
     "damaged or unsupported image (%{reason}): %{path}",
     "the file is truncated; copy it again, or re-save it with an image editor: %{path}",
     "the image is too large (%{width}x%{height}; at most %{max_megapixels} megapixels): %{path}",
@@ -334,6 +334,13 @@ pub(super) const TEMPLATES: &[&str] = &[
     "Too many open files (os error 24)",
     "Disk quota exceeded (os error 122)",
     "Stale file handle (os error 116)",
+    // Why a kind of model fits (`batch/choice.rs`)
+    "JPEG compression (quality %{quality})",
+    "noise (%{noise} of 255 levels)",
+    "visible JPEG blocks",
+    "little noise and compression",
+    // How a model was measured (`training/evaluate.rs`, `imaging/psnr.rs`)
+    "Y (BT.601) of 8-bit pictures, %{scale} pixels shaved a side",
     // Ways out (`hints.rs`)
     "import it in the Models tab",
     "import the file of the network itself",

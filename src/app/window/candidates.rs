@@ -28,6 +28,14 @@ pub(super) struct Candidate {
     pub(super) state: Attempt,
 }
 
+impl Candidate {
+    /// What is off at the place that was changed most, in gray levels of structure; `None` if nothing is known.
+    pub(super) fn worst(&self) -> Option<f32> {
+        self.document.structure.as_ref()?;
+        Some(self.document.worst_places().first().map_or(0.0, |(_, off)| *off))
+    }
+}
+
 /// How far a model is.
 pub(super) enum Attempt {
     Making,

@@ -36,9 +36,24 @@ impl Wishes {
 #[cfg(target_os = "linux")]
 pub(super) use portal::{notify, watch};
 
-/// Has the desktop show a message beside its clock. Here the entry in the bar of tasks says it alone.
+/// Says what ends the program where there may be no terminal that it could be read on.
+pub(super) fn say_last(text: &str) {
+    const LONGEST: std::time::Duration = std::time::Duration::from_secs(2);
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return;
+    }
+    let begun = std::time::Instant::now();
+    let showing = notify(text.to_owned());
+    while showing.as_ref().is_some_and(|showing| !showing.is_finished()) && begun.elapsed() < LONGEST {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// Has the desktop show a message beside its clock, in a thread. Here the entry in the bar of tasks says it alone.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn notify(_: String) {}
+pub(super) fn notify(_: String) -> Option<std::thread::JoinHandle<()>> {
+    None
+}
 
 /// Asks the desktop, and hears of it when that changes. `tell` is called with each answer, from a thread of its own.
 #[cfg(not(target_os = "linux"))]
@@ -73,8 +88,8 @@ mod portal {
         let _ = std::thread::Builder::new().name("desktop settings".into()).spawn(move || serve(tell));
     }
 
-    /// Has the desktop show a message beside its clock, if it does such a thing.
-    pub(in crate::window) fn notify(text: String) {
+    /// Has the desktop show a message beside its clock, if it does such a thing, in a thread.
+    pub(in crate::window) fn notify(text: String) -> Option<std::thread::JoinHandle<()>> {
         let tell = move || -> zbus::Result<()> {
             let service = "org.freedesktop.Notifications";
             let proxy = Proxy::new(&Connection::session()?, service, "/org/freedesktop/Notifications", service)?;
@@ -86,7 +101,8 @@ mod portal {
             Ok(())
         };
         // Nothing depends on it either.
-        let _ = std::thread::Builder::new().name("notification".into()).spawn(tell);
+        let show = move || drop(tell());
+        std::thread::Builder::new().name("notification".into()).spawn(show).ok()
     }
 
     fn serve(mut tell: impl FnMut(Wishes)) -> zbus::Result<()> {

@@ -61,6 +61,13 @@ impl Document {
         (self.expected, self.structure, self.found) = (None, None, Findings::default());
     }
 
+    /// A run begins. What is there, such as a preview, stays until tiles take its place; at another scale it has no place.
+    pub fn begin_run(&mut self, scale: usize) {
+        if self.scale != scale {
+            self.clear_result(scale);
+        }
+    }
+
     /// Pixels of the result have arrived.
     pub fn paste_result(&mut self, patch: &Patch) {
         let [width, height] = self.result_size();

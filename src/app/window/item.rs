@@ -85,6 +85,15 @@ impl Item {
         }
     }
 
+    /// Whether it can be run once more: it does not run, and its file is not at fault.
+    pub fn may_be_done_again(&self) -> bool {
+        match &self.state {
+            State::Failed(failure) => !failure.lasts,
+            State::Running(_) => false,
+            State::Waiting | State::Cancelled | State::Moved(_) | State::Done(_) => true,
+        }
+    }
+
     /// Whether the device is done with it and its result is on its way to the disk.
     pub fn is_being_saved(&self) -> bool {
         matches!(&self.state, State::Running(progress) if progress.saving)
@@ -214,4 +223,8 @@ pub struct Proven {
     /// PSNR on luma in dB that is expected against the truth; `None` for a model whose errors are not known.
     #[serde(default)]
     pub expected_psnr: Option<f64>,
+    /// How many gray levels of structure, noise aside, the place that was changed most is off by on average; 0 if no place is worth a
+    /// look. Not known of results that a record alone tells of.
+    #[serde(default)]
+    pub worst: Option<f32>,
 }

@@ -1,7 +1,7 @@
 //! The live preview: what is visible of a picture without a result is upscaled piece by piece, the middle first, and follows
 //! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
 
-use crate::{built_in, language::tr};
+use crate::{batch::choice::beyond_calibration, built_in, language::tr};
 use std::time::{Duration, Instant};
 
 use dualres_engine::Area;
@@ -14,6 +14,7 @@ use super::{
     canvas::view::reduced,
     previewed::{Live, Scene},
     queue::{ItemId, State},
+    settings::Choices,
     worker::{Command, Preview},
 };
 
@@ -74,15 +75,30 @@ impl Window {
     }
 
     fn ask_preview(&mut self, item: ItemId, area: Area) {
-        let scale = self.scale();
+        let model = self.preview_model(item);
         let Some(open) = self.upscale.documents.get(item) else { return };
-        let mut choices = self.shell.settings.choices.clone();
-        if choices.automatic {
-            choices.model = built_in::fitting(open.fitting.0, scale, &choices.model);
-        }
-        self.services.link.control.preview.put(Preview { item, input: open.picture.clone(), area, choices });
+        let choices = Choices { model, ..self.shell.settings.choices.clone() };
+        let withholds = self.withheld(item, &choices.model).is_some();
+        let input = open.picture.clone();
+        self.services.link.control.preview.put(Preview { item, input, area, choices, withholds });
         self.send(Command::Preview);
         self.upscale.previewing = Some(Instant::now());
+    }
+
+    /// The model that a preview of a picture is made by.
+    pub(super) fn preview_model(&self, item: ItemId) -> String {
+        let choices = &self.shell.settings.choices;
+        match self.upscale.documents.get(item) {
+            Some(open) if choices.automatic => built_in::fitting(open.fitting.0, self.scale(), &choices.model),
+            _ => choices.model.clone(),
+        }
+    }
+
+    /// Why no error of a model's results is predicted for an open picture, if what is known of it says nothing of such pictures.
+    pub(super) fn withheld(&self, item: ItemId, model: &str) -> Option<String> {
+        let (kind, why) = &self.upscale.documents.get(item)?.fitting;
+        let entry = self.models.entries.iter().find(|entry| entry.name == model)?;
+        beyond_calibration(&entry.description, (*kind, why))
     }
 
     /// The selected picture if it can be previewed: how, which part of it is visible, and its size.

@@ -103,17 +103,23 @@ pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
     let options = eframe::NativeOptions { viewport, wgpu_options: graphics(), ..Default::default() };
     let setup = Setup { follows_system: true, ..Setup::of_program(paths, files) };
     eframe::run_native("dualres", options, Box::new(|cc| Ok(Box::new(Window::new(cc, setup)?)))).map_err(|error| {
-        anyhow!(
-            "cannot open the window ({}); it needs a desktop and a Vulkan, Metal or DirectX driver such as Mesa's; \
-             `dualres upscale` works without one",
+        let text = format!(
+            "cannot open the window ({}); it needs a desktop and a Vulkan, Metal or DirectX driver, such as the package \
+             mesa-vulkan-drivers; `dualres upscale` works without one",
             without_places(&error.to_string())
-        )
+        );
+        // Whoever started it from a menu sees no terminal.
+        desktop::say_last(&text);
+        anyhow!(text)
     })
 }
 
 /// A message of a library without the place in its source that it begins with.
 fn without_places(message: &str) -> &str {
-    message.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(message, |(_, reason)| reason)
+    let reason =
+        message.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(message, |(_, reason)| reason);
+    // A list of nothing.
+    reason.strip_suffix(": {}").unwrap_or(reason)
 }
 
 fn icon() -> Option<IconData> {

@@ -147,6 +147,18 @@ const MOST_PLACES: usize = 5;
 /// Gray levels that a place is off by on average before it is worth a look.
 const LEAST_OFF: f32 = 2.0;
 
+/// How many gray levels the place of a map of structure that was changed most is off by on average; 0 if none is worth a look.
+pub(super) fn worst_place(structure: &Plane) -> f32 {
+    let mean = |x: usize, y: usize| {
+        let (width, height) = (PLACE.min(structure.width - x), PLACE.min(structure.height - y));
+        let sum: f32 = (y..y + height).map(|row| structure.row(row)[x..x + width].iter().sum::<f32>()).sum();
+        sum / (width * height) as f32
+    };
+    let places = (0..structure.height).step_by(PLACE);
+    let places = places.flat_map(|y| (0..structure.width).step_by(PLACE).map(move |x| (x, y)));
+    places.map(|(x, y)| mean(x, y)).filter(|&off| off >= LEAST_OFF).fold(0.0, f32::max)
+}
+
 /// Places of [`Document::worst_places`](super::document::Document::worst_places) of a map of structure, whose alpha is
 /// [`difference_code`].
 pub(super) fn worst_of(level: &Level) -> Vec<(Area, f32)> {

@@ -356,7 +356,7 @@ mod tests {
             device: "CPU".into(),
             fidelity: 0.0,
             seconds: 1.0,
-            proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.4), expected_psnr: None },
+            proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.4), expected_psnr: None, worst: None },
         };
         let id = queue.add(done, None);
         queue.get_mut(id).unwrap().state = State::Done(finished.clone());

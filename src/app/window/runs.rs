@@ -272,7 +272,7 @@ impl Window {
         }
         if let Some(open) = self.upscale.documents.get_mut(id) {
             let factor = scale as f64 / open.document.scale as f64;
-            open.document.clear_result(scale);
+            open.document.begin_run(scale);
             (open.whole, open.asked) = (true, true);
             open.refined = None;
             if self.upscale.selected == Some(id) {

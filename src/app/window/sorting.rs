@@ -65,6 +65,7 @@ mod tests {
                     loop_psnr: Some(loop_psnr),
                     dual_loss: Some(1.0),
                     expected_psnr: Some(80.0 - loop_psnr),
+                    worst: None,
                 },
             })
         };

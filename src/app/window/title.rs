@@ -54,7 +54,7 @@ impl Window {
         let long = self.upscale.run.began.is_some_and(|began| began.elapsed() >= LONG);
         if long && !self.shell.is_focused {
             self.shell.wants_attention = true;
-            desktop::notify(text.to_owned());
+            drop(desktop::notify(text.to_owned()));
         }
     }
 }

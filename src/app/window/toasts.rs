@@ -102,7 +102,8 @@ impl Toasts {
         let (mut closed, mut accepted) = (None, None);
         Area::new(Id::unique("toasts"))
             .order(Order::Foreground)
-            .anchor(Align2::RIGHT_TOP, vec2(-(super::side_width(ctx.content_rect().width()) + 14.0), 84.0))
+            // Names of what is shown stand in the upper corners.
+            .anchor(Align2::RIGHT_BOTTOM, vec2(-(super::side_width(ctx.content_rect().width()) + 14.0), -200.0))
             .interactable(true)
             .show(ctx, |ui| {
                 let colours = palette(ui);

@@ -8,7 +8,7 @@ use std::{
     io::IsTerminal,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -56,7 +56,8 @@ fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
     }
     let device = super::device(&args.device)?;
     let bar = progress_bar(0, BAR, args.json);
-    let mut display = Display { bar: bar.clone(), psnr: None, json: args.json, left_out: LeftOut::default() };
+    let mut display =
+        Display { bar: bar.clone(), psnr: None, json: args.json, left_out: LeftOut::default(), said: Instant::now() };
     let (folder, finished) = match &args.resume {
         Some(folder) => {
             let device = match trust::model_of_run(folder) {
@@ -277,7 +278,7 @@ fn tell(facts: &Report, output: Option<&Path>, folder: &Path, as_json: bool) -> 
     }
     let decibels = |psnr: f64| format!("{psnr:.2} dB");
     let crop = facts.validation_crop.map_or(String::new(), |side| format!(", cut to {side}"));
-    report::line(&format!("on {} validation images{crop}:", facts.validation_pictures));
+    report::line(&format!("on {}{crop}:", report::counted(facts.validation_pictures, "validation image")));
     change("PSNR-Y", decibels(facts.psnr_before), decibels(facts.psnr_after));
     if facts.finetuned {
         change("  before fine-tuning", String::new(), decibels(facts.psnr_cut));
@@ -314,6 +315,8 @@ struct Display {
     psnr: Option<f64>,
     json: bool,
     left_out: LeftOut,
+    /// When a line was said last.
+    said: Instant,
 }
 
 impl Display {
@@ -336,6 +339,7 @@ impl Display {
                 self.psnr = progress.psnr_y.or(self.psnr);
                 self.bar.set_position(progress.step as u64);
                 self.bar.set_message(self.message(progress));
+                self.say_step(progress);
             }
             Event::Widths(widths) if !self.json => {
                 let widths: Vec<_> = widths.iter().map(ToString::to_string).collect();
@@ -344,6 +348,17 @@ impl Display {
             Event::Tick | Event::Alpha { .. } | Event::Widths(_) | Event::Unit { .. } => {}
         }
         interrupt::flow()
+    }
+
+    /// Where no bar is drawn, a line now and then.
+    fn say_step(&mut self, progress: &StageProgress) {
+        const EVERY: Duration = Duration::from_secs(10);
+        if self.json || std::io::stderr().is_terminal() || self.said.elapsed() < EVERY {
+            return;
+        }
+        self.said = Instant::now();
+        let StageProgress { stage, step, steps, .. } = progress;
+        report::say(&format!("{stage}: {step} of {steps} steps done, {}", self.message(progress)));
     }
 
     fn message(&self, progress: &StageProgress) -> String {

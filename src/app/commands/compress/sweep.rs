@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use anyhow::Context as _;
@@ -246,7 +247,8 @@ fn attempt(
         prepare_folder(profiles)?;
     }
     let bar = progress_bar(0, BAR, json);
-    let mut display = Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default() };
+    let mut display =
+        Display { bar: bar.clone(), psnr: None, json, left_out: LeftOut::default(), said: Instant::now() };
     let device = super::super::vetted(model, device)?;
     let finished = compress(&config, model, &device, folder, &mut |event| display.show(event));
     bar.finish_and_clear();

@@ -316,7 +316,7 @@ fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
     let recipe = &work.recipe;
     losses(&picture, format, recipe.keep).iter().for_each(|what| work.say.warn(&input.path, what));
     drop(picture);
-    let Made { picture, proof: mut said, pass } = made;
+    let Made { picture, proof: mut said, pass, withheld } = made;
     drop(pass);
     let file = dualres_imaging::encode(&picture, format, recipe.encoding)?;
     drop(picture);
@@ -341,8 +341,10 @@ fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
     if said.reconstructions.is_empty() && asks {
         work.say.warn(&input.path, "no network was needed for this size: no proof written");
     } else if expected_error.is_some() && said.expected_error.is_none() {
-        let reason = "the predicted error covers a single pass of the model, not this size: no map written";
-        work.say.warn(&input.path, reason);
+        let reason = withheld.unwrap_or_else(|| {
+            "the predicted error covers a single pass of the model, not this size: no map written".to_owned()
+        });
+        work.say.warn(&input.path, &reason);
     }
     let maps = [(&mut *consistency, &said.consistency), (&mut *expected_error, &said.expected_error)];
     for (path, map) in maps {

@@ -157,7 +157,8 @@ impl Say {
             }
         }
         let others = self.total - self.count;
-        let others = if others > 0 { format!("; {others} images belong to other shards") } else { String::new() };
+        let others =
+            if others > 0 { format!("; {} in other shards", report::counted(others, "image")) } else { String::new() };
         report::line(&format!("{text} ({seconds:.1} s){others}"));
         problems.iter().for_each(|problem| report::say(&format!("skipped: {problem}")));
         if failed > 0 {

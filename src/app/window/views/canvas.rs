@@ -92,6 +92,7 @@ impl Canvas<'_> {
         // The same place in every pane.
         if let Some(position) = pointed
             && rects.len() > 1
+            && self.document.result.is_some()
             && inside(self.document, position)
         {
             for rect in &rects {

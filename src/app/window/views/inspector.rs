@@ -7,7 +7,12 @@ use super::{device, duration, heading, model_choice, named, numbers, primary_but
 use crate::{
     batch::disk::{bytes, most_bytes},
     language::{number, tr, tr_counted, written},
-    window::{Window, actions::Action, outbox::Outbox, queue::State},
+    window::{
+        Window,
+        actions::Action,
+        outbox::Outbox,
+        queue::{Item, ItemId, State},
+    },
 };
 
 pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
@@ -66,7 +71,8 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         }
     } else {
         // What is done can be done again with other choices.
-        let again = window.upscale.selected.filter(|_| waiting == 0);
+        let can = |id: &ItemId| window.upscale.queue.get(*id).is_some_and(Item::may_be_done_again);
+        let again = window.upscale.selected.filter(|id| waiting == 0 && can(id));
         let label = match waiting {
             0 if again.is_some() => tr!("Upscale again"),
             0 => tr!("Upscale"),

@@ -27,9 +27,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let chosen = chosen(window);
     let mut picked = kinds(window, ui, out, chosen);
     picked = picked.or(scales(window, ui, out, chosen));
-    if let Chosen::Kind { kind, fast } = chosen {
-        picked = picked.or(qualities(window, ui, kind, fast));
-    }
+    picked = picked.or(qualities(window, ui, chosen));
     let mut choices = window.shell.settings.choices.clone();
     results::final_size(&mut choices.size, ui);
     out.change(&window.shell.settings.choices, choices, |choices| Action::Choose(Box::new(choices)));
@@ -179,19 +177,26 @@ fn scales(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opt
     picked
 }
 
-/// Whether a compressed network will do, where there is one.
-fn qualities(window: &Window, ui: &mut Ui, kind: Kind, fast: bool) -> Option<String> {
+/// Whether a compressed network will do, where there is one. There at all times, so that nothing below moves.
+fn qualities(window: &Window, ui: &mut Ui, chosen: Chosen) -> Option<String> {
     let scale = window.scale();
-    let (whole, small) = (built_in::of(kind, scale)?, built_in::fast(kind, scale)?);
+    let (kind, fast) = match chosen {
+        Chosen::Kind { kind, fast } => (Some(kind), fast),
+        Chosen::Automatic | Chosen::Own => (None, false),
+    };
+    let models = kind.and_then(|kind| Some((built_in::of(kind, scale)?, built_in::fast(kind, scale)?)));
     let mut picked = None;
     ui.horizontal(|ui| {
-        if ui.selectable_label(!fast, tr!("Quality")).on_hover_text(tr!("The whole network")).clicked() && fast {
-            picked = Some(whole.to_owned());
-        }
+        let mut choice = |is_it: bool, label: String, hint: String, model: Option<&str>| {
+            let button = ui.add_enabled(models.is_some(), Button::selectable(is_it, label)).on_hover_text(hint);
+            let button = button.on_disabled_hover_text(tr!("Only clean models of 2× and 4× have a fast version"));
+            if button.clicked() && !is_it {
+                picked = model.map(str::to_owned);
+            }
+        };
+        choice(!fast, tr!("Quality"), tr!("The whole network"), models.map(|(whole, _)| whole));
         let hint = tr!("The network with half of its work taken out: a little less detail");
-        if ui.selectable_label(fast, tr!("Fast")).on_hover_text(hint).clicked() && !fast {
-            picked = Some(small.to_owned());
-        }
+        choice(fast, tr!("Fast"), hint, models.map(|(_, small)| small));
     });
     picked
 }

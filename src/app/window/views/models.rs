@@ -179,7 +179,7 @@ fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
     let mut rules: Vec<&String> = description.metrics.iter().map(|metric| &metric.rule).collect();
     rules.dedup();
     for rule in rules {
-        weak(ui, translated(rule));
+        weak(ui, in_parts(rule));
     }
 
     compression(ui, entry);
@@ -244,6 +244,12 @@ fn lacking(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
         weak(ui, format!("{also}{time}"));
     });
     ui.add_space(10.0);
+}
+
+/// A rule of measuring, each of its parts translated.
+fn in_parts(rule: &str) -> String {
+    let parts = rule.split("; ").map(|part| part.split(": ").map(translated).collect::<Vec<_>>().join(": "));
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 /// What a compressed network says of how it came to be.

@@ -40,6 +40,8 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         if let Some(psnr) = proven.expected_psnr {
             let hint = tr!("Against the truth, as far as it can be told from what is known of the model's errors");
             rows.push((tr!("Predicted PSNR"), decibels(psnr), hint));
+        } else if let Some(why) = window.withheld(item.id, &finished.model) {
+            rows.push((tr!("Predicted PSNR"), tr!("withheld"), why));
         }
         if let Some(loss) = proven.dual_loss {
             rows.push((
@@ -80,7 +82,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             rows.push((tr!("Visible dual loss"), loss, hint));
         }
     }
-    if let Some(verdict) = verdict_of.and_then(|(proven, model)| verdict(proven.loop_psnr?, &model)) {
+    if let Some(verdict) = verdict_of.and_then(|(proven, model)| verdict(proven.loop_psnr?, proven.worst, &model)) {
         ui.label(RichText::new(verdict.words()).strong()).on_hover_text(tr!(
             "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original"
         ));

@@ -19,6 +19,7 @@ use crate::{
         actions::Action,
         forecast::Asked,
         outbox::Outbox,
+        queue::State,
         settings::{Choices, DepthChoice, OutputFormat},
         theme::palette,
     },
@@ -147,6 +148,10 @@ fn forecast(window: &Window, ui: &mut Ui) {
 
 fn name_example(window: &Window, choices: &mut Choices, ui: &mut Ui) {
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id));
+    if selected.is_some_and(|item| matches!(&item.state, State::Failed(failure) if failure.lasts)) {
+        // Nothing will come of it.
+        return;
+    }
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());
     let format = selected.map_or_else(|| choices.format.of(&path), |item| choices.format.of_item(item));
     let below = selected.map_or_else(std::path::PathBuf::new, |item| item.below.clone());
@@ -154,7 +159,8 @@ fn name_example(window: &Window, choices: &mut Choices, ui: &mut Ui) {
     let queued = window.upscale.queue.items();
     let index = queued.iter().position(|item| Some(item.id) == window.upscale.selected).map_or(1, |place| place + 1);
     let recipe = choices.recipe();
-    let facts = recipe.facts(&path, original, (&choices.model, window.scale()), index);
+    let model = window.upscale.selected.map_or_else(|| choices.model.clone(), |id| window.preview_model(id));
+    let facts = recipe.facts(&path, original, (&model, window.scale()), index);
     match naming::file_name(&choices.pattern, &facts) {
         Ok(name) => {
             let folder = crate::window::worker::result_folder(&path, &below, choices, &window.services.paths);

@@ -38,6 +38,7 @@ pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let paused = window.services.link.control.is_paused();
             let left = progress.left().map(|left| tr!("%{time} left", time = duration(left)));
             let text = match left {
+                _ if progress.cancelling => format!("{name}: {}", tr!("Cancelling…")),
                 _ if paused => tr!("%{name}: paused", name = name),
                 Some(left) => format!("{name}: {}, {left}", progress.stage),
                 None => format!("{name}: {}", progress.stage),

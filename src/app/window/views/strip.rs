@@ -214,7 +214,7 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
         }
         State::Done(finished) => {
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
-            match finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, &finished.model)) {
+            match finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, finished.proven.worst, &finished.model)) {
                 Some(verdict) => {
                     let colour = if verdict == Verdict::Doubtful { colours.warning } else { colours.good };
                     (format!("{}, {time}", verdict.words()), colour)

@@ -145,7 +145,7 @@ fn caption(candidate: &Candidate) -> String {
         Attempt::Failed(reason) => reason.clone(),
         Attempt::Made { seconds, psnr } => {
             let time = duration(std::time::Duration::from_secs_f64(*seconds));
-            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, &candidate.model)?))) {
+            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, candidate.worst(), &candidate.model)?))) {
                 Some((psnr, verdict)) => format!("{} ({}), {time}", verdict.words(), decibels(psnr)),
                 None => time,
             }

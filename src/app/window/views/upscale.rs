@@ -113,10 +113,21 @@ fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option
     let is_done = window.saved_fidelity(id).is_some();
     let open = window.upscale.documents.get(id)?;
     let previews = (is_preview || open.refined.is_some()) && open.document.result.is_some();
+    let runs = matches!(window.upscale.queue.get(id).map(|item| &item.state), Some(State::Running(_)));
+    let shown = match () {
+        () if previews => Shows::Preview,
+        () if runs => Shows::Growing,
+        () => Shows::Result,
+    };
     let scale = open.document.scale;
     let places = if is_done { open.document.worst_places() } else { &[] };
     let marks: Vec<Area> = places.iter().map(|(area, _)| area.times(scale)).collect();
-    let parts = parts(&open.document, window.shell.settings.view, flips, previews, with_duals);
+    let model = match window.upscale.queue.get(id).map(|item| &item.state) {
+        Some(State::Done(finished)) => finished.model.clone(),
+        _ => window.preview_model(id),
+    };
+    let withheld = window.withheld(id, &model);
+    let parts = parts(&open.document, window.shell.settings.view, flips, shown, (with_duals, withheld));
     let shared = Canvas {
         salt: "pane",
         gpu: &window.services.gpu,
@@ -132,8 +143,24 @@ fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option
     pointed
 }
 
+/// What stands in the place of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shows {
+    Result,
+    /// Nothing of it is saved.
+    Preview,
+    /// It is made now, over what was there before.
+    Growing,
+}
+
 /// The panes of a view; `flips` shows the original in place of the result, and what is shown of that may be a preview.
-fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_duals: bool) -> Vec<PaneContent> {
+fn parts(
+    document: &Document,
+    view: ViewMode,
+    flips: bool,
+    shows: Shows,
+    (with_duals, withheld): (bool, Option<String>),
+) -> Vec<PaneContent> {
     let modes: &[Mode] = match view {
         ViewMode::Panes if with_duals || document.dual.is_some() => &[Mode::Input, Mode::Result, Mode::Dual],
         ViewMode::Panes => &[Mode::Input, Mode::Result],
@@ -141,17 +168,29 @@ fn parts(document: &Document, view: ViewMode, flips: bool, previews: bool, with_
         ViewMode::Result => &[Mode::Result],
         ViewMode::Difference => &[Mode::Difference],
         ViewMode::Overlay => &[Mode::Overlay],
-        ViewMode::Doubt => return vec![doubt(document, flips, previews, with_duals)],
+        ViewMode::Doubt => return vec![doubt(document, flips, shows, (with_duals, withheld))],
     };
-    modes.iter().map(|&mode| part(document, mode, flips, previews)).collect()
+    modes.iter().map(|&mode| part(document, mode, flips, shows)).collect()
 }
 
 /// The pane of the expected error.
-fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> PaneContent {
+fn doubt(
+    document: &Document,
+    flips: bool,
+    shows: Shows,
+    (with_duals, withheld): (bool, Option<String>),
+) -> PaneContent {
     if flips {
-        return part(document, Mode::Result, flips, previews);
+        return part(document, Mode::Result, flips, shows);
     }
-    let name = if previews { tr!("Predicted error of the preview") } else { tr!("Predicted error of the result") };
+    let name = if shows == Shows::Preview {
+        tr!("Predicted error of the preview")
+    } else {
+        tr!("Predicted error of the result")
+    };
+    if let (None, Some(withheld)) = (&document.expected, withheld) {
+        return PaneContent { name: withheld.clone(), ..PaneContent::new(Mode::Result, withheld) };
+    }
     let caption = match (&document.expected, &document.dual) {
         (Some(_), _) => tr!("Predicted error of the result"),
         (None, None) if with_duals => tr!("What to expect comes with the result"),
@@ -160,19 +199,19 @@ fn doubt(document: &Document, flips: bool, previews: bool, with_duals: bool) -> 
     PaneContent { name, legend: document.expected.is_some(), ..PaneContent::new(Mode::Difference, caption) }
 }
 
-fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> PaneContent {
+fn part(document: &Document, mode: Mode, flips: bool, shows: Shows) -> PaneContent {
     let original = tr!("Original  %{size}", size = size(document.input.size()));
     let has_dual = document.dual.is_some();
     let (name, caption) = match mode {
         Mode::Input => (tr!("Original"), original.clone()),
         Mode::Dual => (tr!("Reconstruction"), reconstruction(document)),
-        Mode::Result => (if previews { tr!("Preview") } else { tr!("Result") }, result(document, previews)),
-        Mode::Split if previews => (tr!("Original and preview"), tr!("Original")),
+        Mode::Result => (if shows == Shows::Preview { tr!("Preview") } else { tr!("Result") }, result(document, shows)),
+        Mode::Split if shows == Shows::Preview => (tr!("Original and preview"), tr!("Original")),
         Mode::Split => (tr!("Original and result"), tr!("Original")),
         Mode::Difference | Mode::Overlay => {
             let name = match mode {
                 Mode::Difference => tr!("Difference between reconstruction and original"),
-                _ if previews => tr!("Where the preview changed more than noise"),
+                _ if shows == Shows::Preview => tr!("Where the preview changed more than noise"),
                 _ => tr!("Where the result changed more than noise"),
             };
             let caption = match mode {
@@ -187,7 +226,8 @@ fn part(document: &Document, mode: Mode, flips: bool, previews: bool) -> PaneCon
     let mut part = PaneContent { name, legend: differs && has_dual, ..PaneContent::new(mode, caption) };
     if mode == Mode::Split {
         part.caption_right = match document.result {
-            Some(_) if previews => tr!("Preview"),
+            Some(_) if shows == Shows::Preview => tr!("Preview"),
+            Some(_) if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result")),
             Some(_) => tr!("Result"),
             None => tr!("Result: not made yet"),
         };
@@ -206,10 +246,11 @@ fn reconstruction(document: &Document) -> String {
     }
 }
 
-fn result(document: &Document, previews: bool) -> String {
+fn result(document: &Document, shows: Shows) -> String {
     let size = size(document.result_size());
     match document.result {
-        Some(_) if previews => tr!("Preview  %{size}", size = size),
+        Some(_) if shows == Shows::Preview => tr!("Preview  %{size}", size = size),
+        Some(_) if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result  %{size}", size = size)),
         Some(_) => tr!("Result  %{size}", size = size),
         None => tr!("Result  %{size}: not made yet", size = size),
     }
@@ -221,11 +262,14 @@ fn read_out_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, pointed: Option<[
             // Here, because the tools above leave no room in a small window.
             if matches!(window.shell.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;
-                let mut gain = window.gain();
+                // The slider rounds what it shows, which is no choice.
+                const STEP: f32 = 0.051;
+                let before = window.gain();
+                let mut gain = before;
                 let slider = Slider::new(&mut gain, 0.4..=16.0).logarithmic(true).max_decimals(1).text(tr!("gain"));
                 let slider = slider.custom_parser(parsed);
                 let hint = tr!("Multiplies differences before they are coloured (, and .)");
-                if ui.add(slider).on_hover_text(hint).changed() {
+                if ui.add(slider).on_hover_text(hint).changed() && (gain - before).abs() > STEP {
                     out.push(Action::SetGain(gain));
                 }
                 let hint = tr!("Follows the picture: nearly all of it stays below the hottest colour");

@@ -36,6 +36,7 @@ use crate::{
     trust::{self, Trust},
     window::{
         document::{Patch, ProofPatch},
+        proof::worst_place,
         queue::{Failure, ItemId, Proven},
         settings::Choices,
     },
@@ -353,7 +354,7 @@ impl Engine {
             };
             self.tell(WorkerReport::Proof { item, patch: Box::new(patch) });
         }
-        proven(result)
+        Proven { worst: Some(worst_place(&structure)), ..proven(result) }
     }
 
     fn preview(&mut self, preview: &Preview) {
@@ -383,7 +384,8 @@ impl Engine {
         let (item, area) = (preview.item, preview.area);
         let part = Part::of(upscaler, &preview.input, area, &options, &mut |_| self.until_the_end())?;
         self.tell(WorkerReport::Pixels { item, scale: part.scale, patch: part.patch() });
-        if let Some(patch) = part.proof() {
+        if let Some(mut patch) = part.proof() {
+            patch.expected.take_if(|_| preview.withholds);
             self.tell(WorkerReport::Proof { item, patch: Box::new(patch) });
         }
         self.tell(WorkerReport::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });

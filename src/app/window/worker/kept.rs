@@ -41,5 +41,6 @@ pub(super) fn proven(result: &Upscaled) -> Proven {
         loop_psnr: report::finite(result.loop_psnr),
         dual_loss: result.consistency.as_ref().map(mean),
         expected_psnr: report::finite(result.expected_psnr),
+        worst: None,
     }
 }

@@ -152,6 +152,8 @@ pub struct Preview {
     pub area: Area,
     /// How.
     pub choices: Choices,
+    /// Whether what is predicted of its errors would say nothing.
+    pub withholds: bool,
 }
 
 /// A part of a picture to upscale by one of the models that are compared.

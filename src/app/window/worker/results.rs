@@ -12,7 +12,10 @@ use dualres_imaging::{Format, Picture, resize::resample};
 
 use super::{WorkerReport, engine::Engine};
 use crate::{
-    batch::{make::finished, saving::save_free},
+    batch::{
+        make::{finished, withhold},
+        saving::save_free,
+    },
     language::tr,
     window::{queue::ItemId, settings::Choices},
 };
@@ -26,7 +29,8 @@ impl Engine {
         };
         let scale = kept.upscaler.model().description.scale();
         let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
-        let result = refined.map(|result| {
+        let result = refined.map(|mut result| {
+            withhold(&mut result, &kept.upscaler, &kept.input);
             self.show(item, scale, &result.picture);
             let proven = self.show_proof(item, &kept.input, &result);
             kept.refined = Some((fidelity, Arc::new(result.picture)));
@@ -105,7 +109,8 @@ impl Engine {
             result = resample(&result, width, height);
         }
         self.show(item, scale, &result);
-        let proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
+        let mut proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
+        withhold(&mut proof, &upscaler, input);
         self.show_proof(item, input, &proof);
         Ok(())
     }

@@ -45,6 +45,8 @@ struct Showing<'a> {
     /// Time that the user halted it.
     halted: Duration,
     begun: Instant,
+    /// What its proof says of the place that was changed most.
+    worst: Option<f32>,
     /// When the network had done its first pass, and proven it unless that was to be refined.
     passed: Option<Duration>,
 }
@@ -63,7 +65,7 @@ impl Watcher for Showing<'_> {
         if self.sends_whole {
             self.engine.show(self.item, self.scale, &result.picture);
         }
-        self.engine.show_proof(self.item, input, result);
+        self.worst = self.engine.show_proof(self.item, input, result).worst;
     }
 }
 
@@ -115,17 +117,18 @@ impl Engine {
             sends_whole: refines || differs,
             halted: Duration::ZERO,
             begun: Instant::now(),
+            worst: None,
             passed: None,
         };
         let (mut keeper, unfinished) = Keeper::new(&self.paths.unfinished(), &job.input, &weights);
         let made = make(&upscaler, &mut picture, &recipe, size, keeps, (&mut keeper, unfinished), &mut showing);
-        let Showing { halted, passed, .. } = showing;
+        let Showing { halted, passed, worst, .. } = showing;
         if made.is_err() && self.control.is_stopped(item) {
             // The user does not want it; one that the end of the program cut off goes on next time.
             keeper.forget();
         }
         let made = made?;
-        let Made { picture: ready, proof, pass } = made;
+        let Made { picture: ready, proof, pass, .. } = made;
         if pass.is_none() {
             // It took no network; the canvas has the size of what one makes all the same.
             self.show(item, scale, &resample(&ready, enlarged[0], enlarged[1]));
@@ -152,7 +155,7 @@ impl Engine {
         let may_overlap = has_room_for(1, size, channels);
         self.tell(WorkerReport::Progress { item, stage: tr!("saving"), done: 0.97 });
         let fidelity = if refines { recipe.fidelity } else { 0.0 };
-        let proven = proven(&proof);
+        let proven = Proven { worst, ..proven(&proof) };
         self.saver.save(Saving {
             item,
             picture: ready,
@@ -187,6 +190,6 @@ fn finished_before(done: Done, job: &Job) -> Finished {
         device: DONE_BEFORE.into(),
         fidelity: job.choices.fidelity,
         seconds: done.seconds,
-        proven: Proven { loop_psnr: done.loop_psnr, dual_loss: None, expected_psnr: done.expected_psnr },
+        proven: Proven { loop_psnr: done.loop_psnr, dual_loss: None, expected_psnr: done.expected_psnr, worst: None },
     }
 }

@@ -172,7 +172,9 @@ fn canvas_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Op
     let scale = if back { compress.shown.scale.max(1) } else { 1 };
     let smaller = |area: Area| reduced(area, scale);
     let marks: Vec<Area> = compress.shown.worst.iter().map(|one| smaller(one.area)).collect();
-    let name = if is_new { name } else { tr!("%{name}: being made", name = name) };
+    // What is not asked for is not being made.
+    let is_made = compress.shown.pair.is_some() && document.result.is_some();
+    let name = if is_new || !is_made { name } else { tr!("%{name}: being made", name = name) };
     let parts = parts(document, compress.mode, &name, back);
     let waits = document.result.is_none();
     let shared = Canvas {
