@@ -44,6 +44,7 @@ inside dualres upscale /root/rocket.jpg -o /root/large.png --device cpu
 inside test -s /root/large.png
 inside test -s /usr/share/man/man1/dualres-upscale.1.gz
 inside test -s /usr/share/applications/dualres.desktop
+inside test -x /usr/share/kio/servicemenus/dualres.desktop
 inside bash -n /usr/share/bash-completion/completions/dualres
 say "removing"
 inside apt-get purge -y -qq dualres >/dev/null
