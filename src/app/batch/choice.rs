@@ -111,6 +111,24 @@ mod tests {
         noisy
     }
 
+    /// Adds noise of `sigma` levels, another one to each channel.
+    fn grainy(picture: &Picture, sigma: f32) -> Picture {
+        let mut grainy = picture.clone();
+        for (channel, plane) in grainy.planes.iter_mut().enumerate() {
+            let mut state = 11 + channel as u64;
+            for sample in &mut plane.data {
+                let mut sum = -6.0;
+                for _ in 0..12 {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    sum += (state >> 40) as f32 / (1 << 24) as f32;
+                }
+                *sample += sigma * sum;
+            }
+            plane.quantize();
+        }
+        grainy
+    }
+
     /// The built-in samples are clean; with noise or compressed hard they are not, in a JPEG file and stored as PNG after it.
     #[test]
     fn samples_are_clean_and_what_cameras_do_to_them_is_seen() {
@@ -119,6 +137,9 @@ mod tests {
             assert_eq!(kind(&clean), Kind::Clean, "{name}");
             assert_eq!(kind(&noisy(&clean, 1.0)), Kind::Clean, "{name}, a little noise");
             assert_eq!(kind(&noisy(&clean, 6.0)), Kind::Photo, "{name}, noise");
+            // Of each channel its own, which is less on luma.
+            assert_eq!(kind(&grainy(&clean, 5.7)), Kind::Photo, "{name}, coloured noise");
+            assert_eq!(kind(&grainy(&clean, 1.0)), Kind::Clean, "{name}, a little coloured noise");
             for (quality, expected) in [(95, Kind::Clean), (75, Kind::Photo), (50, Kind::Photo)] {
                 let options = EncodeOptions { quality, subsampling: Subsampling::Half, ..EncodeOptions::default() };
                 let file = encode(&clean, Format::Jpeg, options).unwrap();

@@ -3,7 +3,9 @@
 use dualres_engine::passes_to;
 use eframe::egui::{Align, Button, Layout, ScrollArea, Slider, Ui};
 
-use super::{device, duration, heading, model_choice, named, numbers, primary_button, results, text_width, weak};
+use super::{
+    device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results, text_width, weak,
+};
 use crate::{
     batch::disk::{bytes, most_bytes},
     language::{number, tr, tr_counted, written},
@@ -91,7 +93,7 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.horizontal(|ui| {
         let live = text_width(ui, &tr!("Live")) + ui.spacing().icon_width + 3.0 * ui.spacing().item_spacing.x;
         let size = eframe::egui::vec2(width - live, 26.0);
-        let button = Button::new(label).truncate();
+        let button = Button::new(fitting_text(ui, &label, size.x)).truncate();
         let preview = ui
             .add_enabled_ui(can_preview && window.upscale.previewing.is_none(), |ui| ui.add_sized(size, button))
             .inner;
@@ -110,7 +112,7 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);
     ui.horizontal(|ui| {
         let mut button = |label: String, keys: String| {
-            let button = Button::new(label).truncate();
+            let button = Button::new(fitting_text(ui, &label, size.x)).truncate();
             let button = ui.add_enabled_ui(done.is_some(), |ui| ui.add_sized(size, button)).inner;
             button.on_hover_text(keys).clicked()
         };

@@ -70,6 +70,15 @@ pub(crate) fn text_width(ui: &Ui, text: &str) -> f32 {
     ui.painter().layout_no_wrap(text.to_owned(), font, Color32::WHITE).size().x
 }
 
+/// A text as large as a button of a width has room for, down to what can still be read: languages differ in length.
+pub(crate) fn fitting_text(ui: &Ui, text: &str, width: f32) -> RichText {
+    const SMALLEST: f32 = 10.5;
+    let usual = TextStyle::Button.resolve(ui.style()).size;
+    let room = width - 2.0 * ui.spacing().button_padding.x;
+    let size = (usual * room / text_width(ui, text).max(1.0)).clamp(SMALLEST, usual);
+    RichText::new(text).size(size)
+}
+
 /// The one button that matters.
 pub(crate) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
     let colours = palette(ui);

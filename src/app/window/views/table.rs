@@ -4,8 +4,9 @@
 use eframe::egui::{Align, Button, Context, Id, Layout, Modal, RichText, Ui};
 use egui_extras::{Column, TableBuilder};
 
-use super::{decibels, duration, named, size};
+use super::{decibels, duration, fitting_text, named, size};
 use crate::{
+    batch::outcome::verdict,
     language::{number, tr, translated},
     window::{
         Window,
@@ -13,7 +14,6 @@ use crate::{
         outbox::Outbox,
         queue::{ItemId, State},
         sorting::{Sorting, sorted},
-        theme::palette,
     },
 };
 
@@ -74,7 +74,6 @@ pub(crate) fn ui(window: &Window, ctx: &Context, out: &mut Outbox) {
 
 fn table(window: &Window, ui: &mut Ui, out: &mut Outbox, height: f32) -> Option<ItemId> {
     let rows = sorted(window.upscale.queue.items(), window.upscale.sorting);
-    let colours = palette(ui);
     let columns = columns();
     let mut sorting = window.upscale.sorting;
     let mut picked = None;
@@ -82,14 +81,19 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox, height: f32) -> Option<
         .striped(true)
         .cell_layout(Layout::left_to_right(Align::Center))
         .column(Column::remainder().clip(true))
+        .column(Column::exact(130.0).clip(true))
         .columns(Column::exact(104.0), columns.len() - 1)
         .min_scrolled_height(0.0)
         .max_scroll_height(height)
         .header(24.0, |mut header| {
-            for (column, label, hint) in columns {
+            for (index, (column, label, hint)) in columns.into_iter().enumerate() {
+                if index == 1 {
+                    header.col(|ui| drop(ui.label(RichText::new(tr!("State")).strong())));
+                }
                 header.col(|ui| {
                     let text = if sorting == column { format!("{label} ⏷") } else { label.clone() };
-                    let button = ui.add(Button::new(RichText::new(text).strong()).frame_when_inactive(false));
+                    let text = fitting_text(ui, &text, ui.available_width()).strong();
+                    let button = ui.add(Button::new(text).frame_when_inactive(false));
                     named(&button, &tr!("Sort by %{column}", column = label));
                     if button.on_hover_text(hint).clicked() {
                         sorting = column;
@@ -108,37 +112,43 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox, height: f32) -> Option<
                         picked = Some(item.id);
                     }
                 });
-                match &item.state {
-                    State::Done(finished) => {
-                        let told = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), say);
-                        for text in [
-                            told(finished.proven.loop_psnr, &decibels),
-                            told(finished.proven.expected_psnr, &decibels),
-                            told(finished.proven.dual_loss, &|loss| tr!("%{loss} levels", loss = number(loss, 2))),
-                            size(finished.size),
-                            duration(std::time::Duration::from_secs_f64(finished.seconds)),
-                        ] {
-                            row.col(|ui| drop(ui.label(text)));
-                        }
-                    }
-                    State::Failed(failure) => {
-                        row.col(|ui| {
-                            ui.label(RichText::new(tr!("failed")).color(colours.error))
-                                .on_hover_text(translated(&failure.reason));
-                        });
-                    }
-                    State::Waiting | State::Running(_) | State::Cancelled | State::Moved(_) => {
-                        let text = match item.state {
-                            State::Waiting => tr!("waits"),
-                            State::Running(_) => tr!("runs"),
-                            State::Moved(_) => tr!("its result was moved or deleted"),
-                            _ => tr!("cancelled"),
-                        };
-                        row.col(|ui| drop(ui.label(text)));
-                    }
+                let (state, hint) = state_of(&item.state);
+                row.col(|ui| {
+                    let label = ui.add(eframe::egui::Label::new(state).truncate());
+                    label.on_hover_text(hint);
+                });
+                let told = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or("–".to_owned(), say);
+                let numbers = match &item.state {
+                    State::Done(finished) => [
+                        told(finished.proven.loop_psnr, &decibels),
+                        told(finished.proven.expected_psnr, &decibels),
+                        told(finished.proven.dual_loss, &|loss| tr!("%{loss} levels", loss = number(loss, 2))),
+                        size(finished.size),
+                        duration(std::time::Duration::from_secs_f64(finished.seconds)),
+                    ],
+                    _ => Default::default(),
+                };
+                for text in numbers {
+                    row.col(|ui| drop(ui.label(text)));
                 }
             });
         });
     out.change(&window.upscale.sorting, sorting, Action::SortResults);
     picked
+}
+
+/// What became of a picture, and more of it.
+fn state_of(state: &State) -> (String, String) {
+    match state {
+        State::Done(finished) => {
+            let verdict =
+                finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, finished.proven.worst, &finished.model));
+            verdict.map_or((tr!("done"), String::new()), |verdict| (verdict.words(), verdict.reason()))
+        }
+        State::Failed(failure) => (tr!("failed"), translated(&failure.reason)),
+        State::Waiting => (tr!("waiting"), String::new()),
+        State::Running(_) => (tr!("runs"), String::new()),
+        State::Moved(_) => (tr!("its result was moved or deleted"), String::new()),
+        State::Cancelled => (tr!("cancelled"), String::new()),
+    }
 }
