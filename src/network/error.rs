@@ -38,8 +38,11 @@ pub enum NetworkError {
         what: &'static str,
     },
     /// A file of dual models where that of a network is wanted.
-    #[error("this checkpoint holds dual models, not the network itself")]
-    DualsAlone,
+    #[error("this checkpoint holds dual models, not the network itself: {name}")]
+    DualsAlone {
+        /// File name.
+        name: String,
+    },
     /// Weights and architecture disagree.
     #[error("the weights do not fit the network: {0}")]
     Weights(String),
@@ -96,7 +99,7 @@ impl NetworkError {
     pub fn hint(&self) -> Option<Hint> {
         match self {
             Self::Foreign { .. } => Some(Hint::Import),
-            Self::DualsAlone => Some(Hint::BesideNetwork),
+            Self::DualsAlone { .. } => Some(Hint::BesideNetwork),
             Self::DeviceFailed { .. } => Some(Hint::GoOn),
             _ => None,
         }

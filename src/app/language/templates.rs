@@ -151,7 +151,7 @@ pub(super) const TEMPLATES: &[&str] = &[
     "the weights of an ncnn network lie beside its layers, but %{it} is missing",
     "the file beside it is no file: %{path}",
     "not a checkpoint this program can read: %{reason}",
-    "this checkpoint holds dual models, not the network itself",
+    "this checkpoint holds dual models, not the network itself: %{name}",
     "nothing is read beside a network of the kind %{it}; leave the second file out",
     "%{it} dual models where the network needs %{it2}",
     // `network/model.rs`

@@ -128,7 +128,7 @@ fn open(path: &Path, options: &ImportOptions) -> Result<Read> {
         }
         match checkpoint::parse(&content).map_err(wrong)? {
             Checkpoint::StateDict(weights) => weights,
-            Checkpoint::StateDicts(_) => return Err(NetworkError::DualsAlone),
+            Checkpoint::StateDicts(_) => return Err(NetworkError::DualsAlone { name: path.display().to_string() }),
         }
     } else {
         crate::file::any_tensors(&content, &path.display().to_string())?
