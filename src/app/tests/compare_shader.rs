@@ -221,7 +221,7 @@ fn the_shader_draws_what_its_twin_computes() {
         may_skip("there is no graphics adapter");
         return;
     };
-    let mut document = document();
+    let document = document();
     assert!(document.result_size()[0] > PAGE, "more than one page");
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [192.0, 128.0];
@@ -240,7 +240,7 @@ fn the_shader_draws_what_its_twin_computes() {
             .chain([(Mode::Difference, Map::Expected), (Mode::Overlay, Map::Structure)]);
         for (mode, map) in drawn_of {
             // Everything comes into sight within a few pictures.
-            assert!((0..8).any(|_| gpu.prepare(&mut document, &view, pane, map)), "the pages arrive");
+            assert!((0..8).any(|_| gpu.prepare(&document, &view, pane, map)), "the pages arrive");
             let pane = Pane { mode, min: [0.0; 2], size, split: 0.37, gain: 1.5, ground: [0.1, 0.2, 0.3] };
             let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
             let mut off = 0;
@@ -282,7 +282,7 @@ fn a_picture_larger_than_any_texture_is_drawn() {
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [64.0, 32.0];
     let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false, opens: false };
-    assert!((0..8).any(|_| gpu.prepare(&mut document, &view, size.map(f64::from), Map::WayBack)));
+    assert!((0..8).any(|_| gpu.prepare(&document, &view, size.map(f64::from), Map::WayBack)));
     let pane = Pane { mode: Mode::Result, min: [0.0; 2], size, split: 0.5, gain: 1.0, ground: [0.0; 3] };
     let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
     for (x, y) in [(0, 0), (63, 31), (17, 9)] {
