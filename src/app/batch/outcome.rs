@@ -68,7 +68,7 @@ impl Verdict {
     pub fn words(self) -> String {
         match self {
             Self::True => tr!("True to the original"),
-            Self::Cleaned => tr!("Noise removed, otherwise true"),
+            Self::Cleaned => tr!("Noise removed, true"),
             Self::Near => tr!("Small changes"),
             Self::Doubtful => tr!("Look closely"),
         }

@@ -42,7 +42,7 @@ fn photos_are_previewed_at_once_and_run_by_the_models_that_fit_them() {
     harness.await_that("two results", done);
     assert!(home.path().join("clean_x2.png").exists() && home.path().join("phone_photo-x2.jpg").exists());
     harness.run_steps(3);
-    assert!(harness.sees("True to the original") || harness.sees("Noise removed, otherwise true"));
+    assert!(harness.sees("True to the original") || harness.sees("Noise removed, true"));
 
     // A kind that is chosen holds for all pictures, and the scale keeps it.
     harness.press("Photo");
