@@ -200,8 +200,12 @@ fn read(file: &File, key: &str) -> Option<(Head, Unfinished, Vec<Area>, u64)> {
     let mut line = Vec::new();
     reader.by_ref().take(4096).read_until(b'\n', &mut line).ok()?;
     let head: Head = serde_json::from_slice(&line).ok()?;
-    let pixels = head.width.checked_mul(head.height).filter(|&pixels| pixels <= 1 << 34)?;
+    let pixels = head.width.checked_mul(head.height)?;
     if head.version != VERSION || head.key != key || !(1..=3).contains(&head.planes) {
+        return None;
+    }
+    // What is restored counts as used when the picture is judged: where it just fitted before, it would be refused for ever.
+    if !dualres_engine::has_room_for(2, [head.width, head.height], head.planes) {
         return None;
     }
     let mut planes = vec![Plane::new(head.width, head.height, vec![0.0; pixels]); head.planes];
@@ -319,5 +323,23 @@ mod tests {
         let area = Area { x: 0, y: 0, width: 8, height: 4 };
         keeper.see(&Event::Tile { done: 1, tiles: 2, area, planes: &planes, side: 8 });
         assert!(!folder.path().join("new").exists() && keeper.kept.is_none());
+    }
+
+    #[test]
+    fn a_file_that_claims_more_than_memory_holds_is_not_restored() {
+        let of_size = |side: usize| {
+            let head = Head { version: VERSION, key: "k".into(), side: 64, width: side, height: side, planes: 3 };
+            let mut file = tempfile::tempfile().unwrap();
+            serde_json::to_writer(&file, &head).unwrap();
+            file.write_all(b"\n").unwrap();
+            for number in [0, 0, 1, 1_u32] {
+                file.write_all(&number.to_le_bytes()).unwrap();
+            }
+            file.write_all(&[0; 12]).unwrap();
+            read(&file, "k").is_some()
+        };
+        assert!(of_size(8));
+        assert!(!of_size(1 << 17));
+        assert!(!of_size(usize::MAX));
     }
 }
