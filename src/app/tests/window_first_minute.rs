@@ -48,11 +48,19 @@ fn photos_are_previewed_at_once_and_run_by_the_models_that_fit_them() {
     harness.press("Photo");
     harness.press("4×");
     assert!(harness.sees("photo-x4 (4×)"));
+    // What it would make of the finished picture is shown in place of the result, until that is asked for again.
+    harness.await_sight("Original and preview");
+    harness.press("Show the result");
+    harness.await_sight("Original and result");
     harness.press("Clean");
+    harness.await_sight("Original and preview");
     assert!(harness.sees("x4 (4×)") && !harness.sees("photo-x4 (4×)"));
     harness.press("Automatic");
     harness.press("2×");
     harness.await_sight("photo-x2: JPEG compression (quality 60).");
+    harness.await_sight("Original and result");
+    let files = std::fs::read_dir(home.path()).unwrap().flatten().filter(|e| e.path().is_file()).count();
+    assert_eq!(files, 4, "a preview changes and saves nothing");
 }
 
 /// The window with a photo that was brought by its name, and nothing but keys.

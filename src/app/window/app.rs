@@ -169,6 +169,7 @@ impl Window {
                 (self.services.measuring, self.upscale.previewing) = (false, None);
                 (self.upscale.paused_since, self.services.unmeasurable) = (None, None);
                 self.forget_refinement();
+                self.upscale.refinement.at_hand = None;
                 self.end_trial();
                 for open in self.upscale.documents.iter_mut() {
                     open.asked = open.whole && open.document.dual.is_some() && open.refined.is_none();

@@ -1,6 +1,6 @@
 //! The picture on the canvas: original, result and dual reconstruction as pyramids, and the proof in numbers.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use dualres_engine::Area;
 
@@ -18,7 +18,7 @@ pub struct Document {
     /// How many times the result is as large as the original.
     pub scale: usize,
     /// The original.
-    pub input: Pyramid,
+    pub input: Arc<Pyramid>,
     /// The result, as far as it is there.
     pub result: Option<Pyramid>,
     /// The result taken back to the original's size, as far as it is there.
@@ -44,8 +44,9 @@ struct Findings {
 
 impl Document {
     /// A picture without a result.
-    pub fn new(item: ItemId, scale: usize, input: Pyramid) -> Self {
+    pub fn new(item: ItemId, scale: usize, input: impl Into<Arc<Pyramid>>) -> Self {
         let (result, dual, expected, structure, proof) = (None, None, None, None, None);
+        let input = input.into();
         Self { item, scale, input, result, dual, expected, structure, proof, found: Findings::default() }
     }
 
@@ -65,6 +66,13 @@ impl Document {
     pub fn begin_run(&mut self, scale: usize) {
         if self.scale != scale {
             self.clear_result(scale);
+        }
+    }
+
+    /// Pixels of the original have arrived, where they come bit by bit and no other document has them too.
+    pub(super) fn paste_input(&mut self, patch: &Patch) {
+        if let Some(input) = Arc::get_mut(&mut self.input) {
+            input.paste(patch);
         }
     }
 
@@ -149,7 +157,7 @@ impl Document {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         let pyramids = [
-            Some(&self.input),
+            Some(&*self.input),
             self.result.as_ref(),
             self.dual.as_ref(),
             self.expected.as_ref(),

@@ -128,6 +128,7 @@ impl Window {
                         fitting,
                         asked: false,
                         whole: false,
+                        preview: None,
                         refined: None,
                     });
                     self.upscale.documents.shrink(self.upscale.selected);
@@ -145,7 +146,7 @@ impl Window {
                         let factor = scale as f64 / open.document.scale as f64;
                         open.document.scale = scale;
                         open.document.result = Some(*pyramid);
-                        if self.upscale.selected == Some(item) {
+                        if self.upscale.selected == Some(item) && open.preview.is_none() {
                             self.upscale.view.rescale(factor);
                         }
                     }

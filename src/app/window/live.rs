@@ -1,5 +1,6 @@
-//! The live preview: what is visible of a picture without a result is upscaled piece by piece, the middle first, and follows
-//! pan, zoom, model and fidelity. Nothing of it is saved; a run replaces it.
+//! The live preview: what is visible of a picture is upscaled piece by piece, the middle first, and follows pan, zoom, model and
+//! fidelity. Nothing of it is saved; a run replaces it. Where there is a result it stands in place of that, for as long as
+//! another model is tried.
 
 use crate::{batch::choice::beyond_calibration, built_in, language::tr};
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use super::{
     actions::Tab,
     candidates::middle,
     canvas::view::reduced,
-    previewed::{Live, Scene},
+    document::{Document, Patch, ProofPatch},
+    previewed::Scene,
     queue::{ItemId, State},
     settings::Choices,
     worker::{Command, Preview},
@@ -28,13 +30,13 @@ const SIDES: std::ops::RangeInclusive<usize> = 64..=512;
 impl Window {
     /// Forgets what has been previewed: it is no longer shown.
     pub(super) fn restart_preview(&mut self) {
-        self.upscale.live = Live::default();
+        self.upscale.live.forget();
     }
 
     /// Goes on with the preview of what is visible.
     pub(super) fn follow_view(&mut self, ctx: &Context) {
         let Some((scene, visible, size)) = self.previewable() else {
-            self.upscale.live = Live::default();
+            self.upscale.live.rest();
             return;
         };
         let rests = self.upscale.live.see(&scene, visible);
@@ -55,10 +57,15 @@ impl Window {
     pub(super) fn preview(&mut self) {
         let Some(item) = self.upscale.selected.filter(|id| self.upscale.documents.get(*id).is_some()) else { return };
         match self.upscale.queue.get(item).map(|item| &item.state) {
-            Some(State::Done(_)) => {
-                self.shell.toasts.warning(tr!("This picture is done: run it again to see other choices."));
+            Some(State::Done(_)) if self.is_tried(item) => {
+                self.end_preview(item);
                 return;
             }
+            Some(State::Done(_)) if !self.may_be_tried(item) => {
+                self.shell.toasts.warning(tr!("The result is by this model. Choose another one to preview it."));
+                return;
+            }
+            Some(State::Done(_)) => self.begin_preview(item),
             Some(State::Running(_)) => {
                 self.shell.toasts.warning(tr!("This picture is running: its tiles appear as they are done."));
                 return;
@@ -67,7 +74,7 @@ impl Window {
         }
         let Some(open) = self.upscale.documents.get(item) else { return };
         let visible =
-            reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
+            reduced(self.upscale.view.visible(open.shown().result_size(), self.upscale.pane), open.shown().scale);
         let area = middle(visible, self.side());
         if area.width > 0 && area.height > 0 {
             self.ask_preview(item, area);
@@ -80,9 +87,85 @@ impl Window {
         let choices = Choices { model, ..self.shell.settings.choices.clone() };
         let withholds = self.withheld(item, &choices.model).is_some();
         let input = open.picture.clone();
-        self.services.link.control.preview.put(Preview { item, input, area, choices, withholds });
+        let number = self.upscale.live.number;
+        self.services.link.control.preview.put(Preview { number, item, input, area, choices, withholds });
         self.send(Command::Preview);
         self.upscale.previewing = Some(Instant::now());
+    }
+
+    /// Whether what another model makes of a finished picture is shown in place of its result.
+    pub(super) fn is_tried(&self, item: ItemId) -> bool {
+        self.upscale.documents.get(item).is_some_and(|open| open.preview.is_some())
+    }
+
+    /// Whether a picture is done, by another model than the chosen one.
+    pub(super) fn may_be_tried(&self, item: ItemId) -> bool {
+        match self.upscale.queue.get(item).map(|item| &item.state) {
+            Some(State::Done(finished)) => finished.model != self.preview_model(item),
+            _ => false,
+        }
+    }
+
+    /// Shows what the chosen model makes of a finished picture in place of its result.
+    fn begin_preview(&mut self, item: ItemId) {
+        let scale = self.scale();
+        self.upscale.live.forget();
+        self.forget_refinement();
+        let Some(open) = self.upscale.documents.get_mut(item) else { return };
+        let factor = scale as f64 / open.shown().scale as f64;
+        open.preview = Some(Document::new(item, scale, open.document.input.clone()));
+        if self.upscale.selected == Some(item) {
+            self.upscale.view.rescale(factor);
+        }
+    }
+
+    /// Shows the result of a finished picture again.
+    pub(super) fn end_preview(&mut self, item: ItemId) {
+        let Some(open) = self.upscale.documents.get_mut(item) else { return };
+        let Some(preview) = open.preview.take() else { return };
+        let factor = open.document.scale as f64 / preview.scale as f64;
+        self.upscale.live.forget();
+        if self.upscale.selected == Some(item) {
+            self.upscale.view.rescale(factor);
+        }
+    }
+
+    /// Another model was chosen: it is previewed on the selected picture if that is done by another one.
+    pub(super) fn preview_choice(&mut self) {
+        let Some(item) = self.upscale.selected else { return };
+        if self.may_be_tried(item) && (self.shell.settings.live_preview || self.is_tried(item)) {
+            self.begin_preview(item);
+        } else {
+            self.end_preview(item);
+        }
+    }
+
+    /// Takes in a piece of a preview.
+    pub(super) fn take_previewed(
+        &mut self,
+        item: ItemId,
+        number: u64,
+        scale: usize,
+        patch: &Patch,
+        proof: Option<&ProofPatch>,
+    ) {
+        self.upscale.previewing = None;
+        if number != self.upscale.live.number {
+            return;
+        }
+        let Some(open) = self.upscale.documents.get_mut(item) else { return };
+        let document = match self.upscale.queue.get(item).map(|item| &item.state) {
+            Some(State::Done(_)) => open.preview.as_mut(),
+            // Its tiles are what is looked at.
+            Some(State::Running(_)) | None => None,
+            Some(_) => Some(&mut open.document),
+        };
+        if let Some(document) = document.filter(|document| document.scale == scale) {
+            document.paste_result(patch);
+            if let Some(proof) = proof {
+                document.paste_proof(proof);
+            }
+        }
     }
 
     /// The model that a preview of a picture is made by.
@@ -106,7 +189,7 @@ impl Window {
         let item =
             self.upscale.selected.filter(|_| self.shell.settings.live_preview && self.shell.tab == Tab::Upscale)?;
         let waits = matches!(self.upscale.queue.get(item)?.state, State::Waiting | State::Cancelled | State::Moved(_));
-        if !waits
+        if !(waits || self.is_tried(item))
             || self.upscale.trial.is_some()
             || self.upscale.runs
             || self.upscale.queue.is_busy()
@@ -116,7 +199,7 @@ impl Window {
         }
         let open = self.upscale.documents.get(item)?;
         let visible =
-            reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
+            reduced(self.upscale.view.visible(open.shown().result_size(), self.upscale.pane), open.shown().scale);
         if visible.width == 0 || visible.height == 0 {
             return None;
         }

@@ -24,13 +24,22 @@ pub(crate) struct OpenDocument {
     pub(crate) asked: bool,
     /// Whether it was here when its run began, so that no tile of the result was missed.
     pub(crate) whole: bool,
+    /// What another model or fidelity would make of it, where a result is there: shown in place of that, and saved nowhere.
+    pub(crate) preview: Option<Document>,
     /// Fidelity of what is shown and what its proof says, if it was refined and is not saved.
     pub(crate) refined: Option<(f32, Proven)>,
 }
 
 impl OpenDocument {
+    /// What is on the canvas: a preview, or the result.
+    pub(crate) fn shown(&self) -> &Document {
+        self.preview.as_ref().unwrap_or(&self.document)
+    }
+
     fn bytes(&self) -> usize {
-        self.document.bytes() + self.picture.width() * self.picture.height() * self.picture.planes.len() * 4
+        self.document.bytes()
+            + self.preview.as_ref().map_or(0, Document::bytes)
+            + self.picture.width() * self.picture.height() * self.picture.planes.len() * 4
     }
 }
 

@@ -280,13 +280,22 @@ impl Window {
     /// Chooses a fidelity, and shows what it makes of the selected picture.
     fn set_fidelity(&mut self, fidelity: f32) {
         self.shell.settings.choices.fidelity = fidelity;
-        self.refine(fidelity);
+        // A preview follows by itself.
+        if !self.upscale.selected.is_some_and(|item| self.is_tried(item)) {
+            self.refine(fidelity);
+        }
     }
 
     /// Takes in how a canvas was drawn.
     fn see(&mut self, canvas: Canvas, Sight { view, split, pane }: Sight) {
         match canvas {
             Canvas::Picture => {
+                // Whoever moves about in a picture wants to go on looking at it.
+                let before = self.upscale.view;
+                let moved = (view.center, view.zoom) != (before.center, before.zoom);
+                if moved && !view.fits && !before.opens && pane == self.upscale.pane {
+                    self.upscale.follows = false;
+                }
                 (self.upscale.view, self.upscale.split, self.upscale.pane) = (view, split, pane);
             }
             Canvas::Trial => {
@@ -386,6 +395,9 @@ impl Window {
             self.upscale.view = View::opening();
             self.end_trial();
             self.forget_refinement();
+            if let Some(open) = self.upscale.selected.and_then(|left| self.upscale.documents.get_mut(left)) {
+                open.preview = None;
+            }
         }
         self.upscale.selected = Some(id);
         self.upscale.scroll_to = Some(id);
@@ -432,6 +444,7 @@ impl Window {
                 }
             }
         }
+        self.preview_choice();
         self.measure();
     }
 
@@ -442,6 +455,6 @@ impl Window {
 
     /// The document on the canvas, if it is in memory.
     pub(super) fn shown(&self) -> Option<&Document> {
-        Some(&self.upscale.documents.get(self.upscale.selected?)?.document)
+        Some(self.upscale.documents.get(self.upscale.selected?)?.shown())
     }
 }

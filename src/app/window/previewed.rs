@@ -27,6 +27,8 @@ const MAX_PIECES: usize = 40;
 /// What has been previewed of the selected picture.
 #[derive(Default)]
 pub(super) struct Live {
+    /// Counts the scenes: what comes of another one is none of this.
+    pub(super) number: u64,
     scene: Option<Scene>,
     visible: Option<Area>,
     since: Option<Instant>,
@@ -37,10 +39,20 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Forgets what was made: nothing of it is shown any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self { number: self.number + 1, ..Self::default() };
+    }
+
+    /// Nothing is previewed by itself; what was asked for is still waited for.
+    pub(super) fn rest(&mut self) {
+        *self = Self { number: self.number, ..Self::default() };
+    }
+
     /// Takes note of what is looked at. Returns for how long it has been so.
     pub(super) fn see(&mut self, scene: &Scene, visible: Area) -> Duration {
         if self.scene.as_ref() != Some(scene) {
-            *self = Self { scene: Some(scene.clone()), ..Self::default() };
+            *self = Self { scene: Some(scene.clone()), number: self.number + 1, ..Self::default() };
         }
         if self.visible != Some(visible) {
             (self.visible, self.since, self.pieces) = (Some(visible), Some(Instant::now()), 0);
@@ -62,7 +74,7 @@ impl Live {
 }
 
 /// The cell of a grid of `side` that is visible, has not been made, and is nearest to the middle.
-fn next_cell(visible: Area, side: usize, made: &HashSet<[usize; 2]>) -> Option<[usize; 2]> {
+pub(super) fn next_cell(visible: Area, side: usize, made: &HashSet<[usize; 2]>) -> Option<[usize; 2]> {
     let middle = [2 * visible.x + visible.width, 2 * visible.y + visible.height];
     let cells = |start: usize, length: usize| start / side..(start + length).div_ceil(side);
     let all = cells(visible.y, visible.height)

@@ -4,9 +4,11 @@
 //! stored as `[8, 255]`. So a result can be shown while its tiles arrive.
 
 use std::{
-    cell::RefCell,
     collections::HashSet,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dualres_engine::Area;
@@ -94,7 +96,7 @@ pub struct Pyramid {
     pub id: u64,
     /// The picture and its reductions.
     pub levels: Vec<Level>,
-    changed: RefCell<HashSet<PageKey>>,
+    changed: Mutex<HashSet<PageKey>>,
 }
 
 impl Pyramid {
@@ -107,7 +109,7 @@ impl Pyramid {
             (width, height) = (width.div_ceil(2), height.div_ceil(2));
             levels.push(Level { width, height, rgba: vec![0; width * height * 4] });
         }
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), levels, changed: RefCell::default() }
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), levels, changed: Mutex::default() }
     }
 
     /// The pyramid of a picture.
@@ -115,7 +117,7 @@ impl Pyramid {
         let mut pyramid = Self::empty(picture.width(), picture.height());
         let area = Area { x: 0, y: 0, width: picture.width(), height: picture.height() };
         pyramid.paste(&Patch::of(picture, area));
-        pyramid.changed.borrow_mut().clear();
+        pyramid.changes().clear();
         pyramid
     }
 
@@ -156,14 +158,18 @@ impl Pyramid {
     fn mark(&mut self, level: usize, from: [usize; 2], to: [usize; 2]) {
         for row in from[1] / PAGE..to[1].div_ceil(PAGE) {
             for column in from[0] / PAGE..to[0].div_ceil(PAGE) {
-                self.changed.get_mut().insert(PageKey { pyramid: self.id, level, place: [column, row] });
+                self.changes().insert(PageKey { pyramid: self.id, level, place: [column, row] });
             }
         }
     }
 
     /// Whether a page has changed since the last call; only the caller who draws may ask.
     pub(crate) fn take_change(&self, key: PageKey) -> bool {
-        self.changed.borrow_mut().remove(&key)
+        self.changes().remove(&key)
+    }
+
+    fn changes(&self) -> MutexGuard<'_, HashSet<PageKey>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,8 @@ pub(super) struct Refinement {
     /// Number of the last one, by which an answer that nobody waits for any more is known.
     number: u64,
     under_way: bool,
+    /// The picture whose own result by the network is in memory, as far as the window knows: that of the last run.
+    pub(super) at_hand: Option<ItemId>,
     /// The picture to refine next, and how strongly.
     pub(super) next: Option<(ItemId, f32)>,
     /// The picture of which a version is to be saved once it is refined.
@@ -35,7 +37,7 @@ impl Refinement {
 
     /// Nobody waits for any of it; an answer that comes is none.
     pub(super) fn forget(&mut self) {
-        *self = Self { number: self.number, ..Self::default() };
+        *self = Self { number: self.number, at_hand: self.at_hand, ..Self::default() };
     }
 
     /// An answer has come; returns whether it was waited for.

@@ -75,6 +75,9 @@ impl Window {
             WorkerReport::Done { item, finished, warning } => {
                 warning.into_iter().for_each(|text| self.shell.toasts.warning(translated(&text)));
                 self.upscale.run.done_before += usize::from(finished.device == DONE_BEFORE);
+                if finished.device != DONE_BEFORE {
+                    self.upscale.refinement.at_hand = Some(item);
+                }
                 if let Some(item) = self.upscale.queue.get_mut(item) {
                     item.finish(finished);
                 }
@@ -82,7 +85,7 @@ impl Window {
                     // What came in while the picture was still being read has to be asked for again.
                     // A picture that was done before comes without its pixels.
                     open.asked = open.whole && open.document.result.is_some();
-                    open.refined = None;
+                    (open.refined, open.preview) = (None, None);
                 }
                 self.upscale.documents.shrink(self.upscale.selected);
                 if self.upscale.selected == Some(item) {
@@ -98,7 +101,9 @@ impl Window {
             }
             WorkerReport::NotAtHand { item } => self.take_not_at_hand(item),
             WorkerReport::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
-            WorkerReport::Previewed { .. } => self.upscale.previewing = None,
+            WorkerReport::Previewed { item, number, scale, patch, proof } => {
+                self.take_previewed(item, number, scale, &patch, proof.as_deref());
+            }
             WorkerReport::Tried { number, model, outcome } => self.take_tried(number, &model, outcome),
             WorkerReport::Compared { item: NO_ITEM, models: [_, model], seconds: [large, small], .. } => {
                 self.services.measuring = false;
@@ -271,10 +276,10 @@ impl Window {
             }
         }
         if let Some(open) = self.upscale.documents.get_mut(id) {
-            let factor = scale as f64 / open.document.scale as f64;
+            let factor = scale as f64 / open.shown().scale as f64;
             open.document.begin_run(scale);
             (open.whole, open.asked) = (true, true);
-            open.refined = None;
+            (open.refined, open.preview) = (None, None);
             if self.upscale.selected == Some(id) {
                 self.upscale.view.rescale(factor);
             }

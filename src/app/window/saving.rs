@@ -107,6 +107,7 @@ impl Window {
     pub(super) fn take_not_at_hand(&mut self, item: ItemId) {
         let applies = self.upscale.refinement.applies == Some(item) || self.upscale.refinement.saving == Some(item);
         self.forget_refinement();
+        self.upscale.refinement.at_hand.take_if(|there| *there == item);
         self.show_saved_anew(item);
         let Some(queued) = self.upscale.queue.get_mut(item) else { return };
         let State::Done(finished) = &queued.state else { return };
@@ -169,9 +170,9 @@ impl Window {
         queued.state = State::Done(finished);
         self.forget_refinement();
         if let Some(open) = self.upscale.documents.get_mut(item) {
-            let factor = scale as f64 / open.document.scale as f64;
+            let factor = scale as f64 / open.shown().scale as f64;
             open.document.clear_result(scale);
-            (open.asked, open.refined) = (false, None);
+            (open.asked, open.refined, open.preview) = (false, None, None);
             if self.upscale.selected == Some(item) {
                 self.upscale.view.rescale(factor);
             }

@@ -1,15 +1,14 @@
-//! Models compared on a part of a picture: two to four of one scale, with one pan and zoom, of which one is chosen.
+//! Models compared on what is visible of a picture: two to four of one scale, with one pan and zoom, of which one is chosen.
+
+use std::collections::HashSet;
 
 use dualres_engine::Area;
 
 use super::{
     Window,
-    candidates::{Attempt, Candidate, Trial, middle},
-    canvas::{
-        gpu::DOCUMENTS,
-        view::{View, reduced},
-    },
-    document::{Document, Pyramid},
+    candidates::{Attempt, Candidate, MAX_MODELS, Trial, middle},
+    canvas::view::{View, reduced},
+    document::{Document, Patch, ProofPatch, Pyramid},
     worker::{Command, Tried, Try},
 };
 use crate::{
@@ -18,13 +17,14 @@ use crate::{
     language::{tr, translated},
 };
 
-/// Longest side of the part in pixels of the original: seconds of work for each model, and more than a pane shows at full size.
-const SIDE: usize = 320;
+/// Longest side of the part in pixels of the result, of which each model has its own: whoever looks at more sees too little of it to
+/// compare.
+const SIDE: usize = 4096;
 /// Models that a comparison begins with.
 const FIRST: usize = 2;
 
 impl Window {
-    /// Compares models on the middle of what is visible, or ends the comparison.
+    /// Compares models on what is visible, or ends the comparison.
     pub(super) fn compare_models(&mut self) {
         if self.upscale.trial.is_some() {
             self.end_trial();
@@ -41,7 +41,7 @@ impl Window {
         let (item, scale) = (open.document.item, self.scale());
         let visible =
             reduced(self.upscale.view.visible(open.document.result_size(), self.upscale.pane), open.document.scale);
-        let area = middle(visible, SIDE);
+        let area = middle(visible, SIDE / scale);
         if area.width == 0 || area.height == 0 {
             return;
         }
@@ -65,6 +65,7 @@ impl Window {
             device: self.shell.settings.choices.device.clone(),
             fidelity: self.shell.settings.choices.fidelity,
             candidates: Vec::new(),
+            awaited: 0,
             view: View::default(),
             pane: [1.0; 2],
         });
@@ -111,27 +112,34 @@ impl Window {
     pub(super) fn try_also(&mut self, model: String) {
         let Some(trial) = &mut self.upscale.trial else { return };
         let Some(open) = self.upscale.documents.get(trial.item) else { return };
-        if trial.candidates.len() == DOCUMENTS {
+        if trial.candidates.len() == MAX_MODELS {
             return;
         }
         let Area { x, y, width, height } = trial.area;
         let part = open.picture.crop(x, y, width, height);
         let document = Document::new(trial.item, trial.scale, Pyramid::of(&part));
-        trial.candidates.push(Candidate { model: String::new(), document, state: Attempt::Making });
-        let index = trial.candidates.len() - 1;
-        self.try_instead(index, model);
+        trial.candidates.push(Candidate { model, document, state: Attempt::Making, made: HashSet::new() });
+        self.try_next();
     }
 
     /// Puts a model in the place of another one.
     pub(super) fn try_instead(&mut self, index: usize, model: String) {
         let Some(trial) = &mut self.upscale.trial else { return };
-        let (device, fidelity) = (trial.device.clone(), trial.fidelity);
-        let Some(open) = self.upscale.documents.get(trial.item) else { return };
         let Some(candidate) = trial.candidates.get_mut(index) else { return };
         candidate.document.clear_result(trial.scale);
-        candidate.state = Attempt::Making;
-        candidate.model.clone_from(&model);
-        let (number, input, area) = (trial.number, open.picture.clone(), trial.area);
+        candidate.made.clear();
+        (candidate.state, candidate.model) = (Attempt::Making, model);
+        self.try_next();
+    }
+
+    /// Asks for the next piece, one at a time: what is not wanted any more is not made.
+    fn try_next(&mut self) {
+        let Some(trial) = self.upscale.trial.as_mut().filter(|trial| trial.awaited == 0) else { return };
+        let Some(open) = self.upscale.documents.get(trial.item) else { return };
+        let Some((index, area)) = trial.next() else { return };
+        trial.awaited += 1;
+        let (number, input, model) = (trial.number, open.picture.clone(), trial.candidates[index].model.clone());
+        let (device, fidelity) = (trial.device.clone(), trial.fidelity);
         self.send(Command::Try(Box::new(Try { number, input, area, model, device, fidelity })));
     }
 
@@ -153,17 +161,41 @@ impl Window {
         }
     }
 
-    /// Takes in what a model made of the part.
+    /// Takes in what a model made of a piece of the part.
     pub(super) fn take_tried(&mut self, number: u64, model: &str, outcome: Result<Tried, String>) {
         let Some(trial) = self.upscale.trial.as_mut().filter(|trial| trial.number == number) else { return };
-        let Some(candidate) = trial.candidates.iter_mut().find(|candidate| candidate.model == model) else { return };
-        candidate.state = match outcome {
-            Ok(Tried { patch, proof, seconds, psnr }) => {
-                candidate.document.paste_result(&patch);
-                proof.iter().for_each(|proof| candidate.document.paste_proof(proof));
-                Attempt::Made { seconds, psnr }
-            }
-            Err(reason) => Attempt::Failed(translated(&reason)),
+        trial.awaited = trial.awaited.saturating_sub(1);
+        let (part, scale) = (trial.area, trial.scale);
+        if let Some(candidate) = trial.candidates.iter_mut().find(|candidate| candidate.model == model) {
+            candidate.take(outcome, part, scale);
+        }
+        self.try_next();
+    }
+}
+
+impl Candidate {
+    /// Takes in a piece, whose areas are those of the whole picture, of a part of it.
+    fn take(&mut self, outcome: Result<Tried, String>, part: Area, scale: usize) {
+        let within = |area: Area, scale: usize| Area {
+            x: area.x.saturating_sub(part.x * scale),
+            y: area.y.saturating_sub(part.y * scale),
+            ..area
         };
+        let Tried { patch, proof, seconds } = match outcome {
+            Ok(tried) => tried,
+            Err(reason) => {
+                self.state = Attempt::Failed(translated(&reason));
+                return;
+            }
+        };
+        self.document.paste_result(&Patch { area: within(patch.area, scale), ..patch });
+        if let Some(proof) = proof {
+            let dual = Patch { area: within(proof.dual.area, 1), ..proof.dual };
+            self.document.paste_proof(&ProofPatch { dual, ..*proof });
+        }
+        let before = if let Attempt::Made { seconds, .. } = self.state { seconds } else { 0.0 };
+        let all = Area { x: 0, y: 0, ..part };
+        let psnr = self.document.proof.as_ref().and_then(|proof| proof.of(all)).map(|(_, psnr)| psnr);
+        self.state = Attempt::Made { seconds: before + seconds, psnr };
     }
 }

@@ -23,7 +23,7 @@ const TABLE: u32 = 128;
 /// Pyramids of a document in the table.
 const SLOTS: usize = 3;
 /// Most documents that are drawn in one frame.
-pub const DOCUMENTS: usize = 4;
+pub const DOCUMENTS: usize = 5;
 
 /// What a pane shows; the values are those of the shader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ impl Gpu {
             Map::Structure => document.structure.as_ref(),
             Map::Expected => document.expected.as_ref(),
         };
-        let pyramids = [(Some(&document.input), scale), (document.result.as_ref(), 1.0), (map, scale)];
+        let pyramids = [(Some(&*document.input), scale), (document.result.as_ref(), 1.0), (map, scale)];
         for (slot, (pyramid, scale)) in pyramids.into_iter().enumerate() {
             self.slots[slot] = SlotUniform::default();
             if let Some(pyramid) = pyramid {

@@ -180,7 +180,7 @@ fn asked_area_differs(asked: &Option<(Pair, Area)>, area: &Area) -> bool {
 }
 
 fn paste(document: &mut Document, two: &Two) {
-    document.input.paste(&two.large);
+    document.paste_input(&two.large);
     document.paste_result(&two.small);
     document.paste_proof(&ProofPatch {
         dual: two.small.clone(),

@@ -4,7 +4,8 @@ use dualres_engine::passes_to;
 use eframe::egui::{Align, Button, Layout, ScrollArea, Slider, Ui};
 
 use super::{
-    device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results, text_width, weak,
+    BUTTON_HEIGHT, device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results,
+    text_width, weak,
 };
 use crate::{
     batch::disk::{bytes, most_bytes},
@@ -16,6 +17,9 @@ use crate::{
         queue::{Item, ItemId, State},
     },
 };
+
+/// Points around the words of a button, on either side.
+const PADDING: f32 = 12.0;
 
 pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
@@ -57,6 +61,12 @@ fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         if ui.add_enabled(!window.upscale.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
             out.push(Action::ApplyFidelity);
         }
+        // What takes long is told before.
+        if window.upscale.selected != window.upscale.refinement.at_hand
+            && let Some(time) = run_again(window)
+        {
+            weak(ui, tr!("Runs the picture again: %{time}", time = time));
+        }
     }
     numbers::versions(window, ui, out);
 }
@@ -65,38 +75,48 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let width = ui.available_width();
     let running = window.upscale.queue.running().is_some();
     let waiting = window.upscale.queue.waiting();
-    if running {
-        let paused = window.services.link.control.is_paused();
-        let label = if paused { tr!("Resume") } else { tr!("Pause") };
-        if primary_button(ui, &label, width).clicked() {
-            out.push(Action::PauseOrGoOn);
-        }
-    } else {
-        // What is done can be done again with other choices.
-        let can = |id: &ItemId| window.upscale.queue.get(*id).is_some_and(Item::may_be_done_again);
-        let again = window.upscale.selected.filter(|id| waiting == 0 && can(id));
-        let label = match waiting {
-            0 if again.is_some() => tr!("Upscale again"),
-            0 => tr!("Upscale"),
-            count => tr_counted!(count, "Upscale %{count} picture", "Upscale %{count} pictures"),
-        };
-        let enabled = waiting > 0 || again.is_some();
-        let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
+    // What is done can be done again with other choices.
+    let can = |id: &ItemId| window.upscale.queue.get(*id).is_some_and(Item::may_be_done_again);
+    let again = window.upscale.selected.filter(|id| waiting == 0 && !running && can(id));
+    let label = match waiting {
+        0 if again.is_some() => tr!("Upscale again"),
+        0 => tr!("Upscale"),
+        count => tr_counted!(count, "Upscale %{count} picture", "Upscale %{count} pictures"),
+    };
+    // Those that wait may be run after one that is run alone.
+    let enabled = again.is_some() || (waiting > 0 && (!running || window.upscale.only.is_some()));
+    let paused = window.services.link.control.is_paused();
+    // Each has its place, whatever runs: a second click of a hasty hand must not meet another button.
+    ui.horizontal(|ui| {
+        let labels = [tr!("Pause"), tr!("Resume")];
+        let narrow = labels.iter().map(|label| text_width(ui, label)).fold(0.0, f32::max) + 2.0 * PADDING;
+        let wide = width - narrow - ui.spacing().item_spacing.x;
+        let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, wide)).inner;
         if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
             out.push(again.map_or(Action::Start, Action::Retry));
         }
-    }
+        let button = Button::new(&labels[usize::from(paused)]);
+        let size = eframe::egui::vec2(narrow, BUTTON_HEIGHT);
+        let pause = ui.add_enabled_ui(running, |ui| ui.add_sized(size, button)).inner;
+        if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
+            out.push(Action::PauseOrGoOn);
+        }
+    });
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| &item.state);
     let waits = matches!(selected, Some(State::Waiting | State::Cancelled | State::Moved(_)));
-    let can_preview = waits && window.shown().is_some();
-    let label = if window.upscale.previewing.is_some() { tr!("Previewing…") } else { tr!("Preview what is visible") };
+    let tried = window.upscale.selected.is_some_and(|item| window.is_tried(item));
+    let other = window.upscale.selected.is_some_and(|item| window.may_be_tried(item));
+    let can_preview = tried || ((waits || other) && window.shown().is_some() && window.upscale.previewing.is_none());
+    let label = match window.upscale.previewing {
+        _ if tried => tr!("Show the result"),
+        Some(_) => tr!("Previewing…"),
+        None => tr!("Preview what is visible"),
+    };
     ui.horizontal(|ui| {
         let live = text_width(ui, &tr!("Live")) + ui.spacing().icon_width + 3.0 * ui.spacing().item_spacing.x;
         let size = eframe::egui::vec2(width - live, 26.0);
         let button = Button::new(fitting_text(ui, &label, size.x)).truncate();
-        let preview = ui
-            .add_enabled_ui(can_preview && window.upscale.previewing.is_none(), |ui| ui.add_sized(size, button))
-            .inner;
+        let preview = ui.add_enabled_ui(can_preview, |ui| ui.add_sized(size, button)).inner;
         if preview.on_hover_text(tr!("Upscales the middle of the view at once; nothing is saved (P)")).clicked() {
             out.push(Action::Preview);
         }
@@ -129,14 +149,16 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     weak(ui, text);
 }
 
-/// What the waiting pictures will take.
-fn estimate(window: &Window) -> Option<String> {
-    let scale = window.scale();
-    let waiting = || window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
-    let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();
-    if sizes.is_empty() {
-        return None;
-    }
+/// How long a run of the selected picture by the model that made its result takes, if that is known.
+fn run_again(window: &Window) -> Option<String> {
+    let item = window.upscale.queue.get(window.upscale.selected?)?;
+    let State::Done(finished) = &item.state else { return None };
+    time_of(window, &finished.model, &[item.size?])
+}
+
+/// How long pictures of these sizes take by a model, if its speed is known.
+fn time_of(window: &Window, model: &str, sizes: &[[usize; 2]]) -> Option<String> {
+    let scale = window.models.entries.iter().find(|entry| entry.name == model)?.description.scale();
     // What the networks make: all passes, however much resampling takes away afterwards.
     let made = |&[w, h]: &[usize; 2]| {
         let [wide, high] = window.shell.settings.choices.size.of([w, h], scale);
@@ -144,11 +166,20 @@ fn estimate(window: &Window) -> Option<String> {
         (1..=passes).map(|pass| w * h * scale.pow(2 * pass as u32)).sum::<usize>()
     };
     let pixels: usize = sizes.iter().map(made).sum();
-    let time = window.speed(&window.shell.settings.choices.model).map(|speed| {
-        // Reading, proving and saving take about a quarter on top.
-        let seconds = pixels as f64 / speed * 1.25;
-        tr!("about %{time}", time = duration(std::time::Duration::from_secs_f64(seconds)))
-    });
+    // Reading, proving and saving take about a quarter on top.
+    let seconds = pixels as f64 / window.speed(model)? * 1.25;
+    Some(tr!("about %{time}", time = duration(std::time::Duration::from_secs_f64(seconds))))
+}
+
+/// What the waiting pictures will take.
+fn estimate(window: &Window) -> Option<String> {
+    let waiting = || window.upscale.queue.items().iter().filter(|item| matches!(item.state, State::Waiting));
+    let sizes: Vec<[usize; 2]> = waiting().filter_map(|item| item.size).collect();
+    if sizes.is_empty() {
+        return None;
+    }
+    let scale = window.scale();
+    let time = time_of(window, &window.shell.settings.choices.model, &sizes);
     let most: u64 = waiting()
         .filter_map(|item| {
             let format = window.shell.settings.choices.format.of_item(item);

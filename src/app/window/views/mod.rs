@@ -79,12 +79,16 @@ pub(crate) fn fitting_text(ui: &Ui, text: &str, width: f32) -> RichText {
     RichText::new(text).size(size)
 }
 
+/// Height of the one button that matters, in points.
+pub(crate) const BUTTON_HEIGHT: f32 = 34.0;
+
 /// The one button that matters.
 pub(crate) fn primary_button(ui: &mut Ui, text: &str, width: f32) -> Response {
     let colours = palette(ui);
     let fill = if ui.is_enabled() { colours.accent } else { colours.raised };
-    let text = RichText::new(text).color(if ui.is_enabled() { colours.on_accent } else { colours.weak }).strong();
-    ui.add_sized([width, 34.0], Button::new(text).fill(fill))
+    let text =
+        fitting_text(ui, text, width).color(if ui.is_enabled() { colours.on_accent } else { colours.weak }).strong();
+    ui.add_sized([width, BUTTON_HEIGHT], Button::new(text).fill(fill))
 }
 
 /// The heading of a group of choices.

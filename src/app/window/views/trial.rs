@@ -12,11 +12,8 @@ use crate::{
     window::{
         Window,
         actions::{self, Action, Trying},
-        candidates::{Attempt, Candidate},
-        canvas::{
-            gpu::{DOCUMENTS, Mode},
-            view::Sight,
-        },
+        candidates::{Attempt, Candidate, MAX_MODELS},
+        canvas::{gpu::Mode, view::Sight},
         document::Map,
         outbox::Outbox,
         theme::palette,
@@ -27,6 +24,8 @@ use crate::{
 const BAR: f32 = 34.0;
 /// Points between panes.
 const GAP: f32 = 6.0;
+/// Tell the panes of models apart.
+const SALTS: [&str; MAX_MODELS] = ["candidate 1", "candidate 2", "candidate 3", "candidate 4"];
 
 /// Draws the comparison over an area.
 pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) {
@@ -34,18 +33,27 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) {
     ui.painter().rect_filled(tools, 0.0, palette(ui).panel);
     ui.scope_builder(UiBuilder::new().max_rect(tools.shrink2(vec2(8.0, 4.0))), |ui| tool_bar(window, ui, out));
     let count = window.upscale.trial.as_ref().map_or(0, |trial| trial.candidates.len());
-    let panes = arranged(area.with_min_y(tools.max.y + 2.0), count);
-    for (index, pane) in panes.iter().enumerate() {
+    // The original first, then what models make of it.
+    let panes = arranged(area.with_min_y(tools.max.y + 2.0), count + 1);
+    for (place, pane) in panes.iter().enumerate() {
         let (head, canvas) = pane.split_top_bottom_at_y(pane.min.y + BAR);
         ui.painter().rect_filled(head, 0.0, palette(ui).panel);
-        ui.scope_builder(UiBuilder::new().max_rect(head.shrink2(vec2(8.0, 4.0))), |ui| header(window, ui, out, index));
+        let index = place.checked_sub(1);
+        ui.scope_builder(UiBuilder::new().max_rect(head.shrink2(vec2(8.0, 4.0))), |ui| match index {
+            Some(index) => header(window, ui, out, index),
+            None => {
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    ui.label(RichText::new(tr!("Original")).strong());
+                });
+            }
+        });
         picture(window, ui, out, index, canvas);
     }
 }
 
-/// Side by side, or two above two.
+/// Side by side, or in two rows.
 fn arranged(area: Rect, count: usize) -> Vec<Rect> {
-    let columns = if count > 3 { 2 } else { count.max(1) };
+    let columns = if count > 3 { count.div_ceil(2) } else { count.max(1) };
     let rows = count.div_ceil(columns);
     let room = |length: f32, parts: usize| (length - GAP * (parts as f32 - 1.0)) / parts as f32;
     let size = vec2(room(area.width(), columns), room(area.height(), rows));
@@ -62,7 +70,7 @@ fn tool_bar(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             out.push(Action::CompareModels);
         }
         let further = window.further_models().into_iter().next();
-        let has_room = window.upscale.trial.as_ref().is_some_and(|trial| trial.candidates.len() < DOCUMENTS);
+        let has_room = window.upscale.trial.as_ref().is_some_and(|trial| trial.candidates.len() < MAX_MODELS);
         if let Some(model) = further.filter(|_| has_room)
             && ui.button(tr!("Add a model")).clicked()
         {
@@ -116,18 +124,23 @@ fn header(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize) {
     });
 }
 
-fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, area: Rect) {
+/// What a model makes of the part, or the part itself.
+fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>, area: Rect) {
     let gain = window.gain();
     let Some(trial) = &window.upscale.trial else { return };
-    let Some(candidate) = trial.candidates.get(index) else { return };
+    let Some(candidate) = trial.candidates.get(index.unwrap_or(0)) else { return };
     let before = Sight { view: trial.view, split: window.upscale.split, pane: trial.pane };
-    let caption = caption(candidate);
-    let part =
-        PaneContent { name: format!("{}: {caption}", candidate.model), ..PaneContent::new(Mode::Result, caption) };
+    let part = match index {
+        Some(_) => {
+            let caption = caption(candidate);
+            PaneContent { name: format!("{}: {caption}", candidate.model), ..PaneContent::new(Mode::Result, caption) }
+        }
+        None => PaneContent { name: tr!("Original"), ..PaneContent::new(Mode::Input, "") },
+    };
     let shared = Canvas {
-        salt: ["candidate 1", "candidate 2", "candidate 3", "candidate 4"][index.min(DOCUMENTS - 1)],
+        salt: index.map_or("candidates' original", |index| SALTS[index.min(MAX_MODELS - 1)]),
         gpu: &window.services.gpu,
-        is_further: index > 0,
+        is_further: index.is_some(),
         document: &candidate.document,
         sight: before,
         gain,

@@ -105,34 +105,36 @@ fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option
     }
     let flips = ui.input(|input| input.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     let with_duals = window.model().is_none_or(|entry| entry.has_duals);
+    let open = window.upscale.documents.get(id)?;
+    let tried = open.preview.is_some();
     let is_preview = matches!(
         window.upscale.queue.get(id).map(|item| &item.state),
         Some(State::Waiting | State::Cancelled | State::Moved(_))
     );
     let gain = window.gain();
-    let is_done = window.saved_fidelity(id).is_some();
-    let open = window.upscale.documents.get(id)?;
-    let previews = (is_preview || open.refined.is_some()) && open.document.result.is_some();
+    let is_done = window.saved_fidelity(id).is_some() && !tried;
+    let document = open.shown();
+    let previews = tried || ((is_preview || open.refined.is_some()) && document.result.is_some());
     let runs = matches!(window.upscale.queue.get(id).map(|item| &item.state), Some(State::Running(_)));
     let shown = match () {
         () if previews => Shows::Preview,
         () if runs => Shows::Growing,
         () => Shows::Result,
     };
-    let scale = open.document.scale;
-    let places = if is_done { open.document.worst_places() } else { &[] };
+    let scale = document.scale;
+    let places = if is_done { document.worst_places() } else { &[] };
     let marks: Vec<Area> = places.iter().map(|(area, _)| area.times(scale)).collect();
     let model = match window.upscale.queue.get(id).map(|item| &item.state) {
-        Some(State::Done(finished)) => finished.model.clone(),
+        Some(State::Done(finished)) if !tried => finished.model.clone(),
         _ => window.preview_model(id),
     };
     let withheld = window.withheld(id, &model);
-    let parts = parts(&open.document, window.shell.settings.view, flips, shown, (with_duals, withheld));
+    let parts = parts(document, window.shell.settings.view, flips, shown, (with_duals, withheld));
     let shared = Canvas {
         salt: "pane",
         gpu: &window.services.gpu,
         is_further: false,
-        document: &open.document,
+        document,
         sight: window.upscale.sight(),
         gain,
         map: drawn_of(window.shell.settings.view),

@@ -379,16 +379,15 @@ impl Engine {
     }
 
     fn preview_with(&self, upscaler: &Upscaler, preview: &Preview) -> anyhow::Result<()> {
-        let start = Instant::now();
         let options = Options { fidelity: preview.choices.fidelity, ..Options::default() };
         let (item, area) = (preview.item, preview.area);
         let part = Part::of(upscaler, &preview.input, area, &options, &mut |_| self.until_the_end())?;
-        self.tell(WorkerReport::Pixels { item, scale: part.scale, patch: part.patch() });
-        if let Some(mut patch) = part.proof() {
-            patch.expected.take_if(|_| preview.withholds);
-            self.tell(WorkerReport::Proof { item, patch: Box::new(patch) });
-        }
-        self.tell(WorkerReport::Previewed { item, area, seconds: start.elapsed().as_secs_f64() });
+        let proof = part.proof().map(|mut proof| {
+            proof.expected.take_if(|_| preview.withholds);
+            Box::new(proof)
+        });
+        let (number, scale, patch) = (preview.number, part.scale, part.patch());
+        self.tell(WorkerReport::Previewed { item, number, scale, patch, proof });
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use dualres_engine::{Area, Options, Upscaler, psnr_of_difference};
+use dualres_engine::{Options, Upscaler, psnr_of_difference};
 use dualres_imaging::{Picture, Plane};
 use dualres_network::device;
 
@@ -12,11 +12,7 @@ use super::{
     messages::{Tried, Try},
     part::Part,
 };
-use crate::{
-    actor::Shared,
-    report, trust,
-    window::document::{Patch, ProofPatch},
-};
+use crate::{actor::Shared, report, trust};
 
 /// Sides of the pictures that speed is measured on: one for devices of any speed, and one that tells more.
 const SMALL: usize = 96;
@@ -91,16 +87,7 @@ impl Engine {
                 false => ControlFlow::Break(()),
             })?;
             let seconds = start.elapsed().as_secs_f64();
-            let psnr = part.proof().map(|proof| psnr_of_difference(proof.luma.data.iter().copied()));
-            let psnr = psnr.filter(|psnr| !psnr.is_nan());
-            let at_home = |area: Area| Area { x: 0, y: 0, ..area };
-            let patch = part.patch();
-            let patch = Patch { area: at_home(patch.area), ..patch };
-            let proof = part.proof().map(|proof| {
-                let dual = Patch { area: at_home(proof.dual.area), ..proof.dual };
-                Box::new(ProofPatch { dual, ..proof })
-            });
-            Ok(Tried { patch, proof, seconds, psnr })
+            Ok(Tried { patch: part.patch(), proof: part.proof().map(Box::new), seconds })
         };
         let outcome = report::guarded(&mut attempt).map_err(|error| report::message(&error));
         if control.is_trial(wanted.number) {

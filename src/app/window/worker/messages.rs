@@ -144,6 +144,8 @@ impl Comparison {
 /// A part of a picture to upscale at once.
 #[derive(Clone, Debug)]
 pub struct Preview {
+    /// Tells previews of other choices apart, which nobody waits for any more.
+    pub number: u64,
     /// The picture.
     pub item: ItemId,
     /// The original.
@@ -173,7 +175,7 @@ pub struct Try {
     pub fidelity: f32,
 }
 
-/// What a model made of a part. Areas begin at the part's own corner.
+/// What a model made of a part. Areas are those of the whole picture.
 #[derive(Clone, Debug)]
 pub struct Tried {
     /// Pixels of the result.
@@ -182,8 +184,6 @@ pub struct Tried {
     pub proof: Option<Box<ProofPatch>>,
     /// Seconds that it took.
     pub seconds: f64,
-    /// Consistency PSNR of the part, in dB.
-    pub psnr: Option<f64>,
 }
 
 /// What the worker tells.
@@ -262,10 +262,14 @@ pub enum WorkerReport {
     Previewed {
         /// The picture.
         item: ItemId,
-        /// The part, in pixels of the original.
-        area: Area,
-        /// Seconds that it took.
-        seconds: f64,
+        /// As asked for.
+        number: u64,
+        /// How many times the result is as large as the original.
+        scale: usize,
+        /// Its pixels.
+        patch: Patch,
+        /// Its proof, if the model has one.
+        proof: Option<Box<ProofPatch>>,
     },
     /// A part was upscaled by one of the models that are compared.
     Tried {
