@@ -198,8 +198,8 @@ mod tests {
         );
         assert_eq!(points.len(), 8);
         let last = &points[7].args;
-        assert_eq!((last.ratio, last.seed, last.quick, last.streams), (Some(0.5), 2, true, false));
-        assert!(last.no_compensation && !points[0].args.no_compensation);
+        assert_eq!((last.ratio, last.overrides.seed, last.quick, last.overrides.streams), (Some(0.5), 2, true, false));
+        assert!(last.overrides.no_compensation && !points[0].args.overrides.no_compensation);
         assert!(last.data[0].is_absolute() && last.data[0].ends_with("a") && last.data[1] == Path::new("/b"));
         assert_eq!(last.model.as_deref(), Some("x2"));
     }

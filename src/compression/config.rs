@@ -12,12 +12,13 @@ use crate::{CompressionError, Layers, Method, Result, TimeTable, allocate::Costs
 /// What the ratio is a budget of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Mode {
-    /// Each unit keeps about `1 - ratio` of its channels or fewer: the published rule, where candidates are multiples of
-    /// 4 up to that width (to the nearest; units of 4 channels stay). Methods that do not search keep
-    /// `ceil((1 - ratio) * width)`, the published control. The multiply-accumulates that are left are reported, not held.
+    // Candidates are multiples of 4 up to that width (to the nearest; layers of 4 channels stay). Methods that do not search keep
+    // `ceil((1 - ratio) * width)`, the published control. The multiply-accumulates that are left are reported, not held.
+    /// Every prunable layer keeps about 1 - ratio of its channels or fewer, in multiples of 4: the published rule
     Paper,
-    /// The network keeps at most `1 - ratio` of its multiply-accumulates; units share them as they need.
+    /// The network keeps at most 1 - ratio of its multiply-accumulates, allocated across layers and blocks
     Budget,
 }
 

@@ -8,65 +8,99 @@ use serde::{Deserialize, Serialize};
 use crate::{Adaptation, Degradation, Optimizers, Result, TrainingError, evaluate::smallest_measurable};
 
 /// Settings of a training run.
+///
+/// What can be chosen on a command line is declared here for it too: an option has the name, the words and the default of its field. What
+/// is skipped depends on more than one option.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::Args), command(about = None, long_about = None))]
 pub struct TrainConfig {
     /// Name of the model.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub name: String,
-    /// One sentence on what the model is for.
+    /// Description of the model, one sentence
     #[serde(default)]
+    #[cfg_attr(feature = "clap", arg(long, default_value = ""))]
     pub purpose: String,
-    /// Licence of the weights.
+    /// Licence of the weights
     #[serde(default = "unknown")]
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = unknown()))]
     pub licence: String,
     /// The network.
+    #[cfg_attr(feature = "clap", arg(skip = any_network()))]
     pub architecture: Blueprint,
     /// Folders of high-resolution training pictures, or single files.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub data: Vec<PathBuf>,
     /// Folders of high-resolution validation pictures, or single files; they decide which weights are the best. Without
     /// any there is no validation.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub validation: Vec<PathBuf>,
     /// Side in high-resolution pixels that validation pictures are cut to, around their middle; whole if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub validation_crop: Option<usize>,
-    /// Side of training patches in low-resolution pixels.
+    /// Low-resolution patch size
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 48, value_name = "N"))]
     pub patch: usize,
-    /// Patches a step.
+    /// Batch size
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 16, value_name = "N"))]
     pub batch: usize,
-    /// Steps in all.
+    /// Total steps
+    #[cfg_attr(
+        feature = "clap",
+        arg(long, default_value_t = 100_000, default_value_if("dual_only", "true", "2000"), value_name = "N")
+    )]
     pub steps: usize,
-    /// Highest learning rate.
+    /// Peak learning rate
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 5e-4, default_value_if("dual_only", "true", "2e-3")))]
     pub lr: f64,
     /// Learning rate at the end of the cosine.
+    #[cfg_attr(feature = "clap", arg(skip = LR_MIN))]
     pub lr_min: f64,
-    /// Steps of linear warm-up.
+    /// Warm-up steps
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 200, value_name = "N"))]
     pub warmup: usize,
-    /// Weight of the dual regression loss; 0 trains without it.
+    /// Weight of the dual regression loss; 0 disables it
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 0.1))]
     pub lambda: f64,
-    /// Largest norm of the gradient of each network; larger ones are scaled down.
+    /// Gradient clipping norm, per network
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 50.0))]
     pub clip: f64,
-    /// A step whose loss exceeds this multiple of the recent mean is skipped.
+    /// Skip steps whose loss exceeds this multiple of its running mean
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 10.0))]
     pub skip_threshold: f64,
-    /// Decay of the moving average of the weights.
+    /// Decay of the moving average of the weights
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 0.999))]
     pub ema: f64,
-    /// Seed of weights and patches.
+    /// Random seed of weights and patches
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 1))]
     pub seed: u64,
-    /// Steps between validations; the state is saved at each.
+    /// Steps between validations and saves
+    #[cfg_attr(feature = "clap", arg(long, default_value_t = 500, value_name = "N"))]
     pub validate_every: usize,
     /// Model file to start from.
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub init: Option<PathBuf>,
     /// How the network's input comes from the picture, if not by bicubic reduction alone, in training and validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub degradation: Option<Degradation>,
     /// A larger network to learn from as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub distillation: Option<Distillation>,
     /// Whether the dual models alone are trained, the network staying as it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub dual_only: bool,
     /// Pictures without truth to learn from as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "clap", arg(skip))]
     pub adaptation: Option<Adaptation>,
 }
+
+/// Learning rate at the end of the cosine, unless the peak itself is lower.
+pub const LR_MIN: f64 = 1e-7;
 
 /// Learning from a larger network: `weight` times the mean squared difference between the channel means of the features
 /// that the last convolution of either network makes its picture of.
@@ -80,6 +114,13 @@ pub struct Distillation {
 
 fn unknown() -> String {
     dualres_network::UNKNOWN_LICENCE.to_owned()
+}
+
+/// In the place of a network that is chosen by other options.
+#[cfg(feature = "clap")]
+fn any_network() -> Blueprint {
+    let block = dualres_network::BlockKind::Residual;
+    Blueprint::Backbone(dualres_network::Backbone { block, scale: 2, features: 48, blocks: 6 })
 }
 
 impl TrainConfig {
@@ -97,7 +138,7 @@ impl TrainConfig {
             batch: 16,
             steps: 100_000,
             lr: 5e-4,
-            lr_min: 1e-7,
+            lr_min: LR_MIN,
             warmup: 200,
             lambda: 0.1,
             clip: 50.0,

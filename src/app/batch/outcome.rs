@@ -55,6 +55,8 @@ impl Row {
 pub enum Verdict {
     /// The loop closes: nothing of the original was changed.
     True,
+    /// Nothing was changed, and what is to be removed was not either: noise was enlarged with the rest.
+    Noisy,
     /// A photo model took noise and traces of compression away, which the loop shows as differences.
     Cleaned,
     /// Little was changed.
@@ -68,6 +70,7 @@ impl Verdict {
     pub fn words(self) -> String {
         match self {
             Self::True => tr!("True to the original"),
+            Self::Noisy => tr!("True, noise included"),
             Self::Cleaned => tr!("Noise removed, true"),
             Self::Near => tr!("Small changes"),
             Self::Doubtful => tr!("Look closely"),
@@ -78,6 +81,7 @@ impl Verdict {
     pub fn reason(self) -> String {
         match self {
             Self::True => tr!("Reduced again, the result matches the original."),
+            Self::Noisy => tr!("Noise or JPEG artefacts were enlarged too. A Photo model removes them."),
             Self::Cleaned => tr!("Noise and JPEG artefacts were removed; Difference shows where."),
             Self::Near => tr!("Reduced again, the result differs a little; Difference shows where."),
             Self::Doubtful => tr!("The result shows things that the original does not; Overlay marks them."),
@@ -87,15 +91,17 @@ impl Verdict {
 
 /// The verdict on a result of `model` whose consistency PSNR is `decibels`, and whose place that was changed most is off by `worst` gray
 /// levels of structure, if that is known. Above 45 dB differences are of one or two levels of 255; below 34 dB of five on average, which
-/// is seen. Noise that was removed is no structure: a result without a place worth a look is not doubtful, whatever its decibels.
-pub fn verdict(decibels: f64, worst: Option<f32>, model: &str) -> Option<Verdict> {
+/// is seen. Noise that was removed is no structure: a result without a place worth a look is not doubtful, whatever its decibels; and
+/// noise that was kept (`noisy`) closes the loop best and is nothing to be proud of.
+pub fn verdict(decibels: f64, worst: Option<f32>, noisy: bool, model: &str) -> Option<Verdict> {
     let cleans = Kind::of_model(model) == Kind::Photo;
     Some(match (decibels, worst) {
         (psnr, _) if psnr.is_nan() => return None,
-        (psnr, Some(0.0)) if psnr >= 45.0 => Verdict::True,
+        (psnr, None | Some(0.0)) if psnr >= 45.0 && noisy => Verdict::Noisy,
+        (psnr, None | Some(0.0)) if psnr >= 45.0 => Verdict::True,
         (_, Some(0.0)) if cleans => Verdict::Cleaned,
         (_, Some(0.0)) => Verdict::Near,
-        (psnr, _) if psnr >= 45.0 => Verdict::True,
+        (psnr, _) if psnr >= 45.0 => Verdict::Near,
         (psnr, None) if psnr >= 34.0 && cleans => Verdict::Cleaned,
         (psnr, None) if psnr >= 34.0 => Verdict::Near,
         _ => Verdict::Doubtful,
@@ -209,15 +215,18 @@ mod tests {
 
     #[test]
     fn removed_noise_is_told_apart_from_changed_structure() {
-        let photo = |decibels, worst| verdict(decibels, worst, "photo-x2").unwrap();
+        let photo = |decibels, worst| verdict(decibels, worst, false, "photo-x2").unwrap();
         // The noisier the original, the farther a clean result is from it.
         assert_eq!(photo(29.0, Some(0.0)), Verdict::Cleaned);
         assert_eq!(photo(40.0, Some(6.0)), Verdict::Doubtful);
         assert_eq!((photo(29.0, None), photo(40.0, None)), (Verdict::Doubtful, Verdict::Cleaned));
-        assert_eq!(verdict(29.0, Some(0.0), "x2"), Some(Verdict::Near));
-        assert_eq!(verdict(50.0, Some(0.0), "x2"), Some(Verdict::True));
-        assert_eq!(verdict(36.0, Some(3.0), "x2"), Some(Verdict::Doubtful));
-        assert_eq!(verdict(f64::NAN, None, "x2"), None);
+        assert_eq!(verdict(29.0, Some(0.0), false, "x2"), Some(Verdict::Near));
+        assert_eq!(verdict(50.0, Some(0.0), false, "x2"), Some(Verdict::True));
+        // The loop closes best where noise was enlarged with the rest, and where little is off in one place.
+        assert_eq!(verdict(73.0, Some(0.0), true, "x2"), Some(Verdict::Noisy));
+        assert_eq!(verdict(50.0, Some(3.0), false, "x2"), Some(Verdict::Near));
+        assert_eq!(verdict(36.0, Some(3.0), false, "x2"), Some(Verdict::Doubtful));
+        assert_eq!(verdict(f64::NAN, None, false, "x2"), None);
     }
 
     #[test]

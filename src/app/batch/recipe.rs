@@ -128,6 +128,11 @@ impl Recipe {
         Ok(Key { input: input.key(), content, settings: self.fingerprint(weights, format) })
     }
 
+    /// The same for another result of a picture whose key is known.
+    pub fn key_of(&self, of: &Key, weights: &str, format: Format) -> Key {
+        Key { settings: self.fingerprint(weights, format), ..of.clone() }
+    }
+
     /// A short name of all that the result depends on.
     fn fingerprint(&self, weights: &str, format: Format) -> String {
         #[derive(Serialize)]

@@ -2,29 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{
-    Args, Subcommand, ValueEnum,
-    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-};
-use dualres_compression::Method;
+use clap::{Args, Subcommand, ValueEnum};
+use dualres_compression::Overrides;
 
 use super::EngineArg;
-
-/// What the ratio limits.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ModeArg {
-    /// Every prunable layer keeps about 1 - ratio of its channels or fewer, in multiples of 4: the published rule
-    Paper,
-    /// The network keeps at most 1 - ratio of its multiply-accumulates, allocated across layers and blocks
-    Budget,
-}
-
-/// Methods by their names.
-fn methods() -> impl TypedValueParser<Value = Method> {
-    let all = Method::ALL.map(Method::about);
-    let named = all.map(|about| PossibleValue::new(about.name).help(about.does));
-    PossibleValuesParser::new(named).try_map(|name| Method::named(&name).ok_or("not a method"))
-}
 
 /// A side in pixels that a network can be timed at.
 fn side(text: &str) -> Result<usize, String> {
@@ -80,76 +61,14 @@ pub(crate) struct CompressArgs {
     /// Crop validation images to N×N around their centre
     #[arg(long, value_name = "N")]
     pub(crate) validation_crop: Option<usize>,
-    /// Also prune residual streams, which the paper leaves unchanged
-    #[arg(long)]
-    pub(crate) streams: bool,
-    /// What the ratio is a budget of
-    #[arg(long, value_enum, default_value_t = ModeArg::Budget)]
-    pub(crate) mode: ModeArg,
-    /// How widths and channels are found
-    #[arg(long, value_name = "METHOD", value_parser = methods(), default_value = Method::Drc.about().name)]
-    pub(crate) method: Method,
-    /// Weight of the dual loss in search and selection; 0 disables it [default: 0.1]
-    #[arg(long, value_name = "X")]
-    pub(crate) lambda: Option<f64>,
-    /// Weight of the dual loss in the search only
-    #[arg(long, value_name = "X")]
-    pub(crate) search_lambda: Option<f64>,
-    /// Weight of the dual loss in the selection only
-    #[arg(long, value_name = "X")]
-    pub(crate) selection_lambda: Option<f64>,
-    /// Weight of the dual regression loss relative to the feature loss in the selection: at 1 their gradient norms are equal
-    /// [default: 1]
-    #[arg(long, value_name = "X")]
-    pub(crate) gamma: Option<f64>,
-    /// Weight of the dual loss in fine-tuning [default: 0.1]
-    #[arg(long, value_name = "X")]
-    pub(crate) finetune_lambda: Option<f64>,
-    /// Random seed
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Steps of both search and fine-tuning
-    #[arg(long, value_name = "N")]
-    pub(crate) steps: Option<usize>,
-    /// Steps of the search [default: 200]
-    #[arg(long, value_name = "N")]
-    pub(crate) search_steps: Option<usize>,
-    /// Steps of fine-tuning; 0 skips it [default: 1000]
-    #[arg(long, value_name = "N")]
-    pub(crate) finetune_steps: Option<usize>,
-    /// Peak learning rate of fine-tuning [default: 4e-4]
-    #[arg(long)]
-    pub(crate) lr: Option<f64>,
-    /// Batch size of all stages [default: 8]
-    #[arg(long, value_name = "N")]
-    pub(crate) batch: Option<usize>,
-    /// Low-resolution patch size of all stages [default: 32]
-    #[arg(long, value_name = "N")]
-    pub(crate) patch: Option<usize>,
-    /// Second-order search: four times the work
-    #[arg(long)]
-    pub(crate) second_order: bool,
-    /// Channels selected per gradient computation; 1 is the published procedure [default: 4]
-    #[arg(long, value_name = "N")]
-    pub(crate) channels_per_step: Option<usize>,
-    /// New patches for every selection step, as published, at twice the work
-    #[arg(long)]
-    pub(crate) fresh_patches: bool,
-    /// Fit weights by gradient descent, as published, instead of least squares on the original's outputs
-    #[arg(long)]
-    pub(crate) no_compensation: bool,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
     /// File of widths, one per line, instead of a search
     #[arg(long, value_name = "FILE")]
     pub(crate) widths: Option<PathBuf>,
     /// File of the sensitivity profile, measured if missing; can be shared by runs of one model
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<PathBuf>,
-    /// Teacher for distillation during fine-tuning, by name or file
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(crate) teacher: Option<String>,
-    /// Weight of the distillation loss
-    #[arg(long, value_name = "X", default_value_t = 1.0, requires = "teacher")]
-    pub(crate) teacher_weight: f64,
     /// All stages with few steps: under a minute for x2
     #[arg(long)]
     pub(crate) quick: bool,

@@ -18,7 +18,7 @@ use dualres_training::{Degradation, TrainingError};
 
 pub(crate) use adapt::{AdaptArgs, DegradeArgs, EffortArg};
 pub(crate) use batch::{BatchCommand, EngineArg};
-pub(crate) use compress::{CompressArgs, CompressCommand, ModeArg, RowsArg, RunsTableArgs, SweepArgs};
+pub(crate) use compress::{CompressArgs, CompressCommand, RowsArg, RunsTableArgs, SweepArgs};
 pub(crate) use measure::{BenchmarkArgs, EvaluateArgs, PlotArgs};
 pub(crate) use models::{ExportFormat, ExportPart, ModelsCommand, OrderArg};
 pub(crate) use train::{NetworkArg, PresetArg, TrainArgs};

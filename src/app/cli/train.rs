@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use dualres_training::TrainConfig;
+
 use super::DegradationArg;
 
 /// Sizes of networks.
@@ -59,12 +61,6 @@ pub(crate) struct TrainArgs {
     /// Name of the model [default: the scale, such as x2]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Description of the model, one sentence
-    #[arg(long, default_value = "")]
-    pub(crate) purpose: String,
-    /// Licence of the weights
-    #[arg(long, default_value = "unknown")]
-    pub(crate) licence: String,
     /// Scale: 2, 3, 4 or 8, but for DRN no 3 [default: 2, or that of the model to start from]
     #[arg(long, value_name = "N")]
     pub(crate) scale: Option<usize>,
@@ -94,42 +90,11 @@ pub(crate) struct TrainArgs {
     /// blur=SIGMA (in high-resolution pixels), noise=SIGMA and jpeg=QUALITY
     #[arg(long, value_name = "HOW", default_value = "none")]
     pub(crate) degradation: DegradationArg,
-    /// Low-resolution patch size
-    #[arg(long, default_value_t = 48, value_name = "N")]
-    pub(crate) patch: usize,
-    /// Batch size
-    #[arg(long, default_value_t = 16, value_name = "N")]
-    pub(crate) batch: usize,
-    /// Total steps
-    #[arg(long, default_value_t = 100_000, default_value_if("dual_only", "true", "2000"), value_name = "N")]
-    pub(crate) steps: usize,
-    /// Peak learning rate
-    #[arg(long, default_value_t = 5e-4, default_value_if("dual_only", "true", "2e-3"))]
-    pub(crate) lr: f64,
+    #[command(flatten)]
+    pub(crate) config: TrainConfig,
     /// Final learning rate [default: 1e-7, or --lr if lower]
     #[arg(long, value_name = "LR")]
     pub(crate) lr_min: Option<f64>,
-    /// Warm-up steps
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub(crate) warmup: usize,
-    /// Weight of the dual regression loss; 0 disables it
-    #[arg(long, default_value_t = 0.1)]
-    pub(crate) lambda: f64,
-    /// Gradient clipping norm, per network
-    #[arg(long, default_value_t = 50.0)]
-    pub(crate) clip: f64,
-    /// Skip steps whose loss exceeds this multiple of its running mean
-    #[arg(long, default_value_t = 10.0)]
-    pub(crate) skip_threshold: f64,
-    /// Decay of the moving average of the weights
-    #[arg(long, default_value_t = 0.999)]
-    pub(crate) ema: f64,
-    /// Random seed of weights and patches
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Steps between validations and saves
-    #[arg(long, default_value_t = 500, value_name = "N")]
-    pub(crate) validate_every: usize,
     /// Device: auto, cpu, gpu, or part of its name
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: String,

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use dualres_network::{Architecture, Backbone, BlockKind, Blueprint, Device, Model, NetworkError, Preset};
-use dualres_training::{Progress, TrainConfig, TrainEvent, Validation, train};
+use dualres_training::{LR_MIN, Progress, TrainConfig, TrainEvent, Validation, train};
 use serde_json::json;
 
 use super::{library, progress_bar};
@@ -21,9 +21,6 @@ use crate::{
 const DEFAULT_SCALE: usize = 2;
 /// The model that a run of an earlier version was begun with.
 const START_FILE: &str = "start.safetensors";
-
-/// Final learning rate, unless the learning rate itself is lower.
-const USUAL_LR_MIN: f64 = 1e-7;
 
 const BAR: &str = "{pos}/{len} {bar:20} {msg}";
 
@@ -122,27 +119,17 @@ fn config(args: &TrainArgs) -> anyhow::Result<TrainConfig> {
         data => data.to_vec(),
     };
     let name = args.name.clone().unwrap_or_else(|| format!("x{}", architecture.scale()));
+    let lr = args.config.lr;
     let config = TrainConfig {
-        purpose: args.purpose.clone(),
-        licence: args.licence.clone(),
+        name,
+        architecture,
         data,
         validation: args.validation.iter().cloned().collect(),
-        patch: args.patch,
-        batch: args.batch,
-        steps: args.steps,
-        lr: args.lr,
-        lr_min: args.lr_min.unwrap_or(USUAL_LR_MIN.min(args.lr)),
-        warmup: args.warmup,
-        lambda: args.lambda,
-        clip: args.clip,
-        skip_threshold: args.skip_threshold,
-        ema: args.ema,
-        seed: args.seed,
-        validate_every: args.validate_every,
+        lr_min: args.lr_min.unwrap_or(LR_MIN.min(lr)),
         init,
         dual_only: args.dual_only,
         degradation: args.degradation.0,
-        ..TrainConfig::new(name, architecture)
+        ..args.config.clone()
     };
     config.validate().map_err(|error| Misuse(error.to_string()))?;
     Ok(config)

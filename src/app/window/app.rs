@@ -10,7 +10,8 @@ use super::{
     services::{Services, StartWorker},
     settings::{self, Settings},
     shell::Shell,
-    stored, theme,
+    stored::{self, Memory},
+    theme,
     upscale_tab::UpscaleTab,
     worker::{self, Command},
 };
@@ -81,9 +82,9 @@ impl Window {
         let wake: Wake = Arc::new(move || ctx.request_repaint());
         let mut shell = Shell::new(settings, usual_language, follows_system, &wake);
         let (models, complaints) = ModelsTab::new(Library::new(paths.models()))?;
-        let (lock, told) = stored::lock(&paths);
+        let (memory, told) = stored::lock(&paths);
         complaint.into_iter().chain(told).chain(complaints).for_each(|text| shell.toasts.warning(text));
-        shell.lock = lock;
+        shell.memory = memory;
         let gpu = cc.wgpu_render_state.as_ref().map(Gpu::new);
         let services = Services::start(paths, start_worker, wake, gpu)?;
         let (upscale, compress) = (UpscaleTab::default(), Compress::default());
@@ -93,7 +94,7 @@ impl Window {
         if !window.models.entries.iter().any(|entry| entry.name == window.shell.settings.choices.model) {
             window.shell.settings.choices.model = settings::Choices::default().model;
         }
-        if window.shell.lock.is_some() {
+        if matches!(window.shell.memory, Memory::Own(_)) {
             let (remembered, complaint): (Remembered, _) = stored::read(&queue_file(&window.services.paths));
             complaint.into_iter().for_each(|text| window.shell.toasts.warning(text));
             let recalled = window.upscale.queue.recall(remembered);

@@ -89,10 +89,11 @@ impl Window {
                 }
                 let (mut first, count) = (None, pictures.len());
                 let mut there = self.upscale.queue.paths();
-                for Brought { path, below, twin, size, format, broken } in pictures {
+                for Brought { path, below, size, format, broken } in pictures {
                     if !there.insert(path.clone()) {
                         continue;
                     }
+                    let twin = self.upscale.queue.next_of_place(&below, &path);
                     let id = self.upscale.queue.add(path, size);
                     if let Some(item) = self.upscale.queue.get_mut(id) {
                         (item.below, item.twin, item.format) = (below, twin, Some(format));

@@ -6,6 +6,7 @@ use super::{
     Window,
     actions::{self, Action, Tab},
     outbox::Outbox,
+    stored::Memory,
     views, worker,
 };
 
@@ -97,13 +98,13 @@ impl eframe::App for Window {
         if let Some(writing) = self.shell.remembering.take() {
             writing.block_and_take();
         }
-        if self.shell.lock.is_some()
+        if matches!(self.shell.memory, Memory::Own(_))
             && let Some(write) = self.take_changes()
         {
             // Nobody is left to be told.
             let _ = write();
         }
         // The window is gone, though the engine may take a moment to end: another one may remember from now on.
-        self.shell.lock = None;
+        self.shell.memory = Memory::None;
     }
 }

@@ -9,7 +9,11 @@ use dualres_imaging::Format;
 use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{place, sizes::FinalSize};
+use crate::batch::{
+    outcome::{Verdict, verdict},
+    place,
+    sizes::FinalSize,
+};
 
 /// A picture in the queue, for as long as the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -227,4 +231,14 @@ pub struct Proven {
     /// look. Not known of results that a record alone tells of.
     #[serde(default)]
     pub worst: Option<f32>,
+    /// Whether the original has noise or JPEG artefacts that its model, one for clean pictures, has enlarged with the rest.
+    #[serde(default)]
+    pub noisy: bool,
+}
+
+impl Proven {
+    /// How far the result of `model` keeps to its original, in words; `None` without dual models.
+    pub fn verdict(&self, model: &str) -> Option<Verdict> {
+        verdict(self.loop_psnr?, self.worst, self.noisy, model)
+    }
 }

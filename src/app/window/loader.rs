@@ -68,7 +68,6 @@ pub(crate) struct Brought {
     pub(crate) path: PathBuf,
     /// Where it lies below the folder that it came with.
     pub(crate) below: PathBuf,
-    pub(crate) twin: usize,
     /// Width and height as it is to be seen, if the header tells.
     pub(crate) size: Option<[usize; 2]>,
     /// What its result is to be if it is to be what the picture is.
@@ -215,7 +214,7 @@ fn layers_beside(path: &Path) -> Option<PathBuf> {
 
 fn scan(paths: &[PathBuf]) -> Loaded {
     let (mut pictures, mut models, mut complaints) = (Vec::new(), Vec::new(), Vec::new());
-    let brought = |Input { path, below, twin }: Input| {
+    let brought = |Input { path, below, .. }: Input| {
         let size = upright_dimensions(&path).map(|(width, height)| [width, height]);
         let format = format_like(&path);
         // A header that cannot be read is looked at again by the decoder, who has the last word.
@@ -223,7 +222,7 @@ fn scan(paths: &[PathBuf]) -> Loaded {
             Err(error) if error.is_of_the_file() => dualres_imaging::read(&path).err().map(|error| failure_of(&error)),
             _ => None,
         };
-        Brought { path, below, twin, size: size.ok(), format, broken }
+        Brought { path, below, size: size.ok(), format, broken }
     };
     for path in paths {
         if path.is_dir() || (!path.exists() && is_pattern(path)) {

@@ -20,7 +20,10 @@ use super::{
     sheet::Sheet,
     theme,
 };
-use crate::{batch::choice::Kind, language::tr};
+use crate::{
+    batch::choice::Kind,
+    language::{tr, translated},
+};
 
 /// Pixels of the screen for a pixel of the result where a place is shown, at least.
 const PLACE_ZOOM: f64 = 2.0;
@@ -98,9 +101,12 @@ impl Window {
             }
             Action::Undo => self.undo_removal(),
             Action::Retry(id) => {
-                if let Some(item) = self.upscale.queue.get_mut(id)
-                    && !matches!(item.state, State::Running(_))
+                let Some(item) = self.upscale.queue.get_mut(id) else { return };
+                if let State::Failed(failure) = &item.state
+                    && failure.lasts
                 {
+                    self.shell.toasts.warning(translated(&failure.reason));
+                } else if item.may_be_done_again() {
                     (item.state, item.again) = (State::Waiting, true);
                     self.upscale.only = self.upscale.only.filter(|only| *only == id);
                     self.note_queue_change();

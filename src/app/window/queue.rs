@@ -1,6 +1,9 @@
 //! The pictures that wait, run and are done.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +34,13 @@ impl Queue {
         self.next += 1;
         self.items.push(Item::new(id, path, size));
         id
+    }
+
+    /// Which picture of its place in the folder that was named the next one is, as [`Inputs`](crate::batch::inputs::Inputs) number them
+    /// that are named together.
+    pub fn next_of_place(&self, below: &Path, path: &Path) -> usize {
+        let same = |item: &&Item| item.below == below && item.path.file_name() == path.file_name();
+        self.items.iter().filter(same).map(|item| item.twin + 1).max().unwrap_or(0)
     }
 
     /// The files of the queue and the results that were made of them.
@@ -356,7 +366,13 @@ mod tests {
             device: "CPU".into(),
             fidelity: 0.0,
             seconds: 1.0,
-            proven: Proven { loop_psnr: Some(50.0), dual_loss: Some(0.4), expected_psnr: None, worst: None },
+            proven: Proven {
+                loop_psnr: Some(50.0),
+                dual_loss: Some(0.4),
+                expected_psnr: None,
+                worst: None,
+                noisy: false,
+            },
         };
         let id = queue.add(done, None);
         queue.get_mut(id).unwrap().state = State::Done(finished.clone());

@@ -8,14 +8,15 @@ use poll_promise::Promise;
 use super::{
     Window,
     app::{queue_file, settings_file},
-    compress, stored,
+    compress,
+    stored::{self, Memory},
 };
 use crate::language::tr;
 
 impl Window {
     /// Has what is to survive the program written beside the window, at most once a second.
     pub(super) fn remember(&mut self, ctx: &egui::Context) {
-        if self.shell.lock.is_none() {
+        if !matches!(self.shell.memory, Memory::Own(_)) {
             return;
         }
         let runs_changed =

@@ -100,7 +100,10 @@ impl Window {
                 self.take_refined(number, item, fidelity, proven)
             }
             WorkerReport::NotAtHand { item } => self.take_not_at_hand(item),
-            WorkerReport::Version { item, path, size, fidelity } => self.take_version(item, path, size, fidelity),
+            WorkerReport::Version { item, path, size, fidelity, warning } => {
+                warning.into_iter().for_each(|text| self.shell.toasts.warning(translated(&text)));
+                self.take_version(item, path, size, fidelity);
+            }
             WorkerReport::Previewed { item, number, scale, patch, proof } => {
                 self.take_previewed(item, number, scale, &patch, proof.as_deref());
             }

@@ -5,7 +5,6 @@ use std::{
     time::Instant,
 };
 
-use dualres_imaging::lock::Lock;
 use poll_promise::Promise;
 
 use super::{
@@ -16,6 +15,7 @@ use super::{
     outbox::Outbox,
     settings::Settings,
     sheet::Sheet,
+    stored::Memory,
     toasts::Toasts,
 };
 use crate::{actor::Wake, language::Language};
@@ -49,7 +49,7 @@ pub(crate) struct Shell {
     /// What the desktop asks for, as it comes.
     pub(super) wishes: Receiver<Wishes>,
     /// Held for as long as this window is the one that remembers.
-    pub(super) lock: Option<Lock>,
+    pub(super) memory: Memory,
     /// The writing of what is to be remembered.
     pub(super) remembering: Option<Promise<Vec<String>>>,
     pub(super) remembered_at: Instant,
@@ -84,7 +84,7 @@ impl Shell {
             has_been_drawn: false,
             settled: false,
             wishes,
-            lock: None,
+            memory: Memory::default(),
             remembering: None,
             remembered_at: Instant::now(),
         }

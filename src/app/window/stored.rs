@@ -64,8 +64,20 @@ pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> 
     Ok(write_atomically(path, serde_json::to_string_pretty(value)?.as_bytes())?)
 }
 
-/// The right to remember, which one window has at a time, or why it is not had; and what is to be told all the same.
-pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
+/// Whether this window remembers.
+#[derive(Default)]
+pub(crate) enum Memory {
+    /// It alone does, for as long as this is held.
+    Own(#[expect(dead_code, reason = "held, not read")] Lock),
+    /// Another one does.
+    OfAnother,
+    /// Nothing can be written.
+    #[default]
+    None,
+}
+
+/// The right to remember, which one window has at a time; and what is to be told all the same.
+pub(crate) fn lock(paths: &Paths) -> (Memory, Option<String>) {
     let folder = paths.config.display();
     let unwritable = |error: &std::io::Error| {
         let text = tr!(
@@ -73,7 +85,7 @@ pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
             error = error,
             folder = folder
         );
-        (None, Some(text))
+        (Memory::None, Some(text))
     };
     if let Err(error) = check_folder(&paths.config) {
         return unwritable(&error);
@@ -83,13 +95,13 @@ pub(crate) fn lock(paths: &Paths) -> (Option<Lock>, Option<String>) {
         match Lock::take(&paths.config.join("lock")) {
             Ok(lock) => {
                 let doubt = lock.doubt().map(|doubt| tr!("Settings: %{doubt}", doubt = doubt));
-                return (Some(lock), doubt);
+                return (Memory::Own(lock), doubt);
             }
             Err(LockError::File(error)) => return unwritable(&error),
             Err(LockError::Held) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
-    (None, Some(tr!("Another window is open; settings won't be saved here")))
+    (Memory::OfAnother, Some(tr!("Another window is open; settings won't be saved here")))
 }
 
 /// What is taken over of a file.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eframe::egui::{Context, UserAttentionType, ViewportCommand};
 
-use super::{Window, desktop, queue::State};
+use super::{Window, desktop, queue::State, stored::Memory};
 use crate::language::{number, tr};
 
 /// Runs that are shorter end before anybody has turned to something else.
@@ -14,9 +14,9 @@ const LONG: Duration = Duration::from_secs(20);
 impl Window {
     /// What the title bar says.
     fn title(&self) -> String {
-        let name = match self.shell.lock {
-            Some(_) => "Dualres".to_owned(),
-            None => tr!("Dualres (second window, remembers nothing)"),
+        let name = match self.shell.memory {
+            Memory::Own(_) | Memory::None => "Dualres".to_owned(),
+            Memory::OfAnother => tr!("Dualres (second window, remembers nothing)"),
         };
         let running = self.upscale.queue.items().iter().filter_map(|item| match &item.state {
             State::Running(progress) if !progress.saving => Some(progress.done),

@@ -18,12 +18,11 @@ use dualres_compression::{
 };
 use dualres_imaging::file::{resolve, write_atomically, write_new};
 use dualres_network::Model;
-use dualres_training::Distillation;
 use serde_json::json;
 
 use super::{library, progress_bar};
 use crate::{
-    cli::{CompressArgs, CompressCommand, ModeArg},
+    cli::{CompressArgs, CompressCommand},
     interrupt, report,
     report::{LeftOut, Misuse, Outcome},
     targets::{Targets, prepare_folder_of},
@@ -115,7 +114,7 @@ fn run_folder(args: &CompressArgs) -> Option<PathBuf> {
 fn check_output(output: &Path, args: &CompressArgs, run: Option<&Path>) -> Result<(), Misuse> {
     let mut targets = Targets::new(args.overwrite);
     let library = library();
-    let models = [args.model.as_deref(), args.teacher.as_deref()].into_iter().flatten();
+    let models = [args.model.as_deref(), args.overrides.teacher.as_deref()].into_iter().flatten();
     models.filter_map(|model| library.place(model)).for_each(|path| targets.protect(&path));
     [args.widths.as_deref(), args.profile.as_deref()].into_iter().flatten().for_each(|path| targets.protect(path));
     if let Some(run) = run {
@@ -163,16 +162,22 @@ fn says_how_much(args: &CompressArgs) -> bool {
 /// # Errors
 /// If they make no sense.
 fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<CompressConfig> {
-    let method = args.method;
+    let method = args.overrides.method;
     // The profile shares out a budget of the whole network; there is no other way to use it.
     let shares = method.about().widths == Widths::Profile;
-    if shares && matches!(args.mode, ModeArg::Paper) {
+    if shares && args.overrides.mode == Mode::Paper {
         let name = method.about().name;
         let why = format!("--method {name} allocates a budget of the whole network; it does not support --mode paper");
         return Err(Misuse(why).into());
     }
-    let mode = if shares || matches!(args.mode, ModeArg::Budget) { Mode::Budget } else { Mode::Paper };
-    let mut config = CompressConfig { mode, method, streams: args.streams, ..CompressConfig::new(name, 0.5) };
+    // Absolute: a run is gone on with from other folders than it was begun in.
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).with_context(|| format!("cannot resolve the path {}", path.display()))
+    };
+    let usual = CompressConfig::new(name, 0.5);
+    let usual = if args.quick { usual.quick() } else { usual };
+    let teacher = args.overrides.teacher.as_ref().map(|name| absolute(&library().file(name)?)).transpose()?;
+    let mut config = args.overrides.apply(usual, teacher);
     let layers = config.layers(&model.description);
     let widths = match &args.widths {
         Some(path) => {
@@ -196,16 +201,8 @@ fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<Co
     if let Some(name) = &args.name {
         config.name.clone_from(name);
     }
-    if args.quick {
-        config = config.quick();
-    }
-    // Absolute: a run is gone on with from other folders than it was begun in.
-    let absolute = |path: &PathBuf| {
-        std::path::absolute(path).with_context(|| format!("cannot resolve the path {}", path.display()))
-    };
     config.data = args.data.iter().map(absolute).collect::<anyhow::Result<_>>()?;
     config.validation = args.validation.iter().map(absolute).collect::<anyhow::Result<_>>()?;
-    config.seed = args.seed;
     if let Some(path) = &args.profile {
         if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
             return Err(Misuse(format!("--profile must end in .safetensors: {}", path.display())).into());
@@ -217,30 +214,6 @@ fn config(args: &CompressArgs, model: &Model, name: String) -> anyhow::Result<Co
     }
     config.validation_crop = args.validation_crop.or(config.validation_crop);
     config.widths = widths;
-    let (search, selection, finetune) = (&mut config.search, &mut config.selection, &mut config.finetune);
-    search.lambda = args.search_lambda.or(args.lambda).unwrap_or(search.lambda);
-    selection.lambda = args.selection_lambda.or(args.lambda).unwrap_or(selection.lambda);
-    selection.gamma = args.gamma.unwrap_or(selection.gamma);
-    finetune.lambda = args.finetune_lambda.unwrap_or(finetune.lambda);
-    search.steps = args.search_steps.or(args.steps).unwrap_or(search.steps);
-    search.validate_every = search.validate_every.min(search.steps);
-    search.second_order = args.second_order;
-    finetune.steps = args.finetune_steps.or(args.steps).unwrap_or(finetune.steps);
-    finetune.validate_every = finetune.validate_every.min(finetune.steps.max(1));
-    finetune.lr = args.lr.unwrap_or(finetune.lr);
-    selection.channels_per_step = args.channels_per_step.unwrap_or(selection.channels_per_step);
-    selection.fresh_patches = args.fresh_patches;
-    selection.compensate = !args.no_compensation;
-    for patch in [&mut search.patch, &mut selection.patch, &mut config.profile.patch, &mut finetune.patch] {
-        *patch = args.patch.unwrap_or(*patch);
-    }
-    for batch in [&mut search.batch, &mut selection.batch, &mut config.profile.batch, &mut finetune.batch] {
-        *batch = args.batch.unwrap_or(*batch);
-    }
-    if let Some(teacher) = &args.teacher {
-        finetune.distillation =
-            Some(Distillation { teacher: absolute(&library().file(teacher)?)?, weight: args.teacher_weight });
-    }
     config.validate().map_err(|error| Misuse(error.to_string()))?;
     times::budget(args, model, &mut config)?;
     Ok(config)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use dualres_compression::{CompressConfig, Layers, Method, Stage};
-use dualres_training::PictureSet;
+use dualres_compression::{CompressConfig, Layers, Method, Overrides, Stage};
+use dualres_training::{Distillation, PictureSet};
 use poll_promise::Promise;
 
 use super::{
@@ -17,7 +17,7 @@ impl Window {
     /// Has the pictures counted, unless they are.
     pub(super) fn scan_data(&mut self, scale: usize) {
         let choices = &self.shell.settings.compress;
-        let config = choices.config(choices.method, "", self.data_folders(), None);
+        let config = choices.config(choices.overrides.method, "", self.data_folders(), None);
         let patch = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
         let patch = patch.into_iter().max().unwrap_or(8);
         // A picture that has room for a patch of one network may have none for that of another.
@@ -113,8 +113,9 @@ impl Window {
     /// The method of the settings and the baselines, each once.
     pub(super) fn wanted_methods(&self) -> Vec<Method> {
         let choices = &self.shell.settings.compress;
-        let mut methods = vec![choices.method];
-        methods.extend(choices.baselines.iter().copied().filter(|method| *method != choices.method));
+        let chosen = choices.overrides.method;
+        let mut methods = vec![chosen];
+        methods.extend(choices.baselines.iter().copied().filter(|method| *method != chosen));
         methods
     }
 
@@ -133,16 +134,29 @@ impl Window {
             self.shell.toasts.error(text);
             return;
         }
+        let overrides = &self.shell.settings.compress.overrides;
+        let weight = overrides.teacher_weight;
+        let teacher = match &overrides.teacher {
+            Some(name) => match self.models.library.file(name) {
+                Ok(teacher) => Some(Distillation { teacher, weight }),
+                Err(error) => {
+                    self.shell.toasts.error(report::message(&error));
+                    return;
+                }
+            },
+            None => None,
+        };
         let mut first = None;
         for method in self.wanted_methods() {
             let choices = &self.shell.settings.compress;
-            let own = choices.own_widths && method == choices.method;
+            let own = choices.own_widths && method == choices.overrides.method;
             let percent =
                 if own { 100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0) } else { 100.0 * choices.ratio };
             let kind = if own { "hand" } else { method.about().name };
             let name = self.free_name(&format!("{}-{:.0}-{kind}", entry.name, percent));
             let widths = Some(self.compress.steer.widths.as_slice()).filter(|_| own);
             let mut config = choices.config(method, &name, self.data_folders(), widths);
+            config.finetune.distillation = teacher.clone();
             if own {
                 config.ratio = (percent / 100.0).clamp(0.001, 0.999);
             }
@@ -179,14 +193,10 @@ impl Window {
         if self.models.entries.iter().any(|entry| entry.name == model) {
             choices.model = model;
         }
-        (choices.ratio, choices.mode, choices.method) = (config.ratio, config.mode, config.method);
-        (choices.seed, choices.lambda) = (config.seed, config.search.lambda);
+        choices.ratio = config.ratio;
+        choices.overrides = Overrides::of(&config);
         choices.data = if own { Vec::new() } else { config.data };
         choices.validation = config.validation.first().cloned();
-        choices.search_steps = Some(config.search.steps);
-        choices.finetune_steps = Some(config.finetune.steps);
-        choices.channels_per_step = Some(config.selection.channels_per_step);
-        choices.second_order = config.search.second_order;
         choices.own_widths = config.widths.is_some();
         self.shell.toasts.good(tr!("The settings of the run are chosen on the left."));
         self.open_compress();

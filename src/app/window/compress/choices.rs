@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dualres_compression::{CompressConfig, Method, Mode, Stage, Widths};
+use dualres_compression::{CompressConfig, Method, Overrides, Stage};
 use serde::{Deserialize, Serialize};
 
 use crate::language::{tr, translated};
@@ -101,26 +101,13 @@ pub struct CompressChoices {
     pub validation: Option<PathBuf>,
     /// Share to remove, in `(0, 1)`.
     pub ratio: f64,
-    /// What it is a share of.
-    pub mode: Mode,
-    /// How widths and channels are found.
-    pub method: Method,
+    /// What is set in place of what is usual.
+    #[serde(flatten)]
+    pub overrides: Overrides,
     /// Whether the widths are those set by hand, without a search.
     pub own_widths: bool,
     /// How much work.
     pub preset: Effort,
-    /// Steps of the search, if not those of the preset.
-    pub search_steps: Option<usize>,
-    /// Steps of fine-tuning, if not those of the preset.
-    pub finetune_steps: Option<usize>,
-    /// Channels that the selection takes between two looks at the gradient, if not as many as the preset does.
-    pub channels_per_step: Option<usize>,
-    /// Whether alpha's gradient looks through one step of the weights.
-    pub second_order: bool,
-    /// Weight of the dual loss in search and selection.
-    pub lambda: f64,
-    /// Seed of everything random.
-    pub seed: u64,
     /// Methods to run with the same settings, to compare with.
     pub baselines: Vec<Method>,
     /// Fewest channels of a unit in networks made by the slider.
@@ -140,16 +127,9 @@ impl Default for CompressChoices {
             data: Vec::new(),
             validation: None,
             ratio: 0.5,
-            mode: Mode::Budget,
-            method: Method::Drc,
+            overrides: Overrides::default(),
             own_widths: false,
             preset: Effort::Quick,
-            search_steps: None,
-            finetune_steps: None,
-            channels_per_step: None,
-            second_order: false,
-            lambda: 0.1,
-            seed: 1,
             baselines: Vec::new(),
             least: 4,
             multiple: 4,
@@ -175,7 +155,7 @@ pub(crate) fn method_explanation(method: Method) -> String {
 }
 
 impl CompressChoices {
-    /// The settings of a run of `method`; `data` are the pictures, `widths` those set by hand.
+    /// The settings of a run of `method`, without a teacher; `data` are the pictures, `widths` those set by hand.
     pub(crate) fn config(
         &self,
         method: Method,
@@ -183,29 +163,11 @@ impl CompressChoices {
         data: Vec<PathBuf>,
         widths: Option<&[usize]>,
     ) -> CompressConfig {
-        let mut config = self.preset.apply(CompressConfig::new(name, self.ratio));
-        config.mode = self.mode;
-        config.method = method;
+        let overrides = Overrides { method, ..self.overrides.clone() };
+        let usual = self.preset.apply(CompressConfig::new(name, self.ratio));
+        let mut config = overrides.apply(usual, None);
         config.data = data;
         config.validation = self.validation.iter().cloned().collect();
-        config.seed = self.seed;
-        (config.search.lambda, config.selection.lambda) = (self.lambda, self.lambda);
-        if let Some(steps) = self.search_steps {
-            config.search.steps = steps.max(1);
-            config.search.validate_every = config.search.validate_every.min(config.search.steps);
-        }
-        if let Some(steps) = self.finetune_steps {
-            config.finetune.steps = steps;
-            config.finetune.validate_every = config.finetune.validate_every.min(steps.max(1));
-        }
-        config.search.second_order = self.second_order;
-        if let Some(channels) = self.channels_per_step {
-            config.selection.channels_per_step = channels.max(1);
-        }
-        if method.about().widths == Widths::Profile {
-            // It is a budget of the whole network by nature.
-            config.mode = Mode::Budget;
-        }
         config.widths = widths.filter(|_| self.own_widths).map(<[usize]>::to_vec);
         config
     }

@@ -280,7 +280,8 @@ impl Window {
         let choices = &self.shell.settings.compress;
         if let ProfileState::Ready(profile) = &self.compress.profile {
             let profile: Arc<_> = profile.clone();
-            self.compress.steer.share(&profile, choices.ratio, choices.lambda, choices.least, choices.multiple);
+            let lambda = choices.config(choices.overrides.method, "", Vec::new(), None).search.lambda;
+            self.compress.steer.share(&profile, choices.ratio, lambda, choices.least, choices.multiple);
         }
         self.compress.side = Side::Instant;
     }

@@ -105,11 +105,11 @@ fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opti
                 Kind::Clean => tr!("Keeps all there is: for scans, graphics and clean photos"),
             };
             let is_it = matches!(chosen, Chosen::Kind { kind: other, .. } if other == kind);
-            let button = ui.selectable_label(is_it, kind.name()).on_hover_text(hint);
-            // Where a kind lacks the scale, the one that comes next.
-            let first = || [scale, 4, 2].into_iter().find_map(|scale| built_in::of(kind, scale));
-            if button.clicked() && !is_it {
-                picked = first().map(str::to_owned);
+            // Whoever chooses a kind keeps the scale, or is told that there is none.
+            let model = built_in::of(kind, scale);
+            let button = ui.add_enabled(model.is_some(), Button::selectable(is_it, kind.name())).on_hover_text(hint);
+            if button.on_disabled_hover_text(lacking(kind, scale)).clicked() && !is_it {
+                picked = model.map(str::to_owned);
             }
         }
         let own = window.models.entries.iter().filter(|entry| is_own(entry));
@@ -127,7 +127,8 @@ fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opti
     match (chosen, fitting) {
         (Chosen::Automatic, Some((kind, why))) => {
             let model = built_in::fitting(kind, scale, &window.shell.settings.choices.model);
-            weak(ui, format!("{model}: {}.", translated(&why)));
+            let why = if built_in::of(kind, scale).is_some() { translated(&why) } else { lacking(kind, scale) };
+            weak(ui, format!("{model}: {why}."));
         }
         (Chosen::Automatic, None) => {}
         _ => {
@@ -138,6 +139,11 @@ fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opti
         }
     }
     picked
+}
+
+/// That no built-in model of a kind enlarges so many times.
+fn lacking(kind: Kind, scale: usize) -> String {
+    tr!("no %{kind} model for %{scale}×", kind = kind.name(), scale = scale)
 }
 
 fn scales(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Option<String> {

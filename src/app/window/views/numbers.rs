@@ -5,7 +5,6 @@ use eframe::egui::{CollapsingHeader, ComboBox, Grid, RichText, Ui};
 
 use super::{decibels, duration, heading, named, size, speed, weak};
 use crate::{
-    batch::outcome::verdict,
     language::{number as number_of, tr, translated},
     window::{
         Window,
@@ -82,7 +81,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             rows.push((tr!("Visible dual loss"), loss, hint));
         }
     }
-    if let Some(verdict) = verdict_of.and_then(|(proven, model)| verdict(proven.loop_psnr?, proven.worst, &model)) {
+    if let Some(verdict) = verdict_of.and_then(|(proven, model)| proven.verdict(&model)) {
         ui.label(RichText::new(verdict.words()).strong()).on_hover_text(tr!(
             "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original"
         ));

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::{duration, named, size};
-use crate::batch::outcome::{Verdict, verdict};
+use crate::batch::outcome::Verdict;
 use crate::language::{number, tr, translated};
 use crate::window::{
     Window,
@@ -214,9 +214,10 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
         }
         State::Done(finished) => {
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
-            match finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, finished.proven.worst, &finished.model)) {
+            match finished.proven.verdict(&finished.model) {
                 Some(verdict) => {
-                    let colour = if verdict == Verdict::Doubtful { colours.warning } else { colours.good };
+                    let warns = matches!(verdict, Verdict::Doubtful | Verdict::Noisy);
+                    let colour = if warns { colours.warning } else { colours.good };
                     (format!("{}, {time}", verdict.words()), colour)
                 }
                 None => (tr!("Done, %{time}", time = time), colours.good),
@@ -278,7 +279,7 @@ fn menu(window: &Window, index: usize, response: &Response) -> Vec<Action> {
         };
         let running = matches!(item.state, State::Running(_));
         let done = matches!(item.state, State::Done(_));
-        entry(ui, !running, tr!("Run again"), Action::Retry(id));
+        entry(ui, item.may_be_done_again(), tr!("Run again"), Action::Retry(id));
         entry(ui, done, tr!("Show in folder"), Action::ShowInFolder(id));
         entry(ui, index > 0, tr!("Move to the front"), Action::Place(id, 0));
         entry(ui, index > 0, tr!("Move forward"), Action::Shift(id, -1));

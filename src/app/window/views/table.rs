@@ -6,7 +6,6 @@ use egui_extras::{Column, TableBuilder};
 
 use super::{decibels, duration, fitting_text, named, size};
 use crate::{
-    batch::outcome::verdict,
     language::{number, tr, translated},
     window::{
         Window,
@@ -141,8 +140,7 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox, height: f32) -> Option<
 fn state_of(state: &State) -> (String, String) {
     match state {
         State::Done(finished) => {
-            let verdict =
-                finished.proven.loop_psnr.and_then(|psnr| verdict(psnr, finished.proven.worst, &finished.model));
+            let verdict = finished.proven.verdict(&finished.model);
             verdict.map_or((tr!("done"), String::new()), |verdict| (verdict.words(), verdict.reason()))
         }
         State::Failed(failure) => (tr!("failed"), translated(&failure.reason)),

@@ -132,7 +132,7 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>,
     let before = Sight { view: trial.view, split: window.upscale.split, pane: trial.pane };
     let part = match index {
         Some(_) => {
-            let caption = caption(candidate);
+            let caption = caption(candidate, window.withheld(trial.item, &candidate.model).is_some());
             PaneContent { name: format!("{}: {caption}", candidate.model), ..PaneContent::new(Mode::Result, caption) }
         }
         None => PaneContent { name: tr!("Original"), ..PaneContent::new(Mode::Input, "") },
@@ -151,14 +151,14 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>,
     out.change(&before, sight, |sight| Action::See(actions::Canvas::Trial, sight));
 }
 
-/// What is said of a model's result: how long it took, and whether it keeps to the picture.
-fn caption(candidate: &Candidate) -> String {
+/// What is said of a model's result, which has the picture's noise or not: how long it took, and whether it keeps to the picture.
+fn caption(candidate: &Candidate, noisy: bool) -> String {
     match &candidate.state {
         Attempt::Making => tr!("being made…"),
         Attempt::Failed(reason) => reason.clone(),
         Attempt::Made { seconds, psnr } => {
             let time = duration(std::time::Duration::from_secs_f64(*seconds));
-            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, candidate.worst(), &candidate.model)?))) {
+            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, candidate.worst(), noisy, &candidate.model)?))) {
                 Some((psnr, verdict)) => format!("{} ({}), {time}", verdict.words(), decibels(psnr)),
                 None => time,
             }

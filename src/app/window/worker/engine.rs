@@ -113,8 +113,9 @@ impl Engine {
                 }
             }
             Command::SaveVersion { item, output, choices } => match self.save_version(item, &output, &choices) {
-                Ok(Some((path, size))) => {
-                    self.tell(WorkerReport::Version { item, path, size, fidelity: choices.fidelity });
+                Ok(Some((path, size, warnings))) => {
+                    let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+                    self.tell(WorkerReport::Version { item, path, size, fidelity: choices.fidelity, warning });
                 }
                 Ok(None) => self.tell(WorkerReport::NotAtHand { item }),
                 Err(error) => self.trouble(Attempt::Refine, &error),

@@ -6,6 +6,7 @@ use dualres_engine::{Upscaled, Upscaler};
 use dualres_imaging::{Picture, Plane};
 
 use crate::{
+    batch::records::Recorded,
     report,
     window::queue::{ItemId, Proven},
 };
@@ -21,6 +22,9 @@ pub(super) struct Kept {
     /// The same with the dual residual fed back, as it was asked for last, and how far.
     pub(super) refined: Option<(f32, Arc<Picture>)>,
     pub(super) upscaler: Arc<Upscaler>,
+    /// The picture in the record of its folder, if it has one, and what tells the weights from others there.
+    pub(super) recorded: Option<Recorded>,
+    pub(super) weights: String,
 }
 
 impl Kept {
@@ -42,5 +46,6 @@ pub(super) fn proven(result: &Upscaled) -> Proven {
         dual_loss: result.consistency.as_ref().map(mean),
         expected_psnr: report::finite(result.expected_psnr),
         worst: None,
+        noisy: false,
     }
 }

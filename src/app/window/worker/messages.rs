@@ -306,6 +306,8 @@ pub enum WorkerReport {
         size: [usize; 2],
         /// How far the dual residual was fed back, in `[0, 1]`.
         fidelity: f32,
+        /// What the user should know of.
+        warning: Option<String>,
     },
     /// A picture could not be done.
     Failed {

@@ -19,7 +19,11 @@ pub use messages::{Attempt, Command, Comparison, DeviceInfo, Job, Preview, Tried
 pub(crate) use messages::{DONE_BEFORE, NO_ITEM};
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    collections::HashSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,8 +41,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Control {
     life: Life,
-    /// Number of the picture to stop, plus one.
-    cancel: AtomicU64,
+    /// The pictures to stop: whoever has one of them stops, whichever of several workers that is.
+    cancelled: Mutex<HashSet<ItemId>>,
     saving: AtomicBool,
     /// The preview to do next.
     pub preview: Latest<Preview>,
@@ -62,12 +66,12 @@ impl Shared for Control {
 impl Control {
     /// Stops a picture within a tile.
     pub fn cancel(&self, item: ItemId) {
-        self.cancel.store(item.0 + 1, Ordering::Relaxed);
+        self.cancelled().insert(item);
     }
 
     /// Forgets that a picture was to stop: it runs anew.
     pub fn allow(&self, item: ItemId) {
-        let _ = self.cancel.compare_exchange(item.0 + 1, 0, Ordering::Relaxed, Ordering::Relaxed);
+        self.cancelled().remove(&item);
     }
 
     /// Whether a picture is to stop.
@@ -77,7 +81,11 @@ impl Control {
 
     /// Whether the user has stopped a picture.
     pub fn is_stopped(&self, item: ItemId) -> bool {
-        self.cancel.load(Ordering::Relaxed) == item.0 + 1
+        self.cancelled().contains(&item)
+    }
+
+    fn cancelled(&self) -> MutexGuard<'_, HashSet<ItemId>> {
+        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a result is being saved, which the end of the program waits for.

@@ -4,6 +4,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use anyhow::Context;
@@ -14,10 +15,15 @@ use super::{WorkerReport, engine::Engine};
 use crate::{
     batch::{
         make::{finished, withhold},
-        saving::save_free,
+        record::{Done, Stamp},
+        saving::{Destination, finish, save},
     },
     language::tr,
-    window::{queue::ItemId, settings::Choices},
+    naming,
+    window::{
+        queue::{ItemId, Proven},
+        settings::Choices,
+    },
 };
 
 impl Engine {
@@ -30,9 +36,9 @@ impl Engine {
         let scale = kept.upscaler.model().description.scale();
         let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
         let result = refined.map(|mut result| {
-            withhold(&mut result, &kept.upscaler, &kept.input);
+            let noisy = withhold(&mut result, &kept.upscaler, &kept.input).is_some();
             self.show(item, scale, &result.picture);
-            let proven = self.show_proof(item, &kept.input, &result);
+            let proven = Proven { noisy, ..self.show_proof(item, &kept.input, &result) };
             kept.refined = Some((fidelity, Arc::new(result.picture)));
             self.tell(WorkerReport::Refined { number, item, fidelity, proven });
         });
@@ -40,23 +46,46 @@ impl Engine {
         Ok(result?)
     }
 
-    /// Saves the result beside an earlier version, under a name that is free; returns the file and its size, or none if the result is not
-    /// in memory.
+    /// Saves the result beside an earlier version, under a name that is free; returns the file, its size and what the user should know of,
+    /// or none if the result is not in memory.
     pub(super) fn save_version(
         &mut self,
         item: ItemId,
         output: &Path,
         choices: &Choices,
-    ) -> anyhow::Result<Option<(PathBuf, [usize; 2])>> {
+    ) -> anyhow::Result<Option<(PathBuf, [usize; 2], Vec<String>)>> {
+        let start = Instant::now();
         let kept = self.kept.as_ref().filter(|kept| kept.item == item && kept.model == choices.model);
         let Some((mut result, kept)) = kept.and_then(|kept| Some((kept.at(choices.fidelity)?, kept))) else {
             return Ok(None);
         };
         let go_on = &mut |_: Event<'_>| self.until_the_end();
         let (picture, _) = finished(&kept.upscaler, &kept.input, &mut result, &choices.recipe(), go_on)?;
-        let encoded = dualres_imaging::encode(&picture, Format::from_path(output)?, choices.encoding())?;
-        let path = save_free(output, &encoded)?;
-        Ok(Some((path, [picture.width(), picture.height()])))
+        let (format, size) = (Format::from_path(output)?, [picture.width(), picture.height()]);
+        let encoded = dualres_imaging::encode(&picture, format, choices.encoding())?;
+        let target = naming::free(output, &|_| false);
+        // A result that no record knows would be taken for a picture by the next batch over its folder.
+        let mut recorded = kept.recorded.clone().filter(|recorded| target.starts_with(&recorded.folder));
+        let mut warnings = Vec::new();
+        if let Some(recorded) = &mut recorded {
+            recorded.key = choices.recipe().key_of(&recorded.key, &kept.weights, format);
+            recorded.note(|journal, key| journal.begin(key, &target))?;
+        }
+        let next = &|taken: &Path| naming::free(taken, &|_| false);
+        let to = Destination { target, recorded: recorded.as_ref(), replaces: false, next, elsewhere: None };
+        let (path, told) = save(&encoded, &to)?;
+        warnings.extend(told);
+        if let Some(recorded) = &recorded {
+            let (output, stamp) = (path.clone(), Stamp::of(&path));
+            let (loop_psnr, expected_psnr, proofs) = (None, None, Default::default());
+            let (model, seconds) = (kept.model.clone(), start.elapsed().as_secs_f64());
+            finish(
+                recorded,
+                Done { output, stamp, size, model, loop_psnr, expected_psnr, seconds, proofs },
+                &mut warnings,
+            );
+        }
+        Ok(Some((path, size, warnings)))
     }
 
     /// Saves a result as another file; false if it was refined and is not in memory any more.

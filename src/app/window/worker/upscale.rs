@@ -128,7 +128,7 @@ impl Engine {
             keeper.forget();
         }
         let made = made?;
-        let Made { picture: ready, proof, pass, .. } = made;
+        let Made { picture: ready, proof, pass, withheld } = made;
         if pass.is_none() {
             // It took no network; the canvas has the size of what one makes all the same.
             self.show(item, scale, &resample(&ready, enlarged[0], enlarged[1]));
@@ -155,7 +155,7 @@ impl Engine {
         let may_overlap = has_room_for(1, size, channels);
         self.tell(WorkerReport::Progress { item, stage: tr!("saving"), done: 0.97 });
         let fidelity = if refines { recipe.fidelity } else { 0.0 };
-        let proven = Proven { worst, ..proven(&proof) };
+        let proven = Proven { worst, noisy: withheld.is_some(), ..proven(&proof) };
         self.saver.save(Saving {
             item,
             picture: ready,
@@ -164,14 +164,15 @@ impl Engine {
             started,
             halted,
             warnings,
-            recorded,
+            recorded: recorded.clone(),
             keeper,
         });
-        self.kept = pass.filter(|_| keeps).map(|pass| match pass.base {
-            Some(base) => {
-                Kept { item, input: picture, model: name, base, refined: Some((fidelity, pass.picture)), upscaler }
-            }
-            None => Kept { item, input: picture, model: name, base: pass.picture, refined: None, upscaler },
+        self.kept = pass.filter(|_| keeps).map(|pass| {
+            let (base, refined) = match pass.base {
+                Some(base) => (base, Some((fidelity, pass.picture))),
+                None => (pass.picture, None),
+            };
+            Kept { item, input: picture, model: name, base, refined, upscaler, recorded, weights }
         });
         if may_overlap {
             self.tell(WorkerReport::Computed { item });
@@ -190,6 +191,12 @@ fn finished_before(done: Done, job: &Job) -> Finished {
         device: DONE_BEFORE.into(),
         fidelity: job.choices.fidelity,
         seconds: done.seconds,
-        proven: Proven { loop_psnr: done.loop_psnr, dual_loss: None, expected_psnr: done.expected_psnr, worst: None },
+        proven: Proven {
+            loop_psnr: done.loop_psnr,
+            dual_loss: None,
+            expected_psnr: done.expected_psnr,
+            worst: None,
+            noisy: false,
+        },
     }
 }

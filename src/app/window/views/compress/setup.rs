@@ -230,7 +230,7 @@ fn effort(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let label = ui.selectable_label(choices.preset == preset, preset.label());
             if label.on_hover_text(preset.explanation()).clicked() {
                 choices.preset = preset;
-                (choices.search_steps, choices.finetune_steps, choices.channels_per_step) = (None, None, None);
+                choices.overrides = choices.overrides.of_preset();
             }
         }
     });
@@ -244,37 +244,37 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         let before = &window.shell.settings.compress;
         let mut choices = before.clone();
         let width = ui.available_width();
-        let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.method));
+        let combo = ComboBox::from_id_salt("method").width(width).selected_text(method_label(choices.overrides.method));
         let combo = combo.show_ui(ui, |ui| {
             for method in Method::ALL {
-                let label = ui.selectable_value(&mut choices.method, method, method_label(method));
+                let label = ui.selectable_value(&mut choices.overrides.method, method, method_label(method));
                 label.on_hover_text(method_explanation(method));
             }
         });
         named(&combo.response, &tr!("Method"));
-        weak(ui, method_explanation(choices.method));
+        weak(ui, method_explanation(choices.overrides.method));
         ui.horizontal(|ui| {
             ui.label(tr!("Ratio of"));
-            let budget = ui.selectable_value(&mut choices.mode, Mode::Budget, tr!("the network"));
+            let budget = ui.selectable_value(&mut choices.overrides.mode, Mode::Budget, tr!("the network"));
             budget.on_hover_text(tr!(
                 "Multiply-accumulates of the whole network; layers share them as they need (budget)"
             ));
-            let paper = ui.selectable_value(&mut choices.mode, Mode::Paper, tr!("each layer"));
+            let paper = ui.selectable_value(&mut choices.overrides.mode, Mode::Paper, tr!("each layer"));
             paper.on_hover_text(tr!("Channels of every layer, as published (paper)"));
         });
         let own = ui.checkbox(&mut choices.own_widths, tr!("Widths as set on the right"));
         own.on_hover_text(tr!("No search: each layer gets the width that its slider is at"));
         egui::Grid::new("numbers of a run").num_columns(2).spacing([10.0, 4.0]).show(ui, |ui| {
-            let defaults = choices.config(choices.method, "", Vec::new(), None);
+            let defaults = choices.config(choices.overrides.method, "", Vec::new(), None);
             let mut search = defaults.search.steps;
             let mut finetune = defaults.finetune.steps;
-            let searches = choices.method.about().widths == Widths::Search;
+            let searches = choices.overrides.method.about().widths == Widths::Search;
             let searches = searches && !choices.own_widths;
             let hint = tr!("Each one of the architecture and one of the weights");
             setting(ui, &tr!("Search steps"), &hint, |ui| {
                 let field = ui.add_enabled(searches, DragValue::new(&mut search).range(1..=100_000));
                 if field.changed() {
-                    choices.search_steps = Some(search);
+                    choices.overrides.search_steps = Some(search);
                 }
                 field
             });
@@ -283,38 +283,67 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             setting(ui, &tr!("Channels at once"), &hint, |ui| {
                 let field = ui.add(DragValue::new(&mut channels).range(1..=64));
                 if field.changed() {
-                    choices.channels_per_step = Some(channels);
+                    choices.overrides.channels_per_step = Some(channels);
                 }
                 field
             });
             setting(ui, &tr!("Fine-tuning steps"), &tr!("0 leaves the network as it was cut"), |ui| {
                 let field = ui.add(DragValue::new(&mut finetune).range(0..=10_000_000).speed(10.0));
                 if field.changed() {
-                    choices.finetune_steps = Some(finetune);
+                    choices.overrides.finetune_steps = Some(finetune);
                 }
                 field
             });
             let hint = tr!("Weight of the dual loss in search and selection; 0 is the ablation without it");
             setting(ui, &tr!("Lambda"), &hint, |ui| {
-                ui.add(
-                    DragValue::new(&mut choices.lambda)
-                        .range(0.0..=10.0)
-                        .speed(0.01)
-                        .max_decimals(4)
-                        .custom_parser(parsed),
-                )
+                weight(ui, &mut choices.overrides.lambda, defaults.search.lambda)
             });
+            let hint = tr!("Weight of the dual regression loss beside the features in the selection; at 1 their gradients are as long");
+            setting(ui, &tr!("Gamma"), &hint, |ui| {
+                weight(ui, &mut choices.overrides.gamma, defaults.selection.gamma)
+            });
+            let hint = tr!("Peak of fine-tuning");
+            setting(ui, &tr!("Learning rate"), &hint, |ui| {
+                let mut rate = defaults.finetune.lr;
+                let field = DragValue::new(&mut rate).range(1e-6..=0.1).speed(1e-5).max_decimals(6).custom_parser(parsed);
+                let field = ui.add(field);
+                if field.changed() {
+                    choices.overrides.lr = Some(rate);
+                }
+                field
+            });
+            for (label, hint, value, usual, range) in [
+                (tr!("Patch"), tr!("Side in pixels of the input, in all stages"), &mut choices.overrides.patch, defaults.finetune.patch, 8..=256),
+                (tr!("Batch"), tr!("Patches a step, in all stages"), &mut choices.overrides.batch, defaults.finetune.batch, 1..=256),
+            ] {
+                setting(ui, &label, &hint, |ui| {
+                    let mut number = usual;
+                    let field = ui.add(DragValue::new(&mut number).range(range));
+                    if field.changed() {
+                        *value = Some(number);
+                    }
+                    field
+                });
+            }
+            let hint = tr!("A larger network that fine-tuning learns from as well");
+            setting(ui, &tr!("Teacher"), &hint, |ui| teacher(window, ui, &mut choices.overrides.teacher));
             let hint = tr!("Of everything random: the same seed gives the same network");
-            setting(ui, &tr!("Seed"), &hint, |ui| ui.add(DragValue::new(&mut choices.seed)));
+            setting(ui, &tr!("Seed"), &hint, |ui| ui.add(DragValue::new(&mut choices.overrides.seed)));
         });
-        let second = Checkbox::new(&mut choices.second_order, tr!("Second order"));
-        let second = ui.add_enabled(choices.method.about().widths == Widths::Search, second);
+        let second = Checkbox::new(&mut choices.overrides.second_order, tr!("Second order"));
+        let second = ui.add_enabled(choices.overrides.method.about().widths == Widths::Search, second);
         second.on_hover_text(tr!("Differentiates through one step of the weights; takes half as long again"));
+        let streams = ui.checkbox(&mut choices.overrides.streams, tr!("Residual streams too"));
+        streams.on_hover_text(tr!("Also narrows the streams that run along the network, which the paper leaves unchanged"));
+        let mut fits = !choices.overrides.no_compensation;
+        let compensates = ui.checkbox(&mut fits, tr!("Fit by least squares"));
+        compensates.on_hover_text(tr!("Fits what follows a cut to the original's outputs; off: by gradient descent, as published"));
+        choices.overrides.no_compensation = !fits;
         ui.label(tr!("Also run, to compare with"));
         ui.horizontal_wrapped(|ui| {
             for method in baselines() {
                 let mut on = choices.baselines.contains(&method);
-                let enabled = method != choices.method;
+                let enabled = method != choices.overrides.method;
                 let check = ui.add_enabled(enabled, Checkbox::new(&mut on, method_label(method)));
                 if check.on_hover_text(method_explanation(method)).changed() {
                     choices.baselines.retain(|other| *other != method);
@@ -326,6 +355,30 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         });
         out.change(before, choices, |choices| Action::Compress(Deed::SetChoices(Box::new(choices))));
     });
+}
+
+/// A weight that is usually `usual`.
+fn weight(ui: &mut Ui, value: &mut Option<f64>, usual: f64) -> egui::Response {
+    let mut number = usual;
+    let field = DragValue::new(&mut number).range(0.0..=1e5).speed(0.01).max_decimals(4).custom_parser(parsed);
+    let field = ui.add(field);
+    if field.changed() {
+        *value = Some(number);
+    }
+    field
+}
+
+/// The choice of a teacher among the models of the same scale.
+fn teacher(window: &Window, ui: &mut Ui, chosen: &mut Option<String>) -> egui::Response {
+    let scale = window.compressed_model().map(|entry| entry.description.scale());
+    let shown = chosen.clone().unwrap_or_else(|| tr!("None"));
+    let combo = ComboBox::from_id_salt("teacher").selected_text(shown).truncate().show_ui(ui, |ui| {
+        ui.selectable_value(chosen, None, tr!("None"));
+        for entry in window.models.entries.iter().filter(|entry| Some(entry.description.scale()) == scale) {
+            ui.selectable_value(chosen, Some(entry.name.clone()), &entry.name);
+        }
+    });
+    combo.response
 }
 
 fn setting(ui: &mut Ui, label: &str, hint: &str, field: impl FnOnce(&mut Ui) -> egui::Response) {
@@ -351,7 +404,7 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     }
     let width = ui.available_width();
     let choices = &window.shell.settings.compress;
-    let more = choices.baselines.iter().filter(|method| **method != choices.method).count();
+    let more = choices.baselines.iter().filter(|method| **method != choices.overrides.method).count();
     let label = match more {
         0 => tr!("Compress"),
         n => tr_counted!(n, "Compress, and %{count} baseline", "Compress, and %{count} baselines"),
