@@ -15,6 +15,7 @@ use dualres_training::{
 use serde_json::json;
 
 use crate::{
+    hints::wording,
     batch::sums::fingerprint,
     language::{tr, tr_counted},
 };
@@ -135,8 +136,20 @@ pub(crate) fn adapt(
     let scale = original.description.scale();
     anyhow::ensure!(
         !original.duals.is_empty(),
-        "the model has no dual model, so nothing leads its results back to the images; make one first: Models tab, or \
-         `dualres train --dual-only`"
+        "{}",
+        wording(
+            || {
+                "the model has no dual model, so nothing leads its results back to the images; train one first with \
+                 `dualres train --dual-only --model`"
+                    .into()
+            },
+            || {
+                tr!(
+                    "the model has no dual model, so nothing leads its results back to the images; make one first in \
+                     the Models tab"
+                )
+            }
+        )
     );
     let paired = find_pictures(&plan.data)?;
     // The last of few, and every fifth of many.
@@ -175,7 +188,7 @@ pub(crate) fn adapt(
         }
     };
 
-    let patch = PATCH.max(original.description.network.least_side());
+    let patch = original.description.network.patch_from(PATCH);
     let config = TrainConfig {
         data: training,
         validation,

@@ -72,7 +72,7 @@ pub(crate) fn complete(
     if lacks_duals(&model.description) {
         let config = TrainConfig {
             data: vec![pictures.clone()],
-            patch: PATCH.max(model.description.network.least_side()),
+            patch: model.description.network.patch_from(PATCH),
             batch: BATCH,
             steps: STEPS,
             lr: 2e-4,

@@ -10,7 +10,7 @@ use dualres_network::{
     import::{self, ColourOrder, ImportOptions},
 };
 
-use crate::{built_in, language::tr, samples};
+use crate::{built_in, hints::wording, language::tr, samples};
 
 /// Reads a model file of ours, or a network of others with the dual models of another one of its scale, and says what was
 /// found out about it. Nothing is stored.
@@ -52,15 +52,25 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> anyhow::Result<(Mode
                 let (name, other) = other?;
                 model = model.with_duals_of(&other)?;
                 model.description.borrowed_duals = true;
-                tr!(
-                    "results are proven by the dual models of %{name}; train its own with `dualres train --dual-only \
-                     --model`",
-                    name = name
+                wording(
+                    || {
+                        format!(
+                            "results are proven by the dual models of {name}; train its own with `dualres train \
+                             --dual-only --model`"
+                        )
+                    },
+                    || tr!("results are proven by the dual models of %{name}; the Models tab trains its own", name = name),
                 )
             }
             None if model.description.scale() == 1 => tr!("it does not enlarge, so its results cannot be proven"),
-            None => tr!("it has no dual model: results cannot be proven before one is trained with \
-                 `dualres train --dual-only --model`"),
+            None => wording(
+                || {
+                    "it has no dual model: results cannot be proven before one is trained with `dualres train --dual-only \
+                     --model`"
+                        .into()
+                },
+                || tr!("it has no dual model: results cannot be proven before the Models tab has trained one"),
+            ),
         });
     }
     notes.extend(examined.notes());
@@ -97,14 +107,18 @@ fn examined(mut model: Model, path: &Path, options: &ImportOptions) -> anyhow::R
         let tried = told.join(", ").replace("-inf dB", "none");
         for note in model.description.import.iter_mut().filter(|note| note.starts_with("samples in")) {
             note.push_str(&format!(
-                ", a guess: the file does not say so (results reduced again: {tried}); --range decides"
+                ", a guess: the file does not say so (results reduced again: {tried})"
             ));
         }
     }
     let seen = examine(&model, &cpu, &picture)?;
     // Published weights of our own family are taken as they are.
     if !seen.is_enlargement() && model.description.family != "DRN" {
-        bail!("{}; --range and --order say what its samples are: {}", seen.complaint(), path.display());
+        let way = wording(
+            || "--range and --order say what its samples are".into(),
+            || tr!("the command `dualres models import` can be told what its samples are"),
+        );
+        bail!("{}; {way}: {}", seen.complaint(), path.display());
     }
     Ok((model, seen))
 }

@@ -15,6 +15,11 @@ pub(crate) fn speak_in_window() {
     IN_WINDOW.store(true, Ordering::Relaxed);
 }
 
+/// What is said in the words of a command or of the window, whichever is read.
+pub(crate) fn wording(command: impl FnOnce() -> String, window: impl FnOnce() -> String) -> String {
+    if IN_WINDOW.load(Ordering::Relaxed) { window() } else { command() }
+}
+
 /// The way out of an error, in English.
 pub(crate) fn of(error: &anyhow::Error) -> Option<&'static str> {
     let hint = error.chain().find_map(|cause| {

@@ -85,14 +85,14 @@ impl Examination {
 }
 
 /// How well a model enlarges a picture: PSNR in dB of the result, reduced again, against the picture; minus infinity if it
-/// holds no numbers or is no enlargement.
+/// holds no numbers. Whether that is an enlargement says [`Examination::is_enlargement`]: one that tints everything is none in any
+/// range of samples, and the range that tints least must not be taken for the right one.
 ///
 /// # Errors
 /// If the device fails.
 pub fn glance(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<f64> {
     let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(f64::NEG_INFINITY) };
-    let seen = compared(model, picture, &whole);
-    Ok(seen.psnr.filter(|_| seen.is_enlargement()).unwrap_or(f64::NEG_INFINITY))
+    Ok(compared(model, picture, &whole).psnr.unwrap_or(f64::NEG_INFINITY))
 }
 
 /// What is seen of a result beside the picture it was made of.

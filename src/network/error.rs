@@ -100,7 +100,7 @@ impl NetworkError {
         match self {
             Self::Foreign { .. } => Some(Hint::Import),
             Self::DualsAlone { .. } => Some(Hint::BesideNetwork),
-            Self::DeviceFailed { .. } => Some(Hint::GoOn),
+            Self::DeviceFailed { .. } | Self::Remote { fault: RemoteFault::Lost, .. } => Some(Hint::GoOn),
             _ => None,
         }
     }

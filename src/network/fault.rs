@@ -28,7 +28,7 @@ pub enum RemoteFault {
     #[error("the server runs another version of dualres; install the same version on both machines")]
     Version,
     /// The connection ended in the middle of work.
-    #[error("the connection was lost; check that `dualres serve` runs there, and run the same command again to resume")]
+    #[error("the connection was lost; check that `dualres serve` runs there")]
     Lost,
     /// No answer.
     #[error("the server does not answer ({0}); check that `dualres serve` runs there")]

@@ -80,6 +80,18 @@ fn train_on(
         );
         return Err(TrainingError::Setting(reason));
     }
+    let step = graph.alignment();
+    if !config.patch.is_multiple_of(step) {
+        let reason = format!(
+            "the side of patches must be a multiple of {step}: the network works on whole squares of that size"
+        );
+        return Err(TrainingError::Setting(reason));
+    }
+    if graph.scale() == 1 && config.degradation.is_none() && !config.dual_only {
+        let reason =
+            "a network that does not enlarge learns nothing from clean pictures: say how its inputs are degraded";
+        return Err(TrainingError::Setting(reason.into()));
+    }
     if !config.validation.is_empty() {
         check_validation(config)?;
     }

@@ -126,7 +126,7 @@ pub(super) const TEMPLATES: &[&str] = &[
     "this program was built without remote devices; build it with the feature `remote`",
     "the server refused the token; use the token file of `dualres serve` there",
     "the server runs another version of dualres; install the same version on both machines",
-    "the connection was lost; check that `dualres serve` runs there, and run the same command again to resume",
+    "the connection was lost; check that `dualres serve` runs there",
     "the server does not answer (%{it}); check that `dualres serve` runs there",
     // `network/file.rs`
     "it is a device or a pipe, not a file",
@@ -271,7 +271,6 @@ pub(super) const TEMPLATES: &[&str] = &[
     "%{error}; start another run from %{best_file} or %{last_file}",
     "it is not the state of a training run",
     // `app/adaptation.rs`
-    "the model has no dual model, so nothing leads its results back to the images; make one first: Models tab, or `dualres train --dual-only`",
     "at least 2 high-resolution images are needed: %{path}",
     "the model was not improved: quality on the held-out images fell at once; try a lower learning rate, or name the degradation",
     "no images in %{path}",

@@ -33,6 +33,12 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
             "patches must have at least {least} pixels a side: with fewer, an operator of the network has nothing to work on"
         ));
     }
+    let step = original.description.network.alignment();
+    if patches.iter().any(|patch| !patch.is_multiple_of(step)) {
+        return wrong(format!(
+            "the side of patches must be a multiple of {step}: the network works on whole squares of that size"
+        ));
+    }
     let least = smallest_measurable(scale);
     if config.validation_crop.is_some_and(|side| side < least) {
         return wrong(format!("validation pictures must keep at least {least} pixels a side"));

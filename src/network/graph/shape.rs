@@ -65,6 +65,11 @@ impl Graph {
         (1..PROBES[0][0]).find(|&side| self.shapes([side, side]).is_ok()).unwrap_or(PROBES[0][0])
     }
 
+    /// The shortest side of a training patch, of `wanted` pixels or more, that the network can work on.
+    pub fn patch_from(&self, wanted: usize) -> usize {
+        wanted.max(self.least_side()).next_multiple_of(self.alignment())
+    }
+
     /// What sides of inputs have to be a multiple of.
     pub fn alignment(&self) -> usize {
         let fits = |side: usize| {

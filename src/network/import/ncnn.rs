@@ -45,7 +45,15 @@ pub(super) fn read(param: &str, bin: &[u8]) -> Result<(Graph, Weights)> {
     };
     let first = layers.iter().find(|layer| layer.kind.starts_with("Convolution"));
     let channels = input.int(2, 0).try_into().ok().filter(|&count: &usize| count > 0);
-    let channels = channels.or_else(|| first.and_then(Layer::input_channels)).unwrap_or(3);
+    // What a convolution takes may be squares of the picture put on top of each other first.
+    let before = layers.iter().take_while(|layer| !layer.kind.starts_with("Convolution"));
+    let squares = before.filter(|layer| layer.kind == "Reorg").try_fold(1_usize, |all, layer| {
+        let side = layer.count(0, 0).ok().filter(|&side| side > 0)?;
+        all.checked_mul(side.checked_mul(side)?)
+    });
+    let taken = || first.and_then(Layer::input_channels).zip(squares);
+    let of_picture = || taken().filter(|(all, squares)| all % squares == 0).map(|(all, squares)| all / squares);
+    let channels = channels.or_else(of_picture).unwrap_or(3);
     let mut weights = Reader { bytes: bin, at: 0 };
     let mut net = Assembler::new(&input.outputs[0], channels);
     let mut last = None;
@@ -153,7 +161,7 @@ impl Layer {
             3 => Function::Clip(list(0, f64::from(f32::MIN)), list(1, f64::from(f32::MAX))),
             4 => Function::Sigmoid,
             5 => Function::Mish,
-            6 if list(0, 1.0 / 6.0) * 6.0 - 1.0 < 1e-3 && list(1, 0.5) == 0.5 => Function::HardSwish,
+            6 if (list(0, 1.0 / 6.0) * 6.0 - 1.0).abs() < 1e-3 && list(1, 0.5) == 0.5 => Function::HardSwish,
             other => return Err(refuse(format!("activation {other} of {} \"{}\"", self.kind, self.name))),
         }))
     }
@@ -305,9 +313,15 @@ impl Layer {
         let groups = self.count(7, 1)?.max(1);
         let (kernel, dilation, stride) = (self.pair(1, 0)?, self.pair(2, 1)?, self.pair(3, 1)?);
         let padding = if SAME.contains(&self.int(4, 0)) {
+            if stride != [1, 1] {
+                // How much it pads depends on the picture's sides.
+                return Err(refuse(format!("\"{}\" pads to the same size in steps of more than one", self.name)));
+            }
             let around = |axis: usize| dilation[axis] * kernel[axis].saturating_sub(1);
             let (down, across) = (around(0), around(1));
-            [across / 2, across - across / 2, down / 2, down - down / 2]
+            let (less, more) = ([across / 2, down / 2], [across - across / 2, down - down / 2]);
+            let ([left, top], [right, bottom]) = if self.int(4, 0) == SAME[0] { (less, more) } else { (more, less) };
+            [left, right, top, bottom]
         } else {
             let left = self.count(4, 0)?;
             let top = self.count(14, left as i64)?;
@@ -332,6 +346,9 @@ impl Layer {
         let outputs = self.count(0, 0)?;
         let groups = self.count(7, 1)?.max(1);
         let (kernel, stride) = (self.pair(1, 0)?, self.pair(3, 1)?);
+        if self.pair(2, 1)? != [1, 1] {
+            return Err(refuse(format!("\"{}\" is a dilated transposed convolution", self.name)));
+        }
         let left = self.count(4, 0)?;
         let padding = [self.count(14, left as i64)?, left];
         let output_padding = [self.count(19, 0)?, self.count(18, 0)?];

@@ -355,6 +355,30 @@ fn ncnn_pairs_are_read() {
     assert!(refused(&param).contains("before it is computed"), "a cycle");
 }
 
+/// A network of squares of four pixels, whose file does not say that the picture has three colours; and padding that depends on sides.
+#[test]
+fn what_ncnn_leaves_unsaid_is_found_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (param, bin) = (folder.path().join("net.param"), folder.path().join("net.bin"));
+    let text = "7767517\n4 4\n\
+        Input data 0 1 data\n\
+        Reorg r 1 1 data a 0=2\n\
+        Convolution c 1 1 a b 0=48 1=3 4=1 5=1 6=5184\n\
+        PixelShuffle ps 1 1 b out 0=4\n";
+    let mut bytes = 0_u32.to_le_bytes().to_vec();
+    bytes.extend((0..5184 + 48).flat_map(|i| (1e-4 * (i % 97) as f32).to_le_bytes()));
+    std::fs::write(&param, text).unwrap();
+    std::fs::write(&bin, &bytes).unwrap();
+    let model = import::read(&param, &ImportOptions::default(), &Device::flex()).unwrap();
+    let graph = model.primal.graph();
+    assert_eq!((model.description.scale(), graph.alignment()), (2, 2));
+    assert_eq!((graph.patch_from(24), graph.patch_from(25)), (24, 26));
+    for (was, is) in [("4=1 5=1", "4=-233 3=2 5=1"), ("4=1 5=1", "4=-234 3=2 5=1")] {
+        std::fs::write(&param, text.replace(was, is)).unwrap();
+        assert!(refused(&param).contains("steps of more than one"), "{is}");
+    }
+}
+
 /// Published networks on a formula's picture: mean, deviation and three samples that an implementation of its own gave.
 #[test]
 fn published_networks_agree_where_they_are_at_hand() {

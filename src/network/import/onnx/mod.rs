@@ -204,7 +204,8 @@ fn add(net: &mut Assembler, node: &Node) -> Result<()> {
             let bias = inputs.get(2).and_then(|bias| constant(Some(bias))).map(|bias| bias.values);
             let config = &conv.config;
             let outputs = weight.shape.first().copied().unwrap_or(0);
-            let padding = padding(&config.padding, &config.auto_pad, config.kernel_size, config.dilation)?;
+            let padding =
+                padding(&config.padding, &config.auto_pad, [config.kernel_size, config.stride, config.dilation])?;
             let op = ConvOp {
                 kernel: config.kernel_size,
                 stride: config.stride,

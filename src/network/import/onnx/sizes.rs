@@ -20,11 +20,14 @@ use crate::{
 pub(super) fn padding(
     given: &PaddingConfig2d,
     auto: &AutoPad,
-    kernel: [usize; 2],
-    dilation: [usize; 2],
+    [kernel, stride, dilation]: [[usize; 2]; 3],
 ) -> Result<[usize; 4]> {
     let around = |axis: usize| dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
     let (down, across) = (around(0), around(1));
+    if matches!(auto, AutoPad::SameUpper | AutoPad::SameLower) && stride != [1, 1] {
+        // How much it pads depends on the picture's sides.
+        return Err(refuse("padding to the same size in steps of more than one"));
+    }
     match auto {
         AutoPad::NotSet => {}
         AutoPad::Valid => return Ok([0; 4]),
@@ -48,7 +51,7 @@ pub(super) fn pooled(
     count_padding: bool,
     (auto, ceiling): (&AutoPad, bool),
 ) -> Result<NodeId> {
-    let [left, right, top, bottom] = padding(given, auto, kernel, dilation)?;
+    let [left, right, top, bottom] = padding(given, auto, [kernel, stride, dilation])?;
     if dilation != [1, 1] || left != right || top != bottom || ceiling {
         return Err(refuse("pooling over windows that are not the same everywhere"));
     }
