@@ -17,7 +17,7 @@ const INPUT: u32 = 0u;
 const RESULT: u32 = 1u;
 const DUAL: u32 = 2u;
 
-// What the pane shows: 0 the original, 1 the result, 2 the way back, 3 a split, 4 the difference, 5 an overlay. A constant of
+// What the pane shows: 0 the original, 1 the result, 2 the dual reconstruction, 3 a split, 4 the difference, 5 an overlay. A constant of
 // the pipeline, for the same reason as `FAR`.
 override mode: u32 = 0u;
 // Whether the target takes linear values.
@@ -126,15 +126,16 @@ fn original(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
     return flatten(colour, pixel);
 }
 
-// The way back, whose alpha is no transparency.
-fn way_back(position: vec2<f32>, pixel: vec2<f32>) -> vec3<f32> {
+// The dual reconstruction, whose alpha is no transparency. Where it is not there yet nothing is shown: the original in its place would
+// be taken for it.
+fn reconstruction(position: vec2<f32>) -> vec3<f32> {
     if view.slots[DUAL].size.x > 0.0 && position.x > FAR {
         let colour = sample(DUAL, position);
         if !is_missing(colour) {
             return colour.rgb;
         }
     }
-    return mix(original(position, pixel), view.ground.rgb, 0.6);
+    return view.ground.rgb;
 }
 
 // The picture, or the original where the picture is not there yet.
@@ -161,7 +162,7 @@ fn heat(amount: f32) -> vec3<f32> {
     return mix(stops[low], stops[low + 1], position - f32(low)) / 255.0;
 }
 
-// How far the way back is from the original, as a part of the hottest; negative where it is not known.
+// How far the dual reconstruction is from the original, as a part of the hottest; negative where it is not known.
 fn difference(position: vec2<f32>) -> f32 {
     if view.slots[DUAL].size.x == 0.0 || position.x < FAR {
         return -1.0;
@@ -170,7 +171,7 @@ fn difference(position: vec2<f32>) -> f32 {
     if is_missing(back) {
         return -1.0;
     }
-    // The way back has no transparency: its alpha holds the difference, measured before anything was rounded or
+    // The dual reconstruction has no transparency: its alpha holds the difference, measured before anything was rounded or
     // averaged, in tenths of a level.
     return max(back.a * 255.0 - 8.0, 0.0) / 10.0 * view.gain / HOTTEST;
 }
@@ -189,7 +190,7 @@ fn shade(pixel: vec2<f32>) -> vec3<f32> {
             return or_original(RESULT, position, pixel);
         }
         case 2u: {
-            return way_back(position, pixel);
+            return reconstruction(position);
         }
         case 3u: {
             if pixel.x < view.split * view.pane_size.x {
@@ -200,7 +201,7 @@ fn shade(pixel: vec2<f32>) -> vec3<f32> {
         case 4u: {
             let amount = difference(position);
             if amount < 0.0 {
-                return mix(original(position, pixel), view.ground.rgb, 0.6);
+                return view.ground.rgb;
             }
             return heat(amount);
         }

@@ -15,8 +15,8 @@ use dualres_training::{
 use serde_json::json;
 
 use crate::{
-    hints::wording,
     batch::sums::fingerprint,
+    hints::wording,
     language::{tr, tr_counted},
 };
 
@@ -144,10 +144,8 @@ pub(crate) fn adapt(
                     .into()
             },
             || {
-                tr!(
-                    "the model has no dual model, so nothing leads its results back to the images; make one first in \
-                     the Models tab"
-                )
+                tr!("the model has no dual model, so nothing leads its results back to the images; make one first in \
+                     the Models tab")
             }
         )
     );

@@ -106,9 +106,7 @@ fn examined(mut model: Model, path: &Path, options: &ImportOptions) -> anyhow::R
         }
         let tried = told.join(", ").replace("-inf dB", "none");
         for note in model.description.import.iter_mut().filter(|note| note.starts_with("samples in")) {
-            note.push_str(&format!(
-                ", a guess: the file does not say so (results reduced again: {tried})"
-            ));
+            note.push_str(&format!(", a guess: the file does not say so (results reduced again: {tried})"));
         }
     }
     let seen = examine(&model, &cpu, &picture)?;

@@ -1,11 +1,14 @@
 //! Models by name: those inside the program, those that were imported, and files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use anyhow::{Context, bail};
 use dualres_compression::{Layers, MAC_INPUT, REPORT_FILE, RESULT_FILE};
 use dualres_imaging::file::write_atomically;
-use dualres_network::{Description, Device, Model, import::ImportOptions};
+use dualres_network::{Description, Device, LayerWidth, Model, import::ImportOptions};
 
 use crate::{built_in::EMBEDDED, foreign, report::Misuse};
 
@@ -38,10 +41,24 @@ pub struct Entry {
     pub has_duals: bool,
     /// Its layers that can be made narrower.
     pub layers: Layers,
-    /// Parameters of its network.
+    /// Parameters of its network as it is run.
     pub parameters: u64,
-    /// Multiply-accumulates for an input of [`MAC_INPUT`] squared.
+    /// Multiply-accumulates of its network as it is run, for an input of [`MAC_INPUT`] squared.
     pub macs: u64,
+    details: OnceLock<Details>,
+}
+
+/// What is worked out of a model's graph when somebody looks at it closely.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// Its operators with how many there are of each, the most frequent first.
+    pub operators: Vec<(String, usize)>,
+    /// Its layers that can be made narrower, now and before compression.
+    pub widths: Vec<LayerWidth>,
+    /// Groups of channels that cannot, by name, and why not.
+    pub fixed: Vec<(String, String)>,
+    /// Parameters of its dual models.
+    pub dual_parameters: u64,
 }
 
 impl Entry {
@@ -50,13 +67,29 @@ impl Entry {
         self.description.training.get("compression")?.get("original")?.as_str()
     }
 
+    /// What is worked out of its graph, once.
+    pub fn details(&self) -> &Details {
+        self.details.get_or_init(|| {
+            let network = &self.description.network;
+            let groups = network.groups();
+            let fixed = groups.iter().filter_map(|group| Some((group.name.clone(), group.reason()?.to_owned())));
+            Details {
+                operators: network.operators(),
+                widths: self.description.layer_widths(),
+                fixed: fixed.collect(),
+                dual_parameters: self.description.dual_parameters(),
+            }
+        })
+    }
+
     fn new(name: String, bytes: &[u8], shown: &str, file: Option<PathBuf>) -> anyhow::Result<Self> {
         let description = Model::describe(bytes, shown)?;
         let has_duals = !description.duals.is_empty();
-        let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
+        let cost = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
         let (parameters, macs) = (cost.parameters(), cost.macs());
         let layers = Layers::described(&description);
-        Ok(Self { name, description, file, bytes: bytes.len() as u64, has_duals, layers, parameters, macs })
+        let (bytes, details) = (bytes.len() as u64, OnceLock::new());
+        Ok(Self { name, description, file, bytes, has_duals, layers, parameters, macs, details })
     }
 }
 

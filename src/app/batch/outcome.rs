@@ -77,6 +77,11 @@ impl Verdict {
         }
     }
 
+    /// Whether it is no praise.
+    pub fn warns(self) -> bool {
+        matches!(self, Self::Doubtful | Self::Noisy)
+    }
+
     /// What that means.
     pub fn reason(self) -> String {
         match self {

@@ -214,7 +214,7 @@ fn list(json: bool) -> anyhow::Result<Outcome> {
 }
 
 fn summary(description: &Description) -> String {
-    let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
+    let cost = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
     let quality =
         description.metrics.first().map_or(String::new(), |m| format!(", {} {:.2} dB on {}", m.name, m.value, m.set));
     let compressed = if description.is_compressed() { ", compressed" } else { "" };
@@ -229,6 +229,7 @@ fn summary(description: &Description) -> String {
 
 fn facts(description: &Description) -> Value {
     let cost = description.network.cost(MAC_INPUT, MAC_INPUT);
+    let run = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
     let mut described = serde_json::to_value(description).expect("a description is plain data");
     if let Some(fields) = described.as_object_mut() {
         // Graphs are for files; a DRN is told by its numbers, as ever.
@@ -246,6 +247,7 @@ fn facts(description: &Description) -> Value {
         "parameters": cost.parameters(),
         "dual_parameters": description.dual_parameters(),
         "macs": {"input": [MAC_INPUT, MAC_INPUT], "total": cost.macs()},
+        "executed": {"parameters": run.parameters(), "macs": run.macs()},
     })
 }
 
@@ -265,12 +267,10 @@ fn show(name: &str, json: bool) -> anyhow::Result<Outcome> {
     }
     report::line(&format!("{}: {}", description.name, description.purpose));
     report::line(&summary(description));
-    let run = description.network.executed_cost(MAC_INPUT, MAC_INPUT);
-    if run != cost {
-        let giga = run.macs() as f64 / 1e9;
+    if description.network.executed_cost(MAC_INPUT, MAC_INPUT) != cost {
+        let (parameters, giga) = (cost.parameters(), cost.macs() as f64 / 1e9);
         report::line(&format!(
-            "as executed, with fused linear layers: {} parameters, {giga:.2} G MACs",
-            run.parameters()
+            "as published, before linear layers are fused: {parameters} parameters, {giga:.2} G MACs"
         ));
     }
     report::line(&format!("licence: {}", description.licence));

@@ -126,11 +126,11 @@ mod twin {
             Mode::Result => or_original(&document.result, 1.0),
             Mode::Dual => {
                 let colour = document.dual.as_ref().and_then(|p| slot(p, scale, zoom).sample(position, zoom));
-                colour.map_or(mix(original, ground, 0.6), |colour| [colour[0], colour[1], colour[2]])
+                colour.map_or(ground, |colour| [colour[0], colour[1], colour[2]])
             }
             Mode::Split if pixel[0] < f64::from(pane.split * pane.size[0]) => original,
             Mode::Split => or_original(&document.result, 1.0),
-            Mode::Difference => difference().map_or(mix(original, ground, 0.6), heat),
+            Mode::Difference => difference().map_or(ground, heat),
             Mode::Overlay => {
                 let picture = or_original(&document.result, 1.0);
                 difference().map_or(picture, |amount| {

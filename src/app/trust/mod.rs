@@ -29,8 +29,8 @@ use dualres_network::{
 
 use self::memory::{Key, Memory, Outcome};
 use crate::{
-    hints::wording,
     batch::sums,
+    hints::wording,
     interrupt,
     language::{number, tr},
     paths::Paths,
@@ -380,10 +380,8 @@ pub(crate) fn advice(model: &str, device: &ComputeDevice) -> String {
     let command = format!("dualres devices --check={name} --model {model}");
     let is_other = |name: &&str| !device.detail.to_lowercase().starts_with(name);
     let others = graphics_interfaces().into_iter().filter(is_other).map(str::to_owned);
-    let again = wording(
-        || format!("`{command}` looks again."),
-        || tr!("\"Check again\" below the device looks again."),
-    );
+    let again =
+        wording(|| format!("`{command}` looks again."), || tr!("\"Check again\" below the device looks again."));
     match others.reduce(|first, next| tr!("%{first} or %{next}", first = first, next = next)) {
         None => tr!("Try a newer graphics driver. %{again}", again = again),
         Some(names) => tr!(

@@ -34,7 +34,7 @@ impl Wishes {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use portal::{notify, watch};
+pub(super) use portal::{notify, show_progress, watch};
 
 /// Says what ends the program where there may be no terminal that it could be read on.
 pub(super) fn say_last(text: &str) {
@@ -55,13 +55,23 @@ pub(super) fn notify(_: String) -> Option<std::thread::JoinHandle<()>> {
     None
 }
 
+/// Has the bar of tasks show how far a run is, in `[0, 1]`; none where nothing runs. Here the title says it alone.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn show_progress(_: Option<f32>) {}
+
 /// Asks the desktop, and hears of it when that changes. `tell` is called with each answer, from a thread of its own.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn watch(_: impl FnMut(Wishes) + Send + 'static) {}
 
 #[cfg(target_os = "linux")]
 mod portal {
-    use std::collections::HashMap;
+    use std::{
+        collections::HashMap,
+        sync::{
+            Mutex, PoisonError,
+            mpsc::{Receiver, Sender, channel},
+        },
+    };
 
     use zbus::{
         blocking::{Connection, Proxy},
@@ -103,6 +113,42 @@ mod portal {
         // Nothing depends on it either.
         let show = move || drop(tell());
         std::thread::Builder::new().name("notification".into()).spawn(show).ok()
+    }
+
+    /// What the bar of tasks is to show: progress in `[0, 1]`, or none.
+    static PROGRESS: Mutex<Option<Sender<Option<f32>>>> = Mutex::new(None);
+
+    /// Has the bar of tasks show how far a run is, in `[0, 1]`; none where nothing runs. Docks that know of such things (KDE's, Ubuntu's,
+    /// Plank) take it by the name of the desktop entry.
+    pub(in crate::window) fn show_progress(part: Option<f32>) {
+        let mut sender = PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
+        if sender.is_none() {
+            let (to, from) = channel();
+            // Nothing depends on it: where there is no bus, nobody hears it.
+            let _ = std::thread::Builder::new().name("task bar".into()).spawn(move || drop(tell_bar(&from)));
+            *sender = Some(to);
+        }
+        if let Some(sender) = &*sender {
+            let _ = sender.send(part);
+        }
+    }
+
+    fn tell_bar(parts: &Receiver<Option<f32>>) -> zbus::Result<()> {
+        let bus = Connection::session()?;
+        while let Ok(mut part) = parts.recv() {
+            // Only the newest counts.
+            while let Ok(newer) = parts.try_recv() {
+                part = newer;
+            }
+            let shown = HashMap::from([
+                ("progress", Value::from(f64::from(part.unwrap_or(0.0)))),
+                ("progress-visible", Value::from(part.is_some())),
+            ]);
+            let path = "/com/canonical/unity/launcherentry/dualres";
+            let body = ("application://dualres.desktop", shown);
+            bus.emit_signal(None::<()>, path, "com.canonical.Unity.LauncherEntry", "Update", &body)?;
+        }
+        Ok(())
     }
 
     fn serve(mut tell: impl FnMut(Wishes)) -> zbus::Result<()> {

@@ -87,7 +87,7 @@ impl Window {
         for News { done, entries } in all {
             match entries {
                 Ok((entries, complaints)) => {
-                    self.models.entries = entries;
+                    self.models.put(entries);
                     complaints.into_iter().for_each(|text| self.shell.toasts.warning(text));
                 }
                 Err(error) => self.shell.toasts.error(report::message(&error)),

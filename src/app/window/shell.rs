@@ -33,6 +33,8 @@ pub(crate) struct Shell {
     pub(super) closing: Closing,
     /// What the title bar says.
     pub(super) shown_title: String,
+    /// How far the run is by the bar of tasks, in percent; `None` if none is shown.
+    pub(super) shown_progress: Option<u8>,
     pub(super) is_focused: bool,
     /// Whether the desktop is to point at the window.
     pub(super) wants_attention: bool,
@@ -76,6 +78,7 @@ impl Shell {
             sheet: None,
             closing: Closing::No,
             shown_title: String::new(),
+            shown_progress: None,
             is_focused: true,
             wants_attention: false,
             actions: Outbox::default(),

@@ -1,4 +1,4 @@
-//! What the title bar says: how far a run is, and which of two windows remembers nothing. And who is told when a long run has
+//! What the title bar and the bar of tasks say: how far a run is, and which of two windows remembers nothing. And who is told when a long run has
 //! ended behind other windows.
 
 use std::time::Duration;
@@ -18,15 +18,7 @@ impl Window {
             Memory::Own(_) | Memory::None => "Dualres".to_owned(),
             Memory::OfAnother => tr!("Dualres (second window, remembers nothing)"),
         };
-        let running = self.upscale.queue.items().iter().filter_map(|item| match &item.state {
-            State::Running(progress) if !progress.saving => Some(progress.done),
-            _ => None,
-        });
-        let running: Vec<f32> = running.collect();
-        if running.is_empty() {
-            return name;
-        }
-        let part = running.iter().sum::<f32>() / running.len() as f32;
+        let Some(part) = self.run_progress() else { return name };
         let percent = number(part * 100.0, 0);
         let left = self.upscale.queue.waiting();
         let far = match left {
@@ -36,13 +28,33 @@ impl Window {
         format!("{far} – {name}")
     }
 
-    /// Has the title bar say what is so now.
+    /// How far the pictures that run are on average, in `[0, 1]`; `None` if none runs.
+    fn run_progress(&self) -> Option<f32> {
+        let running = self.upscale.queue.items().iter().filter_map(|item| match &item.state {
+            State::Running(progress) if !progress.saving => Some(progress.done),
+            _ => None,
+        });
+        let (sum, count) = running.fold((0.0, 0), |(sum, count), done| (sum + done, count + 1));
+        (count > 0).then(|| sum / count as f32)
+    }
+
+    /// Has the title bar, and the bar of tasks, say what is so now.
     pub(super) fn show_title(&mut self, ctx: &Context) {
         self.shell.is_focused = ctx.input(|input| input.viewport().focused.unwrap_or(true));
         let title = self.title();
         if self.shell.shown_title != title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
             self.shell.shown_title = title;
+        }
+        // Of the whole run: a bar that begins anew with each picture says little.
+        let run = self.run_progress().map(|part| {
+            let (done, left) = (self.upscale.run.done + self.upscale.run.failed, self.upscale.queue.waiting());
+            let percent = 100.0 * (done as f32 + part) / (done + left + 1) as f32;
+            percent.clamp(0.0, 100.0) as u8
+        });
+        if self.shell.shown_progress != run {
+            desktop::show_progress(run.map(|percent| f32::from(percent) / 100.0));
+            self.shell.shown_progress = run;
         }
         if std::mem::take(&mut self.shell.wants_attention) {
             ctx.send_viewport_cmd(ViewportCommand::RequestUserAttention(UserAttentionType::Informational));

@@ -4,8 +4,7 @@ use dualres_engine::passes_to;
 use eframe::egui::{Align, Button, Layout, ScrollArea, Slider, Ui};
 
 use super::{
-    BUTTON_HEIGHT, device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results,
-    text_width, weak,
+    device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results, text_width, weak,
 };
 use crate::{
     batch::disk::{bytes, most_bytes},
@@ -18,9 +17,6 @@ use crate::{
     },
 };
 
-/// Points around the words of a button, on either side.
-const PADDING: f32 = 12.0;
-
 pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.with_layout(Layout::bottom_up(Align::Min), |ui| {
         ui.add_space(8.0);
@@ -32,6 +28,7 @@ pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
                 ui.set_max_width(ui.available_width() - 10.0);
                 model_choice::ui(window, ui, out);
                 fidelity(window, ui, out);
+                preview(window, ui, out);
                 results::ui(window, ui, out);
                 numbers::ui(window, ui, out);
                 device::ui(window, ui, out);
@@ -54,13 +51,17 @@ fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         out.push(Action::SetFidelity(percent / 100.0));
     }
     weak(ui, tr!("0 % is the network's own result. More keeps closer to the original."));
-    // A result that is there never changes by itself.
-    if let Some(wanted) = window.other_fidelity() {
-        let hint = tr!("Saves another version; the file that is there stays as it is");
-        let label = tr!("Apply %{percent} %", percent = number(wanted * 100.0, 0));
-        if ui.add_enabled(!window.upscale.refinement.is_applied(), Button::new(label)).on_hover_text(hint).clicked() {
-            out.push(Action::ApplyFidelity);
-        }
+    // A result that is there never changes by itself. The button has its place at all times, so that nothing below moves.
+    let wanted = window.other_fidelity();
+    let percent = wanted.unwrap_or(window.shell.settings.choices.fidelity) * 100.0;
+    let label = tr!("Apply %{percent} %", percent = number(percent, 0));
+    let can = wanted.is_some() && !window.upscale.refinement.is_applied();
+    let apply = ui.add_enabled(can, Button::new(label));
+    let apply = apply.on_hover_text(tr!("Saves another version; the file that is there stays as it is"));
+    if apply.on_disabled_hover_text(tr!("For a finished picture of another fidelity")).clicked() {
+        out.push(Action::ApplyFidelity);
+    }
+    if wanted.is_some() {
         // What takes long is told before.
         if window.upscale.selected != window.upscale.refinement.at_hand
             && let Some(time) = run_again(window)
@@ -71,37 +72,9 @@ fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     numbers::versions(window, ui, out);
 }
 
-fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+/// What is seen before the run.
+fn preview(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let width = ui.available_width();
-    let running = window.upscale.queue.running().is_some();
-    let waiting = window.upscale.queue.waiting();
-    // What is done can be done again with other choices.
-    let can = |id: &ItemId| window.upscale.queue.get(*id).is_some_and(Item::may_be_done_again);
-    let again = window.upscale.selected.filter(|id| waiting == 0 && !running && can(id));
-    let label = match waiting {
-        0 if again.is_some() => tr!("Upscale again"),
-        0 => tr!("Upscale"),
-        count => tr_counted!(count, "Upscale %{count} picture", "Upscale %{count} pictures"),
-    };
-    // Those that wait may be run after one that is run alone.
-    let enabled = again.is_some() || (waiting > 0 && (!running || window.upscale.only.is_some()));
-    let paused = window.services.link.control.is_paused();
-    // Each has its place, whatever runs: a second click of a hasty hand must not meet another button.
-    ui.horizontal(|ui| {
-        let labels = [tr!("Pause"), tr!("Resume")];
-        let narrow = labels.iter().map(|label| text_width(ui, label)).fold(0.0, f32::max) + 2.0 * PADDING;
-        let wide = width - narrow - ui.spacing().item_spacing.x;
-        let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, wide)).inner;
-        if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
-            out.push(again.map_or(Action::Start, Action::Retry));
-        }
-        let button = Button::new(&labels[usize::from(paused)]);
-        let size = eframe::egui::vec2(narrow, BUTTON_HEIGHT);
-        let pause = ui.add_enabled_ui(running, |ui| ui.add_sized(size, button)).inner;
-        if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
-            out.push(Action::PauseOrGoOn);
-        }
-    });
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| &item.state);
     let waits = matches!(selected, Some(State::Waiting | State::Cancelled | State::Moved(_)));
     let tried = window.upscale.selected.is_some_and(|item| window.is_tried(item));
@@ -127,6 +100,27 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         named(&live, &tr!("Live preview"));
         out.change(&before, on, Action::SetLivePreview);
     });
+}
+
+fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+    let width = ui.available_width();
+    let running = window.upscale.queue.running().is_some();
+    let waiting = window.upscale.queue.waiting();
+    // What is done can be done again with other choices.
+    let can = |id: &ItemId| window.upscale.queue.get(*id).is_some_and(Item::may_be_done_again);
+    let again = window.upscale.selected.filter(|id| waiting == 0 && !running && can(id));
+    let label = match waiting {
+        0 if again.is_some() => tr!("Upscale again"),
+        0 => tr!("Upscale"),
+        count => tr_counted!(count, "Upscale %{count} picture", "Upscale %{count} pictures"),
+    };
+    // Those that wait may be run after one that is run alone.
+    let enabled = again.is_some() || (waiting > 0 && (!running || window.upscale.only.is_some()));
+    // Pause has its place above the queue, whatever runs: a second click of a hasty hand must not meet another button.
+    let start = ui.add_enabled_ui(enabled, |ui| primary_button(ui, &label, width)).inner;
+    if start.on_hover_text(tr!("Ctrl+Enter")).clicked() {
+        out.push(again.map_or(Action::Start, Action::Retry));
+    }
     // Where the eye is when a result has come; there before it, so that nothing moves under the pointer.
     let done = window.upscale.selected.filter(|&id| window.saved_fidelity(id).is_some());
     let size = eframe::egui::vec2((width - ui.spacing().item_spacing.x) / 2.0, 26.0);

@@ -1,15 +1,24 @@
 //! What the pictures become: for what kind of picture, how many times as large, and how large in the end.
 
-use eframe::egui::{Button, CollapsingHeader, ComboBox, Ui};
+use eframe::egui::{
+    Button, CollapsingHeader, ComboBox, FontId, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    text::{LayoutJob, TextWrapping},
+    vec2,
+};
 
-use super::{heading, named, results, size, speed, text_width, weak};
+use super::{heading, named, results, size, speed, weak};
 use crate::{
     batch::{choice::Kind, disk::bytes, sizes::FinalSize},
     built_in,
     language::{number, tr, translated, written},
     library::Entry,
-    window::{Window, actions::Action, app::speed_key, outbox::Outbox},
+    window::{Window, actions::Action, app::speed_key, outbox::Outbox, settings::Choices, theme::palette},
 };
+
+/// Height of the cards of kinds, in points.
+const CARD_HEIGHT: f32 = 40.0;
+/// Points between them.
+const BETWEEN: f32 = 6.0;
 
 /// What was chosen of the models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +38,9 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     picked = picked.or(scales(window, ui, out, chosen));
     picked = picked.or(qualities(window, ui, chosen));
     let mut choices = window.shell.settings.choices.clone();
-    results::final_size(&mut choices.size, ui);
+    if choices.size != FinalSize::Model {
+        results::final_size(&mut choices.size, ui);
+    }
     out.change(&window.shell.settings.choices, choices, |choices| Action::Choose(Box::new(choices)));
     if let Some(original) =
         window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).and_then(|item| item.size)
@@ -76,22 +87,62 @@ fn title(entry: &Entry) -> String {
     format!("{} ({}×)", entry.name, entry.description.scale())
 }
 
+/// The card of a built-in kind; returns its model if that was chosen.
+fn built_in_card(ui: &mut Ui, width: f32, chosen: Chosen, (kind, scale): (Kind, usize)) -> Option<String> {
+    let (words, hint) = match kind {
+        Kind::Photo => (tr!("cameras, phones"), tr!("Removes noise and JPEG artefacts, of cameras and phones")),
+        Kind::Clean => (tr!("scans, graphics"), tr!("Keeps all there is: for scans, graphics and clean photos")),
+    };
+    let is_it = matches!(chosen, Chosen::Kind { kind: other, .. } if other == kind);
+    // Whoever chooses a kind keeps the scale, or is told that there is none.
+    let model = built_in::of(kind, scale);
+    let card = |ui: &mut Ui| kind_card(ui, width, is_it, (&kind.name(), &words));
+    let card = ui.add_enabled_ui(model.is_some(), card).inner.on_hover_text(hint);
+    let clicked = card.on_disabled_hover_text(lacking(kind, scale)).clicked();
+    model.filter(|_| clicked && !is_it).map(str::to_owned)
+}
+
+/// A choice with what it is for beneath it.
+fn kind_card(ui: &mut Ui, width: f32, is_chosen: bool, (name, words): (&str, &str)) -> Response {
+    let size = vec2(width, CARD_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let enabled = ui.is_enabled();
+    response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, is_chosen, name));
+    let colours = palette(ui);
+    let (ground, text, weak) = match (is_chosen, enabled) {
+        (true, _) => (colours.accent, colours.on_accent, colours.on_accent),
+        (false, true) if response.hovered() => (colours.hovered, colours.text, colours.weak),
+        (false, true) => (colours.raised, colours.text, colours.weak),
+        (false, false) => (colours.panel, colours.weak, colours.weak),
+    };
+    ui.painter().rect_filled(rect, 6.0, ground);
+    if response.has_focus() {
+        ui.painter().rect_stroke(rect, 6.0, Stroke::new(2.0, colours.text), StrokeKind::Inside);
+    }
+    let line = |y: f32, words: &str, size: f32, colour| {
+        let mut job = LayoutJob::simple_singleline(words.to_owned(), FontId::proportional(size), colour);
+        job.wrap = TextWrapping::truncate_at_width(width - 16.0);
+        let galley = ui.fonts_mut(|fonts| fonts.layout_job(job));
+        ui.painter().galley(rect.min + vec2(8.0, y), galley, colour);
+    };
+    line(4.0, name, 13.5, text);
+    line(22.0, words, 10.5, weak);
+    response
+}
+
 /// The first question: what kind of pictures these are.
 fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Option<String> {
     let scale = window.scale();
     let mut picked = None;
-    ui.horizontal_wrapped(|ui| {
-        // All beside each other in every language, whatever it takes from between them.
-        let labels = Kind::ALL.map(Kind::name).into_iter().chain([tr!("Automatic"), tr!("Own")]);
-        let words: f32 = labels.map(|label| text_width(ui, &label)).sum();
-        let usual = ui.spacing().button_padding.x;
-        let between = 3.0;
-        let room = (ui.available_width() - words) / (Kind::ALL.len() + 2) as f32;
-        ui.spacing_mut().item_spacing.x = between;
-        ui.spacing_mut().button_padding.x = ((room - between) / 2.0 - 0.5).clamp(1.0, usual);
-        let automatic = ui.selectable_label(chosen == Chosen::Automatic, tr!("Automatic"));
+    let own = window.models.entries.iter().filter(|entry| is_own(entry));
+    let own = own.clone().find(|entry| entry.description.scale() == scale).or(own.clone().next());
+    let own = own.map(|entry| entry.name.clone());
+    let width = (ui.available_width() - BETWEEN) / 2.0;
+    ui.spacing_mut().item_spacing = vec2(BETWEEN, BETWEEN);
+    ui.horizontal(|ui| {
         let hint = tr!("Photo or Clean, whichever fits the picture: by its noise and JPEG compression");
-        if automatic.on_hover_text(hint).clicked() {
+        let card = kind_card(ui, width, chosen == Chosen::Automatic, (&tr!("Automatic"), &tr!("fits the picture")));
+        if card.on_hover_text(hint).clicked() {
             // A model of one's own may enlarge as no built-in one does.
             let scales = [scale, 4, 2].into_iter();
             scales
@@ -99,26 +150,16 @@ fn kinds(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opti
                 .take(1)
                 .for_each(|scale| out.push(Action::FitModels(scale)));
         }
-        for kind in Kind::ALL {
-            let hint = match kind {
-                Kind::Photo => tr!("Removes noise and JPEG artefacts, of cameras and phones"),
-                Kind::Clean => tr!("Keeps all there is: for scans, graphics and clean photos"),
-            };
-            let is_it = matches!(chosen, Chosen::Kind { kind: other, .. } if other == kind);
-            // Whoever chooses a kind keeps the scale, or is told that there is none.
-            let model = built_in::of(kind, scale);
-            let button = ui.add_enabled(model.is_some(), Button::selectable(is_it, kind.name())).on_hover_text(hint);
-            if button.on_disabled_hover_text(lacking(kind, scale)).clicked() && !is_it {
-                picked = model.map(str::to_owned);
-            }
-        }
-        let own = window.models.entries.iter().filter(|entry| is_own(entry));
-        let own = own.clone().find(|entry| entry.description.scale() == scale).or(own.clone().next());
-        let own = own.map(|entry| entry.name.clone());
-        let button = ui.add_enabled(own.is_some(), Button::selectable(chosen == Chosen::Own, tr!("Own")));
-        let button = button.on_hover_text(tr!("Models that you imported, adapted or compressed"));
+        picked = picked.take().or(built_in_card(ui, width, chosen, (Kind::Photo, scale)));
+    });
+    ui.horizontal(|ui| {
+        picked = picked.take().or(built_in_card(ui, width, chosen, (Kind::Clean, scale)));
+        let words = (&*tr!("Own"), &*tr!("imported, adapted"));
+        let card = |ui: &mut Ui| kind_card(ui, width, chosen == Chosen::Own, words);
+        let card = ui.add_enabled_ui(own.is_some(), card).inner;
+        let card = card.on_hover_text(tr!("Models that you imported, adapted or compressed"));
         let hint = tr!("Drop a model on the window, or import one in the Models tab");
-        if button.on_disabled_hover_text(hint).clicked() && chosen != Chosen::Own {
+        if card.on_disabled_hover_text(hint).clicked() && chosen != Chosen::Own {
             picked = own;
         }
     });
@@ -148,21 +189,27 @@ fn lacking(kind: Kind, scale: usize) -> String {
 
 fn scales(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Option<String> {
     let mut picked = None;
+    let choices = &window.shell.settings.choices;
+    let custom = choices.size != FinalSize::Model;
+    let resize = |size| Action::Choose(Box::new(Choices { size, ..choices.clone() }));
     ui.horizontal(|ui| {
         ui.label(tr!("Scale"));
-        let mut scales: Vec<usize> = window.models.entries.iter().map(|e| e.description.scale()).collect();
-        scales.sort_unstable();
-        scales.dedup();
-        for scale in scales {
+        for &scale in &window.models.scales {
             let is_there = match chosen {
                 Chosen::Automatic => built_in::of(Kind::Clean, scale).is_some(),
                 Chosen::Kind { kind, .. } => built_in::of(kind, scale).is_some(),
                 Chosen::Own => true,
             };
-            let label = Button::selectable(window.scale() == scale, format!("{scale}×"));
+            let label = Button::selectable(window.scale() == scale && !custom, format!("{scale}×"));
             let button = ui.add_enabled(is_there, label);
             let hint = tr!("No built-in model of this kind enlarges %{scale} times", scale = scale);
-            if !button.on_disabled_hover_text(hint).clicked() || window.scale() == scale {
+            if !button.on_disabled_hover_text(hint).clicked() {
+                continue;
+            }
+            if custom {
+                out.push(resize(FinalSize::Model));
+            }
+            if window.scale() == scale {
                 continue;
             }
             match chosen {
@@ -178,6 +225,11 @@ fn scales(window: &Window, ui: &mut Ui, out: &mut Outbox, chosen: Chosen) -> Opt
                     picked = first.map(|entry| entry.name.clone());
                 }
             }
+        }
+        let hint = tr!("By as many passes of the model as it takes, then by resampling. Proportions are kept.");
+        let button = ui.selectable_label(custom, tr!("Custom"));
+        if button.on_hover_text(hint).clicked() && !custom {
+            out.push(resize(FinalSize::Factor(1.5 * window.scale() as f64)));
         }
     });
     picked
@@ -263,17 +315,16 @@ fn facts(window: &Window, entry: &Entry) -> String {
 
 /// How large the result of a picture will be, on screen and in print.
 fn final_size(original: [usize; 2], wanted: FinalSize, scale: usize) -> String {
-    const USUAL_DPI: f64 = 300.0;
     let result = wanted.of(original, scale);
+    tr!("Result: %{size} pixels, %{print}", size = size(result), print = print_size(result, wanted))
+}
+
+/// How large a result is in print.
+pub(super) fn print_size(result: [usize; 2], wanted: FinalSize) -> String {
+    const USUAL_DPI: f64 = 300.0;
     let dpi = wanted.density().map_or(USUAL_DPI, |[across, _]| across);
     let [width, height] = result.map(|pixels| number(pixels as f64 / dpi * 2.54, 1));
-    tr!(
-        "Result: %{size} pixels, %{width} × %{height} cm at %{dpi} dpi",
-        size = size(result),
-        width = width,
-        height = height,
-        dpi = number(dpi, 0)
-    )
+    tr!("%{width} × %{height} cm at %{dpi} dpi", width = width, height = height, dpi = number(dpi, 0))
 }
 
 /// What to know of a size that is not above the original's.

@@ -19,11 +19,11 @@ pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let shown = window.models.shown_model.clone().unwrap_or_else(|| window.shell.settings.choices.model.clone());
     Panel::left("models").resizable(false).exact_size(250.0).show(ui, |ui| list(window, ui, out, &shown));
     egui::CentralPanel::default().show(ui, |ui| {
-        let Some(entry) = window.models.entries.iter().find(|entry| entry.name == shown).cloned() else {
+        let Some(entry) = window.models.entries.iter().find(|entry| entry.name == shown) else {
             weak(ui, tr!("Choose a model on the left."));
             return;
         };
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, out, &entry));
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| card(window, ui, out, entry));
     });
 }
 
@@ -49,9 +49,9 @@ fn list(window: &Window, ui: &mut Ui, out: &mut Outbox, shown: &str) {
             );
             let (scale, size) = (entry.description.scale(), bytes(entry.bytes));
             let line = if entry.file.is_some() {
-                tr!("%{scale}x, %{size}, imported", scale = scale, size = size)
+                tr!("%{scale}×, %{size}, imported", scale = scale, size = size)
             } else {
-                tr!("%{scale}x, %{size}, built in", scale = scale, size = size)
+                tr!("%{scale}×, %{size}, built in", scale = scale, size = size)
             };
             ui.painter().text(
                 place(26.0),
@@ -121,7 +121,7 @@ fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
             description.family.clone()
         };
         row(tr!("Network"), network);
-        let operators = description.network.operators();
+        let operators = &entry.details().operators;
         let named = operators.iter().take(5).map(|(kind, count)| format!("{count} × {}", operator(kind)));
         let named: Vec<String> = named.collect();
         let more = if operators.len() > 5 { ", …" } else { "" };
@@ -134,7 +134,7 @@ fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
         let macs = number(entry.macs as f64 / 1e9, 2);
         row("MACs".into(), tr!("%{macs} G for an input of %{side} × %{side}", macs = macs, side = MAC_INPUT));
         let duals = if entry.has_duals {
-            let count = grouped(description.dual_parameters());
+            let count = grouped(entry.details().dual_parameters);
             if description.borrowed_duals {
                 tr!("%{count} parameters, learned with another network", count = count)
             } else {
@@ -184,7 +184,7 @@ fn card(window: &Window, ui: &mut Ui, out: &mut Outbox, entry: &Entry) {
 
     compression(ui, entry);
     ui.add_space(12.0);
-    ui.label(RichText::new(tr!("Channels of each unit")).strong());
+    ui.label(RichText::new(tr!("Channels of each layer")).strong());
     weak(ui, tr!("Filled: kept. The whole bar is the width before compression."));
     ui.add_space(4.0);
     widths(ui, entry);
@@ -285,13 +285,13 @@ fn compression(ui: &mut Ui, entry: &Entry) {
 }
 
 fn widths(ui: &mut Ui, entry: &Entry) {
-    let layers = entry.description.layer_widths();
+    let layers = &entry.details().widths;
     let widest = layers.iter().map(|layer| layer.before).max().unwrap_or(1) as f32;
     let colours = palette(ui);
     ui.spacing_mut().interact_size.y = 16.0;
-    for LayerWidth { name, now, before } in layers {
+    for &LayerWidth { ref name, now, before } in layers {
         ui.horizontal(|ui| {
-            let name = label(&name);
+            let name = label(name);
             let place = vec2(150.0, 16.0);
             ui.allocate_ui_with_layout(place, egui::Layout::left_to_right(egui::Align::Center), |ui| {
                 ui.set_min_width(place.x);
@@ -312,17 +312,11 @@ fn widths(ui: &mut Ui, entry: &Entry) {
         });
     }
     // What cannot be made narrower says why.
-    let kept: Vec<(String, String)> = entry
-        .description
-        .network
-        .groups()
-        .iter()
-        .filter_map(|group| Some((label(&group.name), translated(group.reason()?))))
-        .collect();
-    if !kept.is_empty() {
-        ui.collapsing(tr!("%{count} layers that are not pruned", count = kept.len()), |ui| {
-            for (name, reason) in kept {
-                weak(ui, format!("{name}: {reason}"));
+    let fixed = &entry.details().fixed;
+    if !fixed.is_empty() {
+        ui.collapsing(tr!("%{count} layers that are not pruned", count = fixed.len()), |ui| {
+            for (name, reason) in fixed {
+                weak(ui, format!("{}: {}", label(name), translated(reason)));
             }
         });
     }

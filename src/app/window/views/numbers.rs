@@ -1,7 +1,6 @@
-//! The selected picture: what its proof says, in words first.
+//! The selected picture: what its proof says, in words and in numbers.
 
-use dualres_engine::Area;
-use eframe::egui::{CollapsingHeader, ComboBox, Grid, RichText, Ui};
+use eframe::egui::{CollapsingHeader, ComboBox, Grid, Label, RichText, Ui};
 
 use super::{decibels, duration, heading, named, size, speed, weak};
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     },
 };
 
-/// What is known of the selected picture and of its result: in words, and in numbers for who opens them.
+/// What is known of the selected picture and of its result, in numbers for who opens them.
 pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
     heading(ui, &tr!("This picture"));
@@ -27,10 +26,9 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     if let Some(original) = item.size {
         rows.push((tr!("Original"), size(original), tr!("Pixels")));
     }
-    let (mut note, mut verdict_of) = (None, None);
+    let mut note = None;
     if let State::Done(finished) = &item.state {
         rows.push((tr!("Result"), size(finished.size), tr!("Pixels")));
-        verdict_of = Some((finished.proven, finished.model.clone()));
         let open = window.upscale.documents.get(item.id);
         let proven = open.and_then(|open| open.refined).map_or(finished.proven, |(_, proven)| proven);
         if let Some(psnr) = proven.loop_psnr {
@@ -81,13 +79,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             rows.push((tr!("Visible dual loss"), loss, hint));
         }
     }
-    if let Some(verdict) = verdict_of.and_then(|(proven, model)| proven.verdict(&model)) {
-        ui.label(RichText::new(verdict.words()).strong()).on_hover_text(tr!(
-            "By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original"
-        ));
-        weak(ui, verdict.reason());
-    }
-    let (shown, places) = (window.shell.settings.details, worst_places(window, ui));
+    let shown = window.shell.settings.details;
     let details = CollapsingHeader::new(tr!("Details")).id_salt("numbers").default_open(shown).show(ui, |ui| {
         ui.spacing_mut().interact_size.y = 16.0;
         Grid::new("numbers").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
@@ -99,9 +91,6 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         });
     });
     out.change(&shown, details.openness > 0.5, Action::ShowDetails);
-    if let Some(area) = places {
-        out.push(Action::ShowPlace(area));
-    }
     if let Some(path) = note {
         weak(ui, tr!("Saved as %{path}", path = path));
     }
@@ -142,27 +131,30 @@ pub(super) fn versions(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     }
 }
 
-/// Buttons for the places where a result departs most from its picture; returns the one that was asked for.
-fn worst_places(window: &Window, ui: &mut Ui) -> Option<Area> {
-    let id = window.upscale.selected?;
-    if !matches!(window.upscale.queue.get(id)?.state, State::Done(_)) {
-        return None;
-    }
-    let places = window.upscale.documents.get(id)?.document.worst_places();
-    if places.is_empty() {
-        return None;
-    }
-    let mut picked = None;
-    ui.horizontal_wrapped(|ui| {
+/// What the proof of the selected picture says in words, and where it was changed most. Returns whether there is such a thing.
+pub(super) fn verdict(window: &Window, ui: &mut Ui, out: &mut Outbox) -> bool {
+    let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return false };
+    let State::Done(finished) = &item.state else { return false };
+    let open = window.upscale.documents.get(item.id);
+    let proven = open.and_then(|open| open.refined).map_or(finished.proven, |(_, proven)| proven);
+    let Some(verdict) = proven.verdict(&finished.model).filter(|_| !window.is_tried(item.id)) else { return false };
+    let colours = palette(ui);
+    let colour = if verdict.warns() { colours.warning } else { colours.good };
+    let hint =
+        tr!("By the consistency PSNR: how closely the result, reduced again by the dual network, matches the original");
+    ui.label(RichText::new(verdict.words()).strong().color(colour)).on_hover_text(hint);
+    let places = open.map_or(&[][..], |open| open.document.worst_places());
+    if !places.is_empty() {
         weak(ui, tr!("Changed most")).on_hover_text(tr!("Where structure differs, and not noise alone"));
-        for (index, (area, levels)) in places.iter().enumerate() {
-            let hint = tr!("Zoom in: off by %{levels} of 255 levels here", levels = number_of(*levels, 1));
-            let button = ui.small_button((index + 1).to_string()).on_hover_text(&hint);
-            named(&button, &tr!("Place %{number}", number = index + 1));
-            if button.clicked() {
-                picked = Some(*area);
-            }
+    }
+    for (index, (area, levels)) in places.iter().enumerate() {
+        let hint = tr!("Zoom in: off by %{levels} of 255 levels here", levels = number_of(*levels, 1));
+        let button = ui.small_button((index + 1).to_string()).on_hover_text(&hint);
+        named(&button, &tr!("Place %{number}", number = index + 1));
+        if button.clicked() {
+            out.push(Action::ShowPlace(*area));
         }
-    });
-    picked
+    }
+    ui.add(Label::new(RichText::new(verdict.reason()).small().color(colours.weak)).truncate());
+    true
 }

@@ -90,6 +90,9 @@ pub(crate) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     });
     name_example(window, &mut choices, ui);
     forecast(window, ui);
+    ui.checkbox(&mut choices.strip, tr!("Leave out metadata")).on_hover_text(tr!(
+        "EXIF, XMP, IPTC and density. The colour profile stays: without it the colours would be others."
+    ));
     egui::CollapsingHeader::new(tr!("More")).id_salt("more-results").show(ui, |ui| more(&mut choices, ui));
     out.change(before, choices, |choices| Action::Choose(Box::new(choices)));
 }
@@ -179,9 +182,8 @@ fn name_example(window: &Window, choices: &mut Choices, ui: &mut Ui) {
 }
 
 /// The kinds of final sizes as they are offered, each with the value it begins with.
-fn sizes() -> [(String, FinalSize); 6] {
+fn sizes() -> [(String, FinalSize); 5] {
     [
-        (tr!("Size as the model makes it"), FinalSize::Model),
         (tr!("Times as large"), FinalSize::Factor(3.0)),
         (tr!("Width"), FinalSize::Width(6000)),
         (tr!("Height"), FinalSize::Height(4000)),
@@ -190,7 +192,7 @@ fn sizes() -> [(String, FinalSize); 6] {
     ]
 }
 
-/// The choice of the final size.
+/// The choice of a final size that is not the model's.
 pub(super) fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
     let is_of = |size: &FinalSize| std::mem::discriminant(size) == std::mem::discriminant(chosen);
     let sizes = sizes();
@@ -205,9 +207,6 @@ pub(super) fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
             }
         });
     named(&combo.response, &tr!("Final size"));
-    combo
-        .response
-        .on_hover_text(tr!("By as many passes of the model as it takes, then by resampling. Proportions are kept."));
     if let Some(size) = picked {
         *chosen = size;
     }
@@ -215,9 +214,6 @@ pub(super) fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
         let drag = ui.add(DragValue::new(value).range(16..=200_000).speed(10.0).suffix(tr!(" pixels")));
         named(&drag, &tr!("Pixels"));
     };
-    if *chosen == FinalSize::Model {
-        return;
-    }
     ui.horizontal(|ui| match chosen {
         FinalSize::Model => {}
         FinalSize::Factor(factor) => {
@@ -261,7 +257,4 @@ fn more(choices: &mut Choices, ui: &mut Ui) {
         .on_hover_text(tr!("Shows a coarse picture first while it loads; a little smaller, slower to write"));
     ui.checkbox(&mut choices.half_colours, tr!("JPEG with half the colours (4:2:0)"))
         .on_hover_text(tr!("Smaller files, softer edges between colours"));
-    ui.checkbox(&mut choices.strip, tr!("Leave out metadata")).on_hover_text(tr!(
-        "EXIF, XMP, IPTC and density. The colour profile stays: without it the colours would be others."
-    ));
 }

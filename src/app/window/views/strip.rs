@@ -5,8 +5,7 @@ use eframe::egui::{
     StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::{duration, named, size};
-use crate::batch::outcome::Verdict;
+use super::{duration, model_choice, named, size};
 use crate::language::{number, tr, translated};
 use crate::window::{
     Window,
@@ -72,14 +71,11 @@ fn header(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         if clear.on_hover_text(tr!("Take out what is done; what failed or was cancelled stays (Ctrl+Del)")).clicked() {
             out.push(Action::RemoveDone);
         }
-        if window.upscale.queue.can_undo()
-            && ui.button(tr!("Undo")).on_hover_text(tr!("Bring back what was taken out last (Ctrl+Z)")).clicked()
-        {
+        let undo = ui.add_enabled(window.upscale.queue.can_undo(), egui::Button::new(tr!("Undo")));
+        if undo.on_hover_text(tr!("Bring back what was taken out last (Ctrl+Z)")).clicked() {
             out.push(Action::Undo);
         }
-        if window.upscale.queue.items().len() > 1
-            && ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked()
-        {
+        if ui.button(tr!("Table")).on_hover_text(tr!("All results, the least certain first (T)")).clicked() {
             out.push(Action::ToggleTable);
         }
         let failed = window.upscale.queue.items().iter().filter(|i| matches!(i.state, State::Failed(_))).count();
@@ -187,7 +183,16 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
         _ => format!("{} → {}", size(s), size(window.shell.settings.choices.size.of(s, window.scale()))),
     });
     text(27.0, result.as_deref().unwrap_or("…"), FontId::proportional(11.0), colours.weak, width);
-    text(44.0, state, FontId::proportional(11.5), colour, width);
+    text(43.0, state, FontId::proportional(11.5), colour, width);
+    let wanted = window.shell.settings.choices.size;
+    let finished = match &item.state {
+        State::Done(finished) => Some(finished.size),
+        State::Running(_) => None,
+        _ => item.size.map(|size| wanted.of(size, window.scale())),
+    };
+    if let Some(finished) = finished {
+        text(59.0, &model_choice::print_size(finished, wanted), FontId::proportional(11.0), colours.weak, width);
+    }
     if let State::Running(progress) = &item.state {
         let bar = Rect::from_min_size(pos2(left, rect.top() + 66.0), vec2(width, 6.0));
         painter.rect_filled(bar, 3.0, colours.canvas);
@@ -216,8 +221,7 @@ fn state_line(item: &Item, colours: &Palette, paused: bool) -> (String, Color32)
             let time = duration(std::time::Duration::from_secs_f64(finished.seconds));
             match finished.proven.verdict(&finished.model) {
                 Some(verdict) => {
-                    let warns = matches!(verdict, Verdict::Doubtful | Verdict::Noisy);
-                    let colour = if warns { colours.warning } else { colours.good };
+                    let colour = if verdict.warns() { colours.warning } else { colours.good };
                     (format!("{}, {time}", verdict.words()), colour)
                 }
                 None => (tr!("Done, %{time}", time = time), colours.good),

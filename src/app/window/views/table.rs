@@ -50,8 +50,7 @@ pub(crate) fn ui(window: &Window, ctx: &Context, out: &mut Outbox) {
         ui.add_space(8.0);
         let close = ui
             .horizontal(|ui| {
-                let hint =
-                    tr!("All results and failures, the least certain first");
+                let hint = tr!("All results and failures, the least certain first");
                 if ui.button(tr!("Save as CSV…")).on_hover_text(hint).clicked() {
                     // Where there is no dialog, a path is typed, in place of this sheet.
                     out.push(Action::CloseSheet);

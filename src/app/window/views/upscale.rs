@@ -5,7 +5,7 @@ use eframe::egui::{Align, ComboBox, Key, Label, Layout, Rect, RichText, Slider, 
 
 use super::{
     canvas::{self, Canvas, PaneContent, centred_text, inside},
-    drop_zone, named, size, text_width,
+    drop_zone, named, numbers, size, text_width,
 };
 use crate::{
     language::{number, parsed, tr, translated},
@@ -280,16 +280,19 @@ fn read_out_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, pointed: Option<[
                 ui.checkbox(&mut auto, tr!("auto")).on_hover_text(hint);
                 out.change(&before, auto, Action::SetAutoGain);
             }
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, pointed));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| position_ui(window, ui, out, pointed));
         });
     });
 }
 
-fn position_ui(window: &Window, ui: &mut Ui, pointed: Option<[f64; 2]>) {
+fn position_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, pointed: Option<[f64; 2]>) {
     let colours = palette(ui);
     let Some(document) = window.shown() else { return };
     {
         let Some(position) = pointed.filter(|&position| inside(document, position)) else {
+            if numbers::verdict(window, ui, out) {
+                return;
+            }
             let hint = tr!("Wheel zooms, drag moves, double click fits; Space shows the original");
             ui.add(Label::new(RichText::new(hint).small().color(colours.weak)).truncate());
             return;
