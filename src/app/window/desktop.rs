@@ -22,6 +22,10 @@ impl Wishes {
     /// Has a window follow it.
     pub(super) fn grant(self, ctx: &eframe::egui::Context) {
         ctx.set_zoom_factor(self.text_scale);
+        // As many points as ever, of those that are larger now; no more than the screen has.
+        let screen = ctx.input(|input| input.viewport().monitor_size);
+        let least = Vec2::from(MIN_SIZE).min(screen.unwrap_or(Vec2::INFINITY));
+        ctx.send_viewport_cmd(ViewportCommand::MinInnerSize(least));
         let usual = eframe::egui::Style::default();
         ctx.all_styles_mut(|style| {
             style.animation_time = if self.reduced_motion { 0.0 } else { usual.animation_time };

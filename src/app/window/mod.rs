@@ -76,8 +76,6 @@ use crate::paths::Paths;
 
 static ICON: &[u8] = include_bytes!("../../../assets/icon.png");
 
-/// Smallest window that everything fits into, in points.
-const LEAST_SIZE: [f32; 2] = [900.0, 560.0];
 
 /// Opens the window with files and stays until it is closed.
 ///
@@ -94,7 +92,7 @@ pub fn open(paths: Paths, files: Vec<PathBuf>) -> anyhow::Result<()> {
         .with_title("Dualres")
         .with_app_id("dualres")
         .with_inner_size(settings::USUAL_SIZE)
-        .with_min_inner_size(LEAST_SIZE)
+        .with_min_inner_size(screen::MIN_SIZE)
         .with_drag_and_drop(true);
     viewport = remembered.screens.open(viewport);
     if let Some(icon) = icon() {

@@ -25,6 +25,9 @@ pub(super) struct Place {
     maximized: bool,
 }
 
+/// Smallest window that everything fits into, in points.
+pub(super) const MIN_SIZE: [f32; 2] = [900.0, 560.0];
+
 /// Screens that are remembered, one more than anybody has.
 const MOST: usize = 16;
 
@@ -87,7 +90,7 @@ impl Screens {
             None => {
                 let whole = info.monitor_size.unwrap_or(Vec2::INFINITY);
                 // Room for the frame and what the desktop keeps for itself.
-                let fits = Vec2::from(now.size).min((whole - vec2(40.0, 100.0)).max(super::LEAST_SIZE.into()));
+                let fits = Vec2::from(now.size).min((whole - vec2(40.0, 100.0)).max(MIN_SIZE.into()));
                 if fits == Vec2::from(now.size) { Vec::new() } else { vec![ViewportCommand::InnerSize(fits)] }
             }
         }
