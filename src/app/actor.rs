@@ -142,18 +142,18 @@ pub struct FarEnd<In, Out, S> {
 }
 
 /// The thread's way to tell its owner.
-pub struct Teller<Out> {
+pub struct EventSender<Out> {
     reports: Sender<Out>,
     wake: Wake,
 }
 
-impl<Out> Clone for Teller<Out> {
+impl<Out> Clone for EventSender<Out> {
     fn clone(&self) -> Self {
         Self { reports: self.reports.clone(), wake: self.wake.clone() }
     }
 }
 
-impl<Out> Teller<Out> {
+impl<Out> EventSender<Out> {
     /// Sends a report; `Break` if nobody listens any more.
     pub fn tell(&self, report: Out) -> ControlFlow<()> {
         let sent = self.reports.send(report);
@@ -184,12 +184,12 @@ impl<In: Send + 'static, Out: Send + 'static, S: Shared + Default> Actor<In, Out
     pub fn start(
         name: &str,
         wake: Wake,
-        work: impl FnOnce(Receiver<In>, Arc<S>, Teller<Out>) + Send + 'static,
+        work: impl FnOnce(Receiver<In>, Arc<S>, EventSender<Out>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (mut actor, far) = unmanned();
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             let FarEnd { commands, reports, control } = far;
-            work(commands, control, Teller { reports, wake });
+            work(commands, control, EventSender { reports, wake });
         })?;
         actor.thread = Some(thread);
         Ok(actor)
@@ -246,9 +246,9 @@ mod tests {
         let ended = Arc::new(AtomicBool::new(false));
         let theirs = ended.clone();
         let mut doubler: Actor<u32, u32, Life> =
-            Actor::start("doubler", Arc::new(|| {}), move |commands, life: Arc<Life>, teller| {
+            Actor::start("doubler", Arc::new(|| {}), move |commands, life: Arc<Life>, events_out| {
                 for number in commands {
-                    if life.halt(|| ControlFlow::Continue(())).is_break() || teller.tell(2 * number).is_break() {
+                    if life.halt(|| ControlFlow::Continue(())).is_break() || events_out.tell(2 * number).is_break() {
                         break;
                     }
                 }

@@ -90,7 +90,7 @@ pub(crate) struct AdaptationPlan {
 
 /// What is told on the way.
 #[derive(Debug)]
-pub(crate) enum Told<'a> {
+pub(crate) enum AdaptationEvent<'a> {
     /// A picture is being looked at.
     Looking,
     Estimated(&'a Estimate),
@@ -130,7 +130,7 @@ pub(crate) struct Adapted {
 pub(crate) fn adapt(
     plan: &AdaptationPlan,
     device: &ComputeDevice,
-    observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(AdaptationEvent<'_>) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Adapted>> {
     let original = Model::read(&plan.model, &device.open()?)?;
     let scale = original.description.scale();
@@ -159,7 +159,7 @@ pub(crate) fn adapt(
     anyhow::ensure!(!training.is_empty(), "at least 2 high-resolution images are needed: {}", plan.data.display());
 
     let pictures = files_of(&plan.pictures)?;
-    let survey = match Survey::of(&pictures, &mut || observe(Told::Looking)) {
+    let survey = match Survey::of(&pictures, &mut || observe(AdaptationEvent::Looking)) {
         Ok(survey) => survey,
         Err(TrainingError::Cancelled) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -173,9 +173,9 @@ pub(crate) fn adapt(
     let degradation = match plan.origin {
         Origin::Known(known) => known,
         Origin::Unknown => {
-            match survey.estimate(std::slice::from_ref(&plan.data), scale, &mut || observe(Told::Looking)) {
+            match survey.estimate(std::slice::from_ref(&plan.data), scale, &mut || observe(AdaptationEvent::Looking)) {
                 Ok(estimate) => {
-                    if observe(Told::Estimated(&estimate)).is_break() {
+                    if observe(AdaptationEvent::Estimated(&estimate)).is_break() {
                         return Ok(None);
                     }
                     worth(estimate.known)
@@ -214,12 +214,12 @@ pub(crate) fn adapt(
     let (mut first, mut flow) = (None, ControlFlow::Continue(()));
     let best = train(&config, device, &plan.run, &mut |event| {
         let told = match event {
-            TrainEvent::Step(progress) => observe(Told::Step(progress)),
-            TrainEvent::Unusable(unusable) => observe(Told::Unusable(unusable)),
-            TrainEvent::Warning(text) => observe(Told::Warning(text.clone())),
+            TrainEvent::Step(progress) => observe(AdaptationEvent::Step(progress)),
+            TrainEvent::Unusable(unusable) => observe(AdaptationEvent::Unusable(unusable)),
+            TrainEvent::Warning(text) => observe(AdaptationEvent::Warning(text.clone())),
             TrainEvent::Validated { validation, .. } => {
                 first.get_or_insert(*validation);
-                observe(Told::Validated(validation))
+                observe(AdaptationEvent::Validated(validation))
             }
             TrainEvent::Started { .. } => ControlFlow::Continue(()),
         };
@@ -239,7 +239,7 @@ pub(crate) fn adapt(
     let measuring = Measuring { degradation, ..Measuring::default() };
     let upscaler = Upscaler::new(&model, device)?;
     let calibration =
-        calibrate(&upscaler, std::slice::from_ref(&plan.data), measuring, &mut |_| observe(Told::Measuring));
+        calibrate(&upscaler, std::slice::from_ref(&plan.data), measuring, &mut |_| observe(AdaptationEvent::Measuring));
     model.description.error_calibration = match calibration {
         Ok(calibration) => calibration,
         Err(TrainingError::Cancelled) => return Ok(None),
@@ -250,7 +250,7 @@ pub(crate) fn adapt(
         let upscaler = Upscaler::new(model, device)?;
         let mut sum = 0.0;
         for crop in &crops {
-            if observe(Told::Measuring).is_break() {
+            if observe(AdaptationEvent::Measuring).is_break() {
                 return Ok(None);
             }
             let upscaled = upscaler.upscale(crop, &Options::default(), &mut |_: Event| ControlFlow::Continue(()))?;
@@ -314,8 +314,8 @@ fn describe(model: &mut Model, plan: &AdaptationPlan, degradation: Option<Degrad
     }
 }
 
-fn few(count: usize) -> Told<'static> {
-    Told::Warning(tr_counted!(
+fn few(count: usize) -> AdaptationEvent<'static> {
+    AdaptationEvent::Warning(tr_counted!(
         count,
         "only %{count} usable image; %{few} or more of one camera are better, or the model may learn what they show",
         "only %{count} usable images; %{few} or more of one camera are better, or the model may learn what they show",
@@ -323,10 +323,10 @@ fn few(count: usize) -> Told<'static> {
     ))
 }
 
-fn mixed(cameras: &[String]) -> Told<'static> {
+fn mixed(cameras: &[String]) -> AdaptationEvent<'static> {
     let shown = cameras.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
     let more = if cameras.len() > 4 { ", …" } else { "" };
-    Told::Warning(tr!(
+    AdaptationEvent::Warning(tr!(
         "the images are from %{count} cameras (%{cameras}); a model adapted to one camera at a time fits better",
         count = cameras.len(),
         cameras = format!("{shown}{more}")

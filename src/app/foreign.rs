@@ -138,9 +138,9 @@ pub(crate) fn licences_beside(path: &Path) -> Vec<PathBuf> {
 
 /// The text of a licence that lies beside a file.
 fn licence_beside(path: &Path) -> Option<String> {
-    const MOST: u64 = 64 << 10;
+    const MAX: u64 = 64 << 10;
     let file = licences_beside(path).into_iter().next()?;
-    (std::fs::metadata(&file).ok()?.len() <= MOST).then(|| std::fs::read_to_string(&file).ok()).flatten()
+    (std::fs::metadata(&file).ok()?.len() <= MAX).then(|| std::fs::read_to_string(&file).ok()).flatten()
 }
 
 /// A colour order by its name.

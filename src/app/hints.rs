@@ -55,7 +55,7 @@ fn in_window(hint: Hint) -> &'static str {
     match hint {
         Hint::Import => "import it in the Models tab",
         Hint::BesideNetwork => "import the file of the network itself",
-        Hint::GoOn => "what was saved is kept; go on with it, on the CPU if the device fails again",
+        Hint::GoOn => "what was saved is kept; resume it, on the CPU if the device fails again",
         Hint::TrainDuals => "the Models tab makes one",
         Hint::OwnProfile => "choose another file, or have the layers measured anew",
     }

@@ -38,7 +38,7 @@ pub fn today() -> String {
 pub const PLACES: [&str; 7] = ["{name}", "{scale}", "{model}", "{width}", "{height}", "{index}", "{date}"];
 
 /// Bytes that names have at most, their endings aside.
-const MOST_BYTES: usize = 200;
+const MAX_BYTES: usize = 200;
 
 /// The pattern that results are named by at first.
 pub const DEFAULT_PATTERN: &str = "{name}_{model}";
@@ -73,9 +73,9 @@ pub fn file_name(pattern: &str, facts: &Facts) -> Result<String, String> {
     // tells results apart.
     let places = around.matches("{name}").count();
     let rest = around.len() - places * "{name}".len();
-    let each = MOST_BYTES.saturating_sub(rest) / places.max(1);
+    let each = MAX_BYTES.saturating_sub(rest) / places.max(1);
     let mut name = sound(&around.replace("{name}", cut(&facts.name, each)));
-    name.truncate(cut(&name, MOST_BYTES).len());
+    name.truncate(cut(&name, MAX_BYTES).len());
     // What follows is an ending; Windows takes no dot or space before it.
     name.truncate(name.trim_end_matches(['.', ' ']).len());
     if name.trim_start_matches(['.', ' ']).is_empty() {
@@ -146,7 +146,7 @@ mod tests {
         assert!(file_name("{nmae}", &facts()).unwrap_err().contains("{nmae}"));
         assert!(file_name("{name", &facts()).unwrap_err().contains("placeholder {name;"));
         let long = Facts { name: "ä".repeat(150), ..facts() };
-        assert_eq!(file_name("{name}", &long).unwrap().len(), MOST_BYTES);
+        assert_eq!(file_name("{name}", &long).unwrap().len(), MAX_BYTES);
         assert!(file_name("{name}_{model}", &long).unwrap().ends_with("ä_x4"), "what tells results apart stays");
         let dotted = Facts { name: "a.".into(), ..facts() };
         assert_eq!(file_name("{name}", &dotted).unwrap(), "a");

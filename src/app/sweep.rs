@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Most runs of a sweep: more is a slip.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 /// Options that the sweep itself decides about.
 const OWN: [&str; 7] = ["out", "overwrite", "run", "resume", "name", "device", "json"];
@@ -71,7 +71,7 @@ pub(crate) fn points(file: &Path) -> anyhow::Result<Vec<Point>> {
         axes.push((option, values));
     }
     let count = axes.iter().try_fold(1_usize, |count, (_, values)| count.checked_mul(values.len()));
-    let count = count.filter(|&count| count <= MOST).ok_or_else(|| wrong(format!("more than {MOST} runs")))?;
+    let count = count.filter(|&count| count <= MAX).ok_or_else(|| wrong(format!("more than {MAX} runs")))?;
     let mut points: Vec<Point> = Vec::with_capacity(count);
     for index in 0..count {
         let mut left = index;

@@ -3,8 +3,8 @@
 /// How likely candidate widths are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alpha {
-    /// Candidate widths of each unit, ascending.
+    /// Candidate widths of each prunable layer, ascending.
     pub candidates: Vec<Vec<usize>>,
-    /// Their probabilities, each unit's summing to one.
+    /// Their probabilities, each prunable layer's summing to one.
     pub probabilities: Vec<Vec<f64>>,
 }

@@ -5,7 +5,7 @@ use crate::{CompressionError, Result, allocate::Costs, layers::Layers};
 /// Shares of the budgeted width that the published search tries.
 const SHARES: [f64; 6] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
-/// Candidate widths of a unit of `full` channels at `ratio` (section 4.2): shares of the budgeted width in multiples of
+/// Candidate widths of a prunable layer of `full` channels at `ratio` (section 4.2): shares of the budgeted width in multiples of
 /// 4, the same width once, ascending. The largest is within a rounding of `(1 - ratio) * full`, which is how the
 /// published search meets its budget.
 pub fn paper_candidates(full: usize, ratio: f64) -> Vec<usize> {
@@ -34,7 +34,7 @@ pub(crate) fn profile_widths(full: usize, can_go: bool) -> Vec<usize> {
 
 /// Least share of its channels that a layer keeps where the budget can be met so: losses are measured a layer at a time, and
 /// of several bottlenecks in a row each looks harmless.
-const LEAST_SHARE: f64 = 0.25;
+const MIN_SHARE: f64 = 0.25;
 
 /// [`profile_widths`] of all layers that are weighed against each other for a budget.
 pub(crate) fn budget_widths(layers: &Layers, costs: &Costs, share: f64) -> Vec<Vec<usize>> {
@@ -45,22 +45,22 @@ pub(crate) fn budget_widths(layers: &Layers, costs: &Costs, share: f64) -> Vec<V
         };
         layers.widths.iter().enumerate().map(widths).collect()
     };
-    let wide = of(LEAST_SHARE);
+    let wide = of(MIN_SHARE);
     let goes = |layer: usize| layers.block_of(layer).is_some();
     let narrowest: Vec<usize> = (0..layers.len()).map(|layer| if goes(layer) { 0 } else { wide[layer][0] }).collect();
     if costs.share(&narrowest) <= share { wide } else { of(0.0) }
 }
 
-/// The same share of every unit: `ceil((1 - ratio) * width)`, the control of the published experiments.
+/// The same share of every prunable layer: `ceil((1 - ratio) * width)`, the control of the published experiments.
 pub fn uniform_widths(layers: &Layers, ratio: f64) -> Vec<usize> {
     let kept = |&width: &usize| (((1.0 - ratio) * width as f64 - 1e-9).ceil() as usize).clamp(1, width);
     layers.widths.iter().map(kept).collect()
 }
 
-/// The same share of every unit, the largest whose costs stay within `1 - ratio` of the network's.
+/// The same share of every prunable layer, the largest whose costs stay within `1 - ratio` of the network's.
 ///
 /// # Errors
-/// If one channel a unit is too much already.
+/// If one channel a prunable layer is too much already.
 pub(crate) fn uniform_within(layers: &Layers, costs: &Costs, ratio: f64) -> Result<Vec<usize>> {
     let least = costs.share(&vec![1; layers.widths.len()]);
     if least > 1.0 - ratio {

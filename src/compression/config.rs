@@ -69,7 +69,7 @@ pub struct SelectionConfig {
     pub gamma: f64,
     /// Weight of the dual loss within the dual regression loss; 0 is the ablation without it.
     pub lambda: f64,
-    /// Whether every step sees new patches. Otherwise patches stay and what lies before a unit is computed once: the
+    /// Whether every step sees new patches. Otherwise patches stay and what lies before a prunable layer is computed once: the
     /// same gradients on fewer data, in about half the time.
     pub fresh_patches: bool,
     /// Whether the layers that take the channels are fitted to the original's outputs in closed form, as the network is cut

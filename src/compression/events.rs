@@ -99,18 +99,18 @@ pub enum Event<'a> {
     Tick,
     /// A step was done.
     Step(StageProgress),
-    /// How likely each candidate width of each unit is, while searching.
+    /// How likely each candidate width of each prunable layer is, while searching.
     Alpha {
-        /// Candidate widths of each unit.
+        /// Candidate widths of each prunable layer.
         candidates: &'a [Vec<usize>],
         /// Their probabilities.
         probabilities: &'a [Vec<f64>],
     },
     /// The widths are decided.
     Widths(&'a [usize]),
-    /// The channels of a unit are chosen.
+    /// The channels of a prunable layer are chosen.
     Unit {
-        /// The unit, in the order of [`dualres_network::Architecture::units`].
+        /// The prunable layer, in the order of [`crate::Layers`].
         unit: usize,
         /// Channels that stay, ascending.
         kept: &'a [usize],
@@ -119,7 +119,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Told of everything; stops the run by `Break`, which saves and returns.
+/// MeasuringEvent of everything; stops the run by `Break`, which saves and returns.
 pub type Observer<'a> = &'a mut dyn FnMut(&Event<'_>) -> ControlFlow<()>;
 
 /// A row of the curves.

@@ -31,9 +31,9 @@ pub struct History {
     pub alpha: Option<Alpha>,
     /// Widths, once decided.
     pub widths: Option<Vec<usize>>,
-    /// Channels that stay, of the units that are selected; ascending.
+    /// Channels that stay, of the prunable layers that are selected; ascending.
     pub kept: Vec<Vec<usize>>,
-    /// What each channel of those units was judged by; empty where the method does not judge.
+    /// What each channel of those prunable layers was judged by; empty where the method does not judge.
     pub scores: Vec<Vec<f64>>,
     /// Whether the network is cut and measured.
     pub is_cut: bool,

@@ -2,12 +2,12 @@
 //!
 //! A network has more channels than it needs, but not in every layer and not all channels alike. Dual regression
 //! compression (section 4 of the TPAMI paper) asks the closed loop: a *channel-number search* finds how many channels
-//! each unit needs, a *channel selection* which ones, both by what they do to the dual regression loss. The network is
+//! each prunable layer needs, a *channel selection* which ones, both by what they do to the dual regression loss. The network is
 //! then cut for real and fine-tuned. [`compress`] runs the whole of it in a folder that survives being killed;
 //! the usual baselines run under the same budget and with the same fine-tuning, and a [`Profile`] answers at once what
 //! a network of any size would lose.
 //!
-//! A *unit* is an inner width between two convolutions ([`dualres_network::Unit`]). Everything reports and is stopped
+//! A *prunable layer* is an inner width between two convolutions ([`dualres_network::Group`]). Everything reports and is stopped
 //! through one closure over [`Event`].
 
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -53,7 +53,7 @@ pub use layers::{Block, Layers, MAC_INPUT};
 pub use method::{About, Channels, Method, Widths};
 pub use objective::Losses;
 pub use overrides::Overrides;
-pub use profile::{BlockProfile, Constraints, Estimate, Profile, UnitProfile};
+pub use profile::{BlockProfile, Constraints, Estimate, LayerProfile, Profile};
 pub use report::{Report, Times, WidthRow};
 pub use row::flat_row;
 pub use run::{compress, measure_profile, resume};

@@ -23,12 +23,12 @@ pub enum Method {
     Profile,
 }
 
-/// How many channels each unit keeps.
+/// How many channels each prunable layer keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Widths {
     /// A channel-number search says (section 4.2 of the method).
     Search,
-    /// The same share of every unit.
+    /// The same share of every prunable layer.
     Even,
     /// The sensitivity profile says.
     Profile,
@@ -102,34 +102,34 @@ impl Method {
             Self::Uniform => About {
                 name: "uniform",
                 label: "Uniform",
-                does: "The same share of every layer, channels selected by the dual regression loss",
+                does: "The same fraction of every layer, channels selected by the dual regression loss",
                 ..EVEN
             },
             Self::Random => About {
                 name: "random",
                 label: "Random",
-                does: "The same share of every layer, channels at random",
+                does: "The same fraction of every layer, channels at random",
                 channels: Channels::Random,
                 ..EVEN
             },
             Self::L1 => About {
                 name: "l1",
                 label: "L1 norm",
-                does: "The same share of every layer, channels with the largest L1 norm",
+                does: "The same fraction of every layer, channels with the largest L1 norm",
                 channels: Channels::L1,
                 ..EVEN
             },
             Self::Thinet => About {
                 name: "thinet",
                 label: "ThiNet",
-                does: "The same share of every layer, channels without which features change most",
+                does: "The same fraction of every layer, channels without which features change most",
                 channels: Channels::Thinet,
                 ..EVEN
             },
             Self::Dcp => About {
                 name: "dcp",
                 label: "DCP style",
-                does: "The same share of every layer, channels selected without the dual loss",
+                does: "The same fraction of every layer, channels selected without the dual loss",
                 dual: false,
                 ..EVEN
             },

@@ -1,6 +1,6 @@
-//! The super-network of the channel-number search: every candidate width of every unit at once.
+//! The super-network of the channel-number search: every candidate width of every prunable layer at once.
 //!
-//! Channels of a unit are ranked by the L1 norm of their consumer's weights; candidate i keeps the first `c_i` of them.
+//! Channels of a prunable layer are ranked by the L1 norm of their consumer's weights; candidate i keeps the first `c_i` of them.
 //! A convolution is linear, so that the mixture of all candidates with probabilities `pi = softmax(alpha)` is one
 //! convolution whose input channel j is scaled by `m_j = sum_i pi_i [rank(j) < c_i]` (section 4.2).
 //!
@@ -18,7 +18,7 @@ use crate::{
     parameters::{self, Named, replaced},
 };
 
-/// Candidate widths of all units, and where their alphas lie in one vector.
+/// Candidate widths of all prunable layers, and where their alphas lie in one vector.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SearchSpace {
     /// Candidate widths of each layer, ascending; then, for each block that may go, 0 and 1.
@@ -63,7 +63,7 @@ impl SearchSpace {
         !self.gates.is_empty()
     }
 
-    /// Alphas that are certain of one candidate a unit.
+    /// Alphas that are certain of one candidate a prunable layer.
     pub(crate) fn certain(&self, widths: &[usize]) -> Vec<f32> {
         let stays = |(layers, _): &(Vec<usize>, String)| usize::from(layers.iter().any(|&layer| widths[layer] > 0));
         // What is kept of a block that goes does not matter.
@@ -81,7 +81,7 @@ impl SearchSpace {
         self.candidates.iter().map(Vec::len).sum()
     }
 
-    /// Where the alphas of each unit begin.
+    /// Where the alphas of each prunable layer begin.
     fn starts(&self) -> impl Iterator<Item = usize> {
         self.candidates.iter().scan(0, |start, of| {
             let begin = *start;
@@ -90,7 +90,7 @@ impl SearchSpace {
         })
     }
 
-    /// The values of a vector like alpha, unit by unit.
+    /// The values of a vector like alpha, prunable layer by prunable layer.
     pub(crate) fn by_unit<'a>(&self, vector: &'a [f32]) -> Vec<&'a [f32]> {
         self.starts().zip(&self.candidates).map(|(start, of)| &vector[start..start + of.len()]).collect()
     }
@@ -162,7 +162,7 @@ pub(crate) fn softmax_of(alpha: &[f32]) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-/// Mean over units of the entropy of their probabilities, as a share of the largest there can be. Units with a single
+/// Mean over prunable layers of the entropy of their probabilities, as a share of the largest there can be. Prunable layers with a single
 /// candidate have no choice and do not count.
 pub(crate) fn entropy(probabilities: &[Vec<f64>]) -> f64 {
     let of = |pi: &Vec<f64>| {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::surgery::masked;
 
-    /// With one unit undecided, the mixed features are the mean of the explicit branches' features, weighted by their
+    /// With one prunable layer undecided, the mixed features are the mean of the explicit branches' features, weighted by their
     /// probabilities.
     #[test]
     fn the_mixture_equals_explicit_branches() {

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Losses, Method, Mode, layers::Layers};
 
-/// One unit of the result.
+/// One prunable layer of the result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WidthRow {
-    /// Name of the unit.
+    /// Name of the prunable layer.
     pub unit: String,
     /// Channels it has now.
     pub width: usize,
@@ -48,7 +48,7 @@ pub struct Report {
     pub params_after: u64,
     /// Share that is left.
     pub kept_params_ratio: f64,
-    /// Share of the channels in units that is left.
+    /// Share of the channels in prunable layers that is left.
     pub kept_width_ratio: f64,
     /// Size of the original's file in bytes.
     pub bytes_before: u64,
@@ -60,7 +60,7 @@ pub struct Report {
     pub psnr_cut: f64,
     /// Of the result.
     pub psnr_after: f64,
-    /// Loop PSNR in dB of the original.
+    /// Consistency PSNR in dB of the original.
     pub loop_psnr_before: Option<f64>,
     /// That of the result.
     pub loop_psnr_after: Option<f64>,
@@ -77,7 +77,7 @@ pub struct Report {
     pub finetuned: bool,
     /// Whether the result learned from a larger network, and its file name.
     pub distilled_from: Option<String>,
-    /// The units.
+    /// The prunable layers.
     pub width_table: Vec<WidthRow>,
     /// SHA-256 of names and contents of all pictures.
     pub data_hash: String,

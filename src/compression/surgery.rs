@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Largest difference between a masked and a cut network, as a share of the range of samples.
-pub(crate) const MOST_DIFFERENCE: f64 = 1e-4;
+pub(crate) const MAX_DIFFERENCE: f64 = 1e-4;
 
 /// The network with every input channel of the consumers that is not in `kept` (ascending, one list a layer) set to
 /// zero, and with what ends a block of which nothing is kept: the same function as the network cut to them.
@@ -214,10 +214,10 @@ pub fn largest_difference(a: &Model, b: &Model, x: &Tensor<4>) -> f64 {
 /// Whether the cut network is the masked one, on the pictures `x`. Returns the largest difference.
 pub(crate) fn verify(masked: &Model, cut: &Model, x: &Tensor<4>) -> Result<f64> {
     let difference = largest_difference(masked, cut, x);
-    if difference <= MOST_DIFFERENCE {
+    if difference <= MAX_DIFFERENCE {
         return Ok(difference);
     }
-    Err(CompressionError::Different { difference, most: MOST_DIFFERENCE })
+    Err(CompressionError::Different { difference, most: MAX_DIFFERENCE })
 }
 
 /// Whether a network became smaller in every respect that cutting is done for.

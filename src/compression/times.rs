@@ -17,7 +17,7 @@ use crate::{
 /// Widths that are measured are multiples of this: kernels work on several channels at once.
 const STEP: usize = 4;
 /// Most widths of a shape of layer that are measured.
-const MOST_WIDTHS: usize = 12;
+const MAX_WIDTHS: usize = 12;
 /// Rounds in which all networks are run in turns: at least, and at most.
 const ROUNDS: [usize; 2] = [5, 15];
 /// Seconds that a measurement may take where the least rounds do not take longer.
@@ -202,7 +202,7 @@ fn variants(layers: &Layers) -> Vec<Variant> {
     let mut variants = Vec::new();
     for members in shapes.values() {
         let full = layers.widths[members[0]];
-        let step = STEP * full.div_ceil(STEP * MOST_WIDTHS);
+        let step = STEP * full.div_ceil(STEP * MAX_WIDTHS);
         let narrow = if full <= STEP { vec![1, 2] } else { (step..full).step_by(step).collect() };
         for width in narrow.into_iter().filter(|&width| width < full) {
             let mut all = layers.widths.clone();
@@ -222,7 +222,7 @@ fn variants(layers: &Layers) -> Vec<Variant> {
         variants.push(Variant { kind: Kind::Blocks, widths, members, like: like.clone() });
     }
     let half = |full: usize| {
-        let step = STEP * full.div_ceil(STEP * MOST_WIDTHS);
+        let step = STEP * full.div_ceil(STEP * MAX_WIDTHS);
         if full <= step { full } else { (full / 2).next_multiple_of(step).min(full) }
     };
     let widths: Vec<usize> = layers.widths.iter().map(|&full| half(full)).collect();

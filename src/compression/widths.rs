@@ -1,4 +1,4 @@
-//! Width tables as plain text: one line a unit, the width first; what follows `#` is for people.
+//! Width tables as plain text: one line a prunable layer, the width first; what follows `#` is for people.
 
 use crate::{CompressionError, Result, layers::Layers};
 

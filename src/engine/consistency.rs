@@ -8,7 +8,7 @@ use dualres_imaging::{
     psnr::{luma, psnr_of_mse},
 };
 
-/// The rule of the loop PSNR, to be shown beside the number.
+/// The rule of the consistency PSNR, to be shown beside the number.
 pub const LOOP_RULE: &str = "Y (BT.601), input against dual reconstruction, not rounded, whole picture";
 
 /// Mean absolute difference of red, green and blue at each input pixel, in gray levels. Beyond white it is that of the light there,

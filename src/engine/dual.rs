@@ -1,8 +1,8 @@
-//! The way back: dual reconstruction of a result, and feeding its residual into the result.
+//! The dual reconstruction: dual reconstruction of a result, and feeding its residual into the result.
 
 use crate::{
     EngineError, Event, Observer, Result, Upscaled, Upscaler, consistency,
-    expected::LEAST_SIDE,
+    expected::MIN_SIDE,
     expected_error, expected_psnr, memory,
     place::expected,
     planes::{enlarged, paste},
@@ -17,7 +17,7 @@ use dualres_imaging::{
 /// Side of the tiles that dual models run in, in pixels of their output.
 const DUAL_TILE: usize = 512;
 /// Smallest that are still tried when the device fails.
-const LEAST_DUAL_TILE: usize = 64;
+const MIN_DUAL_TILE: usize = 64;
 /// Steps of back-projection; further ones close the loop no more.
 const STEPS: usize = 3;
 
@@ -27,7 +27,7 @@ impl Upscaler {
     /// A step of back-projection enlarges what the dual reconstruction misses of the input by bicubic interpolation and
     /// adds it to the result, `SR + a up(LR - D(SR))`, with the length `a` that closes the loop best. A few steps lead
     /// to where the loop is as good as closed; `fidelity` in `[0, 1]` says how much of that way the result goes, so that
-    /// loop PSNR rises with it all along. At 0 the result is proven as it is. A model without dual models has nothing
+    /// consistency PSNR rises with it all along. At 0 the result is proven as it is. A model without dual models has nothing
     /// to refine by.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Upscaler {
             reconstructions = self.reconstruct(&result, observe)?;
         }
         let at_input_size = reconstructions.last();
-        let is_seen = input.width().min(input.height()) >= LEAST_SIDE;
+        let is_seen = input.width().min(input.height()) >= MIN_SIDE;
         let calibration = self.model.description.error_calibration.as_ref().filter(|_| is_seen);
         let expected = at_input_size.zip(calibration).and_then(|(reconstruction, calibration)| {
             let error = expected_error(input, &result, reconstruction, calibration)?;
@@ -136,7 +136,7 @@ impl Upscaler {
     fn reduce(&self, picture: &Picture, level: usize, observe: Observer) -> Result<Picture> {
         let longest = picture.width().max(picture.height());
         self.place
-            .halving(DUAL_TILE.min(longest), LEAST_DUAL_TILE, |side| self.reduce_tiled(picture, level, side, observe))
+            .halving(DUAL_TILE.min(longest), MIN_DUAL_TILE, |side| self.reduce_tiled(picture, level, side, observe))
     }
 
     fn reduce_tiled(&self, picture: &Picture, level: usize, side: usize, observe: Observer) -> Result<Picture> {

@@ -18,12 +18,12 @@ const WIDE_HALO: usize = 64;
 /// Side of a picture that [`WIDE_HALO`] can be measured on.
 const WIDE_PICTURE: usize = 2 * WIDE_HALO + 64;
 /// What two cuttings of a picture may differ by, in gray levels.
-const MOST_SEAM: f32 = 0.5;
+const MAX_SEAM: f32 = 0.5;
 /// Least PSNR in dB of the result, reduced again, against what went in: what an adversarial network that paints freely
 /// still reaches.
-const LEAST_PSNR: f64 = 17.0;
+const MIN_PSNR: f64 = 17.0;
 /// Largest change of a colour's mean, in gray levels.
-const MOST_SHIFT: f32 = 10.0;
+const MAX_SHIFT: f32 = 10.0;
 
 /// What was seen.
 #[derive(Clone, Debug)]
@@ -42,12 +42,12 @@ pub struct Examination {
 impl Examination {
     /// Whether the result is an enlargement of the picture.
     pub fn is_enlargement(&self) -> bool {
-        self.psnr.is_some_and(|psnr| psnr >= LEAST_PSNR) && self.shift.iter().all(|shift| shift.abs() <= MOST_SHIFT)
+        self.psnr.is_some_and(|psnr| psnr >= MIN_PSNR) && self.shift.iter().all(|shift| shift.abs() <= MAX_SHIFT)
     }
 
     /// What no border of tiles removes, in gray levels; see [`dualres_network::Description::seam`].
     pub fn lasting_seam(&self) -> Option<f32> {
-        self.seam.filter(|&seam| seam > MOST_SEAM)
+        self.seam.filter(|&seam| seam > MAX_SEAM)
     }
 
     /// What is wrong with a result that is none.
@@ -55,7 +55,7 @@ impl Examination {
         match self.psnr {
             None => "its result holds NaN or infinite values".into(),
             Some(_) if self.shift.iter().all(|&shift| shift < -60.0) => "its result is nearly black".into(),
-            Some(psnr) if psnr >= LEAST_PSNR => {
+            Some(psnr) if psnr >= MIN_PSNR => {
                 let [red, green, blue] = self.shift;
                 format!("its result shifts the colours (red {red:+.0}, green {green:+.0}, blue {blue:+.0} levels)")
             }
@@ -71,7 +71,7 @@ impl Examination {
             .into_iter()
             .collect();
         if let (Some(halo), Some(seam)) = (self.halo, self.seam) {
-            notes.push(if seam > MOST_SEAM {
+            notes.push(if seam > MAX_SEAM {
                 format!(
                     "parts of a picture do not give what the whole gives (up to {seam:.1} levels, sharing {halo} pixels): \
                      pictures are run whole where the memory allows"
@@ -138,7 +138,7 @@ pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resu
         let gap = |(a, b): (&Plane, &Plane)| a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let seam = whole.planes.iter().zip(&tiled.planes).map(gap).fold(0.0, f32::max);
         (found.halo, found.seam) = (Some(halo), Some(seam));
-        if seam <= MOST_SEAM {
+        if seam <= MAX_SEAM {
             break;
         }
     }

@@ -1,7 +1,7 @@
 //! The error of a result as far as it can be told without the truth.
 //!
 //! Where the loop does not close, the network has changed the picture; where it closes, it may still have invented detail
-//! that the way back takes away again. How large the error is can be expected from more: what the network added to
+//! that the dual reconstruction takes away again. How large the error is can be expected from more: what the network added to
 //! plain interpolation, and how much detail there is. An [`ErrorCalibration`] fitted to pictures with a known truth weighs
 //! these features; they are those of this file and of luma, one value a pixel of the input.
 
@@ -22,7 +22,7 @@ const SIGNALS: usize = 6;
 /// Standard deviations in pixels and reaches of the Gaussians that signals are seen through.
 const REACHES: [(f32, usize); 2] = [(0.7, 3), (2.0, 8)];
 /// Shorter side in pixels from which the features see more of a picture than its borders.
-pub(crate) const LEAST_SIDE: usize = 2 * REACHES[1].1;
+pub(crate) const MIN_SIDE: usize = 2 * REACHES[1].1;
 /// Gray levels below which differences are not told apart.
 const FLOOR: f32 = 0.25;
 /// Rows of the input that are worked on at a time, and those around them that they depend on.
@@ -66,7 +66,7 @@ pub fn true_error(result: &Picture, truth: &Picture, scale: usize) -> Plane {
     block_means(&Plane::new(a.width, a.height, data), scale)
 }
 
-/// Expected error in luma at each pixel of the input, in gray levels: the mean over the pixels of the result that lie there.
+/// Predicted error in luma at each pixel of the input, in gray levels: the mean over the pixels of the result that lie there.
 /// `None` if the calibration is for other features than those of this program, or was damaged.
 ///
 /// # Panics
@@ -99,7 +99,7 @@ pub fn expected_error(
     Some(Plane::new(input.width(), input.height(), parts.concat()))
 }
 
-/// PSNR on luma in dB that a result with this expected error would have if it were compared with the truth.
+/// PSNR on luma in dB that a result with this predicted error would have if it were compared with the truth.
 pub fn expected_psnr(expected: &Plane, calibration: &ErrorCalibration) -> f64 {
     let squares: f64 = expected.data.iter().map(|&error| f64::from(error).powi(2)).sum();
     psnr_of_mse(calibration.squared_scale * squares / expected.data.len() as f64)
@@ -212,7 +212,7 @@ mod tests {
         assert!(constant.data.iter().all(|error| (error - 3.5).abs() < 1e-5), "{:?}", &constant.data[..4]);
         // 4 times 3.5 squared of 255 squared.
         assert!((expected_psnr(&constant, &calibration) - 31.2279).abs() < 1e-3);
-        // The way back alone.
+        // The dual reconstruction alone.
         calibration.weights = vec![0.0; ERROR_FEATURES + 1];
         calibration.weights[0] = 1.0;
         calibration.scale = 1.0;

@@ -2,7 +2,7 @@
 //!
 //! A picture is run through the network in tiles chosen from the memory there is, and the result goes back through
 //! the dual models to the input's size. Where the reconstruction differs from the input, the network has changed the
-//! picture: the consistency map says where, the loop PSNR how much. What error a result has without a truth to compare it
+//! picture: the consistency map says where, the consistency PSNR how much. What error a result has without a truth to compare it
 //! with is expected from more than that, by weights that come with the model.
 //!
 //! The library reports and is cancelled through one closure; it prints nothing and starts no threads of its own.
@@ -29,7 +29,7 @@ pub use error::{EngineError, Result};
 pub use examine::{Examination, examine, glance};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use memory::{check_reading, has_room_for};
-pub use passes::{MOST_PASSES, passes_to};
-pub use place::MOST_DIFFERENCE;
+pub use passes::{MAX_PASSES, passes_to};
+pub use place::MAX_DIFFERENCE;
 pub use self_check::{Finding, self_check};
 pub use upscale::{Area, Event, Observer, Options, PoolingChoice, Unfinished, Upscaled, Upscaler};

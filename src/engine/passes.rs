@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Most passes of a network: twenty times as large is beyond what any picture can stand.
-pub const MOST_PASSES: usize = 4;
+pub const MAX_PASSES: usize = 4;
 
 /// Passes of a network of `scale` after which a side of `from` pixels has at least `to`; none if it has them already.
 pub fn passes_to(from: usize, to: usize, scale: usize) -> usize {
@@ -18,7 +18,7 @@ pub fn passes_to(from: usize, to: usize, scale: usize) -> usize {
     }
     let mut length = from;
     let mut passes = 0;
-    while length < to && passes < MOST_PASSES {
+    while length < to && passes < MAX_PASSES {
         length *= scale;
         passes += 1;
     }
@@ -119,7 +119,7 @@ impl Upscaler {
         let passes = passes_to(picture.width(), size[0], scale).max(passes_to(picture.height(), size[1], scale));
         let reach = scale.pow(passes as u32);
         if scale > 1 && (picture.width() * reach < size[0] || picture.height() * reach < size[1]) {
-            let most = scale.pow(MOST_PASSES as u32);
+            let most = scale.pow(MAX_PASSES as u32);
             return Err(EngineError::OutOfReach { width: size[0], height: size[1], most });
         }
         if passes > 1 {
@@ -171,6 +171,6 @@ mod tests {
         assert_eq!(passes_to(100, 200, 2), 1);
         assert_eq!(passes_to(100, 201, 2), 2);
         assert_eq!(passes_to(100, 400, 4), 1);
-        assert_eq!(passes_to(100, 1_000_000, 2), MOST_PASSES);
+        assert_eq!(passes_to(100, 1_000_000, 2), MAX_PASSES);
     }
 }

@@ -23,15 +23,15 @@ use dualres_network::{
 use crate::{EngineError, Result, tiles::Span};
 
 /// Gray levels that a part of a picture spans before a network may not make one colour of it.
-const LEAST_SPAN: f32 = 4.0;
+const MIN_SPAN: f32 = 4.0;
 /// Gray levels within which everything is one colour: what a driver that does nothing leaves.
 const ONE_COLOUR: f32 = 1e-3;
 /// Gray levels by which a network may change a plain colour before the CPU is asked too.
-const MOST_SHIFT: f32 = 24.0;
+const MAX_SHIFT: f32 = 24.0;
 /// Impossible results in a row after which a device is given up.
-const MOST_IMPOSSIBLE: usize = 3;
+const MAX_IMPOSSIBLE: usize = 3;
 /// Gray levels of 255 that a device may differ by from the CPU.
-pub const MOST_DIFFERENCE: f32 = 1.0;
+pub const MAX_DIFFERENCE: f32 = 1.0;
 
 /// A device, and the CPU behind it.
 #[derive(Debug)]
@@ -163,9 +163,9 @@ impl Place {
         let model = self.fallback(&cpu)?;
         let samples = made_on_cpu(|| work(model, &cpu))?;
         // A network may do to a plain colour what it likes.
-        if doubted.is_some_and(|doubted| gap(&doubted, &samples) > MOST_DIFFERENCE) {
+        if doubted.is_some_and(|doubted| gap(&doubted, &samples) > MAX_DIFFERENCE) {
             self.retries.fetch_add(1, Ordering::Relaxed);
-            if self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_IMPOSSIBLE {
+            if self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_IMPOSSIBLE {
                 self.give_up("its results cannot be right".to_owned());
             }
         }
@@ -242,10 +242,10 @@ fn made_on_cpu(work: impl Fn() -> Tensor<4>) -> Result<Vec<f32>> {
 
 /// The first thing that a library said, without what it wrapped around it.
 fn short(said: &str) -> String {
-    const MOST: usize = 90;
+    const MAX: usize = 90;
     let first = said.lines().next().unwrap_or_default();
     let first = first.split("\\n").next().unwrap_or_default();
-    match first.char_indices().nth(MOST) {
+    match first.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &first[..end]),
         None => first.to_owned(),
     }
@@ -271,7 +271,7 @@ fn is_sound(samples: &[f32], expected: Expectation) -> bool {
         None => planes.iter().any(|plane| span(plane.iter().copied()) > ONE_COLOUR),
         Some(colour) => planes.iter().zip(colour).all(|(plane, wanted)| {
             let mean = plane.iter().map(|&sample| f64::from(sample)).sum::<f64>() / plane.len() as f64;
-            (mean as f32 - wanted).abs() <= MOST_SHIFT
+            (mean as f32 - wanted).abs() <= MAX_SHIFT
         }),
     }
 }
@@ -291,7 +291,7 @@ pub(crate) fn expected(picture: &Picture, across: Span, down: Span) -> Expectati
         let columns = clipped(across, plane.width);
         let rows = clipped(down, plane.height);
         let first = plane.row(rows.start)[columns.start];
-        (span(rows.flat_map(|y| plane.row(y)[columns.clone()].iter().copied())) < LEAST_SPAN).then_some(first)
+        (span(rows.flat_map(|y| plane.row(y)[columns.clone()].iter().copied())) < MIN_SPAN).then_some(first)
     });
     Expectation { plain: if let [Some(r), Some(g), Some(b)] = colours { Some([r, g, b]) } else { None } }
 }

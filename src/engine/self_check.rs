@@ -9,7 +9,7 @@ use dualres_network::{
     graph::{Steps, watched},
 };
 
-use crate::{Event, Options, Result, Upscaled, Upscaler, place::MOST_DIFFERENCE};
+use crate::{Event, Options, Result, Upscaled, Upscaler, place::MAX_DIFFERENCE};
 
 /// Sides of the picture. Neither is a multiple of what kernels work in.
 const PROBE: [usize; 2] = [75, 61];
@@ -28,7 +28,7 @@ pub enum Finding {
 impl Finding {
     /// Whether the device computes what it should.
     pub fn is_sound(&self) -> bool {
-        matches!(self, Self::Difference(levels) if *levels <= MOST_DIFFERENCE)
+        matches!(self, Self::Difference(levels) if *levels <= MAX_DIFFERENCE)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cutting a length into tiles that share a border.
 
 /// Fewest positions that a tile gives along an axis: with fewer, nearly all work would be on borders.
-const LEAST_CORE: usize = 48;
+const MIN_CORE: usize = 48;
 
 /// One tile along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) fn cut(total: usize, side: usize, halo: usize, align: usize) -> Vec<S
     if total <= side.max(align) {
         return vec![Span { start: 0, length: total, seen_start: 0, seen_length: total }];
     }
-    let core = side.saturating_sub(2 * halo).max(LEAST_CORE.next_multiple_of(align)) / align * align;
+    let core = side.saturating_sub(2 * halo).max(MIN_CORE.next_multiple_of(align)) / align * align;
     let count = total.div_ceil(core);
     let core = total.div_ceil(count).next_multiple_of(align);
     let seen_length = (core + 2 * halo).min(total);

@@ -14,7 +14,7 @@ use dualres_network::{
 
 use crate::{
     EngineError, Result, consistency, memory,
-    place::{MOST_DIFFERENCE, Place, expected},
+    place::{MAX_DIFFERENCE, Place, expected},
     planes::{enlarged, paste, to_tensor},
     tiles::{Span, cut},
 };
@@ -149,7 +149,7 @@ pub struct Upscaled {
     pub consistency: Option<Plane>,
     /// PSNR between input and reconstruction by [`crate::LOOP_RULE`], in dB.
     pub loop_psnr: Option<f64>,
-    /// Expected error in luma at each input pixel, in gray levels: of what the network made of the input in one pass, if
+    /// Predicted error in luma at each input pixel, in gray levels: of what the network made of the input in one pass, if
     /// its model has been calibrated.
     pub expected_error: Option<Plane>,
     /// PSNR on luma in dB that goes with it.
@@ -372,7 +372,7 @@ impl Upscaler {
         let align = self.model.description.alignment(pooling);
         let halo = self.model.description.halo().next_multiple_of(align);
         // Smaller pictures are seen with their border repeated, as far as the network needs.
-        let least = self.model.description.network.least_side().next_multiple_of(align);
+        let least = self.model.description.network.min_side().next_multiple_of(align);
         let [width, height] = [picture.width(), picture.height()].map(|side| side.next_multiple_of(align).max(least));
         let (columns, rows) = (cut(width, side, halo, align), cut(height, side, halo, align));
         let scale = self.model.description.scale();
@@ -431,7 +431,7 @@ impl Upscaler {
         let network = &self.model.description.network;
         let align = self.model.description.alignment(pooling);
         let halo = network.reach().pixels.next_multiple_of(align);
-        let side = (WITNESS + 2 * halo).next_multiple_of(align).max(network.least_side().next_multiple_of(align));
+        let side = (WITNESS + 2 * halo).next_multiple_of(align).max(network.min_side().next_multiple_of(align));
         let fits = |span: Span| span.seen_length >= 2 * side;
         if !self.place.is_watched() || network.reach().global || !fits(across) || !fits(down) {
             return Ok(true);
@@ -458,10 +458,10 @@ impl Upscaler {
             }
         }
         let gap = self.place.compare(&there, crop)?;
-        if gap > MOST_DIFFERENCE {
+        if gap > MAX_DIFFERENCE {
             self.place.give_up(format!("its first tile differs from the CPU's by {gap:.1} of 255 levels"));
         }
-        Ok(gap <= MOST_DIFFERENCE)
+        Ok(gap <= MAX_DIFFERENCE)
     }
 }
 

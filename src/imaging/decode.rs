@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Most bytes behind a picture that are looked through for others.
-const MOST_BEHIND: u64 = 64 << 20;
+const MAX_BEHIND: u64 = 64 << 20;
 
 /// Reads a picture file.
 ///
@@ -250,7 +250,7 @@ fn decode_any<R: BufRead + Seek>(mut source: R, name: &str) -> Result<Picture> {
                 return Err(ImagingError::Foreign { name: name.to_owned(), advice: reason });
             }
             let mut behind = Vec::new();
-            source.by_ref().take(MOST_BEHIND).read_to_end(&mut behind).map_err(read_error)?;
+            source.by_ref().take(MAX_BEHIND).read_to_end(&mut behind).map_err(read_error)?;
             scanned.take_gain_map(&behind);
             source.rewind().map_err(read_error)?;
             let [width, height] = scanned.size;

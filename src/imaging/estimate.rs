@@ -5,7 +5,7 @@ use crate::{Depth, EncodeOptions, Format, Picture, Result, encode, resize::resam
 /// Sides of a sample in pixels of the result: what formats compress in one piece.
 const SAMPLE: usize = 256;
 /// Sides of the smallest picture that every encoder takes.
-const LEAST: usize = 2;
+const MIN: usize = 2;
 /// Bytes that a file has beside its picture.
 const HEADERS: u64 = 500;
 /// Samples across and down.
@@ -41,7 +41,7 @@ pub fn estimated_bytes(
             if let Some(depth) = depth {
                 sample.set_depth(depth);
             }
-            let [least_width, least_height] = [sample.width(), sample.height()].map(|side| side.min(LEAST));
+            let [least_width, least_height] = [sample.width(), sample.height()].map(|side| side.min(MIN));
             let overhead = encode(&part(&sample, [0, 0], [least_width, least_height]), format, options)?.len();
             bytes += encode(&sample, format, options)?.len().saturating_sub(overhead) as f64;
             pixels += (sample.width() * sample.height()) as f64;

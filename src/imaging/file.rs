@@ -48,11 +48,11 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<bool> {
 
 /// Where a path leads: absolute, links followed to their end even if nothing is there, `.` and `..` taken out.
 pub fn resolve(path: &Path) -> PathBuf {
-    follow(path, MOST_LINKS)
+    follow(path, MAX_LINKS)
 }
 
 /// Links in a row that are followed, as by the system.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 fn follow(path: &Path, links: usize) -> PathBuf {
     if let Ok(real) = path.canonicalize() {

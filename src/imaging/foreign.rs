@@ -137,7 +137,7 @@ const NEW_SUBFILE_TYPE: u16 = 254;
 const SUB_IFDS: u16 = 330;
 const DNG_VERSION: u16 = 50706;
 /// Most entries of a directory that are looked at.
-const MOST_ENTRIES: u16 = 512;
+const MAX_ENTRIES: u16 = 512;
 
 /// Whether a TIFF file is a camera's raw file: a digital negative, or one whose first picture is a reduced copy of others.
 /// Leaves the source anywhere. A file that cannot be understood is none: the decoder says what is wrong with it.
@@ -169,7 +169,7 @@ fn directory(source: &mut (impl Read + Seek)) -> Option<(bool, bool, bool)> {
     let mut count = [0; 2];
     source.read_exact(&mut count).ok()?;
     let (mut is_reduced, mut has_others, mut is_negative) = (false, false, false);
-    for _ in 0..short(&count).min(MOST_ENTRIES) {
+    for _ in 0..short(&count).min(MAX_ENTRIES) {
         let mut entry = [0; 12];
         source.read_exact(&mut entry).ok()?;
         match short(&entry) {

@@ -25,7 +25,7 @@ pub use function::Function;
 pub use general::{GeneralConv, concat, conv2d_general};
 pub use gpu::{GpuKernels, use_gpu_kernels};
 pub use maps::{
-    Filter, attend, cell_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_beside,
+    Filter, attend, block_means, enlarge_bicubic, enlarge_nearest, modulate, pixel_shuffle, pixel_shuffle_concat,
     pixel_unshuffle, resample, sample_at,
 };
 pub use samplewise::{add_scaled, apply, prelu};

@@ -14,12 +14,12 @@ use burn::{
 use crate::{Activation, AttentionLayers, ConvSpec, conv2d, cpu::maps, training};
 
 /// Means over cells of `cell` x `cell` positions: [N, C, H, W] to [N, C, H / cell, W / cell].
-pub fn cell_means(x: Tensor<4>, cell: usize) -> Tensor<4> {
+pub fn block_means(x: Tensor<4>, cell: usize) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
     if !is_plain_cpu(&x) {
         return avg_pool2d(x, AvgPoolOptions::new([cell, cell]));
     }
-    let means = maps::cell_means(samples(&primitive(x)), h, w, cell);
+    let means = maps::block_means(samples(&primitive(x)), h, w, cell);
     tensor(means, [n, c, h / cell, w / cell])
 }
 
@@ -59,7 +59,7 @@ pub fn pixel_shuffle(x: Tensor<4>, by: usize) -> Tensor<4> {
     }
     let x = primitive(x);
     let out = match by {
-        2 => maps::shuffle_beside(samples(&x), [n, c, h, w], &[], 0),
+        2 => maps::shuffle_concat(samples(&x), [n, c, h, w], &[], 0),
         _ => maps::shuffle(samples(&x), h, w, by),
     };
     tensor(out, shape)
@@ -188,17 +188,17 @@ pub fn sample_at(x: Tensor<4>, offsets: Tensor<4>, scale: usize, groups: usize) 
 ///
 /// # Panics
 /// If the sizes do not fit.
-pub fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
+pub fn pixel_shuffle_concat(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
     let ([n, c, h, w], [_, others, _, _]) = (x.dims(), beside.dims());
     assert!(c.is_multiple_of(4), "four channels for each one");
     assert_eq!(beside.dims(), [n, others, 2 * h, 2 * w], "twice the size");
     if x.is_autodiff() && beside.is_autodiff() && is_cpu(&x) {
-        return training::pixel_shuffle_beside(x, beside);
+        return training::pixel_shuffle_concat(x, beside);
     }
     if !is_plain_cpu(&x) || !is_plain_cpu(&beside) {
         return Tensor::cat(vec![pixel_shuffle(x, 2), beside], 1);
     }
-    let out = maps::shuffle_beside(samples(&primitive(x)), [n, c, h, w], samples(&primitive(beside)), others);
+    let out = maps::shuffle_concat(samples(&primitive(x)), [n, c, h, w], samples(&primitive(beside)), others);
     tensor(out, [n, c / 4 + others, 2 * h, 2 * w])
 }
 

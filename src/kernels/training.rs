@@ -47,9 +47,9 @@ pub(crate) fn attend(x: Tensor<4>, residual: Tensor<4>, layers: AttentionLayers)
     ))
 }
 
-/// [`crate::pixel_shuffle_beside`], likewise.
-pub(crate) fn pixel_shuffle_beside(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::shuffle_beside(x.into_dispatch(), beside.into_dispatch()))
+/// [`crate::pixel_shuffle_concat`], likewise.
+pub(crate) fn pixel_shuffle_concat(x: Tensor<4>, beside: Tensor<4>) -> Tensor<4> {
+    Tensor::from_dispatch(Dispatch::shuffle_concat(x.into_dispatch(), beside.into_dispatch()))
 }
 
 /// Backends that run these operations.
@@ -66,7 +66,7 @@ pub trait FeatureBackend: Backend {
     ) -> FloatTensor<Self>;
 
     /// Pixel shuffle, with other channels after it.
-    fn shuffle_beside(x: FloatTensor<Self>, beside: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn shuffle_concat(x: FloatTensor<Self>, beside: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Their backward passes, on backends that do not record gradients themselves.
@@ -87,7 +87,7 @@ pub trait FeatureGradients: Backend {
     ) -> (FloatTensor<Self>, [FloatTensor<Self>; 4]);
 
     /// Gradients of the shuffled channels, the first of `grad`, and of the others.
-    fn shuffle_beside_gradients(grad: FloatTensor<Self>, others: usize) -> [FloatTensor<Self>; 2];
+    fn shuffle_concat_gradients(grad: FloatTensor<Self>, others: usize) -> [FloatTensor<Self>; 2];
 }
 
 impl FeatureBackend for Flex {
@@ -102,10 +102,10 @@ impl FeatureBackend for Flex {
         Self::attend_with_means(x, residual, [squeeze, squeeze_bias, excite, excite_bias]).0
     }
 
-    fn shuffle_beside(x: FlexTensor, beside: FlexTensor) -> FlexTensor {
+    fn shuffle_concat(x: FlexTensor, beside: FlexTensor) -> FlexTensor {
         let (x, beside) = (x.to_contiguous(), beside.to_contiguous());
         let ([n, c, h, w], others) = (dims(&x), dims(&beside)[1]);
-        let out = maps::shuffle_beside(samples(&x), [n, c, h, w], samples(&beside), others);
+        let out = maps::shuffle_concat(samples(&x), [n, c, h, w], samples(&beside), others);
         flex_tensor(out, &[n, c / 4 + others, 2 * h, 2 * w])
     }
 }
@@ -148,10 +148,10 @@ impl FeatureGradients for Flex {
         )
     }
 
-    fn shuffle_beside_gradients(grad: FlexTensor, others: usize) -> [FlexTensor; 2] {
+    fn shuffle_concat_gradients(grad: FlexTensor, others: usize) -> [FlexTensor; 2] {
         let grad = grad.to_contiguous();
         let [n, c, h, w] = dims(&grad);
-        let (x, beside) = maps::unshuffle_beside(samples(&grad), [n, c, h, w], others);
+        let (x, beside) = maps::unshuffle_concat(samples(&grad), [n, c, h, w], others);
         [flex_tensor(x, &[n, 4 * (c - others), h / 2, w / 2]), flex_tensor(beside, &[n, others, h, w])]
     }
 }
@@ -202,7 +202,7 @@ impl<B: FeatureGradients> Backward<B, 2> for Shuffle {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let parts = B::shuffle_beside_gradients(grad, ops.state);
+        let parts = B::shuffle_concat_gradients(grad, ops.state);
         for (node, part) in ops.parents.into_iter().zip(parts) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, part);
@@ -238,11 +238,11 @@ impl<B: FeatureBackend + FeatureGradients, C: CheckpointStrategy> FeatureBackend
         }
     }
 
-    fn shuffle_beside(x: FloatTensor<Self>, beside: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn shuffle_concat(x: FloatTensor<Self>, beside: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [x.node(), beside.node()];
         let others = burn::backend::TensorMetadata::shape(&beside)[1];
         let op = Backward::<B, 2>::prepare::<C>(Shuffle, nodes).compute_bound().stateful();
-        let out = B::shuffle_beside(x.into_primitive(), beside.into_primitive());
+        let out = B::shuffle_concat(x.into_primitive(), beside.into_primitive());
         match op {
             OpsKind::Tracked(prep) => prep.finish(others, out),
             OpsKind::UnTracked(prep) => prep.finish(out),

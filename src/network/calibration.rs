@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct ErrorCalibration {
     /// Weights of the logarithms of the features, the last for the constant.
     pub weights: Vec<f32>,
-    /// What the expected error is multiplied by so that its mean is that of the true one.
+    /// What the predicted error is multiplied by so that its mean is that of the true one.
     pub scale: f32,
     /// Mean squared error over the mean square of the expected one.
     #[serde(serialize_with = "crate::digits::serialize")]

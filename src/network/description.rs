@@ -21,7 +21,7 @@ const PUBLISHED_PATCH: usize = 384;
 /// Channels between the convolutions of the dual model that a network of others is given, as published.
 const DUAL_WIDTH: usize = 16;
 /// Most pixels on each side that tiles share: farther away a network sees little, and nearly all work would be on borders.
-const MOST_HALO: usize = 64;
+const MAX_HALO: usize = 64;
 
 /// A measured quality, never without its rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,7 +179,7 @@ impl Description {
         self.halo.unwrap_or_else(|| {
             let reach = self.network.reach();
             // Attention over a window sees farther than its convolutions, a little.
-            if reach.global { 32 } else { reach.pixels.min(MOST_HALO) }
+            if reach.global { 32 } else { reach.pixels.min(MAX_HALO) }
         })
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::{
     ops::{AvgPoolOptions, ConvTransposeOptions, MaxPoolOptions},
 };
 use dualres_kernels::{
-    Activation, AttentionLayers, ConvSpec, Filter, GeneralConv, attend, cell_means, conv2d, conv2d_general, modulate,
+    Activation, AttentionLayers, ConvSpec, Filter, GeneralConv, attend, block_means, conv2d, conv2d_general, modulate,
 };
 
 use crate::{
@@ -195,7 +195,7 @@ fn pad_axis(x: Tensor<4>, mode: Padding, axis: usize, before: usize, after: usiz
 }
 
 /// How many positions of a value a cell of local pooling has; `None` if not a whole number fits the value.
-fn cell_of(x: &Tensor<4>, cell: usize, [height, width]: [usize; 2]) -> Option<usize> {
+fn block_of(x: &Tensor<4>, cell: usize, [height, width]: [usize; 2]) -> Option<usize> {
     let [_, _, h, w] = x.dims();
     let side = cell * h / height;
     let whole = side > 0 && side * height == cell * h && side * width == cell * w;
@@ -205,9 +205,9 @@ fn cell_of(x: &Tensor<4>, cell: usize, [height, width]: [usize; 2]) -> Option<us
 /// Means over the picture, or over a neighbourhood of each cell.
 fn means(x: Tensor<4>, pooling: Pooling, size: [usize; 2]) -> Tensor<4> {
     match pooling {
-        Pooling::Local { cell, window_cells } if cell_of(&x, cell, size).is_some() => {
-            let side = cell_of(&x, cell, size).unwrap_or(1);
-            windowed(cell_means(x, side), window_cells)
+        Pooling::Local { cell, window_cells } if block_of(&x, cell, size).is_some() => {
+            let side = block_of(&x, cell, size).unwrap_or(1);
+            windowed(block_means(x, side), window_cells)
         }
         _ => x.mean_dim(3).mean_dim(2),
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Largest file that is read as a model, in bytes: the largest published upscalers have a few hundred megabytes.
-const MOST_BYTES: u64 = 8 << 30;
+const MAX_BYTES: u64 = 8 << 30;
 
 /// The bytes of a file. Devices and pipes are refused: they may have no end.
 ///
@@ -30,7 +30,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>> {
         let what = if about.is_dir() { "it is a folder" } else { "it is a device or a pipe, not a file" };
         return Err(error(std::io::Error::new(std::io::ErrorKind::InvalidInput, what)));
     }
-    if about.len() > MOST_BYTES {
+    if about.len() > MAX_BYTES {
         let what = format!("{} GB are too much for a model", about.len() >> 30);
         return Err(error(std::io::Error::new(std::io::ErrorKind::FileTooLarge, what)));
     }

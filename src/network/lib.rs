@@ -13,6 +13,7 @@
 mod blueprint;
 mod calibration;
 mod collapse;
+mod depth;
 mod description;
 pub mod device;
 mod digits;
@@ -30,7 +31,6 @@ mod model;
 mod original;
 mod parameters;
 mod pooling;
-mod regrow;
 mod tensors;
 mod weights;
 

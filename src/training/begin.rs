@@ -61,7 +61,7 @@ pub(crate) fn initial(config: &TrainConfig, description: Description, device: &b
         let other_blocks =
             there.scale == wanted.scale && there.n_feats == wanted.n_feats && there.n_blocks != wanted.n_blocks;
         if other_blocks && !wanted.is_compressed() {
-            start = start.regrown(wanted.n_blocks.clone(), config.seed, device)?;
+            start = start.with_depth(wanted.n_blocks.clone(), config.seed, device)?;
         }
     }
     let wanted = &description.network;

@@ -15,13 +15,13 @@ use nalgebra::{DMatrix, DVector};
 use crate::{
     Measuring, Result, TrainingError, correlation,
     dataset::{listed, names_of, pictures_of},
-    evaluate::Case,
+    evaluate::Sample,
     pictures::Unusable,
 };
 
 /// Most pictures that are looked at, and the side in pixels of the input that they are cut to: a dozen numbers are learned.
-const MOST_PICTURES: usize = 32;
-const MOST_SIDE: usize = 256;
+const MAX_PICTURES: usize = 32;
+const MAX_SIDE: usize = 256;
 /// Keeps the fit solvable where features are the same everywhere.
 const RIDGE: f64 = 1e-3;
 
@@ -55,8 +55,8 @@ pub fn calibrate(
     if paths.is_empty() {
         return Err(TrainingError::NoPictures { side: scale, folders: listed(sources) });
     }
-    let step = paths.len().div_ceil(MOST_PICTURES);
-    let crop = measuring.crop.unwrap_or(usize::MAX).min(MOST_SIDE * scale);
+    let step = paths.len().div_ceil(MAX_PICTURES);
+    let crop = measuring.crop.unwrap_or(usize::MAX).min(MAX_SIDE * scale);
     let measuring = Measuring { crop: Some(crop), ..measuring };
     let mut normal = DMatrix::<f64>::identity(ERROR_FEATURES + 1, ERROR_FEATURES + 1) * RIDGE;
     let mut right = DVector::<f64>::zeros(ERROR_FEATURES + 1);
@@ -65,7 +65,7 @@ pub fn calibrate(
     for (index, path) in paths.iter().enumerate().step_by(step) {
         let options = Options { pooling: measuring.pooling, ..Options::default() };
         let one = Unusable::of(path, || {
-            Case::read(path, scale, measuring, index).and_then(|case| {
+            Sample::read(path, scale, measuring, index).and_then(|case| {
                 let upscaled = upscaler.upscale(&case.input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
                 let reconstruction = upscaled.reconstructions.last().expect("it has dual models").clone();
                 let truth = true_error(&upscaled.picture, &case.truth, scale);
@@ -122,7 +122,7 @@ fn accumulate(seen: &Seen, normal: &mut DMatrix<f64>, right: &mut DVector<f64>) 
 }
 
 /// The fit is of logarithms, whose mean is not that of the errors: brings the mean error to that of the truth, and the
-/// expected PSNR to the mean of the true one.
+/// predicted PSNR to the mean of the true one.
 fn levelled(mut fitted: ErrorCalibration, seen: &[Seen]) -> ErrorCalibration {
     let expected = |fitted: &ErrorCalibration| -> Vec<Plane> {
         let of = |seen: &Seen| expected_error(&seen.input, &seen.result, &seen.reconstruction, fitted);

@@ -28,14 +28,14 @@ const LOW: usize = 5;
 /// First ring that is compared.
 const FIRST: usize = 3;
 /// Most pictures that are looked at, and the side of their middle.
-const MOST_PICTURES: usize = 24;
-const MOST_SIDE: usize = 768;
+const MAX_PICTURES: usize = 24;
+const MAX_SIDE: usize = 768;
 /// Standard deviations of blurs that are tried, in pixels of the input.
 const BLURS: [f32; 15] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9, 1.0, 1.2];
 /// [`Condition`] looks at the quietest blocks, whose noise is weaker than the mean: measured on photographs with noise of 2 to 16.
 const QUIETEST: f32 = 4.0 / 3.0;
 /// Noise in gray levels below which there is none, and JPEG quality above which nothing is lost.
-const LEAST_NOISE: f32 = 1.0;
+const MIN_NOISE: f32 = 1.0;
 const GOOD_QUALITY: u8 = 95;
 /// Bicubic reduction is left only for what fits better by so much.
 const MARGIN: f64 = 0.01;
@@ -76,7 +76,7 @@ impl Survey {
         let (mut spectra, mut cameras) = (Vec::new(), Vec::new());
         let mut unusable = None;
         for path in spread(&pictures_of(pictures)?) {
-            let picture = match read(path, MOST_SIDE, observe)? {
+            let picture = match read(path, MAX_SIDE, observe)? {
                 Ok(picture) => picture,
                 Err(picture) => {
                     unusable.get_or_insert(picture);
@@ -99,7 +99,7 @@ impl Survey {
             });
         }
         let noise = QUIETEST * median(&mut noises);
-        let noise = if noise < LEAST_NOISE { 0.0 } else { (noise * 2.0).round() / 2.0 };
+        let noise = if noise < MIN_NOISE { 0.0 } else { (noise * 2.0).round() / 2.0 };
         qualities.sort_unstable();
         let jpeg = qualities[qualities.len() / 2].filter(|&quality| quality < GOOD_QUALITY);
         Ok(Self { cameras, pictures: spectra.len(), noise, jpeg, spectra })
@@ -121,7 +121,7 @@ impl Survey {
         let candidates: Vec<Reduction> = [Reduction::Bicubic, Reduction::Nearest].into_iter().chain(blurs).collect();
         let mut spectra = vec![Vec::new(); candidates.len()];
         for path in spread(&pictures_of(known)?) {
-            let Ok(picture) = read(path, MOST_SIDE * scale.min(2), observe)? else { continue };
+            let Ok(picture) = read(path, MAX_SIDE * scale.min(2), observe)? else { continue };
             let colour = Picture::from_planes(picture.rgb().into_iter().cloned().collect());
             for (reduction, spectra) in candidates.iter().zip(&mut spectra) {
                 let mut reduced = pyramid(&colour, &[1, scale], *reduction).swap_remove(0);
@@ -157,7 +157,7 @@ fn read(
 
 /// Not more pictures than are needed, over all of them.
 fn spread(paths: &[PathBuf]) -> impl Iterator<Item = &PathBuf> {
-    paths.iter().step_by(paths.len().div_ceil(MOST_PICTURES).max(1))
+    paths.iter().step_by(paths.len().div_ceil(MAX_PICTURES).max(1))
 }
 
 fn middle(picture: &Picture, side: usize) -> Picture {

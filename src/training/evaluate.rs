@@ -55,7 +55,7 @@ pub struct ImageScore {
 
 /// What is told of a picture as soon as it is known.
 #[derive(Clone, Copy, Debug)]
-pub enum Told<'a> {
+pub enum MeasuringEvent<'a> {
     /// It was measured.
     Measured(&'a ImageScore),
     /// It could not be measured, and the others go on.
@@ -69,9 +69,9 @@ pub struct Evaluation {
     pub images: Vec<ImageScore>,
     /// Means over the pictures.
     pub mean: Scores,
-    /// Spearman's correlation over the pictures of loop PSNR and PSNR: whether a low one finds the bad results.
+    /// Spearman's correlation over the pictures of consistency PSNR and PSNR: whether a low one finds the bad results.
     pub loop_psnr_correlation: Option<f64>,
-    /// The same of expected PSNR and PSNR.
+    /// The same of predicted PSNR and PSNR.
     pub expected_psnr_correlation: Option<f64>,
     /// Pictures that could not be measured, which count for nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -104,7 +104,7 @@ pub fn evaluate(
     upscaler: &Upscaler,
     sources: &[PathBuf],
     measuring: Measuring,
-    observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(MeasuringEvent<'_>) -> ControlFlow<()>,
 ) -> Result<Evaluation> {
     let paths = pictures_of(sources)?;
     let scale = upscaler.model().description.scale();
@@ -116,17 +116,17 @@ pub fn evaluate(
     let mut flow = ControlFlow::Continue(());
     for (index, path) in paths.into_iter().enumerate() {
         let measured = Unusable::of(&path, || {
-            Case::read(&path, scale, measuring, index).and_then(|case| score(upscaler, &case, measuring))
+            Sample::read(&path, scale, measuring, index).and_then(|case| score(upscaler, &case, measuring))
         });
         flow = match measured {
             Ok(scores) => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 images.push(ImageScore { name, scores });
-                observe(Told::Measured(&images[images.len() - 1]))
+                observe(MeasuringEvent::Measured(&images[images.len() - 1]))
             }
             Err(unusable) => {
                 left_out.push(unusable);
-                observe(Told::LeftOut(&left_out[left_out.len() - 1]))
+                observe(MeasuringEvent::LeftOut(&left_out[left_out.len() - 1]))
             }
         };
         if flow.is_break() {
@@ -162,7 +162,7 @@ pub fn smallest_measurable(scale: usize) -> usize {
 /// Side of the window of SSIM.
 const SSIM_WINDOW: usize = 11;
 /// What a picture counts for at most in a mean of decibels: one that is met exactly must not make it infinite.
-const MOST_DECIBELS: f64 = 100.0;
+const MAX_DECIBELS: f64 = 100.0;
 
 /// How [`evaluate`] measures.
 pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
@@ -178,12 +178,12 @@ pub fn rule(scale: usize, degradation: Option<Degradation>) -> String {
 const DEGRADATION_SEED: u64 = 2024;
 
 /// A picture to measure on: what the network sees, and the truth.
-pub(crate) struct Case {
+pub(crate) struct Sample {
     pub(crate) input: Picture,
     pub(crate) truth: Picture,
 }
 
-impl Case {
+impl Sample {
     /// `index` decides what a degradation does to the picture.
     pub(crate) fn read(path: &Path, scale: usize, measuring: Measuring, index: usize) -> Result<Self> {
         let mut picture = ground_truth(path)?;
@@ -210,7 +210,7 @@ impl Case {
     }
 }
 
-fn score(upscaler: &Upscaler, Case { input, truth }: &Case, measuring: Measuring) -> Result<Scores> {
+fn score(upscaler: &Upscaler, Sample { input, truth }: &Sample, measuring: Measuring) -> Result<Scores> {
     let scale = upscaler.model().description.scale();
     let options = Options { pooling: measuring.pooling, ..Options::default() };
     let upscaled = upscaler.upscale(input, &options, &mut |_: Event| ControlFlow::Continue(()))?;
@@ -234,11 +234,11 @@ fn score(upscaler: &Upscaler, Case { input, truth }: &Case, measuring: Measuring
 fn mean(images: &[ImageScore]) -> Scores {
     let count = images.len() as f64;
     let of = |get: &dyn Fn(&Scores) -> f64| {
-        images.iter().map(|image| get(&image.scores).min(MOST_DECIBELS)).sum::<f64>() / count
+        images.iter().map(|image| get(&image.scores).min(MAX_DECIBELS)).sum::<f64>() / count
     };
     let if_all = |get: &dyn Fn(&Scores) -> Option<f64>| {
         let values: Option<Vec<f64>> = images.iter().map(|image| get(&image.scores)).collect();
-        values.map(|values| values.iter().map(|value| value.min(MOST_DECIBELS)).sum::<f64>() / count)
+        values.map(|values| values.iter().map(|value| value.min(MAX_DECIBELS)).sum::<f64>() / count)
     };
     let of_those = |get: &dyn Fn(&Scores) -> Option<f64>| {
         let values: Vec<f64> = images.iter().filter_map(|image| get(&image.scores)).collect();

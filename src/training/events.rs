@@ -11,7 +11,7 @@ pub struct Validation {
     pub step: usize,
     /// Y-PSNR in dB.
     pub psnr_y: f64,
-    /// Loop PSNR in dB; absent for dual models that are not trained.
+    /// Consistency PSNR in dB; absent for dual models that are not trained.
     pub loop_psnr: Option<f64>,
 }
 

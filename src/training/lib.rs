@@ -35,7 +35,7 @@ pub use dataset::{PictureSet, pictures_of, reduced};
 pub use degradation::{Degradation, Known, Reduction};
 pub use error::{Result, TrainingError};
 pub use estimate::{Estimate, Survey};
-pub use evaluate::{Evaluation, ImageScore, Measuring, Scores, Told, evaluate, rule, smallest_measurable};
+pub use evaluate::{Evaluation, ImageScore, Measuring, MeasuringEvent, Scores, evaluate, rule, smallest_measurable};
 pub use events::{Progress, TrainEvent, Validation};
 pub use pictures::{Unusable, about, ground_truth};
 pub use run::{on_device, train};

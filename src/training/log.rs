@@ -23,7 +23,7 @@ pub(crate) struct Row {
     pub(crate) images_per_second: f64,
     /// Y-PSNR of the averaged weights on the validation pictures, where validated.
     pub(crate) validation_psnr_y: Option<f64>,
-    /// Loop PSNR on the validation pictures, where validated with dual models that are trained.
+    /// Consistency PSNR on the validation pictures, where validated with dual models that are trained.
     pub(crate) validation_loop_psnr: Option<f64>,
     /// Seconds of training, over all sessions.
     pub(crate) seconds: f64,

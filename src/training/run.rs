@@ -15,7 +15,7 @@ use dualres_network::{
 use crate::{
     Degradation, PictureSet, Reduction, Result, TrainConfig, TrainEvent, TrainingError, Validation,
     dataset::{listed, pictures_of},
-    evaluate::{Case, Measuring, smallest_measurable},
+    evaluate::{Measuring, Sample, smallest_measurable},
     pictures::Unusable,
     sampler::{Prefetcher, Source},
     session::Session,
@@ -73,7 +73,7 @@ fn train_on(
         reason: error.to_string(),
     };
     let graph = config.architecture.graph()?;
-    let least = graph.least_side();
+    let least = graph.min_side();
     if config.patch < least {
         let reason = format!(
             "patches must have at least {least} pixels a side: with fewer, an operator of the network has nothing to work on"
@@ -230,7 +230,7 @@ fn check_validation(config: &TrainConfig) -> Result<()> {
     let mut last = None;
     for path in pictures_of(&config.validation)? {
         let least = smallest_measurable(scale);
-        match Unusable::of(&path, || Case::read(&path, scale, measuring, 0)) {
+        match Unusable::of(&path, || Sample::read(&path, scale, measuring, 0)) {
             Ok(case) if case.truth.width().min(case.truth.height()) >= least => return Ok(()),
             Ok(_) => last = Some((path, format!("it has fewer than {least} pixels a side"))),
             Err(Unusable { path, reason, .. }) => last = Some((path, reason)),

@@ -28,7 +28,7 @@ pub(crate) struct Batch {
 }
 
 /// A step's data on a device: what the network sees, and what each level should be.
-pub(crate) struct Lesson {
+pub(crate) struct TrainingBatch {
     /// [N, 3, side, side] in `[0, 255]`.
     pub(crate) input: Tensor<4>,
     /// [N, 3, side, side] a level, the input's size first.
@@ -38,14 +38,14 @@ pub(crate) struct Lesson {
 }
 
 impl Batch {
-    pub(crate) fn lesson(self, device: &Device) -> Lesson {
+    pub(crate) fn lesson(self, device: &Device) -> TrainingBatch {
         let size = self.size;
         let tensor = |size, side, data| Tensor::from_data(TensorData::new(data, [size, 3, side, side]), device);
         let side = self.levels[0].0;
         let targets: Vec<_> = self.levels.into_iter().map(|(side, data)| tensor(size, side, data)).collect();
         let input = self.degraded.map_or_else(|| targets[0].clone(), |data| tensor(size, side, data));
         let unpaired = self.unpaired.map(|(count, data)| tensor(count, side, data));
-        Lesson { input, targets, unpaired }
+        TrainingBatch { input, targets, unpaired }
     }
 }
 

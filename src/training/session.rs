@@ -18,17 +18,17 @@ use crate::{
     begin::{describe, initial, teacher},
     calibrate::calibrate,
     dataset::names_of,
-    evaluate::{Measuring, Told, evaluate, rule},
+    evaluate::{Measuring, MeasuringEvent, evaluate, rule},
     log::{Log, Row},
     pictures::Unusable,
-    sampler::Lesson,
+    sampler::TrainingBatch,
     state::{self, BEST_FILE, LAST_FILE, LOG_FILE, Position},
 };
 
 /// Skipped steps at the end of a run from which it has not come to its end but blown up.
 const MAX_SKIPPED_LAST: usize = 10;
 /// Weights that no network has which has not diverged.
-const MOST_WEIGHT: f32 = 1e9;
+const MAX_WEIGHT: f32 = 1e9;
 
 /// Means since the last row of the log.
 #[derive(Default)]
@@ -141,16 +141,16 @@ impl<'a> Session<'a> {
 
     /// Whether the averaged weights are those of a network, not what is left of one that diverged.
     fn is_sound(&self) -> bool {
-        self.optimizers.averages().0.values().all(|weight| weight.values.iter().all(|value| value.abs() < MOST_WEIGHT))
+        self.optimizers.averages().0.values().all(|weight| weight.values.iter().all(|value| value.abs() < MAX_WEIGHT))
     }
 
     pub(crate) fn failure(&self) -> TrainingError {
         TrainingError::BlewUp { step: self.position.step, skipped: self.position.skipped }
     }
 
-    /// Forward, backward and update for one batch. A degraded input is to be enlarged to the clean picture, and the way back
+    /// Forward, backward and update for one batch. A degraded input is to be enlarged to the clean picture, and the dual reconstruction
     /// leads to the clean small one: what is random about noise cannot be found again.
-    pub(crate) fn step(&mut self, Lesson { input, targets, unpaired }: Lesson) -> Result<Progress> {
+    pub(crate) fn step(&mut self, TrainingBatch { input, targets, unpaired }: TrainingBatch) -> Result<Progress> {
         let config = self.config;
         let lr = config.learning_rate(self.position.step);
         let primal = &self.model.primal;
@@ -269,8 +269,8 @@ impl<'a> Session<'a> {
         let upscaler = Upscaler::new(&model, self.compute)?;
         let measuring = self.measuring();
         let first = self.left_out.is_none();
-        let go_on = &mut |told: Told<'_>| {
-            if let Told::LeftOut(unusable @ Unusable { by_network: false, .. }) = told
+        let go_on = &mut |told: MeasuringEvent<'_>| {
+            if let MeasuringEvent::LeftOut(unusable @ Unusable { by_network: false, .. }) = told
                 && first
             {
                 // Whether to stop is asked again after the step.

@@ -7,7 +7,7 @@ use dualres_imaging::{Depth, Format, Picture};
 use crate::language::{number, tr};
 
 /// Most bytes that a picture of `size` takes in a file of `format`.
-pub fn most_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Format) -> u64 {
+pub fn max_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Format) -> u64 {
     let samples = (size[0] * size[1] * channels) as u64;
     match format {
         // Even at quality 100 a photograph takes less than that.
@@ -24,7 +24,7 @@ pub fn most_bytes(size: [usize; 2], channels: usize, depth: Depth, format: Forma
 pub fn check_disk(target: &Path, picture: &Picture, size: [usize; 2]) -> anyhow::Result<Option<String>> {
     let channels = picture.planes.len() + usize::from(picture.alpha.is_some());
     let format = Format::from_path(target)?;
-    let needed = most_bytes(size, channels, picture.depth, format);
+    let needed = max_bytes(size, channels, picture.depth, format);
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A system that does not tell is no reason not to try: writing fails cleanly.
     let Ok(available) = fs4::available_space(folder) else { return Ok(None) };

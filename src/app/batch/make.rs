@@ -184,7 +184,7 @@ impl Before {
         if let Some(reason) = upscaler.given_up().filter(|_| !self.was_given_up) {
             let advice = trust::advice(&upscaler.model().description.name, device);
             said.push(tr!(
-                "%{device} is not used any more: %{reason}; the CPU goes on. %{advice}",
+                "%{device} is not used any more: %{reason}; the CPU takes over. %{advice}",
                 device = device.name,
                 reason = reason,
                 advice = advice

@@ -22,9 +22,9 @@ pub struct Row {
     pub width: Option<usize>,
     /// Height of the result in pixels.
     pub height: Option<usize>,
-    /// Loop PSNR in dB.
+    /// Consistency PSNR in dB.
     pub loop_psnr: Option<f64>,
-    /// Expected PSNR in dB.
+    /// Predicted PSNR in dB.
     pub expected_psnr: Option<f64>,
     /// File to file.
     pub seconds: Option<f64>,
@@ -115,14 +115,14 @@ pub fn verdict(decibels: f64, worst: Option<f32>, noisy: bool, model: &str) -> O
 
 /// What doubt in a result is told by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doubt {
+pub enum Certainty {
     /// The error that is expected of it, which finds bad results better.
     ExpectedPsnr,
     /// How well it kept to its original, for models whose errors are not known.
     LoopPsnr,
 }
 
-impl Doubt {
+impl Certainty {
     /// What these rows can be compared by.
     pub fn of(rows: &[Row]) -> Self {
         // Nothing is expected of tiny pictures, whose number must not decide about the others.
@@ -142,7 +142,7 @@ impl Doubt {
 
 /// Puts failures first, then the results most in doubt.
 pub fn most_doubtful_first(rows: &mut [Row]) {
-    let by = Doubt::of(rows);
+    let by = Certainty::of(rows);
     rows.sort_by(|a, b| {
         let doubt = |row: &Row| {
             if row.state == "failed" { f64::NEG_INFINITY } else { by.decibels(row).unwrap_or(f64::INFINITY) }
@@ -245,12 +245,12 @@ mod tests {
         let mut rows = vec![row("a", 50.0, Some(40.0)), row("b", 60.0, Some(30.0)), row("c", 40.0, Some(35.0))];
         let names = |rows: &[Row]| rows.iter().map(|row| row.input.clone()).collect::<String>();
         most_doubtful_first(&mut rows);
-        assert_eq!((Doubt::of(&rows), names(&rows).as_str()), (Doubt::ExpectedPsnr, "bca"));
+        assert_eq!((Certainty::of(&rows), names(&rows).as_str()), (Certainty::ExpectedPsnr, "bca"));
         // Decibels of two kinds do not mix.
         rows[0].expected_psnr = None;
-        assert_eq!(Doubt::of(&rows), Doubt::ExpectedPsnr);
+        assert_eq!(Certainty::of(&rows), Certainty::ExpectedPsnr);
         rows[1].expected_psnr = None;
         most_doubtful_first(&mut rows);
-        assert_eq!((Doubt::of(&rows), names(&rows).as_str()), (Doubt::LoopPsnr, "cab"));
+        assert_eq!((Certainty::of(&rows), names(&rows).as_str()), (Certainty::LoopPsnr, "cab"));
     }
 }

@@ -15,7 +15,7 @@ use dualres_imaging::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    place::{self, Place},
+    location::{self, Place},
     shard::Shard,
     sums::content_of,
 };
@@ -96,7 +96,7 @@ pub struct Key {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// The result, from the folder of results on.
-    #[serde(with = "place")]
+    #[serde(with = "location")]
     pub output: PathBuf,
     /// What its file was like when it was written.
     #[serde(flatten)]
@@ -106,9 +106,9 @@ pub struct Done {
     /// Name of the model; empty in records of before.
     #[serde(default)]
     pub model: String,
-    /// Loop PSNR in dB; absent without dual models or for a perfect loop.
+    /// Consistency PSNR in dB; absent without dual models or for a perfect loop.
     pub loop_psnr: Option<f64>,
-    /// Expected PSNR in dB; absent for models whose errors are not known.
+    /// Predicted PSNR in dB; absent for models whose errors are not known.
     #[serde(default)]
     pub expected_psnr: Option<f64>,
     /// File to file.
@@ -154,7 +154,7 @@ pub enum Proof {
     #[default]
     No,
     /// It lies there.
-    At(#[serde(with = "place")] PathBuf),
+    At(#[serde(with = "location")] PathBuf),
     /// There is none for this result, so it need not be tried again.
     Impossible,
 }

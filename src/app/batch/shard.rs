@@ -15,7 +15,7 @@ pub struct Shard {
 }
 
 /// Most shards of a batch.
-pub const MOST: usize = 100_000;
+pub const MAX: usize = 100_000;
 
 impl Shard {
     /// Whether a picture belongs to it, by where it lies from the named folder on. Pictures whose results may want the same name
@@ -64,8 +64,8 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
         match numbers {
-            Some((index, count)) if (1..=count).contains(&index) && count <= MOST => Ok(Self { index, count }),
-            _ => Err(format!("a shard is I/N, such as 2/8: I from 1 to N, and N at most {MOST}")),
+            Some((index, count)) if (1..=count).contains(&index) && count <= MAX => Ok(Self { index, count }),
+            _ => Err(format!("a shard is I/N, such as 2/8: I from 1 to N, and N at most {MAX}")),
         }
     }
 }

@@ -27,7 +27,7 @@ pub enum FinalSize {
 }
 
 /// Most times as large that can be asked for.
-pub const MOST_TIMES: f64 = 16.0;
+pub const MAX_TIMES: f64 = 16.0;
 
 impl FinalSize {
     /// The size for a picture of `from` pixels with a model of `scale`; proportions are kept.
@@ -73,14 +73,14 @@ impl FinalSize {
         if !(times.is_finite() && times > 0.0) {
             return Err("the final size must be a positive, finite number".to_owned());
         }
-        if times > MOST_TIMES && matches!(self, Self::Factor(_)) {
+        if times > MAX_TIMES && matches!(self, Self::Factor(_)) {
             let shown = if times < 1e6 { crate::naming::times(times) } else { format!("{times:.0e}") };
-            return Err(format!("scale {shown} is too large; the maximum is {MOST_TIMES:.0} times"));
+            return Err(format!("scale {shown} is too large; the maximum is {MAX_TIMES:.0} times"));
         }
-        if times > MOST_TIMES {
+        if times > MAX_TIMES {
             let [width, height] = self.of(from, scale);
             return Err(format!(
-                "{width} x {height} pixels are {times:.2} times the input size; the maximum is {MOST_TIMES:.0} times"
+                "{width} x {height} pixels are {times:.2} times the input size; the maximum is {MAX_TIMES:.0} times"
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! `models`: the library, other formats, expected errors.
+//! `models`: the library, other formats, predicted errors.
 
 use std::path::PathBuf;
 

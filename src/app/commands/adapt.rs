@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{library, progress_bar};
 use crate::{
-    adaptation::{AdaptationPlan, Adapted, Effort, Origin, Told, adapt},
+    adaptation::{AdaptationEvent, AdaptationPlan, Adapted, Effort, Origin, adapt},
     cli::{AdaptArgs, EffortArg},
     interrupt,
     paths::Paths,
@@ -142,21 +142,21 @@ struct Display {
 }
 
 impl Display {
-    fn show(&mut self, told: Told<'_>) -> ControlFlow<()> {
+    fn show(&mut self, told: AdaptationEvent<'_>) -> ControlFlow<()> {
         match told {
-            Told::Looking => self.bar.set_message("analysing images"),
-            Told::Estimated(found) => {
+            AdaptationEvent::Looking => self.bar.set_message("analysing images"),
+            AdaptationEvent::Estimated(found) => {
                 let text = format!(
                     "estimated degradation: {} (misfit of the spectra {:.2}, of bicubic alone {:.2}; 0.1 to 0.3 is good)",
                     found.known, found.misfit, found.misfit_bicubic
                 );
                 self.tell(&text);
             }
-            Told::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
-            Told::Unusable(picture) => self.left_out.add(picture, &self.bar),
-            Told::Step(progress) => self.step(progress),
-            Told::Validated(validation) => self.psnr = Some(validation.psnr_y),
-            Told::Measuring => self.bar.set_message("measuring"),
+            AdaptationEvent::Warning(text) => self.bar.suspend(|| report::say(&format!("warning: {text}"))),
+            AdaptationEvent::Unusable(picture) => self.left_out.add(picture, &self.bar),
+            AdaptationEvent::Step(progress) => self.step(progress),
+            AdaptationEvent::Validated(validation) => self.psnr = Some(validation.psnr_y),
+            AdaptationEvent::Measuring => self.bar.set_message("measuring"),
         }
         interrupt::flow()
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     batch::{
-        outcome::{Doubt, most_doubtful_first, table},
+        outcome::{Certainty, most_doubtful_first, table},
         record::{is_record, results_in},
         status::{ShardStatus, Status},
     },
@@ -76,7 +76,7 @@ fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
     let Status { complete, parts, mut rows } = status_of(folder)?;
     most_doubtful_first(&mut rows);
     let failed: Vec<_> = rows.iter().filter(|row| row.state == "failed").collect();
-    let by = Doubt::of(&rows);
+    let by = Certainty::of(&rows);
     let doubtful = || rows.iter().filter_map(|row| Some((by.decibels(row)?, row))).take(NAMED);
     if json {
         let object = json!({
@@ -113,8 +113,8 @@ fn status(folder: &Path, json: bool) -> anyhow::Result<Outcome> {
     if doubtful().next().is_some() {
         report::line("");
         report::line(match by {
-            Doubt::ExpectedPsnr => "least certain, by predicted PSNR",
-            Doubt::LoopPsnr => "least certain, by consistency PSNR",
+            Certainty::ExpectedPsnr => "least certain, by predicted PSNR",
+            Certainty::LoopPsnr => "least certain, by consistency PSNR",
         });
         doubtful().for_each(|(decibels, row)| report::line(&format!("  {decibels:5.1} dB  {}", row.input)));
     }

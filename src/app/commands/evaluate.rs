@@ -2,7 +2,7 @@
 
 use dualres_engine::Upscaler;
 
-use dualres_training::{ImageScore, Measuring, Scores, Told, correlation::WINDOW, evaluate};
+use dualres_training::{ImageScore, Measuring, MeasuringEvent, Scores, correlation::WINDOW, evaluate};
 
 use super::library;
 use super::progress_bar;
@@ -26,10 +26,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<Outcome> {
     let mut left_out = LeftOut::default();
     let evaluation = evaluate(&upscaler, std::slice::from_ref(&args.hr), measuring, &mut |told| {
         match told {
-            Told::Measured(image) => {
+            MeasuringEvent::Measured(image) => {
                 bar.set_message(report::one_line(&format!("{} {:.2} dB", image.name, image.scores.psnr_y)).into_owned())
             }
-            Told::LeftOut(unusable) => left_out.add(unusable, &bar),
+            MeasuringEvent::LeftOut(unusable) => left_out.add(unusable, &bar),
         }
         bar.inc(1);
         interrupt::flow()

@@ -133,7 +133,7 @@ fn export(
             return misuse("a model file contains all networks; omit --part".into());
         }
         (ExportFormat::Safetensors, ExportPart::Upscaler) => (model.to_bytes(), "all networks"),
-        (ExportFormat::Onnx, ExportPart::Dual) => (onnx(&model, Exported::WayBack)?, "the dual models"),
+        (ExportFormat::Onnx, ExportPart::Dual) => (onnx(&model, Exported::Reconstruction)?, "the dual models"),
         (ExportFormat::Onnx, ExportPart::Upscaler) => {
             let pooling = match pooling {
                 None | Some(PoolingArg::Local) => model.description.local_pooling(),

@@ -69,13 +69,13 @@ fn looked_up(text: &str, language: Language) -> Option<String> {
 pub(crate) fn translated(text: &str) -> String {
     /// Some texts are drawn sixty times a second.
     static KNOWN: Mutex<BTreeMap<(&'static str, String), String>> = Mutex::new(BTreeMap::new());
-    const MOST_KNOWN: usize = 1000;
+    const MAX_KNOWN: usize = 1000;
     let language = spoken();
     if language == English {
         return text.to_owned();
     }
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.len() > MOST_KNOWN {
+    if known.len() > MAX_KNOWN {
         known.clear();
     }
     known.entry((language.code(), text.to_owned())).or_insert_with(|| in_language(text, language)).clone()

@@ -343,7 +343,7 @@ pub(super) const TEMPLATES: &[&str] = &[
     // Ways out (`hints.rs`)
     "import it in the Models tab",
     "import the file of the network itself",
-    "what was saved is kept; go on with it, on the CPU if the device fails again",
+    "what was saved is kept; resume it, on the CPU if the device fails again",
     "the Models tab makes one",
     "choose another file, or have the layers measured anew",
 ];

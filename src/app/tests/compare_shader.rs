@@ -113,7 +113,7 @@ mod twin {
             colour.map_or(original, |colour| flatten(colour, pixel))
         };
         let differences = match map {
-            Map::WayBack => &document.dual,
+            Map::Reconstruction => &document.dual,
             Map::Structure => &document.structure,
             Map::Expected => &document.expected,
         };
@@ -235,7 +235,7 @@ fn the_shader_draws_what_its_twin_computes() {
         let pane = size.map(f64::from);
         let modes = [Mode::Input, Mode::Result, Mode::Dual, Mode::Split, Mode::Difference, Mode::Overlay];
         let drawn_of = modes
-            .map(|mode| (mode, Map::WayBack))
+            .map(|mode| (mode, Map::Reconstruction))
             .into_iter()
             .chain([(Mode::Difference, Map::Expected), (Mode::Overlay, Map::Structure)]);
         for (mode, map) in drawn_of {
@@ -282,7 +282,7 @@ fn a_picture_larger_than_any_texture_is_drawn() {
     let mut gpu = Gpu::on(&device, &queue, wgpu::TextureFormat::Rgba8Unorm);
     let size = [64.0, 32.0];
     let view = View { center: [18_002.0 - 32.0, 80.0 - 16.0], zoom: 1.0, fits: false, opens: false };
-    assert!((0..8).any(|_| gpu.prepare(&document, &view, size.map(f64::from), Map::WayBack)));
+    assert!((0..8).any(|_| gpu.prepare(&document, &view, size.map(f64::from), Map::Reconstruction)));
     let pane = Pane { mode: Mode::Result, min: [0.0; 2], size, split: 0.5, gain: 1.0, ground: [0.0; 3] };
     let drawn = draw(&mut gpu, &device, &queue, &view, &pane);
     for (x, y) in [(0, 0), (63, 31), (17, 9)] {

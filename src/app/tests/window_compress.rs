@@ -76,7 +76,7 @@ fn the_slider_shapes_a_network_and_the_picture_follows() {
     harness.run_steps(3);
     let wide: usize = harness.state().compress().widths().iter().sum();
     assert!(wide > half, "{wide} channels with 20 % removed, {half} with 50 %");
-    assert!(harness.sees("% of MACs") && harness.sees("Untrained:"), "costs and the estimate are shown");
+    assert!(harness.sees("% of MACs") && harness.sees("Not fine-tuned:"), "costs and the estimate are shown");
     harness.await_that("the picture by the wider network", |h| {
         h.state().compress().difference().is_some_and(|after| after > before)
     });
@@ -144,7 +144,7 @@ fn a_quick_look_runs_to_the_end_and_its_network_is_used() {
     harness.drop_files(&[&photo]);
     harness.await_sight("photo.png: waiting");
     harness.key(COMMAND, Key::Enter);
-    // Loop PSNR is beside that of the original network, and so is the time.
+    // Consistency PSNR is beside that of the original network, and so is the time.
     harness.await_sight("dB, was ");
     assert!(harness.sees("times as fast"));
 }
@@ -176,7 +176,7 @@ fn a_run_is_paused_stopped_after_a_stage_and_goes_on_in_another_window() {
     assert!(!folder.join(RESULT_FILE).exists());
 
     let mut harness = window(&paths);
-    harness.await_sight("Going on with the run tiny-50-drc");
+    harness.await_sight("Resuming the run tiny-50-drc");
     let run = harness.state().compress().runs().iter().next().unwrap();
     assert!(run.has_curves(), "the curves go on from where they were");
     await_state(&mut harness, "tiny-50-drc", &RunState::Done);

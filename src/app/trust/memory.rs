@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::paths::Paths;
 
 /// Findings that are remembered; the oldest go first.
-const MOST_REMEMBERED: usize = 500;
+const MAX_REMEMBERED: usize = 500;
 
 /// Device and driver, program, and model.
 pub(super) type Key = [String; 3];
@@ -137,7 +137,7 @@ impl Memory {
         remembered.checks.retain(|known| !known.is_of(key));
         let [device, program, model] = key.clone();
         remembered.checks.extend(outcome.map(|outcome| Check { device, program, model, outcome }));
-        let surplus = remembered.checks.len().saturating_sub(MOST_REMEMBERED);
+        let surplus = remembered.checks.len().saturating_sub(MAX_REMEMBERED);
         remembered.checks.drain(..surplus);
         self.write(&remembered)
     }

@@ -6,7 +6,7 @@ use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 use super::{
     adapting,
     canvas::view::Sight,
-    compress::deeds::Deed,
+    compress::actions::CompressAction,
     dialogs::Purpose,
     leaving::Leaving,
     queue::ItemId,
@@ -85,7 +85,7 @@ pub(crate) enum Action {
     CompleteModel(String),
     CancelCompletion,
     /// A step of the adaptation of a model to the photos of the queue.
-    Adapt(adapting::Deed),
+    Adapt(adapting::AdaptAction),
     /// Save the table of results.
     ExportTable,
     /// Make a model the chosen one, in the Upscale tab.
@@ -123,7 +123,7 @@ pub(crate) enum Action {
     NextModel,
     /// Begins or ends the comparison of models on what is visible.
     CompareModels,
-    Compress(Deed),
+    Compress(CompressAction),
     Flip,
     NextPage,
     RestartEngine,
@@ -248,7 +248,7 @@ pub(crate) static BINDINGS: &[Binding] = &[
     binding("Canvas", &[plain(Key::ArrowUp)], Action::Pan([0.0, 80.0]), "Pan up"),
     binding("Canvas", &[plain(Key::ArrowDown)], Action::Pan([0.0, -80.0]), "Pan down"),
     binding("Compress", &[plain(Key::N)], Action::NextPage, "Next page: picture, curves, runs"),
-    binding("Compress", &[plain(Key::L)], Action::Compress(Deed::Measure), "Measure layers"),
+    binding("Compress", &[plain(Key::L)], Action::Compress(CompressAction::Measure), "Measure layers"),
     binding("Compress", &[plain(Key::B)], Action::Flip, "Results or reconstructions"),
     binding("Window", &[command(Key::Num1)], Action::SetTab(Tab::Upscale), "Upscale"),
     binding("Window", &[command(Key::Num2)], Action::SetTab(Tab::Compress), "Compress"),

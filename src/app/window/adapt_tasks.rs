@@ -2,7 +2,7 @@
 
 use super::{
     Window,
-    adapting::{Adapting, Deed, Running, Wish},
+    adapting::{AdaptAction, Adapting, Running, Wish},
     library_news::Change,
     queue::State,
     sheet::Sheet,
@@ -16,25 +16,25 @@ use crate::{
 
 impl Window {
     /// Goes a step on.
-    pub(super) fn adapt(&mut self, deed: Deed) {
-        match (deed, std::mem::take(&mut self.upscale.adapting)) {
-            (Deed::Ask, Adapting::Idle) => self.ask_adaptation(),
-            (Deed::Start, Adapting::Idle) => {
+    pub(super) fn adapt(&mut self, action: AdaptAction) {
+        match (action, std::mem::take(&mut self.upscale.adapting)) {
+            (AdaptAction::Ask, Adapting::Idle) => self.ask_adaptation(),
+            (AdaptAction::Start, Adapting::Idle) => {
                 let Some(Sheet::Adapt(wish)) = self.shell.sheet.take() else { return };
                 let places = (self.models.library.clone(), self.services.paths.clone());
                 let device = self.shell.settings.choices.device.clone();
                 self.upscale.adapting =
                     Adapting::Running(Running::start(places, wish, device, self.services.wake.clone()));
             }
-            (Deed::Cancel, Adapting::Running(running)) => {
+            (AdaptAction::Cancel, Adapting::Running(running)) => {
                 running.cancel();
                 self.upscale.adapting = Adapting::Running(running);
             }
-            (Deed::Keep, Adapting::Offered(offer)) => {
+            (AdaptAction::Keep, Adapting::Offered(offer)) => {
                 offer.clear();
                 self.change_library(Change::Add(offer.bytes));
             }
-            (Deed::Discard, Adapting::Offered(offer)) => {
+            (AdaptAction::Discard, Adapting::Offered(offer)) => {
                 offer.clear();
                 self.shell.toasts.good(tr!("Discarded; %{name} is unchanged", name = offer.from));
             }

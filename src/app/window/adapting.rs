@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     actor::Wake,
-    adaptation::{self, AdaptationPlan, Adapted, BATCH, Effort, Origin, PATCH, Told},
+    adaptation::{self, AdaptationEvent, AdaptationPlan, Adapted, BATCH, Effort, Origin, PATCH},
     batch::sums::fingerprint,
     language::{tr, written},
     library::Library,
@@ -31,7 +31,7 @@ use crate::{
 
 /// What the user does with an adaptation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum AdaptAction {
     /// Ask what is to be adapted to what.
     Ask,
     /// Begin with what was answered.
@@ -201,21 +201,21 @@ impl Running {
     }
 }
 
-fn told_of(shared: &Mutex<Shared>, wake: &Wake, news: Told<'_>) -> ControlFlow<()> {
+fn told_of(shared: &Mutex<Shared>, wake: &Wake, news: AdaptationEvent<'_>) -> ControlFlow<()> {
     let mut shared = lock(shared);
     match news {
-        Told::Looking => shared.stage = tr!("Analysing photos"),
-        Told::Step(progress) => {
+        AdaptationEvent::Looking => shared.stage = tr!("Analysing photos"),
+        AdaptationEvent::Step(progress) => {
             shared.began.get_or_insert((Instant::now(), progress.step));
             shared.steps = Some((progress.step, progress.steps));
         }
-        Told::Measuring => shared.steps = Some((1, 1)),
-        Told::Warning(text) => shared.warnings.push(text),
-        Told::Unusable(photo) => {
+        AdaptationEvent::Measuring => shared.steps = Some((1, 1)),
+        AdaptationEvent::Warning(text) => shared.warnings.push(text),
+        AdaptationEvent::Unusable(photo) => {
             let text = tr!("Left out: %{photo}", photo = crate::report::about(&photo.path, &photo.reason));
             shared.warnings.push(text);
         }
-        Told::Estimated(_) | Told::Validated(_) => {}
+        AdaptationEvent::Estimated(_) | AdaptationEvent::Validated(_) => {}
     }
     wake();
     if shared.cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -246,7 +246,7 @@ fn run(
     (library, paths): &(Library, Paths),
     wish: &Wish,
     device: &str,
-    observe: &mut dyn FnMut(Told<'_>) -> ControlFlow<()>,
+    observe: &mut dyn FnMut(AdaptationEvent<'_>) -> ControlFlow<()>,
 ) -> anyhow::Result<Option<Box<Offer>>> {
     let model = library.file(&wish.model)?;
     let device = trust::vetted(paths, &Model::read(&model, &Device::flex())?, &device::choose(device)?)?;
@@ -281,7 +281,7 @@ fn run(
     let crop = photo.crop((photo.width() - width) / 2, (photo.height() - height) / 2, width, height);
     let mut pictures = Vec::new();
     for model in [&original, &model] {
-        if observe(Told::Measuring).is_break() {
+        if observe(AdaptationEvent::Measuring).is_break() {
             return Ok(None);
         }
         let upscaler = Upscaler::new(model, &device)?;

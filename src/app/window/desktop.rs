@@ -3,6 +3,10 @@
 //! Desktops under Linux tell it by the settings of their portal. Elsewhere the scale of the screen, which egui follows by itself, is
 //! all that is followed.
 
+use eframe::egui::{Vec2, ViewportCommand};
+
+use super::screen::MIN_SIZE;
+
 /// What the desktop asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Wishes {

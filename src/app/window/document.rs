@@ -121,11 +121,11 @@ impl Document {
     /// for each proof.
     pub fn hottest(&self, map: Map) -> Option<f32> {
         /// Part of the pixels.
-        const MOST: f64 = 0.98;
-        *self.found.hottest[map as usize].get_or_init(|| self.quantile(map, MOST))
+        const MAX: f64 = 0.98;
+        *self.found.hottest[map as usize].get_or_init(|| self.quantile(map, MAX))
     }
 
-    /// Expected error at a pixel of the original in gray levels, if it is known there.
+    /// Predicted error at a pixel of the original in gray levels, if it is known there.
     pub fn expected_at(&self, x: usize, y: usize) -> Option<f32> {
         let [_, _, _, code] = self.expected.as_ref()?.levels[0].pixel(x, y);
         code.checked_sub(8).map(|code| f32::from(code) / 10.0)
@@ -135,14 +135,14 @@ impl Document {
     /// a frame; `None` if nothing of it is there.
     fn quantile(&self, map: Map, part: f64) -> Option<f32> {
         let pyramid = match map {
-            Map::WayBack => &self.dual,
+            Map::Reconstruction => &self.dual,
             Map::Structure => &self.structure,
             Map::Expected => &self.expected,
         };
         let mut counts = [0_usize; 256];
-        const MOST: usize = 2 << 20;
+        const MAX: usize = 2 << 20;
         let levels = &pyramid.as_ref()?.levels;
-        let level = levels.iter().find(|level| level.width * level.height <= MOST).or(levels.last())?;
+        let level = levels.iter().find(|level| level.width * level.height <= MAX).or(levels.last())?;
         level.rgba.as_chunks::<4>().0.iter().for_each(|pixel| counts[usize::from(pixel[3])] += 1);
         // What is not there has codes that no difference has.
         let there: usize = counts[8..].iter().sum();
@@ -190,7 +190,7 @@ mod tests {
             structure: levels,
             expected: None,
         });
-        for map in [Map::WayBack, Map::Structure] {
+        for map in [Map::Reconstruction, Map::Structure] {
             assert_eq!(document.quantile(map, 0.5), Some(1.0));
             assert_eq!(document.quantile(map, 0.98), Some(12.0));
         }

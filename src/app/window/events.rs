@@ -12,7 +12,7 @@ use poll_promise::Promise;
 use super::{
     Window,
     actions::{Action, Tab},
-    compress::{deeds::Deed, state::Picturing},
+    compress::{actions::CompressAction, state::Picturing},
     dialogs::{self, Purpose},
     document::Document,
     library_news::Change,
@@ -22,7 +22,7 @@ use super::{
     worker::Command,
 };
 use crate::{
-    batch::{outcome::write_table, place::Place},
+    batch::{location::Place, outcome::write_table},
     language::tr,
     trust::{self, Notice},
 };
@@ -30,7 +30,7 @@ use crate::{
 /// Longest time that reports are taken in for in one frame.
 const LONGEST: Duration = Duration::from_millis(4);
 /// Most thumbnails that are kept in memory, of 150 kB each.
-const MOST_THUMBNAILS: usize = 1000;
+const MAX_THUMBNAILS: usize = 1000;
 
 impl Window {
     /// Takes in what other threads have to say.
@@ -134,7 +134,7 @@ impl Window {
                     });
                     self.upscale.documents.shrink(self.upscale.selected);
                     self.show_saved(item);
-                    self.set_beside(item);
+                    self.compare_with_original(item);
                 }
             }
             Loaded::Result { item, pyramid } => {
@@ -181,7 +181,7 @@ impl Window {
     /// again.
     fn forget_old_thumbnails(&mut self, newest: ItemId) {
         self.upscale.thumbnails.push_back(newest);
-        while self.upscale.thumbnails.len() > MOST_THUMBNAILS {
+        while self.upscale.thumbnails.len() > MAX_THUMBNAILS {
             let Some(oldest) = self.upscale.thumbnails.pop_front() else { return };
             self.upscale.thumbnails_asked.remove(&oldest);
             if let Some(item) = self.upscale.queue.get_mut(oldest) {
@@ -294,12 +294,14 @@ impl Window {
         match paths.as_slice() {
             [path] if self.shell.tab == Tab::Compress && path.is_dir() => {
                 if !dualres_compression::run_folders(path).is_empty() {
-                    self.deed(Deed::RunFolder(path.clone()));
+                    self.compress_action(CompressAction::RunFolder(path.clone()));
                 } else {
                     self.shell.settings.compress.data = vec![path.clone()];
                 }
             }
-            [path] if self.shell.tab == Tab::Compress && !model(path) => self.deed(Deed::Picture(path.clone())),
+            [path] if self.shell.tab == Tab::Compress && !model(path) => {
+                self.compress_action(CompressAction::Picture(path.clone()))
+            }
             _ => self.shell.actions.push(Action::AddPaths(paths)),
         }
     }

@@ -68,7 +68,7 @@ impl eframe::App for Window {
         }
 
         for action in self.shell.actions.take().into_iter().chain(out.take()) {
-            self.perform(&ctx, action);
+            self.handle_action(&ctx, action);
         }
         if !std::mem::replace(&mut self.shell.has_been_drawn, true) {
             // Looking for graphics adapters competes with drawing for the same driver. The chosen model is measured when it is known

@@ -32,7 +32,7 @@ pub(super) fn drawn_of(view: ViewMode) -> Map {
     match view {
         ViewMode::Doubt => Map::Expected,
         ViewMode::Overlay => Map::Structure,
-        ViewMode::Panes | ViewMode::Split | ViewMode::Result | ViewMode::Difference => Map::WayBack,
+        ViewMode::Panes | ViewMode::Split | ViewMode::Result | ViewMode::Difference => Map::Reconstruction,
     }
 }
 

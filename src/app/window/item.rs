@@ -10,8 +10,8 @@ use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{
+    location,
     outcome::{Verdict, verdict},
-    place,
     sizes::FinalSize,
 };
 
@@ -199,7 +199,7 @@ const TILES_BEGIN: f32 = 0.02;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     /// The result.
-    #[serde(with = "place")]
+    #[serde(with = "location")]
     pub output: PathBuf,
     /// Width and height of the result in pixels.
     pub size: [usize; 2],
@@ -222,7 +222,7 @@ pub struct Finished {
 pub struct Proven {
     /// By the engine's rule, in dB; `None` without dual models or for a perfect loop.
     pub loop_psnr: Option<f64>,
-    /// Mean absolute difference of the way back from the original, in gray levels.
+    /// Mean absolute difference of the dual reconstruction from the original, in gray levels.
     pub dual_loss: Option<f64>,
     /// PSNR on luma in dB that is expected against the truth; `None` for a model whose errors are not known.
     #[serde(default)]

@@ -81,7 +81,7 @@ impl Window {
         // The worker may hold a model whose name now stands for another.
         self.send(Command::Forget);
         if let Some(threads) = &self.compress.threads {
-            threads.prober.ask(Question::Forget);
+            threads.preview_worker.ask(Question::Forget);
         }
         let compressed = self.compressed_model().map(|entry| entry.description.clone());
         for News { done, entries } in all {

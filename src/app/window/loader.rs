@@ -17,7 +17,7 @@ use super::{
     queue::{Failure, ItemId},
 };
 use crate::{
-    actor::{Actor, Life, Shared, Teller, Wake},
+    actor::{Actor, EventSender, Life, Shared, Wake},
     batch::{
         choice::{Kind, choose},
         inputs::{Input, Inputs, is_pattern},
@@ -95,7 +95,9 @@ pub(crate) struct Loader(Actor<Request, Loaded, Reading>);
 
 impl Loader {
     pub(crate) fn start(wake: Wake) -> std::io::Result<Self> {
-        let work = |requests, reading: Arc<Reading>, teller: Teller<Loaded>| serve(&requests, reading.life(), &teller);
+        let work = |requests, reading: Arc<Reading>, events_out: EventSender<Loaded>| {
+            serve(&requests, reading.life(), &events_out)
+        };
         Ok(Self(Actor::start("loader", wake, work)?))
     }
 
@@ -137,7 +139,7 @@ fn arrange(waiting: &mut VecDeque<Request>, request: Request) {
     }
 }
 
-fn serve(requests: &Receiver<Request>, life: &Life, teller: &Teller<Loaded>) {
+fn serve(requests: &Receiver<Request>, life: &Life, events_out: &EventSender<Loaded>) {
     let mut waiting = VecDeque::new();
     while !life.ends() {
         requests.try_iter().for_each(|request| arrange(&mut waiting, request));
@@ -151,7 +153,7 @@ fn serve(requests: &Receiver<Request>, life: &Life, teller: &Teller<Loaded>) {
         // A decoder that panics on a hostile file must not cost the user the program.
         let answer = dualres_imaging::caught(|| answer(&request));
         let answer = answer.unwrap_or_else(|_| failed(&request));
-        if answer.is_some_and(|answer| teller.tell(answer).is_break()) {
+        if answer.is_some_and(|answer| events_out.tell(answer).is_break()) {
             return;
         }
     }

@@ -7,10 +7,10 @@ mod actions;
 mod adapt_tasks;
 mod adapting;
 mod app;
-mod beside;
 mod candidates;
 pub mod canvas;
 mod closing;
+mod comparison;
 mod completing;
 pub mod compress;
 mod cost;
@@ -22,6 +22,7 @@ mod events;
 mod forecast;
 mod frame;
 mod gain;
+mod handle;
 mod helper;
 mod helpers;
 mod item;
@@ -35,11 +36,11 @@ mod models_tab;
 mod new_device;
 mod open_documents;
 mod outbox;
-mod perform;
 mod previewed;
 pub mod proof;
 pub mod pyramid;
 pub mod queue;
+mod queue_control;
 mod refinement;
 mod remembering;
 mod runs;
@@ -51,7 +52,6 @@ mod sheet;
 mod shell;
 mod sorting;
 mod speech;
-mod steering;
 mod stored;
 mod tally;
 mod theme;
@@ -75,7 +75,6 @@ pub use app::{Setup, Window};
 use crate::paths::Paths;
 
 static ICON: &[u8] = include_bytes!("../../../assets/icon.png");
-
 
 /// Opens the window with files and stays until it is closed.
 ///

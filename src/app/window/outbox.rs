@@ -1,6 +1,6 @@
 //! What views ask for: they read the state and change nothing themselves.
 
-use super::{actions::Action, compress::deeds::Deed};
+use super::{actions::Action, compress::actions::CompressAction};
 
 /// Actions in their order, done when the frame is drawn.
 #[derive(Debug, Default)]
@@ -13,8 +13,8 @@ impl Outbox {
     }
 
     /// Asks for something in the Compress tab.
-    pub(crate) fn deed(&mut self, deed: Deed) {
-        self.0.push(Action::Compress(deed));
+    pub(crate) fn compress_action(&mut self, compress_action: CompressAction) {
+        self.0.push(Action::Compress(compress_action));
     }
 
     /// Asks for what a value that was chosen stands for, if it is another than before.

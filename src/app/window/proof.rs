@@ -89,7 +89,7 @@ impl Field {
     }
 }
 
-/// What the way back says, in the pixels of the original.
+/// What the dual reconstruction says, in the pixels of the original.
 #[derive(Debug)]
 pub struct Proof {
     /// Mean absolute difference of the colours at each pixel, in gray levels: the dual loss.
@@ -99,7 +99,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Dual loss of an area in gray levels, and its loop PSNR in dB (infinite for a perfect loop).
+    /// Dual loss of an area in gray levels, and its consistency PSNR in dB (infinite for a perfect loop).
     pub fn of(&self, area: Area) -> Option<(f64, f64)> {
         let loss = self.absolute.mean(area)?;
         let mse = self.squared.mean(area)?;
@@ -124,7 +124,7 @@ pub struct ProofPatch {
     pub luma: Plane,
     /// Difference that is none of removed noise ([`dualres_engine::structural_difference`]), in gray levels.
     pub structure: Plane,
-    /// Expected error in gray levels, if the model knows its errors.
+    /// Predicted error in gray levels, if the model knows its errors.
     pub expected: Option<Plane>,
 }
 
@@ -133,7 +133,7 @@ pub struct ProofPatch {
 pub enum Map {
     /// Of the dual reconstruction from the original.
     #[default]
-    WayBack,
+    Reconstruction,
     /// The same without what is but noise that was removed.
     Structure,
     /// Of the result from the truth, as far as they are expected.
@@ -143,9 +143,9 @@ pub enum Map {
 /// Side of the places that are listed, in pixels of the original.
 const PLACE: usize = 32;
 /// Most places that are listed.
-const MOST_PLACES: usize = 5;
+const MAX_PLACES: usize = 5;
 /// Gray levels that a place is off by on average before it is worth a look.
-const LEAST_OFF: f32 = 2.0;
+const MIN_OFF: f32 = 2.0;
 
 /// How many gray levels the place of a map of structure that was changed most is off by on average; 0 if none is worth a look.
 pub(super) fn worst_place(structure: &Plane) -> f32 {
@@ -156,7 +156,7 @@ pub(super) fn worst_place(structure: &Plane) -> f32 {
     };
     let places = (0..structure.height).step_by(PLACE);
     let places = places.flat_map(|y| (0..structure.width).step_by(PLACE).map(move |x| (x, y)));
-    places.map(|(x, y)| mean(x, y)).filter(|&off| off >= LEAST_OFF).fold(0.0, f32::max)
+    places.map(|(x, y)| mean(x, y)).filter(|&off| off >= MIN_OFF).fold(0.0, f32::max)
 }
 
 /// Places of [`Document::worst_places`](super::document::Document::worst_places) of a map of structure, whose alpha is
@@ -176,7 +176,7 @@ pub(super) fn worst_of(level: &Level) -> Vec<(Area, f32)> {
                 None => (sum, count),
             });
             let off = sum as f32 / 10.0 / count.max(1) as f32;
-            if off >= LEAST_OFF {
+            if off >= MIN_OFF {
                 places.push((Area { x, y, width, height }, off));
             }
         }
@@ -186,7 +186,7 @@ pub(super) fn worst_of(level: &Level) -> Vec<(Area, f32)> {
     for (area, off) in places {
         // Neighbours are one place.
         let touches = |other: &Area| area.x.abs_diff(other.x) <= PLACE && area.y.abs_diff(other.y) <= PLACE;
-        if chosen.len() < MOST_PLACES && !chosen.iter().any(|(other, _)| touches(other)) {
+        if chosen.len() < MAX_PLACES && !chosen.iter().any(|(other, _)| touches(other)) {
             chosen.push((area, off));
         }
     }

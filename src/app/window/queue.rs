@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use super::item::{Failure, Finished, Item, ItemId, Proven, State, Turn};
-use crate::batch::{outcome::Row, place};
+use crate::batch::{location, outcome::Row};
 
 /// The pictures in their order.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub struct Queue {
 }
 
 /// Most removals that can be undone.
-const MOST_REMOVALS: usize = 20;
+const MAX_REMOVALS: usize = 20;
 
 impl Queue {
     /// All pictures in order.
@@ -91,7 +91,7 @@ impl Queue {
             // Thumbnails are made anew: what is out of sight is not to hold memory.
             let without = gone.into_iter().map(|(place, item)| (place, Item { thumbnail: None, ..item }));
             self.removals.push(without.collect());
-            let over = self.removals.len().saturating_sub(MOST_REMOVALS);
+            let over = self.removals.len().saturating_sub(MAX_REMOVALS);
             self.removals.drain(..over);
         }
         count
@@ -269,9 +269,9 @@ pub struct Remembered {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RememberedItem {
-    #[serde(with = "place")]
+    #[serde(with = "location")]
     path: PathBuf,
-    #[serde(default, with = "place")]
+    #[serde(default, with = "location")]
     below: PathBuf,
     #[serde(default)]
     twin: usize,

@@ -4,10 +4,10 @@ use super::{
     Window,
     app::speed_key,
     canvas::view::View,
-    cost::Beside,
+    cost::ModelComparison,
     helper::Place,
     queue::{ItemId, State, Turn},
-    tally::Told,
+    tally::RunSummary,
     worker::{Attempt, Command, DONE_BEFORE, Job, NO_ITEM, WorkerReport},
 };
 use crate::language::{tr, translated};
@@ -90,7 +90,7 @@ impl Window {
                 self.upscale.documents.shrink(self.upscale.selected);
                 if self.upscale.selected == Some(item) {
                     self.show_saved(item);
-                    self.set_beside(item);
+                    self.compare_with_original(item);
                 }
                 self.note_queue_change();
                 self.upscale.run.done += 1;
@@ -114,7 +114,7 @@ impl Window {
                 self.shell.settings.faster.insert(key, large / small);
             }
             WorkerReport::Compared { item, models, seconds, loop_psnr } => {
-                self.upscale.beside.insert(item, Beside { models, seconds, loop_psnr });
+                self.upscale.beside.insert(item, ModelComparison { models, seconds, loop_psnr });
             }
             WorkerReport::Saved { path } => self.shell.toasts.good(tr!("Saved %{path}", path = path.display())),
             WorkerReport::Refused { item, reason } => {
@@ -208,11 +208,11 @@ impl Window {
         }
         (self.upscale.runs, self.upscale.only) = (false, None);
         match self.upscale.run.told() {
-            Some(Told::Good(text)) => {
+            Some(RunSummary::Good(text)) => {
                 self.tell_desktop(&text);
                 self.shell.toasts.good(text);
             }
-            Some(Told::Warning(text)) => {
+            Some(RunSummary::Warning(text)) => {
                 self.tell_desktop(&text);
                 self.shell.toasts.warning(text);
             }

@@ -29,7 +29,7 @@ pub(super) struct Place {
 pub(super) const MIN_SIZE: [f32; 2] = [900.0, 560.0];
 
 /// Screens that are remembered, one more than anybody has.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 fn key(screen: Vec2, scale: f32) -> String {
     format!("{}x{}@{scale}", screen.x.round(), screen.y.round())
@@ -67,7 +67,7 @@ impl Screens {
             // What it goes back to.
             (place.corner, place.size) = (before.corner, before.size);
         }
-        if !self.places.contains_key(&screen) && self.places.len() >= MOST {
+        if !self.places.contains_key(&screen) && self.places.len() >= MAX {
             self.places.clear();
         }
         self.places.insert(screen.clone(), place);

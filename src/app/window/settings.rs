@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{compress::choices::CompressChoices, queue::Item, screen::Screens};
 use crate::{
-    batch::{place, recipe::Recipe, result::Keep, sizes::FinalSize},
+    batch::{location, recipe::Recipe, result::Keep, sizes::FinalSize},
     language::{Language, tr},
     naming,
 };
@@ -32,11 +32,11 @@ pub struct Settings {
     pub live_preview: bool,
     /// Whether the numbers of a picture are open.
     pub details: bool,
-    /// Multiplies differences of the way back before they are coloured.
+    /// Multiplies differences of the dual reconstruction before they are coloured.
     pub gain: f32,
     /// Whether the differences of each picture say by themselves what they are multiplied by.
     pub auto_gain: bool,
-    /// The same for expected errors, which are several times as large.
+    /// The same for predicted errors, which are several times as large.
     pub doubt_gain: f32,
     /// The language of the window; none for that of the system.
     pub language: Option<Language>,
@@ -138,7 +138,7 @@ pub struct Choices {
     /// How large results are to be.
     pub size: FinalSize,
     /// Folder of results; beside the original if not given.
-    #[serde(with = "place::if_any")]
+    #[serde(with = "location::if_any")]
     pub folder: Option<PathBuf>,
     /// Pattern of their names; see [`naming::file_name`].
     pub pattern: String,
@@ -310,9 +310,9 @@ pub enum ViewMode {
     Split,
     /// The result alone.
     Result,
-    /// Where the way back differs from the original, as a heat map.
+    /// Where the dual reconstruction differs from the original, as a heat map.
     Difference,
-    /// The result with the places marked where the way back differs.
+    /// The result with the places marked where the dual reconstruction differs.
     Overlay,
     /// How large an error is expected where, as a heat map.
     Doubt,

@@ -19,14 +19,14 @@ pub(super) struct Tally {
 
 /// What is said at the end of a run.
 #[derive(Debug, PartialEq)]
-pub(super) enum Told {
+pub(super) enum RunSummary {
     Good(String),
     Warning(String),
 }
 
 impl Tally {
     /// Nothing if all was cancelled: the user knows.
-    pub(super) fn told(&self) -> Option<Told> {
+    pub(super) fn told(&self) -> Option<RunSummary> {
         if self.done + self.failed == 0 {
             return None;
         }
@@ -46,10 +46,10 @@ impl Tally {
             ),
         };
         if self.failed == 0 {
-            return Some(Told::Good(tr!("%{done}.", done = done)));
+            return Some(RunSummary::Good(tr!("%{done}.", done = done)));
         }
         let failed = tr_counted!(self.failed, "%{count} picture failed", "%{count} pictures failed");
-        Some(Told::Warning(tr!("%{done}, %{failed}: see the queue.", done = done, failed = failed)))
+        Some(RunSummary::Warning(tr!("%{done}, %{failed}: see the queue.", done = done, failed = failed)))
     }
 }
 
@@ -61,15 +61,15 @@ mod tests {
     fn the_end_of_a_run_tells_what_is_new() {
         let told = |done, done_before, failed| Tally { done, done_before, failed, ..Tally::default() }.told();
         assert_eq!(told(0, 0, 0), None);
-        assert_eq!(told(2, 0, 0), Some(Told::Good("2 pictures done.".into())));
-        assert_eq!(told(5, 4, 0), Some(Told::Good("1 picture done, 4 done before.".into())));
+        assert_eq!(told(2, 0, 0), Some(RunSummary::Good("2 pictures done.".into())));
+        assert_eq!(told(5, 4, 0), Some(RunSummary::Good("1 picture done, 4 done before.".into())));
         assert_eq!(
             told(4, 4, 0),
-            Some(Told::Good("4 pictures done before, by the record in the folder of results.".into()))
+            Some(RunSummary::Good("4 pictures done before, by the record in the folder of results.".into()))
         );
         assert_eq!(
             told(3, 1, 1),
-            Some(Told::Warning("2 pictures done, 1 done before, 1 picture failed: see the queue.".into()))
+            Some(RunSummary::Warning("2 pictures done, 1 done before, 1 picture failed: see the queue.".into()))
         );
     }
 }

@@ -38,13 +38,13 @@ pub(crate) struct Toasts {
 const OFFERS: Duration = Duration::from_secs(12);
 
 /// Most messages at a time; older ones make room.
-const MOST: usize = 5;
+const MAX: usize = 5;
 
 impl Toasts {
     pub(crate) fn show(&mut self, kind: Kind, text: impl Into<String>) {
         let text = text.into();
         self.toasts.retain(|toast| toast.text != text);
-        if self.toasts.len() == MOST {
+        if self.toasts.len() == MAX {
             self.toasts.remove(0);
         }
         let ends = match kind {

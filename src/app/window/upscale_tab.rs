@@ -12,7 +12,7 @@ use super::{
     adapting::Adapting,
     candidates::Trial,
     canvas::view::{Sight, View},
-    cost::Beside,
+    cost::ModelComparison,
     forecast::Forecasts,
     open_documents::OpenDocuments,
     previewed::Live,
@@ -47,7 +47,7 @@ pub(crate) struct UpscaleTab {
     pub(super) trial: Option<Trial>,
     pub(super) refinement: Refinement,
     /// What compressed models cost on pictures, against the models they were made from.
-    pub(super) beside: HashMap<ItemId, Beside>,
+    pub(super) beside: HashMap<ItemId, ModelComparison>,
     /// Pictures that could not be read for the canvas, and why.
     pub(super) unreadable: HashMap<ItemId, String>,
     /// Files that are being made for the queue.

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path};
 use burn::tensor::{Device, Tensor};
 use dualres_network::{Activations, ChannelGroup, Model, Pooling, Weight};
 
-use super::{Anchor, BlockProfile, Constraints, LAMBDA, Profile, UnitProfile, compensate, fold, write_table};
+use super::{Anchor, BlockProfile, Constraints, LAMBDA, LayerProfile, Profile, compensate, compensation, write_table};
 use crate::{
     CompressConfig, CompressionError, Event, Losses, Observer, Result, Stage,
     allocate::Costs,
@@ -25,7 +25,7 @@ fn other(path: &Path, why: &'static str) -> CompressionError {
 const ANCHORS: [f64; 10] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 /// Measures the profile of `model`, or goes on with a measurement in `path`, or takes the finished one that is there.
-/// Saved after each unit; the curves go to `events`. `None` if the observer stopped it.
+/// Saved after each prunable layer; the curves go to `events`. `None` if the observer stopped it.
 pub(crate) fn measure(
     config: &CompressConfig,
     model: &Model,
@@ -151,14 +151,14 @@ fn measure_unit(
     passes: &[Activations],
     targets: &[Vec<Tensor<4>>],
     device: &Device,
-) -> Result<UnitProfile> {
+) -> Result<LayerProfile> {
     let weights = model.weights();
     let group = &layers.groups[unit];
     let kernels: Vec<Weight> =
         group.consumers.iter().map(|member| part_of(&weights.0[&weight_name(member)], member, group.width)).collect();
-    let order = fold::order(moments, &kernels);
+    let order = compensation::order(moments, &kernels);
     let widths = profile_widths(group.width, layers.block_of(unit).is_some());
-    let mut profile = UnitProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
+    let mut profile = LayerProfile { order, widths, primal: Vec::new(), dual: Vec::new(), psnr_y: Vec::new() };
     for &width in &profile.widths {
         let mut kept: Vec<Vec<usize>> = layers.widths.iter().map(|&width| (0..width).collect()).collect();
         kept[unit] = profile.order[..width].to_vec();

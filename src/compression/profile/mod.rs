@@ -1,7 +1,7 @@
-//! The sensitivity profile: what each unit loses with each width, measured once, and from it an instant answer for any
+//! The sensitivity profile: what each prunable layer loses with each width, measured once, and from it an instant answer for any
 //! ratio: an estimate, and a network that needs no training.
 
-mod fold;
+mod compensation;
 mod measure;
 
 use std::path::Path;
@@ -23,14 +23,14 @@ use crate::{
 
 pub(crate) use measure::measure;
 
-/// What a unit loses.
+/// What a prunable layer loses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UnitProfile {
+pub struct LayerProfile {
     /// Channels from the most to the least needed; a network of width w keeps the first w.
     pub order: Vec<usize>,
     /// Widths that were measured, ascending; the last is the full width.
     pub widths: Vec<usize>,
-    /// Mean primal loss with this unit alone cut to each width.
+    /// Mean primal loss with this prunable layer alone cut to each width.
     pub primal: Vec<f64>,
     /// Mean dual loss, before weighting.
     pub dual: Vec<f64>,
@@ -49,10 +49,10 @@ pub struct BlockProfile {
     pub psnr_y: f64,
 }
 
-/// A network that was really cut and measured, to see what the sum over units is worth.
+/// A network that was really cut and measured, to see what the sum over prunable layers is worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Anchor {
-    /// Sum over units of the rise of the total loss (lambda 0.1).
+    /// Sum over prunable layers of the rise of the total loss (lambda 0.1).
     sum: f64,
     primal: f64,
     dual: f64,
@@ -81,13 +81,13 @@ pub struct Profile {
     /// What it was measured with.
     settings: ProfileConfig,
     seed: u64,
-    /// Its units; fewer than it has while the measurement is under way.
-    pub units: Vec<UnitProfile>,
+    /// Its prunable layers; fewer than it has while the measurement is under way.
+    pub units: Vec<LayerProfile>,
     /// Its blocks that can go as a whole, likewise, in the order of their first layers.
     #[serde(default)]
     pub blocks: Vec<BlockProfile>,
     anchors: Vec<Anchor>,
-    /// Second moments of each unit's channels, [C, C].
+    /// Second moments of each prunable layer's channels, [C, C].
     #[serde(skip)]
     moments: Vec<Vec<f32>>,
 }
@@ -95,17 +95,17 @@ pub struct Profile {
 /// What widths are bound to beside their budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Constraints {
-    /// Widths of units that are not to change; none elsewhere. May be shorter than the list of units.
+    /// Widths of prunable layers that are not to change; none elsewhere. May be shorter than the list of prunable layers.
     pub fixed: Vec<Option<usize>>,
-    /// Fewest channels of each unit that is not fixed, 1 where nothing is said; units that never had as many stay whole.
+    /// Fewest channels of each prunable layer that is not fixed, 1 where nothing is said; prunable layers that never had as many stay whole.
     pub least: Vec<usize>,
-    /// Widths are multiples of this, or the full width; 0 and 1 allow any width, in units of more than 16 channels every
+    /// Widths are multiples of this, or the full width; 0 and 1 allow any width, in prunable layers of more than 16 channels every
     /// so manieth.
     pub multiple: usize,
 }
 
-/// Most widths of a unit that are weighed against each other where they are bound to more than a budget.
-const MOST_CANDIDATES: usize = 16;
+/// Most widths of a prunable layer that are weighed against each other where they are bound to more than a budget.
+const MAX_CANDIDATES: usize = 16;
 
 /// Weight of the dual loss where the profile weighs one network against another.
 const LAMBDA: f64 = 0.1;
@@ -129,7 +129,7 @@ impl Profile {
         self.units.len() == units && self.blocks.len() == blocks && !self.anchors.is_empty()
     }
 
-    /// How much the total loss rises with unit `unit` alone cut to each of its measured widths. Never below zero, and
+    /// How much the total loss rises with prunable layer `unit` alone cut to each of its measured widths. Never below zero, and
     /// never rising with the width: what is measured the other way is noise.
     pub(crate) fn rises(&self, unit: usize, lambda: f64) -> Vec<f64> {
         let profile = &self.units[unit];
@@ -209,14 +209,14 @@ impl Profile {
             None => {
                 let least = constraints.least.get(unit).map_or(1, |&least| least.clamp(1, full));
                 // As many as a slider can follow without a pause in networks of any width.
-                let step = constraints.multiple.max(1) * full.div_ceil(MOST_CANDIDATES * constraints.multiple.max(1));
+                let step = constraints.multiple.max(1) * full.div_ceil(MAX_CANDIDATES * constraints.multiple.max(1));
                 (least..full).filter(|width| width.is_multiple_of(step)).chain([full]).collect()
             }
         };
         self.layers.widths.iter().enumerate().map(of).collect()
     }
 
-    /// Sum over units of what the total loss rises by, linear between measured widths.
+    /// Sum over prunable layers of what the total loss rises by, linear between measured widths.
     fn sum(&self, widths: &[usize]) -> f64 {
         let without = self.rises_without(LAMBDA);
         let gone: f64 = self.layers.gone(widths).map(|block| without[self.place(block)]).sum();
@@ -234,11 +234,11 @@ impl Profile {
         self.layers.blocks.iter().position(|own| own == block).expect("one of its own")
     }
 
-    /// What the network of these widths gives without training: the sum over units, put right by networks that were
+    /// What the network of these widths gives without training: the sum over prunable layers, put right by networks that were
     /// really measured.
     ///
     /// # Panics
-    /// If there is not one width a unit.
+    /// If there is not one width a prunable layer.
     pub fn estimate(&self, widths: &[usize]) -> Estimate {
         assert_eq!(widths.len(), self.units.len(), "one width a unit");
         let sum = self.sum(widths);
@@ -250,10 +250,10 @@ impl Profile {
     /// The channels that a network of these widths keeps, ascending.
     ///
     /// # Panics
-    /// If there is not one width a unit.
+    /// If there is not one width a prunable layer.
     pub fn kept(&self, widths: &[usize]) -> Vec<Vec<usize>> {
         assert_eq!(widths.len(), self.units.len(), "one width a unit");
-        let kept = |(unit, &width): (&UnitProfile, &usize)| {
+        let kept = |(unit, &width): (&LayerProfile, &usize)| {
             let mut kept = unit.order[..width.min(unit.order.len())].to_vec();
             kept.sort_unstable();
             kept
@@ -288,7 +288,7 @@ impl Profile {
         let group = &self.layers.groups[unit];
         let of = |member| {
             let kernel = part_of(&weights.0[&weight_name(member)], member, group.width);
-            if kept.len() == group.width { kernel } else { fold::folded(&self.moments[unit], &kernel, kept) }
+            if kept.len() == group.width { kernel } else { compensation::folded(&self.moments[unit], &kernel, kept) }
         };
         group.consumers.iter().map(of).collect()
     }
@@ -353,7 +353,7 @@ fn compensate(weights: &mut Weights, group: &ChannelGroup, moments: &[f32], kern
         return;
     }
     for (member, kernel) in group.consumers.iter().zip(kernels) {
-        let folded = fold::folded(moments, kernel, kept);
+        let folded = compensation::folded(moments, kernel, kept);
         let full = weights.0.get_mut(&weight_name(member)).expect("every layer has consumers");
         spread(&folded, kept, full, member.offset, group.width);
     }
@@ -369,7 +369,7 @@ fn hash(weights: &Weights) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes the table of a profile as CSV: a row a unit and width.
+/// Writes the table of a profile as CSV: a row a prunable layer and width.
 ///
 /// # Errors
 /// If the file cannot be written.

@@ -26,7 +26,7 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
             groups.iter().take(3).filter_map(|g| Some(format!("{}: {}", g.name, g.reason()?))).collect();
         return wrong(format!("no layer of the network can be made narrower ({})", reasons.join("; ")));
     }
-    let least = original.description.network.least_side();
+    let least = original.description.network.min_side();
     let patches = [config.profile.patch, config.search.patch, config.selection.patch, config.finetune.patch];
     if patches.iter().any(|&patch| patch < least) {
         return wrong(format!(

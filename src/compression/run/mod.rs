@@ -16,7 +16,9 @@ use dualres_imaging::{
     lock::{Lock, LockError},
 };
 use dualres_network::{Model, Weights, device::ComputeDevice};
-use dualres_training::{Evaluation, Measuring, Scores, Told, TrainingError, Unusable, calibrate, evaluate, on_device};
+use dualres_training::{
+    Evaluation, Measuring, MeasuringEvent, Scores, TrainingError, Unusable, calibrate, evaluate, on_device,
+};
 use serde::{Deserialize, Serialize};
 
 use check::check;
@@ -309,7 +311,7 @@ impl UnderWay<'_> {
         Ok(profile.map(Some))
     }
 
-    /// How many channels each unit keeps.
+    /// How many channels each prunable layer keeps.
     fn decide(&self, profile: Option<&Profile>, observe: Observer) -> Result<Option<Decision>> {
         let path = self.folder.join(DECISION_FILE);
         if let Some(decision) = load_json(&path)? {
@@ -467,7 +469,7 @@ impl UnderWay<'_> {
         let upscaler = Upscaler::new(model, self.compute)?;
         let measuring = Measuring { crop: self.config.validation_crop, ..Measuring::default() };
         // An observer is asked between pictures by telling it nothing new.
-        let mut ask = |_: Told<'_>| observe(&Event::Tick);
+        let mut ask = |_: MeasuringEvent<'_>| observe(&Event::Tick);
         match evaluate(&upscaler, &self.data.validation, measuring, &mut ask) {
             Ok(Evaluation { stopped: true, .. }) => Ok(None),
             // Networks are compared on the same pictures; those that cannot be decoded were left out before.

@@ -1,6 +1,6 @@
-//! Channel-number search (section 4.2): how many channels each unit needs.
+//! Channel-number search (section 4.2): how many channels each prunable layer needs.
 //!
-//! The choice of each unit's width is relaxed to probabilities; they and the weights are learned in turns, on two
+//! The choice of each prunable layer's width is relaxed to probabilities; they and the weights are learned in turns, on two
 //! halves of the pictures, by the full dual regression loss.
 
 mod budget;
@@ -254,7 +254,7 @@ impl<'a> Searcher<'a> {
         let mut penalties: Vec<Vec<f64>> = match self.share {
             // All of the budget is for use: the price that held the expectation to it is taken away again.
             Some(share) => self.state.multiplier.losses(&self.space, &self.costs, &probabilities, share),
-            // Without a budget every unit takes its most likely width.
+            // Without a budget every prunable layer takes its most likely width.
             None => probabilities.iter().map(|pi| pi.iter().map(|p| -p.max(1e-300).ln()).collect()).collect(),
         };
         let layers = self.space.layers();

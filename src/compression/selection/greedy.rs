@@ -284,7 +284,7 @@ fn measure(site: &Site, layer: &Layer, batches: &[Batch], terms: [f64; 2]) -> (f
 }
 
 /// One epoch of Nesterov's accelerated gradient over the batches on the chosen channels and the bias. If it does not
-/// lower the loss it is undone and the learning rate halved, for this and all later steps of the unit.
+/// lower the loss it is undone and the learning rate halved, for this and all later steps of the prunable layer.
 fn optimise(
     site: &Site,
     constant: &Model,

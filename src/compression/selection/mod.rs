@@ -1,4 +1,4 @@
-//! Channel selection (section 4.3): which channels each unit keeps, unit by unit. What lies before a unit is cut
+//! Channel selection (section 4.3): which channels each prunable layer keeps, prunable layer by prunable layer. What lies before a prunable layer is cut
 //! already, what lies behind it is not.
 
 mod greedy;
@@ -32,11 +32,11 @@ use crate::{
 /// Where a selection stands, apart from the weights of the masked network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct State {
-    /// Channels that stay, of the units that are done.
+    /// Channels that stay, of the prunable layers that are done.
     kept: Vec<Vec<usize>>,
     /// What the channels were judged by.
     scores: Vec<Vec<f64>>,
-    /// The dual regression loss after the last unit, if the method measures it.
+    /// The dual regression loss after the last prunable layer, if the method measures it.
     losses: Option<crate::Losses>,
 }
 
@@ -44,13 +44,13 @@ struct State {
 pub(crate) struct Selected {
     /// Weights of the full network with the columns of what goes set to zero.
     pub(crate) masked: Weights,
-    /// Channels that stay, a list a unit.
+    /// Channels that stay, a list a prunable layer.
     pub(crate) kept: Vec<Vec<usize>>,
     /// The dual regression loss in the end, if the method measures it.
     pub(crate) losses: Option<crate::Losses>,
 }
 
-/// What a selector decides for a unit.
+/// What a selector decides for a prunable layer.
 struct Chosen {
     /// Channels that stay, ascending.
     kept: Vec<usize>,
@@ -66,7 +66,7 @@ struct Chosen {
     warnings: Vec<String>,
 }
 
-/// A unit for which channels are to be chosen.
+/// A prunable layer for which channels are to be chosen.
 struct Site<'a> {
     /// Name of the layer, for people.
     name: String,
@@ -74,7 +74,7 @@ struct Site<'a> {
     group: &'a ChannelGroup,
     /// Channels to keep.
     count: usize,
-    /// The network, masked before the unit and whole from it on; without gradients.
+    /// The network, masked before the prunable layer and whole from it on; without gradients.
     work: &'a Model,
     /// The batches.
     batches: &'a [Batch],
@@ -84,9 +84,9 @@ struct Site<'a> {
     fresh: Option<&'a dyn Fn(usize) -> Result<Vec<Batch>>>,
 }
 
-/// A batch at a unit.
+/// A batch at a prunable layer.
 struct Batch {
-    /// The forward pass of the network being cut, before the unit.
+    /// The forward pass of the network being cut, before the prunable layer.
     pass: Activations,
     /// That of the original network.
     whole: Activations,
@@ -118,19 +118,19 @@ pub(crate) struct Task<'a> {
     pub(crate) device: &'a Device,
 }
 
-/// Chooses the channels of all units, or goes on with the selection in `folder`. `None` if the
+/// Chooses the channels of all prunable layers, or goes on with the selection in `folder`. `None` if the
 /// observer stopped it.
 pub(crate) fn select(task: Task, widths: &[usize], folder: &Path, observe: Observer) -> Result<Option<Selected>> {
     Selection::open(task, widths, folder)?.run(observe)
 }
 
-/// Channels that stay and what all were judged by, of the units that the selection in `folder` is done with.
+/// Channels that stay and what all were judged by, of the prunable layers that the selection in `folder` is done with.
 pub(crate) fn read_choice(folder: &Path) -> Result<Choice> {
     let state: Option<(Weights, State)> = load_state(&folder.join(SELECTION_FILE))?;
     Ok(state.map(|(_, state)| Choice { kept: state.kept, scores: state.scores }).unwrap_or_default())
 }
 
-/// What a selection has chosen so far, a list a unit.
+/// What a selection has chosen so far, a list a prunable layer.
 #[derive(Default)]
 pub(crate) struct Choice {
     pub(crate) kept: Vec<Vec<usize>>,
@@ -143,7 +143,7 @@ struct Selection<'a> {
     widths: &'a [usize],
     /// Where the state is kept.
     path: PathBuf,
-    /// The full network with the columns of the units that are done set to zero or what was chosen.
+    /// The full network with the columns of the prunable layers that are done set to zero or what was chosen.
     masked: Weights,
     state: State,
     settings: SelectionConfig,
@@ -228,7 +228,7 @@ impl<'a> Selection<'a> {
         Ok(Model::from_weights(self.task.original.description.clone(), &self.masked, self.task.device)?)
     }
 
-    /// Batches before the first unit that is not done.
+    /// Batches before the first prunable layer that is not done.
     fn front(&self) -> Result<Front> {
         let batches = (0..self.settings.batches).map(|step| self.draw(step)).collect::<Result<Vec<_>>>()?;
         self.front_of(batches)
@@ -250,7 +250,7 @@ impl<'a> Selection<'a> {
         Ok(Front { work, cut, whole, targets: batches })
     }
 
-    /// Takes the front past a unit that was just done.
+    /// Takes the front past a prunable layer that was just done.
     fn advance(&self, front: &mut Front, unit: usize) -> Result<()> {
         front.work = self.work()?;
         let Some(next) = self.layers.groups.get(unit + 1).map(ChannelGroup::first) else { return Ok(()) };
@@ -289,7 +289,7 @@ impl<'a> Selection<'a> {
         match (channels, front) {
             (Channels::Greedy | Channels::Thinet | Channels::Profile, Some(front)) => {
                 let batches = self.batches(front, unit);
-                // Numbered so that no two units or steps share patches.
+                // Numbered so that no two prunable layers or steps share patches.
                 let fresh = |step: usize| {
                     let from = (unit * 1024 + step + 1) * self.settings.batches;
                     let drawn = (from..from + self.settings.batches).map(|step| self.draw(step));
@@ -370,7 +370,7 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// Where the batches stand: before the unit that is next.
+/// Where the batches stand: before the prunable layer that is next.
 struct Front {
     work: Model,
     cut: Vec<Activations>,

@@ -23,7 +23,7 @@ pub(crate) fn of_webp(source: &mut (impl BufRead + Seek)) -> bool {
 
 /// Comments of a GIF file, one after the other. The source is anywhere afterwards.
 pub(crate) fn comments_of_gif(source: &mut impl BufRead) -> Vec<String> {
-    const MOST: usize = 1 << 20;
+    const MAX: usize = 1 << 20;
     const COMMENT: u8 = 0xFE;
     let mut found = Vec::new();
     let mut walk = || -> std::io::Result<()> {
@@ -42,7 +42,7 @@ pub(crate) fn comments_of_gif(source: &mut impl BufRead) -> Vec<String> {
                             break;
                         }
                         source.read_exact(&mut block)?;
-                        if kind == COMMENT && text.len() < MOST {
+                        if kind == COMMENT && text.len() < MAX {
                             text.extend(block);
                         }
                     }

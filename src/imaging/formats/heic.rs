@@ -17,9 +17,9 @@ use super::animation;
 use crate::{Depth, Picture, Plane, colour, metadata::Metadata, picture::MAX_PIXELS};
 
 /// Most bytes of a file that are read: a picture of the most pixels takes less.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 /// How many steps from a picture to what it is made of are followed.
-const MOST_STEPS: usize = 4;
+const MAX_STEPS: usize = 4;
 /// What is said of files without any still picture.
 const MOVING: &str = "it is a HEIF film or sequence without a still picture; save one of its pictures as PNG first";
 /// Kinds of auxiliary pictures that are transparency.
@@ -52,7 +52,7 @@ impl From<heifer::heifer_isobmff::Error> for Refusal {
 
 fn bytes_of(source: &mut impl Read) -> Result<Vec<u8>, Refusal> {
     let mut file = Vec::new();
-    source.take(MOST_BYTES).read_to_end(&mut file).map_err(|error| Refusal::Damaged(error.to_string()))?;
+    source.take(MAX_BYTES).read_to_end(&mut file).map_err(|error| Refusal::Damaged(error.to_string()))?;
     Ok(file)
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn decode(source: &mut impl Read) -> Result<Picture, Refusal> {
 /// An item and what it is made of, the first of many each.
 fn made_of(file: &HeifFile<'_>, id: ItemId) -> Vec<ItemId> {
     let next = |&id: &ItemId| file.referenced_items(id, b"dimg").first().copied();
-    std::iter::successors(Some(id), next).take(MOST_STEPS).collect()
+    std::iter::successors(Some(id), next).take(MAX_STEPS).collect()
 }
 
 /// What to do about an item that is not coded by HEVC.

@@ -24,7 +24,7 @@ const TEXT_LOST: &str = "texts of the PNG file with an unusual keyword or of mor
 /// Longest text that is written as it is, in bytes.
 const SHORT_TEXT: usize = 1024;
 /// Most bytes of a chunk that is read for what it says.
-const MOST: u32 = 64 << 20;
+const MAX: u32 = 64 << 20;
 
 /// What the chunks say that stand anywhere in a file; programs write some of them behind the picture.
 ///
@@ -49,7 +49,7 @@ pub(crate) fn scan(source: &mut (impl BufRead + Seek)) -> Result<Metadata> {
         if kind == b"IEND" {
             break;
         }
-        if !wanted || length > MOST {
+        if !wanted || length > MAX {
             source.seek_relative(i64::from(length) + 4)?;
             continue;
         }
@@ -121,7 +121,7 @@ fn note_text(kind: &[u8], content: &[u8], metadata: &mut Metadata) {
         let text = if kind == b"iTXt" { String::from_utf8_lossy(&text).into_owned() } else { latin(&text) };
         // What no chunk may hold would cost the result.
         let held: usize = metadata.texts.iter().map(|(_, text)| text.len()).sum();
-        if (1..=79).contains(&keyword.chars().count()) && held + text.len() <= MOST as usize {
+        if (1..=79).contains(&keyword.chars().count()) && held + text.len() <= MAX as usize {
             metadata.texts.push((keyword, text.replace('\0', "")));
         } else if !metadata.left_out.contains(&TEXT_LOST.into()) {
             metadata.left_out.push(TEXT_LOST.into());
@@ -138,7 +138,7 @@ fn international_text(content: &[u8]) -> Option<Vec<u8>> {
 
 fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    flate2::read::ZlibDecoder::new(packed).take(MOST.into()).read_to_end(&mut out).ok()?;
+    flate2::read::ZlibDecoder::new(packed).take(MAX.into()).read_to_end(&mut out).ok()?;
     Some(out)
 }
 

@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Most bytes of a file that are read.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 /// The least that a picture inside shows of each side of the photo. Cameras cut a few pixels off the border of the data.
-const LEAST: f64 = 0.9;
+const MIN: f64 = 0.9;
 /// What is said of every picture that comes from a raw file.
 pub(crate) const FROM_THE_CAMERA: &str = "the camera's own picture inside the raw file was enlarged, which has 8 bits; a raw developer \
     (darktable, RawTherapee) can make more of the file";
@@ -66,7 +66,7 @@ pub(crate) fn of_file(path: &Path) -> Result<CameraPicture, Foreign> {
 /// As [`of_file`].
 pub(crate) fn of_source(source: &mut impl BufRead) -> Result<CameraPicture, Foreign> {
     let mut bytes = Vec::new();
-    source.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|_| Foreign::Raw)?;
+    source.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|_| Foreign::Raw)?;
     within(&FlashRaw::open(bytes).map_err(|_| Foreign::Raw)?)
 }
 
@@ -74,7 +74,7 @@ fn within(raw: &FlashRaw<'_>) -> Result<CameraPicture, Foreign> {
     let info = raw.frame_info();
     let whole = if info.crop.is_empty() { [info.width, info.height] } else { [info.crop.width, info.crop.height] };
     let covers = |size: [u16; 2]| {
-        let within = |side: u16, of: u32| f64::from(side) >= f64::from(of) * LEAST;
+        let within = |side: u16, of: u32| f64::from(side) >= f64::from(of) * MIN;
         let [width, height] = size;
         within(width, whole[0]) && within(height, whole[1]) || within(height, whole[0]) && within(width, whole[1])
     };

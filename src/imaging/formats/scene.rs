@@ -25,11 +25,11 @@ impl From<image::ImageError> for Refusal {
 const CURVE: &str = "linear light was brought to the curve of sRGB";
 
 /// Most bytes of all channels together that an OpenEXR file unpacks to: those of a picture of the most pixels in four floats.
-const MOST_BYTES: u64 = MAX_PIXELS * 16;
+const MAX_BYTES: u64 = MAX_PIXELS * 16;
 
 /// A frame of more pixels than this must not be more than so many times what the file holds of it: the rest would be black.
 const LARGE_FRAME: u64 = 64_000_000;
-const MOST_EMPTY: u64 = 16;
+const MAX_EMPTY: u64 = 16;
 
 /// What the header of an OpenEXR file says.
 struct Header {
@@ -42,9 +42,9 @@ struct Header {
 /// The header of an OpenEXR file; `None` if it cannot be understood, or asks for a frame that is nearly all empty. The decoder takes the memory of all channels, however many there are that nobody sees, and of the
 /// whole frame.
 fn header_of_exr(source: &mut impl BufRead) -> Option<Header> {
-    const MOST_HEADER: u64 = 1 << 20;
+    const MAX_HEADER: u64 = 1 << 20;
     let mut header = Vec::new();
-    source.take(MOST_HEADER).read_to_end(&mut header).ok()?;
+    source.take(MAX_HEADER).read_to_end(&mut header).ok()?;
     let mut rest = header.get(8..)?;
     let text = |rest: &mut &[u8]| {
         let end = rest.iter().position(|&byte| byte == 0)?;
@@ -66,7 +66,7 @@ fn header_of_exr(source: &mut impl BufRead) -> Option<Header> {
         let name = text(&mut rest)?;
         if name.is_empty() {
             let (size, frame) = (size?, frame?);
-            let is_empty = frame > LARGE_FRAME && frame / MOST_EMPTY > size;
+            let is_empty = frame > LARGE_FRAME && frame / MAX_EMPTY > size;
             return (!is_empty).then(|| Header { bytes: size.saturating_mul(pixel), chromaticities });
         }
         let _kind = text(&mut rest)?;
@@ -101,7 +101,7 @@ pub(crate) fn decode<R: BufRead + Seek>(mut source: R, format: ImageFormat) -> R
     let mut profile = None;
     if format == ImageFormat::OpenExr {
         let told = |error: std::io::Error| Refusal::Damaged(error.to_string());
-        let header = header_of_exr(&mut source).filter(|header| header.bytes <= MOST_BYTES);
+        let header = header_of_exr(&mut source).filter(|header| header.bytes <= MAX_BYTES);
         let Some(header) = header else {
             return Err(Refusal::Damaged("its header asks for more memory than a picture takes, or is damaged".into()));
         };

@@ -10,14 +10,14 @@ use image::metadata::Orientation;
 
 use crate::{Format, gain_map::GainMap};
 
-pub(crate) use exif::{Block, Directories, Entry, MOST_METADATA, reverse};
+pub(crate) use exif::{Block, Directories, Entry, MAX_METADATA, reverse};
 pub(crate) use resources::{from_image_resources, to_image_resources};
 pub(crate) use xmp::extension_of;
 
 /// Bytes of a block, its name aside, that a segment of a JPEG file holds.
-const MOST_IN_SEGMENT: usize = 65_500;
+const MAX_IN_SEGMENT: usize = 65_500;
 /// Bytes of an EXIF block that a segment of a JPEG file holds.
-pub(crate) const MOST_EXIF: usize = 65_527;
+pub(crate) const MAX_EXIF: usize = 65_527;
 /// Bytes that the name of the software takes at most.
 const SOFTWARE: usize = 80;
 /// Bytes that the announcement of a gain map takes.
@@ -64,9 +64,9 @@ const EXTENSION_LOST: &str = "the second XMP packet of the JPEG file is left out
 
 /// Names one after the other, the first few.
 fn shortened(names: &[&str]) -> String {
-    const MOST: usize = 6;
-    let more = if names.len() > MOST { ", …" } else { "" };
-    format!("{}{more}", names[..names.len().min(MOST)].join(", "))
+    const MAX: usize = 6;
+    let more = if names.len() > MAX { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(MAX)].join(", "))
 }
 
 impl Metadata {
@@ -171,7 +171,7 @@ impl Metadata {
 
     /// What a file of `format` has no place for, in words: what a result in it will have lost.
     pub fn lost_in(&self, format: Format) -> Vec<Cow<'static, str>> {
-        let too_long = |block: &Option<Vec<u8>>| block.as_ref().is_some_and(|block| block.len() > MOST_IN_SEGMENT);
+        let too_long = |block: &Option<Vec<u8>>| block.as_ref().is_some_and(|block| block.len() > MAX_IN_SEGMENT);
         let mut lost: Vec<Cow<'static, str>> = Vec::new();
         let mut note = |is_lost: bool, what: &'static str| lost.extend(is_lost.then_some(Cow::Borrowed(what)));
         let has_resources = self.resources.is_some();
@@ -182,12 +182,12 @@ impl Metadata {
             Format::Tiff => note(self.xmp_extension.is_some(), EXTENSION_LOST),
             Format::Jpeg => {
                 let announced = self.gain_map.as_ref().map_or(0, |_| ANNOUNCEMENT);
-                let is_long = self.xmp.as_ref().is_some_and(|packet| packet.len() + announced > MOST_IN_SEGMENT);
+                let is_long = self.xmp.as_ref().is_some_and(|packet| packet.len() + announced > MAX_IN_SEGMENT);
                 note(is_long, "XMP of more than 64 kB does not fit into a JPEG file and is left out");
                 note(too_long(&self.iptc), "IPTC of more than 64 kB does not fit into a JPEG file and is left out");
                 let resources = to_image_resources(self.iptc.as_deref(), self.resources.as_deref().unwrap_or_default());
                 note(
-                    has_resources && !too_long(&self.iptc) && resources.len() > MOST_IN_SEGMENT,
+                    has_resources && !too_long(&self.iptc) && resources.len() > MAX_IN_SEGMENT,
                     "image resources (clipping paths, copyright flag) do not fit into a JPEG file and are left out",
                 );
                 // As it will be: without the thumbnail, and with the name of the software.
@@ -195,7 +195,7 @@ impl Metadata {
                     block.drop_thumbnail();
                     block.set_software(&"x".repeat(SOFTWARE));
                     block.set_density(self.density.unwrap_or([1.0; 2]), false);
-                    block.fitted(MOST_EXIF)
+                    block.fitted(MAX_EXIF)
                 });
                 let what = fitted.map(|(_, lost)| lost.join(" and ")).unwrap_or_default();
                 if !what.is_empty() {
@@ -226,7 +226,7 @@ impl Metadata {
                 note(any, "BMP has no place for metadata, which is left out");
             }
         }
-        let is_long = |(name, text): &(String, String)| name == COMMENT && text.len() > MOST_IN_SEGMENT;
+        let is_long = |(name, text): &(String, String)| name == COMMENT && text.len() > MAX_IN_SEGMENT;
         if format == Format::Jpeg && self.texts.iter().any(is_long) {
             lost.push("comments of more than 64 kB are cut short in a JPEG file".into());
         }

@@ -75,7 +75,7 @@ pub(super) fn announces_moving(packet: &[u8]) -> bool {
 /// The packet without what it says of further pictures.
 pub(super) fn alone(packet: &[u8]) -> Vec<u8> {
     // More than any program writes; each takes a walk through the packet.
-    const MOST: usize = 1000;
+    const MAX: usize = 1000;
     changed(packet, |text| {
         let mut text = text.to_owned();
         // What comments hold is no element, whatever it looks like.
@@ -84,7 +84,7 @@ pub(super) fn alone(packet: &[u8]) -> Vec<u8> {
         }
         for prefix in ANNOUNCEMENTS {
             let mut from = 0;
-            for _ in 0..MOST {
+            for _ in 0..MAX {
                 let Some((at, name)) = next_name(&text, prefix, from) else { break };
                 let shorter = match text[..at].ends_with('<') {
                     true => without_element(&text, &name),

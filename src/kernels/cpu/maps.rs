@@ -34,7 +34,7 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
 
 /// Means over cells of `cell` x `cell` positions: [planes, H, W] to [planes, H / cell, W / cell]. Positions beyond
 /// whole cells are left out.
-pub(crate) fn cell_means(x: &[f32], height: usize, width: usize, cell: usize) -> Vec<f32> {
+pub(crate) fn block_means(x: &[f32], height: usize, width: usize, cell: usize) -> Vec<f32> {
     let (rows, columns) = (height / cell, width / cell);
     let mut out = vec![0.0; x.len() / (height * width) * rows * columns];
     if out.is_empty() {
@@ -228,7 +228,7 @@ impl WithSimd for MixRows<'_> {
 
 /// [planes, 4, H, W] to [planes, 2H, 2W] for each picture, part 2i + j going to row parity i and column parity j, and
 /// the planes of `beside` ([planes, 2H, 2W]) after them: [N, 4C, H, W] and [N, D, 2H, 2W] to [N, C + D, 2H, 2W].
-pub(crate) fn shuffle_beside(
+pub(crate) fn shuffle_concat(
     x: &[f32],
     [n, parts, height, width]: [usize; 4],
     beside: &[f32],
@@ -264,8 +264,8 @@ pub(crate) fn shuffle_beside(
     out
 }
 
-/// The gradient of [`shuffle_beside`]: `grad` [N, C + D, 2H, 2W] to [N, 4C, H, W] and [N, D, 2H, 2W].
-pub(crate) fn unshuffle_beside(
+/// The gradient of [`shuffle_concat`]: `grad` [N, C + D, 2H, 2W] to [N, 4C, H, W] and [N, D, 2H, 2W].
+pub(crate) fn unshuffle_concat(
     grad: &[f32],
     [n, each, height, width]: [usize; 4],
     others: usize,

@@ -7,7 +7,7 @@ use burn::tensor::{
     ops::{InterpolateMode, InterpolateOptions},
 };
 use dualres_kernels::{
-    AttentionLayers, attend, cell_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_beside,
+    AttentionLayers, attend, block_means, enlarge_bicubic, modulate, pixel_shuffle, pixel_shuffle_concat,
 };
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ proptest! {
     #[test]
     fn means_of_cells(n in 1..3_usize, c in 1..5_usize, rows in 1..5_usize, columns in 1..5_usize, cell in 1..9_usize, over in 0..3_usize) {
         let shape = [n, c, rows * cell + over.min(cell - 1), columns * cell];
-        prop_assert!(difference(&[shape], |mut x| cell_means(x.remove(0), cell)) < 1e-5);
+        prop_assert!(difference(&[shape], |mut x| block_means(x.remove(0), cell)) < 1e-5);
     }
 
     #[test]
@@ -45,11 +45,11 @@ proptest! {
     }
 
     #[test]
-    fn shuffle_beside(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
+    fn shuffle_concat(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
         let shapes = [[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]];
         let [x, beside] = shapes.map(|shape| Tensor::<4>::random(shape, Distribution::Default, &Device::flex()));
         let together = Tensor::cat(vec![pixel_shuffle(x.clone(), 2), beside.clone()], 1);
-        prop_assert_eq!((pixel_shuffle_beside(x, beside) - together).abs().max().into_scalar::<f32>(), 0.0);
+        prop_assert_eq!((pixel_shuffle_concat(x, beside) - together).abs().max().into_scalar::<f32>(), 0.0);
     }
 
     #[test]
@@ -91,7 +91,7 @@ proptest! {
     fn gradients_of_shuffle_beside(n in 1..3_usize, c in 1..4_usize, d in 1..4_usize, h in 1..9_usize, w in 1..9_usize) {
         let gap = gradient_gap(
             &[[n, 4 * c, h, w], [n, d, 2 * h, 2 * w]],
-            |x| pixel_shuffle_beside(x[0].clone(), x[1].clone()),
+            |x| pixel_shuffle_concat(x[0].clone(), x[1].clone()),
             |x| Tensor::cat(vec![pixel_shuffle(x[0].clone(), 2), x[1].clone()], 1),
         );
         prop_assert!(gap < 1e-6, "{}", gap);

@@ -10,8 +10,8 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use dualres_kernels::{
-    Activation, AttentionLayers, ConvSpec, Filter, attend, cell_means, conv2d, enlarge_bicubic, enlarge_nearest,
-    modulate, pixel_shuffle, pixel_shuffle_beside, pixel_unshuffle, remote, resample, sample_at,
+    Activation, AttentionLayers, ConvSpec, Filter, attend, block_means, conv2d, enlarge_bicubic, enlarge_nearest,
+    modulate, pixel_shuffle, pixel_shuffle_concat, pixel_unshuffle, remote, resample, sample_at,
 };
 
 /// A device that this process serves to itself.
@@ -85,14 +85,14 @@ fn gradients_are_the_same_to_the_bit() {
 #[test]
 fn what_is_composed_is_the_same_but_for_rounding() {
     let x = |device: &Device| numbers([2, 8, 6, 8], 5, device);
-    compare("cell means", 1e-6, |device| values(cell_means(x(device), 2)));
+    compare("cell means", 1e-6, |device| values(block_means(x(device), 2)));
     compare("modulate", 1e-6, |device| values(modulate(x(device), numbers([2, 8, 1, 1], 6, device), x(device))));
     compare("modulate by cells", 1e-5, |device| {
         values(modulate(x(device), numbers([2, 8, 3, 4], 6, device), x(device)))
     });
     compare("shuffle by 2", 0.0, |device| values(pixel_shuffle(x(device), 2)));
     compare("shuffle beside", 0.0, |device| {
-        values(pixel_shuffle_beside(x(device), numbers([2, 3, 12, 16], 6, device)))
+        values(pixel_shuffle_concat(x(device), numbers([2, 3, 12, 16], 6, device)))
     });
     compare("unshuffle", 0.0, |device| values(pixel_unshuffle(x(device), 2)));
     compare("nearest", 0.0, |device| values(enlarge_nearest(x(device), [12, 24])));

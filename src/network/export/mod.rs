@@ -29,13 +29,13 @@ pub enum Exported {
     /// All dual models, one after the other, each on a picture clamped to `[0, 255]`: from the result to the size of
     /// the input. Borders are repeated inside the
     /// graph, as the program does: the zeros of a padded convolution would show as a frame.
-    WayBack,
+    Reconstruction,
 }
 
 /// The ONNX file of a part of `model`.
 ///
 /// # Errors
-/// If there is no such part (a way back of a model without dual models), or an operator of it cannot be written.
+/// If there is no such part (a dual reconstruction of a model without dual models), or an operator of it cannot be written.
 pub fn onnx(model: &Model, part: Exported) -> Result<Vec<u8>> {
     let mut graph = Graph::default();
     let description = &model.description;
@@ -48,7 +48,7 @@ pub fn onnx(model: &Model, part: Exported) -> Result<Vec<u8>> {
             let picture = cut(&mut graph, &picture, alignment, description.scale());
             (picture, "from low to high resolution")
         }
-        Exported::WayBack => {
+        Exported::Reconstruction => {
             if model.duals.is_empty() {
                 return Err(refused("the model has no dual models to export".into()));
             }

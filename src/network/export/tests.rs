@@ -232,7 +232,7 @@ fn local_pooling_fills_up_to_whole_cells() {
 #[test]
 fn the_way_back_is_all_dual_models() {
     let mut model = model(4, false);
-    let file = onnx(&model, Exported::WayBack).unwrap();
+    let file = onnx(&model, Exported::Reconstruction).unwrap();
     let x = picture(17, 20) * 1.4 - 50.0;
     let mut expected = x.clone();
     for (dual, [height, width]) in model.duals.iter().rev().zip([[9, 10], [5, 5]]) {
@@ -241,5 +241,5 @@ fn the_way_back_is_all_dual_models() {
     }
     assert!(gap(run(&file, x), expected) < 0.01);
     model = model.without_duals();
-    assert!(onnx(&model, Exported::WayBack).unwrap_err().to_string().contains("no dual models"));
+    assert!(onnx(&model, Exported::Reconstruction).unwrap_err().to_string().contains("no dual models"));
 }

@@ -271,13 +271,13 @@ impl Network {
                 let other = if beside { inputs.pop() } else { None };
                 let x = conv2d(inputs.swap_remove(0), weight, bias, ConvSpec::default());
                 match other {
-                    Some(other) => dualres_kernels::pixel_shuffle_beside(x, other),
+                    Some(other) => dualres_kernels::pixel_shuffle_concat(x, other),
                     None => dualres_kernels::pixel_shuffle(x, by),
                 }
             }
             Action::ShuffleBeside => {
                 let other = inputs.pop().expect("two inputs");
-                dualres_kernels::pixel_shuffle_beside(inputs.pop().expect("two inputs"), other)
+                dualres_kernels::pixel_shuffle_concat(inputs.pop().expect("two inputs"), other)
             }
             Action::Attention { squeeze, excite } => {
                 let residual = inputs.pop().expect("two inputs");

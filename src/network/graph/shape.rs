@@ -61,13 +61,13 @@ impl Graph {
     }
 
     /// Fewest pixels a side of an input that every operator has something to work on.
-    pub fn least_side(&self) -> usize {
+    pub fn min_side(&self) -> usize {
         (1..PROBES[0][0]).find(|&side| self.shapes([side, side]).is_ok()).unwrap_or(PROBES[0][0])
     }
 
     /// The shortest side of a training patch, of `wanted` pixels or more, that the network can work on.
     pub fn patch_from(&self, wanted: usize) -> usize {
-        wanted.max(self.least_side()).next_multiple_of(self.alignment())
+        wanted.max(self.min_side()).next_multiple_of(self.alignment())
     }
 
     /// What sides of inputs have to be a multiple of.
@@ -123,13 +123,13 @@ fn windows(side: usize, padding: usize, kernel: usize, dilation: usize, stride: 
 
 /// Largest number of any kind that an operator has beside its channels: more is no network, and sums of such numbers are numbers
 /// still.
-const MOST: usize = 1 << 16;
+const MAX: usize = 1 << 16;
 
 /// Refuses numbers that no operator has: windows, steps and groups of nothing, and absurd ones.
 fn check(op: &Op) -> std::result::Result<(), String> {
     let sane = |counts: &[usize], others: &[usize]| {
-        let counts = counts.iter().all(|count| (1..=MOST).contains(count));
-        counts && others.iter().all(|&other| other <= MOST)
+        let counts = counts.iter().all(|count| (1..=MAX).contains(count));
+        counts && others.iter().all(|&other| other <= MAX)
     };
     let is_sane = match op {
         Op::Conv(conv) => {

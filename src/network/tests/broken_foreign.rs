@@ -69,7 +69,7 @@ fn a_network_says_how_small_a_picture_it_can_take() {
         let model =
             dualres_network::import::read(&folder.join(name), &Default::default(), &burn::tensor::Device::flex());
         let graph = model.unwrap().description.network;
-        let side = graph.least_side();
+        let side = graph.min_side();
         assert!(
             graph.shapes([side, side]).is_ok() && (side == 1 || graph.shapes([side - 1, side - 1]).is_err()),
             "{name}"

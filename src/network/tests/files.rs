@@ -54,16 +54,16 @@ fn a_network_with_more_blocks_begins_as_the_one_before() {
     let model = Model::init(description, 3, &device).unwrap();
     let input = Tensor::random([1, 3, 8, 8], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
     let picture = |model: &Model| model.primal.upscale(input.clone(), Pooling::Global).into_data();
-    let larger = model.regrown(vec![3, 2], 9, &device).unwrap();
+    let larger = model.with_depth(vec![3, 2], 9, &device).unwrap();
     assert_eq!(numbers(&larger).n_blocks, [3, 2]);
     assert_eq!(picture(&larger), picture(&model));
     let zero = |name: &str| larger.weights().0[name].values.iter().all(|&value| value == 0.0);
     assert!(zero("model.up_blocks.0.2.body.2.weight") && !zero("model.up_blocks.0.2.body.0.weight"));
-    let back = larger.regrown(vec![1, 2], 9, &device).unwrap();
+    let back = larger.with_depth(vec![1, 2], 9, &device).unwrap();
     assert_eq!(back.weights(), model.weights());
-    let fewer = model.regrown(vec![1, 1], 9, &device).unwrap();
+    let fewer = model.with_depth(vec![1, 1], 9, &device).unwrap();
     assert_ne!(picture(&fewer), picture(&model));
-    assert!(model.regrown(vec![1], 9, &device).is_err());
+    assert!(model.with_depth(vec![1], 9, &device).is_err());
 }
 
 fn refused(bytes: &[u8]) -> String {

@@ -10,7 +10,7 @@ use super::Reduction;
 use crate::{Result, TrainingError};
 
 /// Most noise in gray levels: with more, hardly a picture is left.
-const MOST_NOISE: f32 = 100.0;
+const MAX_NOISE: f32 = 100.0;
 
 /// Reduction, then noise, then JPEG.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +81,7 @@ impl FromStr for Known {
         for part in text.split(',') {
             let fits = match part.split_once('=') {
                 Some(("noise", value)) => {
-                    let value = value.parse().ok().filter(|value| (0.0..=MOST_NOISE).contains(value));
+                    let value = value.parse().ok().filter(|value| (0.0..=MAX_NOISE).contains(value));
                     value.is_some() && noise.replace(value.unwrap_or(0.0)).is_none()
                 }
                 Some(("jpeg", value)) => {
@@ -96,8 +96,8 @@ impl FromStr for Known {
             if !fits {
                 return Err(TrainingError::Setting(format!(
                     "not a degradation: '{text}'; use none, photo, or a list of bicubic, nearest or blur=SIGMA (at most {}), \
-                     noise=SIGMA (at most {MOST_NOISE}) and jpeg=QUALITY (1 to 100)",
-                    Reduction::MOST_SIGMA
+                     noise=SIGMA (at most {MAX_NOISE}) and jpeg=QUALITY (1 to 100)",
+                    Reduction::MAX_SIGMA
                 )));
             }
         }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::Result;
 
 /// Standard deviation below which blur changes nothing.
-const LEAST_BLUR: f32 = 0.1;
+const MIN_BLUR: f32 = 0.1;
 /// Pixels that blur looks at to each side.
 const BLUR_REACH: usize = 3;
 
@@ -20,7 +20,7 @@ pub(super) fn degrade(picture: &Picture, random: &mut ChaCha8Rng) -> Result<Pict
         return Ok(degraded);
     }
     let sigma = random.random_range(0.0..0.8_f32);
-    if sigma >= LEAST_BLUR {
+    if sigma >= MIN_BLUR {
         degraded.planes.par_iter_mut().for_each(|plane| *plane = gaussian(plane, sigma, BLUR_REACH));
     }
     let strength = random.random_range(0.0..8.0_f32);

@@ -30,7 +30,7 @@ pub enum Reduction {
 
 impl Reduction {
     /// Largest standard deviation of a blur.
-    pub const MOST_SIGMA: f32 = 16.0;
+    pub const MAX_SIGMA: f32 = 16.0;
 
     /// A round blur.
     pub fn blur(sigma: f32) -> Self {
@@ -80,7 +80,7 @@ impl Reduction {
 
     /// Reads what [`fmt::Display`] writes.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let sigma = |text: &str| text.parse().ok().filter(|&sigma| sigma > 0.0 && sigma <= Self::MOST_SIGMA);
+        let sigma = |text: &str| text.parse().ok().filter(|&sigma| sigma > 0.0 && sigma <= Self::MAX_SIGMA);
         match text {
             "bicubic" => return Some(Self::Bicubic),
             "nearest" => return Some(Self::Nearest),

@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::report::Misuse;
 
 /// Numbers that axes can be labelled with.
-const MOST: f64 = 1e30;
+const MAX: f64 = 1e30;
 
 /// What is drawn over what.
 #[derive(Debug, PartialEq)]
@@ -112,8 +112,8 @@ fn rows_of(file: &PathBuf, columns: &Columns, name_files: bool, rows: &mut Vec<R
             // As a value that is missing.
             continue;
         }
-        if value.abs() > MOST || cell(x).parse().is_ok_and(|x: f64| x.abs() > MOST) {
-            return Err(Misuse(format!("a number in line {line} of {shown} exceeds {MOST:e}")).into());
+        if value.abs() > MAX || cell(x).parse().is_ok_and(|x: f64| x.abs() > MAX) {
+            return Err(Misuse(format!("a number in line {line} of {shown} exceeds {MAX:e}")).into());
         }
         let named = by.map_or(String::new(), |by| cell(by).to_owned());
         let series = match (name_files, named.is_empty()) {

@@ -5,7 +5,7 @@ mod models;
 mod outputs;
 mod pipeline;
 mod prepare;
-mod say;
+mod reporting;
 mod work;
 
 use std::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Hidden folders that are named at most.
-const MOST_NAMED: usize = 4;
+const MAX_NAMED: usize = 4;
 
 pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     crate::signals::listen()?;
@@ -77,8 +77,8 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
         outputs.folders().iter().for_each(|folder| remove_halves(folder, &found.pictures));
     }
     if !found.left_out.is_empty() {
-        let names: Vec<_> = found.left_out.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
-        let more = if found.left_out.len() > MOST_NAMED { ", …" } else { "" };
+        let names: Vec<_> = found.left_out.iter().take(MAX_NAMED).map(|path| path.display().to_string()).collect();
+        let more = if found.left_out.len() > MAX_NAMED { ", …" } else { "" };
         report::say(&format!(
             "skipping {}; name them to include them: {}{more}",
             report::counted(found.left_out.len(), "hidden or system folder"),
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &UpscaleArgs) -> anyhow::Result<Outcome> {
     let pictures = found.pictures.iter().cloned().enumerate();
     let mine: Vec<(usize, Input)> =
         pictures.filter(|(_, input)| args.shard.is_none_or(|shard| shard.takes(&input.place()))).collect();
-    let say = say::Say::new(args.json, is_batch, mine.len(), found.pictures.len());
+    let say = reporting::Say::new(args.json, is_batch, mine.len(), found.pictures.len());
     for problem in &found.problems {
         say.problem(problem);
     }

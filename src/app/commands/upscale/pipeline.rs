@@ -20,7 +20,7 @@ use dualres_network::{NetworkError, device::ComputeDevice};
 
 use super::{
     prepare::{Prepared, Step, prepare},
-    say::Line,
+    reporting::Line,
     work::Work,
 };
 use crate::{
@@ -172,7 +172,7 @@ fn run_all(
                     // What is left waits for the other devices of this run, or for the next one.
                     Err(error) if is_lost(&error) => {
                         if devices > 1 {
-                            report::say(&format!("warning: {}; going on without it", report::message(&error)));
+                            report::say(&format!("warning: {}; continuing without it", report::message(&error)));
                         }
                         Work::locked(left).push((prepared, error));
                         break;

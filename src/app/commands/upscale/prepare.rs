@@ -15,7 +15,7 @@ use super::{
 use crate::{
     batch::{
         choice::Kind,
-        disk::{bytes, most_bytes},
+        disk::{bytes, max_bytes},
         inputs::Input,
         outcome::Row,
         plan::{Desk, Enlarger, Plan, Planned, Worth, plan},
@@ -159,7 +159,7 @@ pub(super) fn warn_of_disk<'a>(
         let from = [width, height];
         let format = recipe.format.unwrap_or_else(|| Format::like(&input.path));
         let depth = recipe.keep.depth.unwrap_or_default();
-        needed += most_bytes(recipe.size.of(from, models.scale_for(Kind::Clean, from)), 3, depth, format);
+        needed += max_bytes(recipe.size.of(from, models.scale_for(Kind::Clean, from)), 3, depth, format);
     }
     if needed > available {
         report::say(&format!(

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dualres_imaging::{Depth, EncodeOptions, Format};
 
-use super::{models::Models, outputs::Outputs, say::Say};
+use super::{models::Models, outputs::Outputs, reporting::Say};
 use crate::{
     batch::{recipe::Recipe, records::Records, result::Keep, sizes::FinalSize},
     cli::UpscaleArgs,

@@ -15,7 +15,7 @@ pub const SHADER: &str = include_str!("../../../../shaders/compare.wgsl");
 /// Layers of pages that are kept on the device: 192 MiB.
 const LAYERS: u32 = 192;
 /// Most pages of one picture in sight; more than that are drawn from a coarser level, so that all three always fit.
-const MOST_PAGES: usize = 60;
+const MAX_PAGES: usize = 60;
 /// Pages uploaded for one picture of the screen; more would be felt.
 const UPLOADS: usize = 10;
 /// Most pages along a side that the table holds.
@@ -236,7 +236,7 @@ impl Gpu {
         let mut budget = UPLOADS;
         let origin = view.origin(pane);
         let map = match map {
-            Map::WayBack => document.dual.as_ref(),
+            Map::Reconstruction => document.dual.as_ref(),
             Map::Structure => document.structure.as_ref(),
             Map::Expected => document.expected.as_ref(),
         };
@@ -271,7 +271,7 @@ impl Gpu {
             let texel = scale * f64::from(1_u32 << level);
             pane.map(|side| (side / zoom / texel / PAGE as f64).ceil() as usize + 1).iter().product::<usize>()
         };
-        while level < last && pages(level) > MOST_PAGES {
+        while level < last && pages(level) > MAX_PAGES {
             level += 1;
         }
         let coarse =

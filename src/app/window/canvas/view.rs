@@ -3,7 +3,7 @@
 use dualres_engine::Area;
 
 /// Most pixels of the screen that a pixel of the result is drawn with.
-pub const MOST_ZOOM: f64 = 32.0;
+pub const MAX_ZOOM: f64 = 32.0;
 
 /// The position and zoom that all panes share, in pixels of the result.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +25,7 @@ impl Default for View {
 }
 
 /// Pixels of the screen for a pixel of the result below which nothing of it can be judged.
-const LEAST_USEFUL: f64 = 0.5;
+const MIN_USEFUL: f64 = 0.5;
 
 impl View {
     /// The view of a picture that is opened: whole if its pixels can be told apart then, else its middle, one to one.
@@ -36,7 +36,7 @@ impl View {
     /// The zoom at which a picture of `size` fits into a pane of `pane` pixels of the screen.
     pub fn fitting(size: [usize; 2], pane: [f64; 2]) -> f64 {
         let zoom = (pane[0] / size[0].max(1) as f64).min(pane[1] / size[1].max(1) as f64);
-        zoom.clamp(1e-4, MOST_ZOOM)
+        zoom.clamp(1e-4, MAX_ZOOM)
     }
 
     /// Keeps the picture in the pane: fits it if wanted, and never loses it out of sight.
@@ -45,14 +45,14 @@ impl View {
         // A pane that has not been drawn yet says nothing.
         if self.opens && pane[0] > 1.0 {
             self.opens = false;
-            if self.fits && fitting < LEAST_USEFUL {
+            if self.fits && fitting < MIN_USEFUL {
                 *self = Self { center: size.map(|side| side as f64 / 2.0), zoom: 1.0, fits: false, opens: false };
             }
         }
         if self.fits {
             self.zoom = fitting;
         }
-        self.zoom = self.zoom.clamp(fitting.min(1.0) / 2.0, MOST_ZOOM);
+        self.zoom = self.zoom.clamp(fitting.min(1.0) / 2.0, MAX_ZOOM);
         for axis in 0..2 {
             let (length, half) = (size[axis] as f64, pane[axis] / self.zoom / 2.0);
             self.center[axis] =
@@ -62,7 +62,7 @@ impl View {
 
     /// Zooms by `factor` and keeps the point under `pointer` (from the pane's middle, in pixels of the screen).
     pub fn zoom_at(&mut self, factor: f64, pointer: [f64; 2]) {
-        let zoom = (self.zoom * factor).min(MOST_ZOOM);
+        let zoom = (self.zoom * factor).min(MAX_ZOOM);
         for (center, pointer) in self.center.iter_mut().zip(pointer) {
             *center += pointer / self.zoom - pointer / zoom;
         }
@@ -137,7 +137,7 @@ mod tests {
         let after = view.position(point, PANE);
         assert!((before[0] - after[0]).abs() < 1e-9 && (before[1] - after[1]).abs() < 1e-9);
         view.zoom_at(1000.0, [0.0, 0.0]);
-        assert!((view.zoom - MOST_ZOOM).abs() < 1e-9);
+        assert!((view.zoom - MAX_ZOOM).abs() < 1e-9);
     }
 
     #[test]

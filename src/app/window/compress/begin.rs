@@ -70,7 +70,7 @@ impl Window {
         let choices = &self.shell.settings.compress;
         let mut all = (0.0, true);
         for method in self.wanted_methods() {
-            let widths = Some(self.compress.steer.widths.as_slice());
+            let widths = Some(self.compress.width_editor.widths.as_slice());
             let config = choices.config(method, "", Vec::new(), widths);
             let work = self.work_of(&config, &entry.layers, entry.description.scale(), scanned);
             let (seconds, known) = estimate::seconds(&work, &self.shell.settings.stage_speeds, self.device());
@@ -150,11 +150,14 @@ impl Window {
         for method in self.wanted_methods() {
             let choices = &self.shell.settings.compress;
             let own = choices.own_widths && method == choices.overrides.method;
-            let percent =
-                if own { 100.0 * (1.0 - self.compress.steer.kept(&entry.layers).0) } else { 100.0 * choices.ratio };
+            let percent = if own {
+                100.0 * (1.0 - self.compress.width_editor.kept(&entry.layers).0)
+            } else {
+                100.0 * choices.ratio
+            };
             let kind = if own { "hand" } else { method.about().name };
             let name = self.free_name(&format!("{}-{:.0}-{kind}", entry.name, percent));
-            let widths = Some(self.compress.steer.widths.as_slice()).filter(|_| own);
+            let widths = Some(self.compress.width_editor.widths.as_slice()).filter(|_| own);
             let mut config = choices.config(method, &name, self.data_folders(), widths);
             config.finetune.distillation = teacher.clone();
             if own {
@@ -201,10 +204,10 @@ impl Window {
         self.shell.toasts.good(tr!("The settings of the run are chosen on the left."));
         self.open_compress();
         if let Some(widths) = config.widths
-            && widths.len() == self.compress.steer.full.len()
+            && widths.len() == self.compress.width_editor.full.len()
         {
-            self.compress.steer.widths = widths;
-            self.compress.steer.locked.fill(true);
+            self.compress.width_editor.widths = widths;
+            self.compress.width_editor.locked.fill(true);
         }
     }
 }

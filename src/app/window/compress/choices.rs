@@ -110,7 +110,7 @@ pub struct CompressChoices {
     pub preset: Effort,
     /// Methods to run with the same settings, to compare with.
     pub baselines: Vec<Method>,
-    /// Fewest channels of a unit in networks made by the slider.
+    /// Fewest channels of a prunable layer in networks made by the slider.
     pub least: usize,
     /// What widths made by the slider are multiples of.
     pub multiple: usize,

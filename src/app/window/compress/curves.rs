@@ -1,4 +1,4 @@
-//! The curves of a run in bounded memory: however long it is, a curve is at most [`MOST`] points, each the mean of as many
+//! The curves of a run in bounded memory: however long it is, a curve is at most [`MAX`] points, each the mean of as many
 //! steps as it takes.
 
 use dualres_compression::{CompressConfig, Row, Stage};
@@ -6,7 +6,7 @@ use dualres_compression::{CompressConfig, Row, Stage};
 use crate::language::tr;
 
 /// Most points of a curve.
-pub(crate) const MOST: usize = 1024;
+pub(crate) const MAX: usize = 1024;
 
 /// A point of a curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,7 +49,7 @@ impl Series {
             self.pending = (Point::default(), 0);
             self.points.extend(mean);
         }
-        if self.points.len() >= MOST {
+        if self.points.len() >= MAX {
             self.points = self.points.chunks(2).map(mean_of).collect();
             self.stride *= 2;
         }
@@ -253,7 +253,7 @@ mod tests {
             series.push(Point { step: step as f64, seconds: 0.0, value: (step as f64 / count as f64).powi(2) });
         }
         let points: Vec<Point> = series.points().collect();
-        assert!(points.len() <= MOST && points.len() > MOST / 3, "{}", points.len());
+        assert!(points.len() <= MAX && points.len() > MAX / 3, "{}", points.len());
         for point in &points {
             assert!((point.value - (point.step / count as f64).powi(2)).abs() < 1e-5, "{point:?}");
         }

@@ -40,9 +40,9 @@ pub(crate) fn work(config: &CompressConfig, original: &Layers, validation: f64) 
     let (searches, profiles, channels) = (config.searches(), config.needs_profile(), config.method.about().channels);
     let judges = matches!(channels, Channels::Greedy | Channels::Thinet);
     let (profile, search, selection, finetune) = (&config.profile, &config.search, &config.selection, &config.finetune);
-    // From each unit on, for each of its widths, which are the multiples of four.
+    // From each prunable layer on, for each of its widths, which are the multiples of four.
     let widths = original.widths.iter().map(|&width| width as f64 / 4.0 + 2.0).sum::<f64>();
-    // From each unit to the next in the network as cut so far and in the original, and the normal equations of its consumers.
+    // From each prunable layer to the next in the network as cut so far and in the original, and the normal equations of its consumers.
     let fitting = selection.batches as f64 * batch(selection.batch, selection.patch) * (3.0 * full + normal);
     let of = |stage: Stage| match stage {
         Stage::Profile if profiles => {

@@ -35,7 +35,7 @@ impl Window {
                 break;
             }
         }
-        while let Some(answer) = self.compress.threads.as_ref().and_then(|threads| threads.prober.next()) {
+        while let Some(answer) = self.compress.threads.as_ref().and_then(|threads| threads.preview_worker.next()) {
             self.take_answer(answer);
             if start.elapsed() > 2 * LONGEST {
                 ctx.request_repaint();
@@ -199,17 +199,17 @@ impl Window {
                 self.share();
                 self.compress.side = side;
             }
-            Answer::Part { ticket, area, patch, seconds } => {
+            Answer::Part { request_id, area, patch, seconds } => {
                 let pixels = (area.width * area.height) as f64;
                 self.compress.looking.speed = pixels / seconds.max(1e-3);
                 self.compress.looking.complaint = None;
-                self.paste_pair(ticket, &patch);
+                self.paste_pair(request_id, &patch);
             }
-            Answer::Cell { ticket, patch, done, of } => {
-                if self.compress.looking.whole != Some(ticket) {
+            Answer::Cell { request_id, patch, done, of } => {
+                if self.compress.looking.whole != Some(request_id) {
                     return;
                 }
-                self.paste_pair(ticket, &patch);
+                self.paste_pair(request_id, &patch);
                 let shown = &mut self.compress.shown;
                 shown.sums.add(&patch.sums);
                 shown.cells = Some((done, of));
@@ -224,12 +224,12 @@ impl Window {
                     if let (Side::Instant, Some(pair), Some(threads), None) =
                         (self.compress.side, pair, &self.compress.threads, self.compress.runs.running())
                     {
-                        threads.prober.ask(Question::Latency { run: None, pair });
+                        threads.preview_worker.ask(Question::Latency { run: None, pair });
                     }
                 }
             }
-            Answer::Blind { ticket, reason } => {
-                self.compress.looking.out.retain(|(other, _)| *other != ticket);
+            Answer::PreviewFailed { request_id, reason } => {
+                self.compress.looking.out.retain(|(other, _)| *other != request_id);
                 self.compress.looking.complaint = Some(reason);
             }
             Answer::Latency { run: None, pair, latency } => {
@@ -357,7 +357,7 @@ impl Window {
         }
     }
 
-    /// How likely the widths of a unit are in the chosen run.
+    /// How likely the widths of a prunable layer are in the chosen run.
     pub(in crate::window) fn alpha_of(&self, unit: usize) -> Option<(&[usize], &[f64])> {
         let Alpha { candidates, probabilities } = self.compress.run()?.alpha.as_ref()?;
         Some((candidates.get(unit)?, probabilities.get(unit)?))

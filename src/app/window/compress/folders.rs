@@ -39,7 +39,7 @@ impl Window {
         }
         let pair = Box::new(self.pair_of(run));
         if let Some(threads) = self.threads() {
-            threads.prober.ask(Question::Latency { run: Some(id), pair });
+            threads.preview_worker.ask(Question::Latency { run: Some(id), pair });
         }
     }
 
@@ -117,7 +117,7 @@ impl Window {
             if run.report.is_some() {
                 continue;
             }
-            self.shell.toasts.good(tr!("Going on with the run %{name}.", name = run.name()));
+            self.shell.toasts.good(tr!("Resuming the run %{name}", name = run.name()));
             self.compress.runs.add(run);
             self.compress.chosen = self.compress.chosen.or(Some(id));
         }

@@ -8,7 +8,7 @@ use crate::window::{document::Patch, worker::part::Part};
 /// Side of the patches that are compared with each other, in pixels of the results.
 const SIDE: usize = 64;
 /// Most patches that are listed.
-const MOST: usize = 6;
+const MAX: usize = 6;
 
 /// A part of a picture by both networks.
 #[derive(Clone, Debug)]
@@ -43,9 +43,9 @@ pub(crate) struct Sums {
     absolute: f64,
     /// Pixels of the input.
     inputs: f64,
-    /// Squared difference of luma between the input and each way back.
+    /// Squared difference of luma between the input and each dual reconstruction.
     loops: [f64; 2],
-    /// Absolute difference of colours between the input and each way back.
+    /// Absolute difference of colours between the input and each dual reconstruction.
     duals: [f64; 2],
     /// Squared difference of luma between the true picture and each result; and whether there is a true picture.
     errors: [f64; 2],
@@ -59,7 +59,7 @@ pub(crate) struct Numbers {
     pub(crate) between: f64,
     /// Mean absolute difference of the two results in gray levels.
     pub(crate) absolute: f64,
-    /// Loop PSNR of both, in dB.
+    /// Consistency PSNR of both, in dB.
     pub(crate) loops: Option<[f64; 2]>,
     /// Dual loss of both, in gray levels.
     pub(crate) duals: Option<[f64; 2]>,
@@ -202,7 +202,7 @@ pub(crate) fn worst(size: [usize; 2], mean: impl Fn(Area) -> Option<f64>) -> Vec
     };
     let mut chosen: Vec<Worst> = Vec::new();
     for one in all {
-        if chosen.len() == MOST {
+        if chosen.len() == MAX {
             break;
         }
         if chosen.iter().all(|other| apart(&one.area, &other.area)) {
@@ -225,7 +225,7 @@ mod tests {
             Some(peaks.iter().filter(|p| inside(p[0], p[1])).map(|p| p[2] as f64).sum::<f64>())
         };
         let found = worst([400, 300], mean);
-        assert_eq!(found.len(), MOST);
+        assert_eq!(found.len(), MAX);
         assert!((found[0].mean - 17.0).abs() < 1e-9, "both peaks are in one part: {:?}", found[0]);
         assert!((found[1].mean - 5.0).abs() < 1e-9);
         for (index, a) in found.iter().enumerate() {

@@ -16,7 +16,7 @@ const RUNS: usize = 15;
 pub struct Latency {
     /// Device by name.
     pub device: String,
-    /// Median milliseconds of the original for an input of 96 x 96, without the way back.
+    /// Median milliseconds of the original for an input of 96 x 96, without the dual reconstruction.
     pub original: f64,
     /// Those of the network.
     pub compressed: f64,

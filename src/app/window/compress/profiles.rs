@@ -15,7 +15,7 @@ use crate::{language::tr, library::Library, paths::Paths, samples};
 const SETTINGS: ProfileConfig = ProfileConfig { batches: 2, batch: 6, patch: 32 };
 
 /// Less than any network can be made smaller by.
-const LEAST_RATIO: f64 = 1e-6;
+const MIN_RATIO: f64 = 1e-6;
 
 fn file(paths: &Paths, model: &Model) -> PathBuf {
     let mut hash = DefaultHasher::new();
@@ -39,7 +39,7 @@ pub(crate) fn of(
 ) -> anyhow::Result<Option<Profile>> {
     let path = file(paths, model);
     // Whatever can be removed at all: the profile answers for every ratio there is.
-    let mut config = CompressConfig::new("profile", LEAST_RATIO);
+    let mut config = CompressConfig::new("profile", MIN_RATIO);
     config.data = vec![samples::unpack(paths)?];
     config.profile = SETTINGS;
     if let Some(folder) = path.parent() {

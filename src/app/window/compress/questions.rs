@@ -1,4 +1,4 @@
-//! What the prober can be asked and what it answers.
+//! What the preview worker can be asked and what it answers.
 
 use std::{
     path::PathBuf,
@@ -61,9 +61,9 @@ pub(crate) struct Subject {
 
 /// A wish for pixels.
 #[derive(Clone, Debug)]
-pub(crate) struct Look {
+pub(crate) struct PreviewRequest {
     /// Comes back with the answers.
-    pub(crate) ticket: u64,
+    pub(crate) request_id: u64,
     pub(crate) pair: Pair,
     pub(crate) subject: Subject,
     /// In pixels of the input.
@@ -76,13 +76,13 @@ pub(crate) enum Question {
     /// The sensitivity profile of a model.
     Profile { model: String, device: String },
     /// The whole of a picture, cell by cell.
-    Whole(Box<Look>),
+    Whole(Box<PreviewRequest>),
     /// Nothing more of the picture that is being done.
     Leave,
     /// How fast a network is beside its original; the result of a run, or the one in sight.
     Latency { run: Option<RunId>, pair: Box<Pair> },
-    /// Something lies in the slot of [`Prober::look`].
-    Look,
+    /// Something lies in the slot of [`PreviewWorker::look`].
+    PreviewRequest,
     /// Models have changed.
     Forget,
 }
@@ -101,21 +101,21 @@ pub(crate) enum Answer {
     },
     /// A part by both networks; `seconds` that it took.
     Part {
-        ticket: u64,
+        request_id: u64,
         area: Area,
         patch: Box<PairPatch>,
         seconds: f64,
     },
     /// A cell of a whole picture.
     Cell {
-        ticket: u64,
+        request_id: u64,
         patch: Box<PairPatch>,
         done: usize,
         of: usize,
     },
     /// A look that failed.
-    Blind {
-        ticket: u64,
+    PreviewFailed {
+        request_id: u64,
         reason: String,
     },
     Latency {
@@ -132,7 +132,7 @@ pub(super) struct Desires {
     life: Life,
     /// Number of the model whose profile is wanted; another one ends the measurement of an earlier one.
     pub(super) profile: AtomicU64,
-    pub(super) look: Latest<Look>,
+    pub(super) look: Latest<PreviewRequest>,
 }
 
 impl Shared for Desires {

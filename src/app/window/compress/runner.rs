@@ -16,7 +16,7 @@ use dualres_network::device;
 
 use super::runs::RunId;
 use crate::{
-    actor::{Actor, Life, Shared, Teller, Wake},
+    actor::{Actor, EventSender, Life, Shared, Wake},
     language::tr,
     library::Library,
     paths::Paths,
@@ -119,14 +119,14 @@ pub(crate) struct Runner(Actor<Job, (RunId, News), Control>);
 impl Runner {
     /// Starts the thread. It ends when the runner is dropped.
     pub(crate) fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Self> {
-        let serve = move |jobs, control: Arc<Control>, teller: Teller<(RunId, News)>| {
+        let serve = move |jobs, control: Arc<Control>, events_out: EventSender<(RunId, News)>| {
             for job in jobs {
                 if control.life.ends() {
                     return;
                 }
                 let job: Job = job;
                 // Where nobody listens the window is gone; the run is stopped by its life then.
-                let mut tell = |news: News| teller.mention((job.run, news));
+                let mut tell = |news: News| events_out.mention((job.run, news));
                 let attempt = || work(&job, &library, &paths, &control, &mut tell);
                 let ended = match dualres_imaging::caught(attempt) {
                     Ok(Ok(Some(report))) => Ended::Done(Box::new(report)),

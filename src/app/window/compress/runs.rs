@@ -69,9 +69,9 @@ pub struct Run {
     pub(crate) alpha: Option<Alpha>,
     /// Widths that were decided.
     pub(crate) widths: Option<Vec<usize>>,
-    /// Channels that stay, of the units that are selected.
+    /// Channels that stay, of the prunable layers that are selected.
     pub(crate) kept: Vec<Vec<usize>>,
-    /// What the channels of those units were judged by.
+    /// What the channels of those prunable layers were judged by.
     pub(crate) scores: Vec<Vec<f64>>,
     /// What came of it.
     pub report: Option<Report>,

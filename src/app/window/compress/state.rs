@@ -16,13 +16,13 @@ use super::{
     grouped::Grouped,
     judge::{Numbers, Sums, Worst},
     latency::Latency,
-    prober::Prober,
+    preview_worker::PreviewWorker,
     questions::{Pair, Subject},
     remember::Remembered,
     runner::Runner,
     runs::{Column, Recalled, RunId, Runs},
-    steer::Steer,
     watching::Watching,
+    width_editor::WidthEditor,
 };
 use crate::{
     language::tr,
@@ -59,7 +59,7 @@ impl Page {
 /// The threads that work for the tab.
 pub(crate) struct Threads {
     pub(crate) runner: Runner,
-    pub(crate) prober: Prober,
+    pub(crate) preview_worker: PreviewWorker,
 }
 
 /// The sensitivity profile that instant networks come from.
@@ -119,7 +119,7 @@ pub(crate) struct Shown {
 /// Wishes for pixels that are out.
 #[derive(Default)]
 pub(crate) struct Looking {
-    pub(crate) ticket: u64,
+    pub(crate) request_id: u64,
     /// What the last wish was for.
     pub(crate) asked: Option<(Pair, Area)>,
     /// Tickets that were given out, with what for.
@@ -180,16 +180,16 @@ pub struct Compress {
     /// The run whose layers, stages and result are shown.
     pub(crate) chosen: Option<RunId>,
     pub(crate) page: Page,
-    /// Model that `steer` and `profile` are of.
+    /// Model that `width_editor` and `profile` are of.
     pub(crate) model: String,
-    pub(crate) steer: Steer,
+    pub(crate) width_editor: WidthEditor,
     pub(crate) profile: ProfileState,
-    /// The unit that is marked everywhere.
+    /// The prunable layer that is marked everywhere.
     pub(crate) unit: Option<usize>,
     pub(crate) side: Side,
     pub(crate) shown: Shown,
     pub(crate) looking: Looking,
-    pub(crate) ways_back: bool,
+    pub(crate) reconstructions: bool,
     pub(crate) mode: ViewMode,
     pub(crate) view: View,
     pub(crate) split: f32,
@@ -219,13 +219,13 @@ impl Default for Compress {
             chosen: None,
             page: Page::default(),
             model: String::new(),
-            steer: Steer::default(),
+            width_editor: WidthEditor::default(),
             profile: ProfileState::None,
             unit: None,
             side: Side::default(),
             shown: Shown::default(),
             looking: Looking { speed: 1e5, ..Looking::default() },
-            ways_back: false,
+            reconstructions: false,
             mode: ViewMode::Panes,
             view: View::default(),
             split: 0.5,
@@ -258,7 +258,7 @@ impl Compress {
 
     /// The widths that the sliders are at.
     pub fn widths(&self) -> &[usize] {
-        &self.steer.widths
+        &self.width_editor.widths
     }
 
     /// Whether the sensitivity profile of the model is there.
@@ -283,7 +283,7 @@ impl Compress {
 
     /// Brings a place of the results to the middle.
     pub(crate) fn show_place(&mut self, area: Area) {
-        let scale = if self.ways_back { self.shown.scale.max(1) as f64 } else { 1.0 };
+        let scale = if self.reconstructions { self.shown.scale.max(1) as f64 } else { 1.0 };
         let middle = [area.x as f64 + area.width as f64 / 2.0, area.y as f64 + area.height as f64 / 2.0];
         let side = area.width.max(area.height) as f64 / scale;
         // Some of its surroundings with it.
@@ -293,7 +293,7 @@ impl Compress {
 
     /// The document on the canvas.
     pub(crate) fn document(&self) -> Option<&Document> {
-        if self.ways_back { self.shown.backs.as_ref() } else { self.shown.results.as_ref() }
+        if self.reconstructions { self.shown.backs.as_ref() } else { self.shown.results.as_ref() }
     }
 
     /// The chosen run.

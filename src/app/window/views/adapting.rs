@@ -14,7 +14,7 @@ use crate::{
     window::{
         Window,
         actions::{self, Action},
-        adapting::{Adapting, Deed, Wish},
+        adapting::{AdaptAction, Adapting, Wish},
         canvas::gpu::Mode,
         document::Map,
         outbox::Outbox,
@@ -36,7 +36,7 @@ pub(crate) fn entry(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             ui.horizontal(|ui| {
                 let cancel = ui.button(tr!("Cancel")).on_hover_text(tr!("What was learned is kept for the next time"));
                 if cancel.clicked() {
-                    out.push(Action::Adapt(Deed::Cancel));
+                    out.push(Action::Adapt(AdaptAction::Cancel));
                 }
                 ui.add(ProgressBar::new(part).desired_height(6.0));
             });
@@ -49,7 +49,7 @@ pub(crate) fn entry(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let button = ui.add_enabled(is_open, eframe::egui::Button::new(tr!("Adapt model to these photos…")));
             let hint = tr!("Learns how your camera blurs, adds noise and compresses, from the photos in the queue");
             if button.on_hover_text(hint).on_disabled_hover_text(tr!("Open a photo first")).clicked() {
-                out.push(Action::Adapt(Deed::Ask));
+                out.push(Action::Adapt(AdaptAction::Ask));
             }
         }
     }
@@ -131,7 +131,7 @@ pub(crate) fn sheet(window: &Window, before: &Wish, ctx: &Context, out: &mut Out
     let (starts, cancels) = modal.inner;
     out.change(before, wish, |wish| Action::Open(Sheet::Adapt(wish)));
     if starts {
-        out.push(Action::Adapt(Deed::Start));
+        out.push(Action::Adapt(AdaptAction::Start));
     } else if cancels || modal.backdrop_response.clicked() {
         out.push(Action::CloseSheet);
     }
@@ -156,14 +156,14 @@ pub(crate) fn offer(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) 
     }];
     let [paired_before, paired_after] = offer.adapted.paired.map(decibels);
     let how = offer.adapted.degradation.clone().unwrap_or_else(|| tr!("nothing unusual"));
-    let mut deed = None;
+    let mut action = None;
     ui.scope_builder(UiBuilder::new().max_rect(bar.shrink2(vec2(12.0, 6.0))), |ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.add_sized([90.0, 34.0], eframe::egui::Button::new(tr!("Discard"))).clicked() {
-                deed = Some(Deed::Discard);
+                action = Some(AdaptAction::Discard);
             }
             if primary_button(ui, &tr!("Keep"), 90.0).clicked() {
-                deed = Some(Deed::Keep);
+                action = Some(AdaptAction::Keep);
             }
             ui.with_layout(Layout::top_down(Align::Min), |ui| {
                 ui.add(eframe::egui::Label::new(RichText::new(tr!("Before and after adaptation")).strong()).truncate());
@@ -193,8 +193,8 @@ pub(crate) fn offer(window: &Window, ui: &mut Ui, out: &mut Outbox, area: Rect) 
     };
     let (_, sight) = shared.show(ui, area.with_min_y(bar.max.y), &parts);
     out.change(&window.upscale.sight(), sight, |sight| Action::See(actions::Canvas::Picture, sight));
-    if let Some(deed) = deed {
-        out.push(Action::Adapt(deed));
+    if let Some(action) = action {
+        out.push(Action::Adapt(action));
     }
     true
 }

@@ -7,7 +7,7 @@ use super::{
     device, duration, fitting_text, heading, model_choice, named, numbers, primary_button, results, text_width, weak,
 };
 use crate::{
-    batch::disk::{bytes, most_bytes},
+    batch::disk::{bytes, max_bytes},
     language::{number, tr, tr_counted, written},
     window::{
         Window,
@@ -178,7 +178,7 @@ fn estimate(window: &Window) -> Option<String> {
         .filter_map(|item| {
             let format = window.shell.settings.choices.format.of_item(item);
             let depth = window.shell.settings.choices.keep().depth.unwrap_or_default();
-            Some(most_bytes(window.shell.settings.choices.size.of(item.size?, scale), 3, depth, format))
+            Some(max_bytes(window.shell.settings.choices.size.of(item.size?, scale), 3, depth, format))
         })
         .sum();
     let folder = waiting().next().map(|item| {

@@ -60,7 +60,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let hint = tr!("The middle of this picture by both models in turns, the best of three");
             let what = tr!("The model that this one was compressed from, on the middle of this picture");
             let faster = tr!("%{factor} times as fast", factor = number_of(large / small, 2));
-            rows.push((tr!("Beside"), beside.models[0].clone(), what));
+            rows.push((tr!("Compared with"), beside.models[0].clone(), what));
             rows.push((format!("  {}", tr!("speed")), faster, hint.clone()));
             if beside.loop_psnr.iter().all(|psnr| !psnr.is_nan()) {
                 let [large, small] = beside.loop_psnr.map(decibels);

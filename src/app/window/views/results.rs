@@ -9,7 +9,7 @@ use super::{heading, named, weak};
 use crate::{
     batch::{
         disk::bytes,
-        sizes::{FinalSize, MOST_TIMES},
+        sizes::{FinalSize, MAX_TIMES},
     },
     language::{parsed, spoken, tr, translated, written},
     naming,
@@ -217,8 +217,7 @@ pub(super) fn final_size(chosen: &mut FinalSize, ui: &mut Ui) {
     ui.horizontal(|ui| match chosen {
         FinalSize::Model => {}
         FinalSize::Factor(factor) => {
-            let value =
-                DragValue::new(factor).range(1.0..=MOST_TIMES).speed(0.05).max_decimals(2).custom_parser(parsed);
+            let value = DragValue::new(factor).range(1.0..=MAX_TIMES).speed(0.05).max_decimals(2).custom_parser(parsed);
             let drag = ui.add(value.suffix(tr!(" times")));
             named(&drag, &tr!("Times"));
         }

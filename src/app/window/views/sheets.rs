@@ -263,7 +263,7 @@ fn closing(window: &Window, ctx: &Context, out: &mut Outbox) {
             (
                 Leaving::Keep,
                 tr!("Close, and keep them for next time"),
-                tr!("They wait in the queue; a large picture goes on where it was."),
+                tr!("They wait in the queue; a large picture resumes where it was."),
             ),
             (Leaving::Discard, tr!("Close, and drop them"), tr!("Results that are saved stay.")),
         ];

@@ -1,4 +1,4 @@
-//! All results as a table: sorted by the PSNR that is expected of them, or by loop PSNR, doubtful ones are found without
+//! All results as a table: sorted by the PSNR that is expected of them, or by consistency PSNR, doubtful ones are found without
 //! looking at all of them.
 
 use eframe::egui::{Align, Button, Context, Id, Layout, Modal, RichText, Ui};
@@ -26,7 +26,7 @@ fn columns() -> [(Sorting, String, String); 6] {
         ),
         (
             Sorting::ExpectedPsnr,
-            tr!("Expected"),
+            tr!("Predicted"),
             tr!("Predicted PSNR against the true image, from the model's error calibration; lowest first"),
         ),
         (

@@ -144,7 +144,7 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>,
         document: &candidate.document,
         sight: before,
         gain,
-        map: Map::WayBack,
+        map: Map::Reconstruction,
         marks: &[],
     };
     let (_, sight) = shared.show(ui, area, &[part]);

@@ -175,7 +175,7 @@ fn parts(
     modes.iter().map(|&mode| part(document, mode, flips, shows)).collect()
 }
 
-/// The pane of the expected error.
+/// The pane of the predicted error.
 fn doubt(
     document: &Document,
     flips: bool,
@@ -195,7 +195,7 @@ fn doubt(
     }
     let caption = match (&document.expected, &document.dual) {
         (Some(_), _) => tr!("Predicted error of the result"),
-        (None, None) if with_duals => tr!("What to expect comes with the result"),
+        (None, None) if with_duals => tr!("The predicted error comes with the result"),
         (None, _) => tr!("No error calibration for this model"),
     };
     PaneContent { name, legend: document.expected.is_some(), ..PaneContent::new(Mode::Difference, caption) }

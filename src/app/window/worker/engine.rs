@@ -22,7 +22,7 @@ use super::{
     saver::Saver,
 };
 use crate::{
-    actor::{Shared, Teller},
+    actor::{EventSender, Shared},
     batch::{
         choice::{Kind, automatic},
         journal::JournalError,
@@ -44,7 +44,7 @@ use crate::{
 
 /// Side of the pieces in which whole pictures go to the window, in pixels.
 const PIECE: usize = 512;
-/// Where the tiles end in the progress of a job; what follows is the way back and saving.
+/// Where the tiles end in the progress of a job; what follows is the dual reconstruction and saving.
 const TILES_END: f32 = 0.9;
 
 /// Models on devices, and the last result.
@@ -52,7 +52,7 @@ pub(super) struct Engine {
     pub(super) library: Library,
     pub(super) paths: Paths,
     pub(super) control: Arc<Control>,
-    teller: Teller<WorkerReport>,
+    events_out: EventSender<WorkerReport>,
     pub(super) records: Records,
     pub(super) reader: Reader,
     pub(super) saver: Saver,
@@ -76,16 +76,16 @@ impl Engine {
         paths: Paths,
         control: Arc<Control>,
         records: Records,
-        teller: Teller<WorkerReport>,
+        events_out: EventSender<WorkerReport>,
     ) -> std::io::Result<Self> {
-        let saver = Saver::start(paths.clone(), control.clone(), teller.clone())?;
+        let saver = Saver::start(paths.clone(), control.clone(), events_out.clone())?;
         let reader = Reader::default();
-        Ok(Self { library, paths, control, teller, records, reader, saver, ready: None, kept: None })
+        Ok(Self { library, paths, control, events_out, records, reader, saver, ready: None, kept: None })
     }
 
     pub(super) fn tell(&self, report: WorkerReport) {
         // A window that is gone ends the loop that called; nothing else needs to know.
-        self.teller.mention(report);
+        self.events_out.mention(report);
     }
 
     pub(super) fn obey(&mut self, command: Command) {
@@ -280,7 +280,7 @@ impl Engine {
                     1 => tr!("upscaling"),
                     _ => tr!("tile %{done} of %{tiles}", done = done, tiles = tiles),
                 };
-                self.teller.tell(WorkerReport::Progress { item, stage, done: part_of(done, tiles) })?;
+                self.events_out.tell(WorkerReport::Progress { item, stage, done: part_of(done, tiles) })?;
             }
             Event::Restored { area, planes } => {
                 if shows {
@@ -289,7 +289,7 @@ impl Engine {
             }
             Event::Preparing => {
                 let stage = tr!("preparing this GPU, once");
-                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
+                self.events_out.tell(WorkerReport::Progress { item, stage, done: 0.02 })?;
             }
             Event::Tile { done, tiles, area, planes, .. } => {
                 if shows {
@@ -297,14 +297,14 @@ impl Engine {
                 }
                 let part = part_of(done, tiles);
                 let stage = tr!("tile %{done} of %{tiles}", done = done, tiles = tiles);
-                self.teller.tell(WorkerReport::Progress { item, stage, done: part })?;
+                self.events_out.tell(WorkerReport::Progress { item, stage, done: part })?;
             }
             Event::Refining { step, steps } => {
                 let stage = tr!("raising fidelity, step %{step} of %{steps}", step = step + 1, steps = steps);
-                self.teller.tell(WorkerReport::Progress { item, stage, done: 0.93 })?;
+                self.events_out.tell(WorkerReport::Progress { item, stage, done: 0.93 })?;
             }
             Event::Reconstructing { .. } => {
-                self.teller.tell(WorkerReport::Progress { item, stage: tr!("proving"), done: TILES_END })?;
+                self.events_out.tell(WorkerReport::Progress { item, stage: tr!("proving"), done: TILES_END })?;
             }
             Event::Reconstructed { .. } => {}
         }
@@ -326,7 +326,7 @@ impl Engine {
         for piece in pieces(area.width, area.height) {
             let piece = Area { x: area.x + piece.x, y: area.y + piece.y, ..piece };
             let patch = Patch::of_planes(&planes, None, piece);
-            self.teller.tell(WorkerReport::Pixels { item, scale, patch })?;
+            self.events_out.tell(WorkerReport::Pixels { item, scale, patch })?;
         }
         ControlFlow::Continue(())
     }

@@ -288,7 +288,7 @@ pub enum WorkerReport {
         models: [String; 2],
         /// Seconds that each took.
         seconds: [f64; 2],
-        /// Loop PSNR of the part by each, in dB; infinite for a perfect loop.
+        /// Consistency PSNR of the part by each, in dB; infinite for a perfect loop.
         loop_psnr: [f64; 2],
     },
     /// A file was saved on request.

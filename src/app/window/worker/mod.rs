@@ -31,7 +31,7 @@ use dualres_imaging::caught;
 
 use super::queue::ItemId;
 use crate::{
-    actor::{self, Actor, Latest, Life, Shared, Teller, Wake},
+    actor::{self, Actor, EventSender, Latest, Life, Shared, Wake},
     batch::records::Records,
     library::Library,
     paths::Paths,
@@ -132,27 +132,32 @@ pub fn link() -> (Link, FarEnd) {
 /// If the system gives no thread.
 pub fn start(library: Library, paths: Paths, records: Records, wake: Wake) -> std::io::Result<Link> {
     give_way();
-    Actor::start("engine", wake, move |commands, control: std::sync::Arc<Control>, teller: Teller<WorkerReport>| {
-        let work = || {
-            let mut engine = match engine::Engine::new(library, paths, control.clone(), records, teller.clone()) {
-                Ok(engine) => engine,
-                Err(error) => {
-                    teller.mention(WorkerReport::Crashed { reason: error.to_string() });
-                    return;
+    Actor::start(
+        "engine",
+        wake,
+        move |commands, control: std::sync::Arc<Control>, events_out: EventSender<WorkerReport>| {
+            let work = || {
+                let mut engine = match engine::Engine::new(library, paths, control.clone(), records, events_out.clone())
+                {
+                    Ok(engine) => engine,
+                    Err(error) => {
+                        events_out.mention(WorkerReport::Crashed { reason: error.to_string() });
+                        return;
+                    }
+                };
+                for command in commands {
+                    // What the user asked to be saved is saved even then.
+                    if control.life.ends() && !matches!(command, Command::SaveAs { .. }) {
+                        continue;
+                    }
+                    engine.obey(command);
                 }
             };
-            for command in commands {
-                // What the user asked to be saved is saved even then.
-                if control.life.ends() && !matches!(command, Command::SaveAs { .. }) {
-                    continue;
-                }
-                engine.obey(command);
+            if let Err(reason) = caught(work) {
+                events_out.mention(WorkerReport::Crashed { reason });
             }
-        };
-        if let Err(reason) = caught(work) {
-            teller.mention(WorkerReport::Crashed { reason });
-        }
-    })
+        },
+    )
 }
 
 /// Puts the threads that compute behind the window's own, which has little to do and must do it at once.

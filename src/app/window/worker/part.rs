@@ -54,7 +54,7 @@ impl Part {
         self.upscaled.picture.planes.iter().map(|plane| crop(plane, inside)).collect()
     }
 
-    /// The colours of the way back, if there is one.
+    /// The colours of the dual reconstruction, if there is one.
     pub(crate) fn back(&self) -> Option<Vec<Plane>> {
         let back = self.upscaled.reconstructions.last()?;
         Some(back.planes.iter().map(|plane| crop(plane, self.inside)).collect())

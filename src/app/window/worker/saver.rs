@@ -14,7 +14,7 @@ use dualres_imaging::{EncodeOptions, Format, Picture};
 
 use super::{Control, WorkerReport};
 use crate::{
-    actor::Teller,
+    actor::EventSender,
     batch::{
         record::{Done, Stamp},
         records::Recorded,
@@ -52,11 +52,15 @@ pub(super) struct Saver {
 }
 
 impl Saver {
-    pub(super) fn start(paths: Paths, control: Arc<Control>, teller: Teller<WorkerReport>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        paths: Paths,
+        control: Arc<Control>,
+        events_out: EventSender<WorkerReport>,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(0);
         let thread = std::thread::Builder::new()
             .name("save results".into())
-            .spawn(move || serve(&receiver, &paths, &control, &teller))?;
+            .spawn(move || serve(&receiver, &paths, &control, &events_out))?;
         Ok(Self { sender: Some(sender), thread: Some(thread) })
     }
 
@@ -78,7 +82,7 @@ impl Drop for Saver {
     }
 }
 
-fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &Teller<WorkerReport>) {
+fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, events_out: &EventSender<WorkerReport>) {
     for saving in results {
         let item = saving.item;
         control.saves(true);
@@ -93,7 +97,7 @@ fn serve(results: &Receiver<Saving>, paths: &Paths, control: &Control, teller: &
             }
         };
         // If nobody listens, the file is there all the same.
-        teller.mention(report);
+        events_out.mention(report);
         control.saves(false);
     }
 }

@@ -29,9 +29,9 @@ use crate::{
 };
 
 /// Results of more pixels than that are not kept for refining.
-const MOST_KEPT: usize = 80_000_000;
+const MAX_KEPT: usize = 80_000_000;
 /// Pixels of a result from which on its speed is that of the model.
-const LEAST_MEASURE: usize = 500_000;
+const MIN_MEASURE: usize = 500_000;
 
 /// Shows a running picture.
 struct Showing<'a> {
@@ -104,7 +104,7 @@ impl Engine {
         let (upscaler, mut device) = (model.upscaler, model.device);
         self.tell(WorkerReport::Progress { item, stage: tr!("preparing"), done: 0.01 });
         let enlarged = [picture.width() * scale, picture.height() * scale];
-        let keeps = enlarged[0] * enlarged[1] <= MOST_KEPT;
+        let keeps = enlarged[0] * enlarged[1] <= MAX_KEPT;
         let refines = recipe.fidelity > 0.0 && !upscaler.model().duals.is_empty();
         // Tiles are what the network gives, without transparency and without light beyond white.
         let differs = picture.alpha.is_some() || picture.without_highlights().is_some();
@@ -134,7 +134,7 @@ impl Engine {
             self.show(item, scale, &resample(&ready, enlarged[0], enlarged[1]));
         }
         // A small picture says little on how fast a large one is.
-        if let Some(passed) = passed.filter(|_| enlarged[0] * enlarged[1] >= LEAST_MEASURE) {
+        if let Some(passed) = passed.filter(|_| enlarged[0] * enlarged[1] >= MIN_MEASURE) {
             let pixels_a_second = (enlarged[0] * enlarged[1]) as f64 / passed.as_secs_f64().max(1e-3);
             self.tell(WorkerReport::Speed { model: name.clone(), device: device.clone(), pixels_a_second });
         }

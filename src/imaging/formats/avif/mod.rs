@@ -15,7 +15,7 @@ use re_rav1d::dav1d::{
 use crate::{Depth, EncodeOptions, Picture, Plane, colour, picture::MAX_PIXELS};
 
 /// Most bytes of a file that are read: a picture of the most pixels takes less.
-const MOST_BYTES: u64 = 2 << 30;
+const MAX_BYTES: u64 = 2 << 30;
 /// How thoroughly the encoder searches, 1 to 10: enough for a picture of 24 megapixels in half a minute a core.
 const SPEED: u8 = 8;
 
@@ -34,7 +34,7 @@ pub(crate) fn header(source: &mut impl Read) -> Result<(usize, usize, Orientatio
 
 fn bytes_of(source: &mut impl Read) -> Result<Vec<u8>, String> {
     let mut file = Vec::new();
-    source.take(MOST_BYTES).read_to_end(&mut file).map_err(|error| error.to_string())?;
+    source.take(MAX_BYTES).read_to_end(&mut file).map_err(|error| error.to_string())?;
     Ok(file)
 }
 
@@ -274,9 +274,9 @@ fn enlarged(levels: &[f32], [narrow, low]: [usize; 2], [width, height]: [usize; 
 
 /// Encodes a picture with 10 bits in its own colour space.
 pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> Result<Vec<u8>, String> {
-    const MOST: f32 = 1023.0;
+    const MAX: f32 = 1023.0;
     let picture = colour::for_colour_only(picture);
-    let ten = |level: f32| (level / 255.0 * MOST).round().clamp(0.0, MOST) as u16;
+    let ten = |level: f32| (level / 255.0 * MAX).round().clamp(0.0, MAX) as u16;
     let [red, green, blue] = picture.rgb();
     // Brightness and differences of BT.601, full range: what the encoder is told.
     let (kr, kb) = (0.299, 0.114);
@@ -284,7 +284,7 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> Result<Vec<u8
         let [r, g, b] = [red, green, blue].map(|plane| plane.data[at].clamp(0.0, 255.0));
         let luma = kr * r + (1.0 - kr - kb) * g + kb * b;
         let difference = |level: f32, k: f32| {
-            ((level - luma) / (2.0 * (1.0 - k)) / 255.0 * MOST + 512.0).round().clamp(0.0, MOST) as u16
+            ((level - luma) / (2.0 * (1.0 - k)) / 255.0 * MAX + 512.0).round().clamp(0.0, MAX) as u16
         };
         [ten(luma), difference(b, kb), difference(r, kr)]
     });

@@ -113,7 +113,7 @@ pub(super) struct Passed {
 }
 
 /// Reads up to `units` units of `blocks`.
-pub(super) fn pass_units(data: &[u8], blocks: &[Block], units: usize) -> Option<Passed> {
+pub(super) fn run_layers(data: &[u8], blocks: &[Block], units: usize) -> Option<Passed> {
     let mut bits = Bits { bytes: data, at: 0, held: 0, count: 0 };
     let mut found = 0;
     let mut end = (0, 0);

@@ -20,7 +20,7 @@ pub(super) fn find(behind: &[u8], version: Option<Vec<u8>>) -> Option<(GainMap, 
         let states = |text: &str| text.contains("hdrgm:") || text.contains("HDRGainMap");
         let in_xmp = scanned.metadata.xmp.as_deref().is_some_and(|xmp| states(&String::from_utf8_lossy(xmp)));
         let [width, height] = scanned.size.map(u64::from);
-        let is_sane = width > 0 && height > 0 && width * height <= MOST_PIXELS;
+        let is_sane = width > 0 && height > 0 && width * height <= MAX_PIXELS;
         // One that cannot be read must not be found out when the result is written, after all the work.
         let is_readable = || decode_otherwise(&bytes[..length], Metadata::default()).is_ok();
         if (in_xmp || scanned.iso.is_some()) && is_sane && found.is_none() && is_readable() {
@@ -33,7 +33,7 @@ pub(super) fn find(behind: &[u8], version: Option<Vec<u8>>) -> Option<(GainMap, 
 }
 
 /// Most pixels of a map, as it comes and as it is written.
-const MOST_PIXELS: u64 = 100_000_000;
+const MAX_PIXELS: u64 = 100_000_000;
 
 /// The map upright and enlarged, as a JPEG with its parameters.
 pub(super) fn encoded(map: &GainMap) -> Result<Vec<u8>, String> {
@@ -48,7 +48,7 @@ pub(super) fn encoded(map: &GainMap) -> Result<Vec<u8>, String> {
     }
     // Who shows the picture fits the map to it: a huge one need not be as large.
     let pixels = picture.width() as f64 * picture.height() as f64 * map.times[0] * map.times[1];
-    let less = (MOST_PIXELS as f64 / pixels).sqrt().min(1.0);
+    let less = (MAX_PIXELS as f64 / pixels).sqrt().min(1.0);
     let side = |side: usize, times: f64| ((side as f64 * times * less).round() as usize).clamp(1, 65_535);
     let [width, height] = [side(picture.width(), map.times[0]), side(picture.height(), map.times[1])];
     let metadata = Metadata { xmp: scanned.metadata.xmp, iso: scanned.iso, ..Metadata::default() };

@@ -38,7 +38,7 @@ const ICC: &[u8] = b"ICC_PROFILE\0";
 /// Segment of pictures with a gain map (ISO 21496-1).
 const GAIN_MAP: &[u8] = b"urn:iso:std:iso:ts:21496:-1\0";
 /// Most bytes of a segment's content.
-const MOST: usize = 65_533;
+const MAX: usize = 65_533;
 
 /// Bytes of a part of the second XMP packet.
 const PART: usize = 65_400;
@@ -383,15 +383,15 @@ pub(crate) fn encode(picture: &Picture, options: EncodeOptions) -> std::result::
         encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });
     }
     let xmp = announced.as_ref().or(xmp.as_ref());
-    let exif = exif.clone().and_then(Block::parse).and_then(|block| block.fitted(MOST - EXIF.len()).0);
+    let exif = exif.clone().and_then(Block::parse).and_then(|block| block.fitted(MAX - EXIF.len()).0);
     let exif = exif.map(Block::into_bytes);
     // Other resources are left out before IPTC is.
     let others = resources.as_deref().unwrap_or_default();
     let blocks = [others, &[]].map(|others| to_image_resources(iptc.as_deref(), others));
     let resources =
-        blocks.into_iter().find(|blocks| PHOTOSHOP.len() + blocks.len() <= MOST).filter(|all| !all.is_empty());
+        blocks.into_iter().find(|blocks| PHOTOSHOP.len() + blocks.len() <= MAX).filter(|all| !all.is_empty());
     for (segment, start, content) in [(1, EXIF, exif.as_ref()), (1, XMP, xmp), (13, PHOTOSHOP, resources.as_ref())] {
-        if let Some(content) = content.filter(|content| start.len() + content.len() <= MOST) {
+        if let Some(content) = content.filter(|content| start.len() + content.len() <= MAX) {
             encoder.add_app_segment(segment, [start, content].concat()).map_err(told)?;
         }
     }
@@ -431,7 +431,7 @@ fn with_comments(file: Vec<u8>, texts: &[(String, String)]) -> Vec<u8> {
     let mut out = file[..at].to_vec();
     for comment in comments {
         // What does not fit was told.
-        let comment = &comment.as_bytes()[..comment.floor_char_boundary(MOST)];
+        let comment = &comment.as_bytes()[..comment.floor_char_boundary(MAX)];
         out.extend([0xFF, COM]);
         out.extend((comment.len() as u16 + 2).to_be_bytes());
         out.extend(comment);

@@ -3,7 +3,7 @@
 //! A restart marker stands after so many blocks, numbered from 0 to 7 and round again. Decoders count blocks alone, move all that
 //! follows lost data, and say nothing.
 
-use super::entropy::{Block, Codes, pass_units};
+use super::entropy::{Block, Codes, run_layers};
 
 /// A file that was put in order.
 pub(super) struct Mended {
@@ -33,7 +33,7 @@ pub(super) fn mend(file: &[u8]) -> Option<Mended> {
         let (Some(mut place), mut data) = (place, piece.data) else { continue };
         // What follows in it, its marker being lost, is that of the next.
         while !data.is_empty() {
-            let passed = pass_units(data, &blocks, units_of(place))?;
+            let passed = run_layers(data, &blocks, units_of(place))?;
             if passed.units == 0 && data.len() < piece.data.len() {
                 break;
             }
@@ -61,7 +61,7 @@ pub(super) fn mend(file: &[u8]) -> Option<Mended> {
     for (at, data) in found.into_iter().enumerate() {
         match data {
             Some(data) => file.extend(data),
-            None => file.extend(pass_units(&[], &blocks, units_of(at))?.made_up?),
+            None => file.extend(run_layers(&[], &blocks, units_of(at))?.made_up?),
         }
         if at + 1 < intervals {
             file.extend([0xFF, 0xD0 + (at % 8) as u8]);

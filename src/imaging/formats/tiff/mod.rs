@@ -26,7 +26,7 @@ use crate::{
 const ASSOCIATED_ALPHA: u16 = 1;
 const FLOAT: u16 = 3;
 /// Colours, alpha and what programs add to them; more are no photograph.
-const MOST_CHANNELS: usize = 8;
+const MAX_CHANNELS: usize = 8;
 
 /// Why a TIFF file was not read.
 pub(crate) enum Refusal {
@@ -67,14 +67,14 @@ pub(crate) fn decode<R: BufRead + Seek>(mut source: R) -> Result<(Picture, Orien
 /// Goes to the first page that is no reduced copy of another one, if there is any. Returns how many pages come after it.
 fn to_full_page<R: BufRead + Seek>(decoder: &mut Decoder<R>) -> usize {
     const REDUCED: u32 = 1;
-    const MOST_PAGES: usize = 64;
+    const MAX_PAGES: usize = 64;
     let reduced = |decoder: &mut Decoder<R>| {
         decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().is_some_and(|kind| kind & REDUCED != 0)
     };
     if !reduced(decoder) {
         return usize::from(decoder.more_images());
     }
-    for page in 1..MOST_PAGES {
+    for page in 1..MAX_PAGES {
         if !decoder.more_images() || decoder.next_image().is_err() {
             // All are reduced, or what follows cannot be read: the first will do.
             let _ = decoder.seek_to_image(0);
@@ -236,7 +236,7 @@ fn pixels<R: BufRead + Seek>(decoder: &mut Decoder<R>, [width, height]: [usize; 
         _ => return Err(unsupported()),
     };
     let channels = usize::from(colour.num_samples());
-    if channels > MOST_CHANNELS {
+    if channels > MAX_CHANNELS {
         return Err(unsupported());
     }
     let mut result = DecodingResult::U8(Vec::new());

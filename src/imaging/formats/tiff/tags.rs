@@ -10,7 +10,7 @@ use tiff::{
 
 use crate::{
     Metadata,
-    metadata::{Block, Directories, Entry, MOST_METADATA},
+    metadata::{Block, Directories, Entry, MAX_METADATA},
 };
 
 /// What channels beyond the colours are.
@@ -148,7 +148,7 @@ fn entries<R: BufRead + Seek>(decoder: &mut Decoder<R>, directory: &tiff::Direct
     let tags: Vec<Tag> = directory.iter().map(|(tag, _)| tag).collect();
     let mut reader = decoder.read_directory_tags(directory);
     // Many tags may point at the same bytes.
-    let mut left = MOST_METADATA;
+    let mut left = MAX_METADATA;
     let read = |tag: Tag| {
         let mut value = ValueBuffer::empty(Type::BYTE);
         reader.find_tag_buf(tag, &mut value).ok()??;

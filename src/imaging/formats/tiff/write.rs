@@ -42,7 +42,7 @@ gray_alpha!(f32, 32, IEEEFP);
 /// Bytes of a strip before compression.
 const STRIP_BYTES: usize = 1_000_000;
 /// Files beyond this size need the form for large files.
-const MOST_STANDARD: usize = 4_000_000_000;
+const MAX_STANDARD: usize = 4_000_000_000;
 
 /// Encodes a picture with 8, 16 or 32 bits.
 pub(crate) fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
@@ -54,7 +54,7 @@ pub(crate) fn encode(picture: &Picture) -> Result<Vec<u8>, String> {
     };
     let size = picture.width() * picture.height() * channels * bytes_a_sample;
     let mut out = Cursor::new(Vec::new());
-    let written = if size > MOST_STANDARD {
+    let written = if size > MAX_STANDARD {
         TiffEncoder::new_big(&mut out).and_then(|encoder| write(encoder, picture))
     } else {
         TiffEncoder::new(&mut out).and_then(|encoder| write(encoder, picture))

@@ -30,9 +30,9 @@ const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 
 /// Most bytes of all tags together that are taken out of a file.
-pub(crate) const MOST_METADATA: usize = 64 << 20;
+pub(crate) const MAX_METADATA: usize = 64 << 20;
 /// Most entries of a directory that are believed.
-const MOST_ENTRIES: usize = 1024;
+const MAX_ENTRIES: usize = 1024;
 
 /// Bytes of one value of a type; 0 for types that do not exist.
 pub(crate) fn size_of(kind: u16) -> usize {
@@ -128,7 +128,7 @@ impl Block {
     /// All tags but the pointers between directories.
     pub(crate) fn directories(&self) -> Directories {
         // Many entries may point at the same bytes.
-        let left = std::cell::Cell::new(MOST_METADATA);
+        let left = std::cell::Cell::new(MAX_METADATA);
         let read = |at: Option<usize>| -> Vec<Entry> {
             let entries = at.and_then(|at| self.entries(at)).unwrap_or_default();
             let taken = |at: usize| {
@@ -154,7 +154,7 @@ impl Block {
     pub(crate) fn directory_at(&self, place: Option<usize>) -> Option<Vec<Entry>> {
         let entries = self.entries(place.or_else(|| self.first())?)?;
         // Many entries may point at the same bytes.
-        let mut left = MOST_METADATA;
+        let mut left = MAX_METADATA;
         let taken = |at: usize| {
             left = left.checked_sub(self.value_range(at)?.len())?;
             self.entry(at)
@@ -195,7 +195,7 @@ impl Block {
     fn entries(&self, directory: usize) -> Option<Vec<usize>> {
         let count = usize::from(self.short(directory)?);
         let end = directory.checked_add(2 + 12 * count)?;
-        (count <= MOST_ENTRIES && end <= self.bytes.len())
+        (count <= MAX_ENTRIES && end <= self.bytes.len())
             .then(|| (0..count).map(|index| directory + 2 + 12 * index).collect())
     }
 

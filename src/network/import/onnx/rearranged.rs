@@ -10,7 +10,7 @@ use super::{
 use crate::{Result, graph::Op};
 
 /// Most pixels that go into one, or come out of it, a side.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
 /// Remembers what is a number in a list that is joined from numbers and from sides.
 pub(super) fn note_numbers(net: &mut Assembler, node: &Node) {
@@ -75,7 +75,7 @@ pub(super) fn rearranged(net: &mut Assembler, node: &Node) -> Result<Option<Valu
                 }
                 _ => return Err(refuse("axes are exchanged, which no operator that runs here does")),
             };
-            let by = down.filter(|by| (1..=MOST).contains(by) && Some(*by) == across);
+            let by = down.filter(|by| (1..=MAX).contains(by) && Some(*by) == across);
             let by = by.ok_or_else(|| refuse("pixels are rearranged by a computed number"))?;
             let node = match transpose.config.perm[2] {
                 3 => net.add("", Op::PixelUnshuffle(by), &[x], channels * by * by),

@@ -14,9 +14,9 @@ use crate::{
         Window,
         actions::Action,
         compress::{
+            actions::CompressAction,
             choices::PlotChoices,
             curves::{Band, Metric, Point, smoothed},
-            deeds::Deed,
             runs::{Run, RunId},
         },
         outbox::Outbox,
@@ -63,22 +63,22 @@ fn options(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         "Smoothing of losses: %{amount}. 0 draws what was measured.",
         amount = number(plots.smoothing, 2)
     ));
-    out.change(&before, plots, |plots| Action::Compress(Deed::SetPlots(Box::new(plots))));
+    out.change(&before, plots, |plots| Action::Compress(CompressAction::SetPlots(Box::new(plots))));
 }
 
 fn exports(ui: &mut Ui, out: &mut Outbox) {
     if ui.button("PNG…").on_hover_text(tr!("The plots as a picture")).clicked() {
-        out.deed(Deed::ExportPng);
+        out.compress_action(CompressAction::ExportPng);
     }
     if ui.button("CSV…").on_hover_text(tr!("Every step of the drawn runs as a table")).clicked() {
-        out.deed(Deed::ExportCsv);
+        out.compress_action(CompressAction::ExportCsv);
     }
 }
 
 pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let ids = window.drawn_runs();
     let area = ui.max_rect().shrink(6.0);
-    out.change(&window.compress.plots, area, |area| Action::Compress(Deed::PlotArea(area)));
+    out.change(&window.compress.plots, area, |area| Action::Compress(CompressAction::PlotArea(area)));
     ui.painter().rect_filled(ui.max_rect(), 0.0, palette(ui).panel);
     if ids.is_empty() {
         let text = tr!("Curves appear here when a run begins, or when you choose one under Runs.");

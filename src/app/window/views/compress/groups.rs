@@ -8,7 +8,7 @@ use crate::{
     statistics::Difference,
     window::{
         Window,
-        compress::{deeds::Deed, runs::Run},
+        compress::{actions::CompressAction, runs::Run},
         outbox::Outbox,
         theme::palette,
         views::{canvas::centred_text, weak},
@@ -82,7 +82,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
                         if row.response().clicked()
                             && let Some(first) = runs.first()
                         {
-                            out.deed(Deed::Choose(*first));
+                            out.compress_action(CompressAction::Choose(*first));
                         }
                     });
                 });

@@ -5,12 +5,12 @@ use eframe::egui::{
     Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::unit;
+use super::layer;
 use crate::{
     language::tr,
     window::{
         Window,
-        compress::deeds::Deed,
+        compress::actions::CompressAction,
         outbox::Outbox,
         theme::palette,
         views::{heading, weak},
@@ -19,7 +19,7 @@ use crate::{
 
 const ROW: f32 = 20.0;
 
-/// What is known of a unit, as numbers of channels.
+/// What is known of a layer, as numbers of channels.
 struct Facts {
     name: String,
     full: usize,
@@ -51,14 +51,14 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     });
     ui.separator();
     match window.compress.unit.filter(|&unit| unit < facts.len()) {
-        Some(unit) => unit::ui(window, ui, out, unit),
+        Some(unit) => layer::ui(window, ui, out, unit),
         None => {
             weak(ui, tr!("Click a layer to see its channels. Drag a bar to set its width."));
         }
     }
 }
 
-/// Units of the network that is shaped; or of the chosen run, if that is of another network.
+/// Prunable layers of the network that is shaped; or of the chosen run, if that is of another network.
 fn facts(window: &Window) -> Option<Vec<Facts>> {
     let compress = &window.compress;
     let entry = window.compressed_model()?;
@@ -67,13 +67,13 @@ fn facts(window: &Window) -> Option<Vec<Facts>> {
     // A run of another network has other layers: they are shown, but there is nothing to set.
     let (architecture, settable) = match run {
         Some(run) if run.layers != *own => (&run.layers, false),
-        _ => (own, compress.steer.full == own.widths),
+        _ => (own, compress.width_editor.full == own.widths),
     };
     let found = run.and_then(super::super::super::compress::runs::Run::result_widths);
     let of = |index: usize| Facts {
         name: architecture.name(index),
         full: architecture.widths[index],
-        set: settable.then(|| compress.steer.widths[index]),
+        set: settable.then(|| compress.width_editor.widths[index]),
         found: found.as_ref().and_then(|widths| widths.get(index).copied()),
         kept: run.and_then(|run| run.kept.get(index)).map(Vec::len),
     };
@@ -92,9 +92,9 @@ fn legend(window: &Window, ui: &mut Ui) {
             ui.add_space(3.0);
         };
         item(colours.line, tr!("original"), tr!("Channels of the network as it is"));
-        item(colours.accent, tr!("set"), tr!("Where the slider of the layer is"));
+        item(colours.accent, tr!("target"), tr!("Where the slider of the layer is"));
         if has_run {
-            item(colours.warning, tr!("found"), tr!("What the chosen run found, or finds most likely so far"));
+            item(colours.warning, tr!("searched"), tr!("What the chosen run found, or finds most likely so far"));
             item(colours.good, tr!("kept"), tr!("Layers whose channels the chosen run has selected"));
         }
     });
@@ -105,7 +105,7 @@ fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         ui.spacing_mut().item_spacing.x = 5.0;
         let mut choices = window.shell.settings.compress.clone();
         let mut changed = false;
-        let label = ui.label(tr!("At least"));
+        let label = ui.label(tr!("Minimum"));
         let least = ui.add(DragValue::new(&mut choices.least).range(1..=64)).labelled_by(label.id);
         changed |= least.on_hover_text(tr!("Fewest channels of a layer")).changed();
         for (multiple, hint) in
@@ -118,13 +118,13 @@ fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             }
         }
         if changed {
-            out.deed(Deed::SetChoices(Box::new(choices)));
-            out.deed(Deed::Share);
+            out.compress_action(CompressAction::SetChoices(Box::new(choices)));
+            out.compress_action(CompressAction::Share);
         }
-        let locked = window.compress.steer.locked.iter().filter(|&&locked| locked).count();
-        let hint = tr!("Share the ratio among all layers again");
+        let locked = window.compress.width_editor.locked.iter().filter(|&&locked| locked).count();
+        let hint = tr!("Allocate the ratio to all layers again");
         if locked > 0 && ui.button(tr!("Unlock all")).on_hover_text(hint).clicked() {
-            out.deed(Deed::UnlockAll);
+            out.compress_action(CompressAction::UnlockAll);
         }
     });
 }
@@ -146,14 +146,14 @@ fn row(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &Fac
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, marked, describe(facts)));
     let drag = bar_ui(window, ui, out, index, facts, bar);
     if response.clicked() || drag.clicked() {
-        out.deed(Deed::Mark(if marked { None } else { Some(index) }));
+        out.compress_action(CompressAction::Mark(if marked { None } else { Some(index) }));
     }
     let shown = facts.set.or(facts.found).unwrap_or(facts.full);
     text(rect.right() - 26.0, Align2::RIGHT_CENTER, &format!("{shown}/{}", facts.full), colours.weak);
     if facts.set.is_some() {
         lock(window, ui, out, index, rect);
     }
-    response.union(drag).on_hover_ui(|ui| unit::tip(window, ui, index));
+    response.union(drag).on_hover_ui(|ui| layer::tip(window, ui, index));
 }
 
 /// The bar of a layer, which is its slider.
@@ -194,7 +194,7 @@ fn bar_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &
         {
             let part = ((pointer.x - bar.left()) / bar.width()).clamp(0.0, 1.0);
             let width = (part * facts.full as f32).round() as usize;
-            out.deed(Deed::SetWidth(index, width.max(1)));
+            out.compress_action(CompressAction::SetWidth(index, width.max(1)));
         }
     }
     response
@@ -203,7 +203,7 @@ fn bar_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &
 fn lock(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, row: Rect) {
     let colours = palette(ui);
     let place = Rect::from_min_max(pos2(row.right() - 22.0, row.top()), row.right_bottom());
-    let locked = window.compress.steer.locked[index];
+    let locked = window.compress.width_editor.locked[index];
     let response = ui.interact(place, Id::unique(("layer lock", index)), Sense::click());
     let name = window.compressed_model().map(|e| e.layers.name(index));
     let name = tr!("Lock %{layer}", layer = name.unwrap_or_default());
@@ -216,7 +216,7 @@ fn lock(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, row: Rect)
     let sign = if locked { "🔒" } else { "🔓" };
     ui.painter().text(place.center(), Align2::CENTER_CENTER, sign, FontId::proportional(11.0), colour);
     if response.on_hover_text(tr!("Locked layers keep their width when the ratio changes")).clicked() {
-        out.deed(Deed::Lock(index, !locked));
+        out.compress_action(CompressAction::Lock(index, !locked));
     }
 }
 

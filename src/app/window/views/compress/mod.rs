@@ -2,6 +2,7 @@
 
 mod curves;
 mod groups;
+mod layer;
 mod layers;
 mod pareto;
 mod picture;
@@ -9,7 +10,6 @@ mod runs;
 mod setup;
 mod sheet;
 mod stages;
-mod unit;
 
 pub(crate) use sheet::ui as sheet;
 
@@ -19,7 +19,7 @@ use crate::{
     language::tr,
     window::{
         Window,
-        compress::{deeds::Deed, state::Page},
+        compress::{actions::CompressAction, state::Page},
         outbox::Outbox,
     },
 };
@@ -50,7 +50,7 @@ fn pages(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             (Page::Runs, tr!("Runs"), tr!("All runs, in a table and over their costs")),
         ] {
             if ui.selectable_label(window.compress.page == page, label).on_hover_text(hint).clicked() {
-                out.deed(Deed::SetPage(page));
+                out.compress_action(CompressAction::SetPage(page));
             }
         }
         ui.separator();

@@ -10,8 +10,8 @@ use crate::{
     window::{
         Window,
         compress::{
+            actions::CompressAction,
             choices::{CostAxis, method_label},
-            deeds::Deed,
             runs::{Run, RunId, listed, pareto},
         },
         outbox::Outbox,
@@ -150,7 +150,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         if let Some((id, place)) = nearest
             && distance(place) < NEAR
         {
-            out.deed(Deed::Choose(*id));
+            out.compress_action(CompressAction::Choose(*id));
         }
     }
 }

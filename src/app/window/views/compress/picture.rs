@@ -1,4 +1,4 @@
-//! Original and compressed network on a picture: results, ways back, and what lies between them.
+//! Original and compressed network on a picture: results, dual reconstructions, and what lies between them.
 
 use dualres_engine::Area;
 use eframe::egui::{
@@ -12,7 +12,7 @@ use crate::{
         actions::{self, Action},
         canvas::{gpu::Mode, view::reduced},
         compress::{
-            deeds::Deed,
+            actions::CompressAction,
             latency::Latency,
             runs::RunId,
             state::{ProfileState, Side},
@@ -100,13 +100,13 @@ fn sides(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         let instant = ui.selectable_label(side == Side::Instant, tr!("Preview (not fine-tuned)"));
         let hint = tr!("The network of the widths on the right, at once and without training");
         if instant.on_hover_text(hint).clicked() {
-            out.deed(Deed::Look(Side::Instant));
+            out.compress_action(CompressAction::PreviewRequest(Side::Instant));
         }
         let done = window.compress.run().filter(|run| run.report.is_some()).map(|run| (run.id, run.name().to_owned()));
         if let Some((id, name)) = done {
             let hint = tr!("The result of the chosen run");
             if ui.selectable_label(side == Side::Run(id), name).on_hover_text(hint).clicked() {
-                out.deed(Deed::Look(Side::Run(id)));
+                out.compress_action(CompressAction::PreviewRequest(Side::Run(id)));
             }
         }
         ui.separator();
@@ -118,8 +118,8 @@ fn sides(window: &Window, ui: &mut Ui, out: &mut Outbox) {
                 tr!("The results reduced to the original's size by each network's dual model (B)"),
             ),
         ] {
-            if ui.selectable_label(window.compress.ways_back == back, text).on_hover_text(hint).clicked()
-                && window.compress.ways_back != back
+            if ui.selectable_label(window.compress.reconstructions == back, text).on_hover_text(hint).clicked()
+                && window.compress.reconstructions != back
             {
                 out.push(Action::Flip);
             }
@@ -137,21 +137,21 @@ fn sides(window: &Window, ui: &mut Ui, out: &mut Outbox) {
 fn picture_menu(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let hint = tr!("Compare on another picture; or drop one on the window");
     if ui.button(tr!("Open…")).on_hover_text(hint).clicked() {
-        out.deed(Deed::ChoosePicture);
+        out.compress_action(CompressAction::ChoosePicture);
         ui.close();
     }
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)).map(|item| item.path.clone());
     if let Some(path) = selected
         && ui.button(tr!("Use the photo from Upscale")).on_hover_text(path.display().to_string()).clicked()
     {
-        out.deed(Deed::Picture(path));
+        out.compress_action(CompressAction::Picture(path));
         ui.close();
     }
     let mut shrinks = window.compress.shown.shrinks;
     let check = ui.checkbox(&mut shrinks, tr!("Shrink first"));
     let hint = tr!("Makes the picture smaller first and enlarges that: the truth is known then, and PSNR with it");
     if check.on_hover_text(hint).changed() {
-        out.deed(Deed::Shrink(shrinks));
+        out.compress_action(CompressAction::Shrink(shrinks));
     }
 }
 
@@ -160,7 +160,7 @@ fn canvas_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Op
         Side::Instant => tr!("Preview (not fine-tuned)"),
         Side::Run(id) => name_of(window, id),
     };
-    let back = window.compress.ways_back;
+    let back = window.compress.reconstructions;
     let missing = missing(window);
     let compress = &window.compress;
     let Some(document) = compress.document() else {
@@ -168,7 +168,7 @@ fn canvas_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Op
         return None;
     };
     let is_new = compress.shown.numbers.is_some();
-    // Places are of the results' size; ways back are smaller.
+    // Places are of the results' size; dual reconstructions are smaller.
     let scale = if back { compress.shown.scale.max(1) } else { 1 };
     let smaller = |area: Area| reduced(area, scale);
     let marks: Vec<Area> = compress.shown.worst.iter().map(|one| smaller(one.area)).collect();
@@ -184,7 +184,7 @@ fn canvas_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Op
         document,
         sight: compress.sight(),
         gain: window.shell.settings.gain,
-        map: Map::WayBack,
+        map: Map::Reconstruction,
         marks: &marks,
     };
     let (pointed, sight) = shared.show(ui, canvas, &parts);
@@ -215,7 +215,7 @@ fn missing(window: &Window) -> String {
             done = done,
             total = of
         ),
-        _ if compress.ways_back && compress.shown.results.is_some() => tr!("These networks have no dual models"),
+        _ if compress.reconstructions && compress.shown.results.is_some() => tr!("These networks have no dual models"),
         _ => tr!("Making the picture…"),
     }
 }
@@ -272,7 +272,7 @@ fn numbers_ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let slider = Slider::new(&mut gain, 0.7..=16.0).logarithmic(true).max_decimals(1).custom_parser(parsed);
             ui.add(slider.text(tr!("gain")))
                 .on_hover_text(tr!("Multiplies differences before they are coloured (, and .)"));
-            out.change(&before, gain, |gain| Action::Compress(Deed::SetGain(gain)));
+            out.change(&before, gain, |gain| Action::Compress(CompressAction::SetGain(gain)));
             ui.separator();
             zoom_buttons(ui, &window.compress.view, out);
             if !narrow {
@@ -292,7 +292,7 @@ fn places(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let button = ui.small_button(number(one.mean, 1));
             named(&button, &tr!("Worst place %{place}", place = index + 1));
             if button.on_hover_text(tr!("Mean difference in gray levels; shows the place")).clicked() {
-                out.deed(Deed::ShowPlace(one.area));
+                out.compress_action(CompressAction::ShowPlace(one.area));
             }
         }
         return;
@@ -306,7 +306,7 @@ fn places(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let ready = window.compress.shown.pair.is_some();
             let button = ui.add_enabled(ready, eframe::egui::Button::new(tr!("Compare the whole picture")));
             if button.on_hover_text(tr!("Finds where the two differ most")).clicked() {
-                out.deed(Deed::JudgeWhole);
+                out.compress_action(CompressAction::JudgeWhole);
             }
         }
     }
@@ -384,10 +384,10 @@ fn costs(window: &Window) -> String {
         }
         Side::Instant => {
             let Some(entry) = window.compressed_model() else { return String::new() };
-            if compress.steer.full != entry.layers.widths {
+            if compress.width_editor.full != entry.layers.widths {
                 return String::new();
             }
-            let kept = shares(compress.steer.kept(&entry.layers));
+            let kept = shares(compress.width_editor.kept(&entry.layers));
             format!("{kept}; {}; {}", timed(compress.shown.latency.as_ref()), tr!("not trained yet"))
         }
     }

@@ -13,8 +13,8 @@ use crate::{
         Window,
         actions::Action,
         compress::{
+            actions::CompressAction,
             choices::{CostAxis, method_label},
-            deeds::Deed,
             remember,
             runs::{Column, Run, RunId, RunState, listed},
             state::Page,
@@ -37,27 +37,29 @@ pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ] {
         ui.selectable_value(&mut plots.cost, axis, label).on_hover_text(tr!("What the points lie over"));
     }
-    out.change(&before, plots, |plots| Action::Compress(Deed::SetPlots(Box::new(plots))));
+    out.change(&before, plots, |plots| Action::Compress(CompressAction::SetPlots(Box::new(plots))));
     let hint = tr!(
         "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds"
     );
     let mut grouped = window.compress.table.grouped;
     ui.checkbox(&mut grouped, tr!("Group seeds")).on_hover_text(hint);
-    out.change(&window.compress.table.grouped, grouped, |grouped| Action::Compress(Deed::GroupSeeds(grouped)));
+    out.change(&window.compress.table.grouped, grouped, |grouped| {
+        Action::Compress(CompressAction::GroupSeeds(grouped))
+    });
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         let hint = tr!(
             "A run folder, or a folder of run folders, which is then watched for news; another machine may be filling \
              it"
         );
         if ui.button(tr!("Open runs…")).on_hover_text(hint).clicked() {
-            out.deed(Deed::OpenRun);
+            out.compress_action(CompressAction::OpenRun);
         }
         let before = &window.compress.table.filter;
         let mut words = before.clone();
         let filter = TextEdit::singleline(&mut words).hint_text(tr!("Filter"));
         let hint = tr!("Words in name, network, method, state or \"seed 1\"");
         ui.add(filter.desired_width(150.0)).on_hover_text(hint);
-        out.change(before, words, |words| Action::Compress(Deed::Filter(words)));
+        out.change(before, words, |words| Action::Compress(CompressAction::Filter(words)));
     });
 }
 
@@ -66,7 +68,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let height = (ui.available_height() * 0.46).max(150.0);
     Panel::top("pareto").exact_size(height).resizable(false).show(ui, |ui| pareto::ui(window, ui, out));
     if window.compress.run().is_some() {
-        Panel::bottom("chosen run").show(ui, |ui| deeds(window, ui, out));
+        Panel::bottom("chosen run").show(ui, |ui| actions(window, ui, out));
     }
     eframe::egui::CentralPanel::default().show(ui, |ui| match window.compress.table.grouped {
         true => groups::ui(window, ui, out),
@@ -128,10 +130,14 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox) {
                         eframe::egui::WidgetInfo::selected(eframe::egui::Role::Row, true, selected, &name)
                     });
                     if response.double_clicked() {
-                        out.deed(Deed::Choose(id));
-                        out.deed(Deed::SetPage(if run.report.is_some() { Page::Picture } else { Page::Curves }));
+                        out.compress_action(CompressAction::Choose(id));
+                        out.compress_action(CompressAction::SetPage(if run.report.is_some() {
+                            Page::Picture
+                        } else {
+                            Page::Curves
+                        }));
                     } else if response.clicked() {
-                        out.deed(Deed::Choose(id));
+                        out.compress_action(CompressAction::Choose(id));
                     }
                 });
             });
@@ -149,7 +155,7 @@ fn head(window: &Window, ui: &mut Ui, out: &mut Outbox, column: Column, label: &
     let button = ui.add(eframe::egui::Button::new(text).frame(false));
     if button.on_hover_text(tr!("%{hint}. Click to order by it.", hint = translated(hint))).clicked() {
         let descending = if table.column == column { !table.descending } else { column != Column::Name };
-        out.deed(Deed::OrderBy(column, descending));
+        out.compress_action(CompressAction::OrderBy(column, descending));
     }
 }
 
@@ -160,7 +166,7 @@ fn overlay(window: &Window, ui: &mut Ui, out: &mut Outbox, id: RunId) {
     let name = window.compress.runs.get(id).map_or_else(String::new, |run| run.name().to_owned());
     crate::window::views::named(&check, &tr!("Draw the curves of %{run}", run = name));
     if check.on_hover_text(tr!("Draw its curves beside those of the chosen run")).changed() {
-        out.deed(Deed::Overlay(id, on));
+        out.compress_action(CompressAction::Overlay(id, on));
     }
 }
 
@@ -189,7 +195,7 @@ fn cells(run: &Run) -> [String; 10] {
 }
 
 /// What can be done with the chosen run.
-fn deeds(window: &Window, ui: &mut Ui, out: &mut Outbox) {
+fn actions(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(run) = window.compress.run().cloned() else { return };
     let own = remember::is_own(&run.folder, &window.services.paths);
     ui.add_space(3.0);
@@ -199,27 +205,27 @@ fn deeds(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     });
     ui.horizontal(|ui| {
         if ui.button(tr!("Show curves")).clicked() {
-            out.deed(Deed::SetPage(Page::Curves));
+            out.compress_action(CompressAction::SetPage(Page::Curves));
         }
         let show = eframe::egui::Button::new(tr!("Show on the picture"));
         if ui.add_enabled(run.report.is_some(), show).clicked() {
-            out.deed(Deed::Choose(run.id));
-            out.deed(Deed::SetPage(Page::Picture));
+            out.compress_action(CompressAction::Choose(run.id));
+            out.compress_action(CompressAction::SetPage(Page::Picture));
         }
         let hint = tr!("Chooses its settings on the left, for another run");
         if ui.button(tr!("Take its settings")).on_hover_text(hint).clicked() {
-            out.deed(Deed::TakeSettings(run.id));
+            out.compress_action(CompressAction::TakeSettings(run.id));
         }
         let hint = tr!("The folder stays as it is");
         if !own && ui.button(tr!("Take out of the list")).on_hover_text(hint).clicked() {
-            out.deed(Deed::Leave(run.id));
+            out.compress_action(CompressAction::Leave(run.id));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let busy = run.state == RunState::Running;
             ui.add_enabled_ui(!busy, |ui| {
                 let hint = tr!("Delete the run and its folder…");
                 if icon_button(ui, "🗑", &tr!("Delete the run"), &hint).clicked() {
-                    out.deed(Deed::AskDelete(run.id));
+                    out.compress_action(CompressAction::AskDelete(run.id));
                 }
             });
         });

@@ -15,8 +15,8 @@ use crate::{
         Window,
         actions::Action,
         compress::{
+            actions::CompressAction,
             choices::{Effort, baselines, method_explanation, method_label},
-            deeds::Deed,
             state::ProfileState,
         },
         outbox::Outbox,
@@ -68,7 +68,7 @@ fn model(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     });
     named(&combo.response, &tr!("Network to compress"));
     if let Some(name) = picked {
-        out.deed(Deed::SetModel(name));
+        out.compress_action(CompressAction::SetModel(name));
     }
 }
 
@@ -79,7 +79,7 @@ fn ratio(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let slider = ui.add(Slider::new(&mut percent, 5.0..=90.0).fixed_decimals(0).suffix(" %"));
     named(&slider, &tr!("Ratio to remove"));
     if slider.changed() {
-        out.deed(Deed::SetRatio(percent / 100.0));
+        out.compress_action(CompressAction::SetRatio(percent / 100.0));
     }
     estimate(window, ui, out);
 }
@@ -87,13 +87,13 @@ fn ratio(window: &Window, ui: &mut Ui, out: &mut Outbox) {
 /// What the network of the sliders keeps, and what it is expected to give.
 fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(entry) = window.compressed_model() else { return };
-    let steer = &window.compress.steer;
+    let width_editor = &window.compress.width_editor;
     let original = &entry.layers;
-    if steer.full != original.widths {
+    if width_editor.full != original.widths {
         return;
     }
     if window.compress.is_ready() {
-        let (macs, parameters) = steer.kept(original);
+        let (macs, parameters) = width_editor.kept(original);
         let line = tr!(
             "%{macs} % of MACs, %{parameters} % of parameters stay",
             macs = number(100.0 * macs, 1),
@@ -103,9 +103,9 @@ fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     }
     match &window.compress.profile {
         ProfileState::Ready(profile) => {
-            let (full, small) = (profile.estimate(&original.widths), profile.estimate(&steer.widths));
+            let (full, small) = (profile.estimate(&original.widths), profile.estimate(&width_editor.widths));
             let line = tr!(
-                "Untrained: %{change} dB, dual loss %{loss} (was %{before})",
+                "Not fine-tuned: %{change} dB, dual loss %{loss} (was %{before})",
                 change = written(format!("{:+.2}", small.psnr_y - full.psnr_y)),
                 loss = number(small.dual, 2),
                 before = number(full.dual, 2)
@@ -128,11 +128,11 @@ fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             let hint =
                 tr!("Finds out on sample pictures what each layer loses by each width: minutes, once for each network");
             if ui.button(tr!("Measure layers")).on_hover_text(hint).clicked() {
-                out.deed(Deed::Measure);
+                out.compress_action(CompressAction::Measure);
             }
         }
     }
-    if let Some(complaint) = &window.compress.steer.complaint {
+    if let Some(complaint) = &window.compress.width_editor.complaint {
         ui.label(RichText::new(complaint).small().color(palette(ui).warning));
     }
 }
@@ -148,9 +148,9 @@ fn data(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let chosen = !folders.is_empty();
     row(ui, &label, chosen, &tr!("Pictures inside the program again"), |clears| {
         if clears {
-            out.deed(Deed::OwnData);
+            out.compress_action(CompressAction::OwnData);
         } else {
-            out.deed(Deed::ChooseData);
+            out.compress_action(CompressAction::ChooseData);
         }
     });
     let validation = window.shell.settings.compress.validation.clone();
@@ -161,9 +161,9 @@ fn data(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         };
         row(ui, &label, validation.is_some(), &tr!("Every fifth for validation again"), |clears| {
             if clears {
-                out.deed(Deed::OwnValidation);
+                out.compress_action(CompressAction::OwnValidation);
             } else {
-                out.deed(Deed::ChooseValidation);
+                out.compress_action(CompressAction::ChooseValidation);
             }
         });
     }
@@ -235,7 +235,7 @@ fn effort(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         }
     });
     weak(ui, choices.preset.explanation());
-    out.change(before, choices, |choices| Action::Compress(Deed::SetChoices(Box::new(choices))));
+    out.change(before, choices, |choices| Action::Compress(CompressAction::SetChoices(Box::new(choices))));
 }
 
 fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
@@ -353,7 +353,7 @@ fn more(window: &Window, ui: &mut Ui, out: &mut Outbox) {
                 }
             }
         });
-        out.change(before, choices, |choices| Action::Compress(Deed::SetChoices(Box::new(choices))));
+        out.change(before, choices, |choices| Action::Compress(CompressAction::SetChoices(Box::new(choices))));
     });
 }
 
@@ -413,7 +413,7 @@ fn footer(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         && !matches!(window.compress.data.found, Some(Err(_)));
     let start = ui.add_enabled_ui(usable, |ui| primary_button(ui, &label, width)).inner;
     if start.on_hover_text(tr!("Begins a run with these settings; it waits for the one under way")).clicked() {
-        out.deed(Deed::Start);
+        out.compress_action(CompressAction::Start);
     }
     ui.add_space(6.0);
 }

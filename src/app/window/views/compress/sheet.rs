@@ -7,7 +7,7 @@ use crate::{
     window::{
         Window,
         actions::Action,
-        compress::{deeds::Deed, runs::RunId},
+        compress::{actions::CompressAction, runs::RunId},
         outbox::Outbox,
         views::weak,
     },
@@ -30,7 +30,7 @@ pub(crate) fn ui(window: &Window, run: RunId, ctx: &Context, out: &mut Outbox) {
                 out.push(Action::CloseSheet);
             }
             if ui.button(tr!("Delete")).clicked() {
-                out.deed(Deed::Delete(id));
+                out.compress_action(CompressAction::Delete(id));
             }
         });
     });

@@ -10,8 +10,8 @@ use crate::{
     window::{
         Window,
         compress::{
+            actions::CompressAction,
             curves::steps_of,
-            deeds::Deed,
             runs::{Run, RunState},
         },
         outbox::Outbox,
@@ -50,7 +50,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let (name, hint) = (tr!("Put the run aside"), tr!("Shows no run here; it stays under Runs"));
             if icon_button(ui, "×", &name, &hint).clicked() {
-                out.deed(Deed::PutAside);
+                out.compress_action(CompressAction::PutAside);
             }
         });
     });
@@ -118,37 +118,37 @@ fn buttons(window: &Window, ui: &mut Ui, out: &mut Outbox, run: &Run, paused: bo
     ui.horizontal_wrapped(|ui| match run.state {
         RunState::Running => {
             if ui.button(if paused { tr!("Resume") } else { tr!("Pause") }).clicked() {
-                out.deed(Deed::PauseOrGoOn);
+                out.compress_action(CompressAction::PauseOrGoOn);
             }
             let stopping =
                 window.compress.threads.as_ref().is_some_and(|threads| threads.runner.control().is_stopping());
             let label = if stopping { tr!("Stopping…") } else { tr!("Stop") };
             let stop = ui.add_enabled(!stopping, eframe::egui::Button::new(label));
             if stop.on_hover_text(tr!("Saves the run; resume it at any time")).clicked() {
-                out.deed(Deed::Stop);
+                out.compress_action(CompressAction::Stop);
             }
             stop_after(window, ui, out);
         }
         RunState::Waiting => {
             let hint = tr!("Removes it from the queue; it can be resumed later");
             if ui.button(tr!("Remove")).on_hover_text(hint).clicked() {
-                out.deed(Deed::Withdraw(run.id));
+                out.compress_action(CompressAction::Withdraw(run.id));
             }
             weak(ui, tr!("begins after the run before it"));
         }
         RunState::Stopped | RunState::Failed(_) => {
             if ui.button(tr!("Resume")).on_hover_text(tr!("From the last saved state")).clicked() {
-                out.deed(Deed::GoOn(run.id));
+                out.compress_action(CompressAction::GoOn(run.id));
             }
             stop_after(window, ui, out);
         }
         RunState::Done => {
             let hint = tr!("Puts the network and its report into the library");
             if ui.button(tr!("Use in Upscale")).on_hover_text(hint).clicked() {
-                out.deed(Deed::UseInUpscale(run.id));
+                out.compress_action(CompressAction::UseInUpscale(run.id));
             }
             if ui.button(tr!("Show folder")).clicked() {
-                out.deed(Deed::ShowFolder(run.id));
+                out.compress_action(CompressAction::ShowFolder(run.id));
             }
         }
     });
@@ -172,6 +172,6 @@ fn stop_after(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     named(&combo.response, &tr!("Stop after a stage"));
     combo.response.on_hover_text(tr!("Where runs stop by themselves; they can be resumed"));
     if picked != chosen {
-        out.deed(Deed::StopAfter(picked));
+        out.compress_action(CompressAction::StopAfter(picked));
     }
 }

@@ -11,7 +11,7 @@ use super::{
     actions::{Action, Canvas, Tab, Trying},
     canvas::view::{Sight, View},
     completing::Completing,
-    compress::deeds::Deed,
+    compress::actions::CompressAction,
     dialogs::Purpose,
     document::Document,
     library_news::Change,
@@ -36,7 +36,7 @@ static SAMPLES: [(&str, &[u8]); 2] = [
 
 impl Window {
     /// Does what was asked for.
-    pub(super) fn perform(&mut self, ctx: &Context, action: Action) {
+    pub(super) fn handle_action(&mut self, ctx: &Context, action: Action) {
         match action {
             Action::OpenFiles => self.ask(Purpose::Pictures),
             Action::OpenFolder => self.ask(Purpose::Folder),
@@ -53,9 +53,13 @@ impl Window {
             Action::AbandonDialog => drop(self.shell.dialogs.abandon()),
             Action::AddPaths(paths) => self.services.loader.scan(paths),
             Action::TrySample => self.try_samples(),
-            Action::Start if self.shell.tab == Tab::Compress => self.perform_compress(Deed::Start),
-            Action::PauseOrGoOn if self.shell.tab == Tab::Compress => self.perform_compress(Deed::PauseOrGoOn),
-            Action::CancelRunning if self.shell.tab == Tab::Compress => self.perform_compress(Deed::Stop),
+            Action::Start if self.shell.tab == Tab::Compress => self.handle_compress_action(CompressAction::Start),
+            Action::PauseOrGoOn if self.shell.tab == Tab::Compress => {
+                self.handle_compress_action(CompressAction::PauseOrGoOn)
+            }
+            Action::CancelRunning if self.shell.tab == Tab::Compress => {
+                self.handle_compress_action(CompressAction::Stop)
+            }
             Action::Start => {
                 self.upscale.only = None;
                 self.start();
@@ -202,13 +206,13 @@ impl Window {
             }
             Action::CompleteModel(name) => self.complete_model(name),
             Action::CancelCompletion => self.models.completing.iter().for_each(Completing::cancel),
-            Action::Adapt(deed) => self.adapt(deed),
+            Action::Adapt(compress_action) => self.adapt(compress_action),
             Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);
                 self.shell.tab = Tab::Upscale;
             }
-            Action::Compress(deed) => self.perform_compress(deed),
+            Action::Compress(compress_action) => self.handle_compress_action(compress_action),
             Action::Flip => self.flip(),
             Action::NextPage => self.compress.page = self.compress.page.next(),
             Action::RestartEngine => self.restart_engine(),
@@ -221,7 +225,7 @@ impl Window {
             Action::Escape => self.escape(ctx),
             Action::RunSelectedAgain => {
                 if let Some(id) = self.upscale.selected {
-                    self.perform(ctx, Action::Retry(id));
+                    self.handle_action(ctx, Action::Retry(id));
                 }
             }
             Action::MoveSplit(by) => {
@@ -340,12 +344,12 @@ impl Window {
         }
     }
 
-    /// Shows the ways back in place of the results, or the other way round.
+    /// Shows the dual reconstructions in place of the results, or the other way round.
     fn flip(&mut self) {
         if self.shell.tab == Tab::Compress {
             let scale = self.compress.shown.scale.max(1) as f64;
-            self.compress.ways_back = !self.compress.ways_back;
-            self.compress.view.rescale(if self.compress.ways_back { 1.0 / scale } else { scale });
+            self.compress.reconstructions = !self.compress.reconstructions;
+            self.compress.view.rescale(if self.compress.reconstructions { 1.0 / scale } else { scale });
         }
     }
 
@@ -353,7 +357,7 @@ impl Window {
         if self.shell.dialogs.is_open() {
             self.shell
                 .toasts
-                .warning(tr!("A file dialog is open already. It may be behind the window; Esc gives it up."));
+                .warning(tr!("A file dialog is open already. It may be behind the window; Esc cancels it."));
             return;
         }
         if super::dialogs::may_be_there() {

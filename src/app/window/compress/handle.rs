@@ -5,15 +5,15 @@ use std::{path::PathBuf, sync::Arc};
 use poll_promise::Promise;
 
 use super::{
-    deeds::Deed,
+    actions::CompressAction,
     export,
-    prober::Prober,
+    preview_worker::PreviewWorker,
     profiles,
     questions::{Question, Subject},
     runner::Runner,
     runs::{RunId, RunState},
     state::{ProfileState, Side, Threads, subject},
-    steer::Steer,
+    width_editor::WidthEditor,
 };
 use crate::{
     language::tr,
@@ -24,10 +24,10 @@ use crate::{
 
 impl Window {
     /// Does what was asked for in the Compress tab.
-    pub(in crate::window) fn perform_compress(&mut self, deed: Deed) {
-        match deed {
-            Deed::Start => self.start_compression(),
-            Deed::PauseOrGoOn => {
+    pub(in crate::window) fn handle_compress_action(&mut self, compress_action: CompressAction) {
+        match compress_action {
+            CompressAction::Start => self.start_compression(),
+            CompressAction::PauseOrGoOn => {
                 if let Some(threads) = &self.compress.threads {
                     let control = threads.runner.control();
                     control.pause(!control.is_paused());
@@ -35,19 +35,19 @@ impl Window {
                     self.compress.clock = None;
                 }
             }
-            Deed::Stop => {
+            CompressAction::Stop => {
                 if let Some(threads) = &self.compress.threads {
                     threads.runner.control().stop();
                 }
             }
-            Deed::GoOn(id) => {
+            CompressAction::GoOn(id) => {
                 if let Some(run) = self.compress.runs.get_mut(id)
                     && matches!(run.state, RunState::Stopped | RunState::Failed(_))
                 {
                     run.state = RunState::Waiting;
                 }
             }
-            Deed::Withdraw(id) => {
+            CompressAction::Withdraw(id) => {
                 let run = self.compress.runs.get_mut(id).filter(|run| run.state == RunState::Waiting);
                 match run {
                     Some(run) if run.has_curves() => run.state = RunState::Stopped,
@@ -56,98 +56,98 @@ impl Window {
                     None => {}
                 }
             }
-            Deed::StopAfter(stage) => {
+            CompressAction::StopAfter(stage) => {
                 self.shell.settings.compress.stop_after = stage;
                 if let Some(threads) = &self.compress.threads {
                     threads.runner.control().stop_after(stage);
                 }
             }
-            Deed::Measure => self.measure_layers(),
-            Deed::Choose(id) => self.choose_run(id),
-            Deed::AskDelete(id) => self.shell.sheet = Some(Sheet::DeleteRun(id)),
-            Deed::Delete(id) => self.delete_run(id),
-            Deed::Leave(id) => {
+            CompressAction::Measure => self.measure_layers(),
+            CompressAction::Choose(id) => self.choose_run(id),
+            CompressAction::AskDelete(id) => self.shell.sheet = Some(Sheet::DeleteRun(id)),
+            CompressAction::Delete(id) => self.delete_run(id),
+            CompressAction::Leave(id) => {
                 // It would come back with the folder that it lies in; the others of that folder stay.
                 if let Some(run) = self.compress.runs.get(id) {
                     self.compress.watching.folders.retain(|folder| !run.folder.starts_with(folder));
                 }
                 self.forget_run(id);
             }
-            Deed::OpenRun => self.ask(Purpose::RunFolder),
-            Deed::RunFolder(folder) => self.open_runs(folder),
-            Deed::ChooseData => self.ask(Purpose::CompressData),
-            Deed::ChooseValidation => self.ask(Purpose::CompressValidation),
-            Deed::ChoosePicture => self.ask(Purpose::ComparedPicture),
-            Deed::Picture(path) => self.read_compared(Some(path)),
-            Deed::SetWidth(unit, width) => {
+            CompressAction::OpenRun => self.ask(Purpose::RunFolder),
+            CompressAction::RunFolder(folder) => self.open_runs(folder),
+            CompressAction::ChooseData => self.ask(Purpose::CompressData),
+            CompressAction::ChooseValidation => self.ask(Purpose::CompressValidation),
+            CompressAction::ChoosePicture => self.ask(Purpose::ComparedPicture),
+            CompressAction::Picture(path) => self.read_compared(Some(path)),
+            CompressAction::SetWidth(unit, width) => {
                 let multiple = self.shell.settings.compress.multiple;
-                if unit < self.compress.steer.widths.len() {
-                    self.compress.steer.set(unit, width, multiple);
+                if unit < self.compress.width_editor.widths.len() {
+                    self.compress.width_editor.set(unit, width, multiple);
                     if let Some(entry) = self.compressed_model() {
                         // The slider stands where the network is.
-                        let kept = self.compress.steer.kept(&entry.layers).0;
+                        let kept = self.compress.width_editor.kept(&entry.layers).0;
                         self.shell.settings.compress.ratio = (1.0 - kept).clamp(0.01, 0.99);
                     }
                     self.compress.side = Side::Instant;
                 }
             }
-            Deed::Look(side) => self.compress.side = side,
-            Deed::SetPage(page) => self.compress.page = page,
-            Deed::SetModel(name) => {
+            CompressAction::PreviewRequest(side) => self.compress.side = side,
+            CompressAction::SetPage(page) => self.compress.page = page,
+            CompressAction::SetModel(name) => {
                 self.shell.settings.compress.model = name;
                 self.compress.side = Side::Instant;
                 self.open_compress();
                 self.drop_foreign_run();
             }
-            Deed::SetRatio(ratio) => {
+            CompressAction::SetRatio(ratio) => {
                 self.shell.settings.compress.ratio = ratio;
                 self.share();
             }
-            Deed::SetChoices(choices) => self.shell.settings.compress = *choices,
-            Deed::SetPlots(plots) => self.shell.settings.compress.plots = *plots,
-            Deed::Share => self.share(),
-            Deed::OwnData => self.shell.settings.compress.data.clear(),
-            Deed::OwnValidation => self.shell.settings.compress.validation = None,
-            Deed::Mark(unit) => self.compress.unit = unit,
-            Deed::Lock(unit, locked) => {
-                if let Some(lock) = self.compress.steer.locked.get_mut(unit) {
+            CompressAction::SetChoices(choices) => self.shell.settings.compress = *choices,
+            CompressAction::SetPlots(plots) => self.shell.settings.compress.plots = *plots,
+            CompressAction::Share => self.share(),
+            CompressAction::OwnData => self.shell.settings.compress.data.clear(),
+            CompressAction::OwnValidation => self.shell.settings.compress.validation = None,
+            CompressAction::Mark(unit) => self.compress.unit = unit,
+            CompressAction::Lock(unit, locked) => {
+                if let Some(lock) = self.compress.width_editor.locked.get_mut(unit) {
                     *lock = locked;
                     self.compress.side = Side::Instant;
                 }
             }
-            Deed::UnlockAll => {
-                self.compress.steer.locked.fill(false);
+            CompressAction::UnlockAll => {
+                self.compress.width_editor.locked.fill(false);
                 self.share();
             }
-            Deed::SetLeast(unit, least) => {
-                if let Some(fewest) = self.compress.steer.least.get_mut(unit) {
+            CompressAction::SetLeast(unit, least) => {
+                if let Some(fewest) = self.compress.width_editor.least.get_mut(unit) {
                     *fewest = least;
                     self.share();
                 }
             }
-            Deed::PutAside => (self.compress.chosen, self.compress.side) = (None, Side::Instant),
-            Deed::Shrink(shrinks) => {
+            CompressAction::PutAside => (self.compress.chosen, self.compress.side) = (None, Side::Instant),
+            CompressAction::Shrink(shrinks) => {
                 self.compress.shown.shrinks = shrinks;
                 self.read_compared(self.compress.shown.path.clone());
             }
-            Deed::JudgeWhole => self.judge_whole(),
-            Deed::ShowPlace(area) => self.compress.show_place(area),
-            Deed::SetGain(gain) => self.shell.settings.gain = gain,
-            Deed::Filter(words) => self.compress.table.filter = words,
-            Deed::OrderBy(column, descending) => {
+            CompressAction::JudgeWhole => self.judge_whole(),
+            CompressAction::ShowPlace(area) => self.compress.show_place(area),
+            CompressAction::SetGain(gain) => self.shell.settings.gain = gain,
+            CompressAction::Filter(words) => self.compress.table.filter = words,
+            CompressAction::OrderBy(column, descending) => {
                 (self.compress.table.column, self.compress.table.descending) = (column, descending);
             }
-            Deed::GroupSeeds(grouped) => self.compress.table.grouped = grouped,
-            Deed::Overlay(id, true) => drop(self.compress.overlaid.insert(id)),
-            Deed::Overlay(id, false) => drop(self.compress.overlaid.remove(&id)),
-            Deed::PlotArea(area) => self.compress.plots = area,
-            Deed::UseInUpscale(id) => {
+            CompressAction::GroupSeeds(grouped) => self.compress.table.grouped = grouped,
+            CompressAction::Overlay(id, true) => drop(self.compress.overlaid.insert(id)),
+            CompressAction::Overlay(id, false) => drop(self.compress.overlaid.remove(&id)),
+            CompressAction::PlotArea(area) => self.compress.plots = area,
+            CompressAction::UseInUpscale(id) => {
                 if let Some(run) = self.compress.runs.get(id).filter(|run| run.report.is_some()) {
                     self.change_library(Change::Adopt(run.folder.clone()));
                 }
             }
-            Deed::TakeSettings(id) => self.take_settings(id),
-            Deed::ShowFolder(id) => {
+            CompressAction::TakeSettings(id) => self.take_settings(id),
+            CompressAction::ShowFolder(id) => {
                 let Some(run) = self.compress.runs.get(id) else { return };
                 if let Err(error) = open::that_detached(&run.folder) {
                     let folder = run.folder.display().to_string();
@@ -158,8 +158,8 @@ impl Window {
                     ));
                 }
             }
-            Deed::ExportCsv => self.ask(Purpose::CurvesCsv),
-            Deed::ExportPng => self.ask(Purpose::PlotsPng),
+            CompressAction::ExportCsv => self.ask(Purpose::CurvesCsv),
+            CompressAction::ExportPng => self.ask(Purpose::PlotsPng),
         }
     }
 
@@ -170,7 +170,11 @@ impl Window {
                 let library = self.models.library.clone();
                 Ok(Threads {
                     runner: Runner::start(library.clone(), self.services.paths.clone(), self.services.wake.clone())?,
-                    prober: Prober::start(library, self.services.paths.clone(), self.services.wake.clone())?,
+                    preview_worker: PreviewWorker::start(
+                        library,
+                        self.services.paths.clone(),
+                        self.services.wake.clone(),
+                    )?,
                 })
             };
             match start() {
@@ -204,7 +208,7 @@ impl Window {
         let (name, architecture, has_duals) = (entry.name.clone(), entry.layers.clone(), entry.has_duals);
         if self.compress.model != name {
             self.compress.model.clone_from(&name);
-            self.compress.steer = Steer::of(&architecture);
+            self.compress.width_editor = WidthEditor::of(&architecture);
             (self.compress.unit, self.compress.profile) = (None, ProfileState::None);
             self.compress.clear_pixels();
             if !has_duals {
@@ -236,7 +240,7 @@ impl Window {
         let (model, device) = (self.compress.model.clone(), self.shell.settings.choices.device.clone());
         self.compress.profile = ProfileState::Measuring(0, layers + 1);
         if let Some(threads) = self.threads() {
-            threads.prober.ask(Question::Profile { model, device });
+            threads.preview_worker.ask(Question::Profile { model, device });
         }
     }
 
@@ -281,7 +285,7 @@ impl Window {
         if let ProfileState::Ready(profile) = &self.compress.profile {
             let profile: Arc<_> = profile.clone();
             let lambda = choices.config(choices.overrides.method, "", Vec::new(), None).search.lambda;
-            self.compress.steer.share(&profile, choices.ratio, lambda, choices.least, choices.multiple);
+            self.compress.width_editor.share(&profile, choices.ratio, lambda, choices.least, choices.multiple);
         }
         self.compress.side = Side::Instant;
     }
@@ -322,7 +326,7 @@ impl Window {
         self.open_compress();
     }
 
-    pub(in crate::window) fn deed(&mut self, deed: Deed) {
-        self.shell.actions.deed(deed);
+    pub(in crate::window) fn compress_action(&mut self, compress_action: CompressAction) {
+        self.shell.actions.compress_action(compress_action);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 
 impl Window {
     /// Has the middle of a finished picture upscaled by the model that its own was compressed from as well.
-    pub(super) fn set_beside(&mut self, item: ItemId) {
+    pub(super) fn compare_with_original(&mut self, item: ItemId) {
         const SIDE: usize = 160;
         let Some(State::Done(finished)) = self.upscale.queue.get(item).map(|item| &item.state) else { return };
         let Some(entry) = self.models.entries.iter().find(|entry| entry.name == finished.model) else { return };

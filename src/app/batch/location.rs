@@ -47,12 +47,12 @@ impl Place {
     }
 }
 
-/// For `#[serde(with = "place")]`.
+/// For `#[serde(with = "location")]`.
 pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     Place::from(path).serialize(serializer)
 }
 
-/// For `#[serde(with = "place")]`.
+/// For `#[serde(with = "location")]`.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     Place::deserialize(deserializer).map(|place| place.path())
 }

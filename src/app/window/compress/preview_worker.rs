@@ -7,11 +7,11 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use super::{
-    probe::Probe,
-    questions::{Answer, Desires, Look, Question},
+    previewing::Previewer,
+    questions::{Answer, Desires, PreviewRequest, Question},
 };
 use crate::{
-    actor::{Actor, Teller, Wake},
+    actor::{Actor, EventSender, Wake},
     language::tr,
     library::Library,
     paths::Paths,
@@ -19,17 +19,17 @@ use crate::{
 
 /// The window's end of the thread.
 #[derive(Debug)]
-pub(crate) struct Prober(Actor<Question, Answer, Desires>);
+pub(crate) struct PreviewWorker(Actor<Question, Answer, Desires>);
 
-impl Prober {
-    /// Starts the thread. It ends when the prober is dropped.
+impl PreviewWorker {
+    /// Starts the thread. It ends when the preview worker is dropped.
     pub(crate) fn start(library: Library, paths: Paths, wake: Wake) -> std::io::Result<Self> {
-        let work = move |questions, desires: Arc<Desires>, teller: Teller<Answer>| {
-            let mut probe = Probe::new(library, paths, desires, teller.clone());
+        let work = move |questions, desires: Arc<Desires>, events_out: EventSender<Answer>| {
+            let mut probe = Previewer::new(library, paths, desires, events_out.clone());
             // A panic loses the question, not the thread.
             while let Err(_panic) = dualres_imaging::caught(|| probe.serve(&questions)) {
                 probe.recover();
-                teller.mention(Answer::Trouble(tr!("comparing networks failed by an error in the program")));
+                events_out.mention(Answer::Trouble(tr!("comparing networks failed by an error in the program")));
             }
         };
         Ok(Self(Actor::start("prober", wake, work)?))
@@ -44,9 +44,9 @@ impl Prober {
     }
 
     /// Asks for a part of a picture, in place of one that has not begun.
-    pub(crate) fn look(&self, look: Look) {
+    pub(crate) fn look(&self, look: PreviewRequest) {
         self.0.control.look.put(look);
-        self.ask(Question::Look);
+        self.ask(Question::PreviewRequest);
     }
 
     pub(crate) fn next(&self) -> Option<Answer> {

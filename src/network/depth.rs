@@ -12,7 +12,7 @@ impl Model {
     /// # Errors
     /// If it is no DRN, there is not one number a level, one is absurd, or the network is compressed: its blocks differ in
     /// width.
-    pub fn regrown(&self, n_blocks: Vec<usize>, seed: u64, device: &Device) -> Result<Self> {
+    pub fn with_depth(&self, n_blocks: Vec<usize>, seed: u64, device: &Device) -> Result<Self> {
         let trained = self.weights();
         let old = Architecture::of_weights(&trained.under("model.")).ok_or_else(|| {
             NetworkError::Architecture(format!("{} networks cannot be given other blocks", self.description.family))

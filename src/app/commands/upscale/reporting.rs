@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    batch::outcome::{Doubt, Row, most_doubtful_first},
+    batch::outcome::{Certainty, Row, most_doubtful_first},
     report,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const NAMED: usize = 5;
 
 /// Files of foreign kinds that are named on the terminal.
-const MOST_FOREIGN: usize = 10;
+const MAX_FOREIGN: usize = 10;
 
 /// One line of `--json`.
 #[derive(Serialize)]
@@ -165,19 +165,19 @@ impl Say {
             report::say(&format!("{failed} of {} images failed:", self.count));
             rows.iter().filter(|row| row.state == "failed").for_each(|row| report::say(&format!("  {}", row.error)));
         }
-        for (path, advice) in foreign.iter().take(MOST_FOREIGN) {
+        for (path, advice) in foreign.iter().take(MAX_FOREIGN) {
             report::say(&format!("not supported: {}: {advice}", path.display()));
         }
-        if let Some(more) = foreign.len().checked_sub(MOST_FOREIGN).filter(|&more| more > 0) {
+        if let Some(more) = foreign.len().checked_sub(MAX_FOREIGN).filter(|&more| more > 0) {
             report::say(&format!("not supported: {more} more; --json lists them all"));
         }
         let mut proven: Vec<Row> = rows.iter().filter(|row| row.loop_psnr.is_some()).cloned().collect();
         if proven.len() > NAMED {
             most_doubtful_first(&mut proven);
-            let doubt = Doubt::of(&proven);
+            let doubt = Certainty::of(&proven);
             report::line(match doubt {
-                Doubt::ExpectedPsnr => "Check these first (lowest predicted PSNR):",
-                Doubt::LoopPsnr => "Check these first (lowest consistency PSNR):",
+                Certainty::ExpectedPsnr => "Check these first (lowest predicted PSNR):",
+                Certainty::LoopPsnr => "Check these first (lowest consistency PSNR):",
             });
             let known = proven.iter().filter_map(|row| Some((doubt.decibels(row)?, row)));
             for (decibels, row) in known.take(NAMED) {

@@ -1,6 +1,6 @@
 //! Channels predicted from others: which can go, and what their consumers have to become.
 //!
-//! If a channel of a unit is nearly a linear combination of others, its consumer can do without it: `x_d ~ B x_kept`
+//! If a channel of a prunable layer is nearly a linear combination of others, its consumer can do without it: `x_d ~ B x_kept`
 //! turns `W_d x_d` into `W_d B x_kept`, tap by tap, because a convolution is linear and shifts with its input. All that
 //! is needed is the second moments of the channels, [C, C].
 

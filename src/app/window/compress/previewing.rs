@@ -1,4 +1,4 @@
-//! What the prober's thread does with its questions.
+//! What the preview worker's thread does with its questions.
 
 use std::{
     ops::ControlFlow,
@@ -17,10 +17,10 @@ use super::{
     judge::PairPatch,
     latency::{self, Latency},
     profiles,
-    questions::{Answer, Desires, Look, Original, Pair, Question, Small},
+    questions::{Answer, Desires, Original, Pair, PreviewRequest, Question, Small},
 };
 use crate::{
-    actor::{Shared, Teller},
+    actor::{EventSender, Shared},
     library::Library,
     paths::Paths,
     report, trust,
@@ -42,26 +42,26 @@ struct PairOnDevice {
 
 /// A whole picture under way.
 struct Whole {
-    look: Look,
+    look: PreviewRequest,
     cells: Vec<Area>,
     done: usize,
 }
 
 /// Networks on their device, and what is asked of them.
-pub(super) struct Probe {
+pub(super) struct Previewer {
     library: Library,
     paths: Paths,
     desires: Arc<Desires>,
-    teller: Teller<Answer>,
+    events_out: EventSender<Answer>,
     ready: Option<PairOnDevice>,
     whole: Option<Whole>,
     /// Profiles that were asked for so far.
     wanted: u64,
 }
 
-impl Probe {
-    pub(super) fn new(library: Library, paths: Paths, desires: Arc<Desires>, teller: Teller<Answer>) -> Self {
-        Self { library, paths, desires, teller, ready: None, whole: None, wanted: 0 }
+impl Previewer {
+    pub(super) fn new(library: Library, paths: Paths, desires: Arc<Desires>, events_out: EventSender<Answer>) -> Self {
+        Self { library, paths, desires, events_out, ready: None, whole: None, wanted: 0 }
     }
 
     /// Forgets what a panic may have left half done.
@@ -112,11 +112,11 @@ impl Probe {
             }
             Question::Leave => self.whole = None,
             Question::Latency { run, pair } => match self.latency(&pair, run.is_none()) {
-                Ok(Some(latency)) => self.teller.mention(Answer::Latency { run, pair, latency }),
+                Ok(Some(latency)) => self.events_out.mention(Answer::Latency { run, pair, latency }),
                 Ok(None) => {}
-                Err(error) => self.teller.mention(Answer::Trouble(report::message(&error))),
+                Err(error) => self.events_out.mention(Answer::Trouble(report::message(&error))),
             },
-            Question::Look => {}
+            Question::PreviewRequest => {}
             Question::Forget => self.ready = None,
         }
     }
@@ -127,9 +127,9 @@ impl Probe {
             // Another model was chosen since.
             return;
         }
-        let (desires, teller, wanted) = (self.desires.clone(), self.teller.clone(), self.wanted);
+        let (desires, events_out, wanted) = (self.desires.clone(), self.events_out.clone(), self.wanted);
         let mut told = |done: usize, of: usize| {
-            teller.mention(Answer::Profiling { model: name.to_owned(), done, of });
+            events_out.mention(Answer::Profiling { model: name.to_owned(), done, of });
             if desires.profile.load(Ordering::Relaxed) == wanted {
                 desires.life().flow()
             } else {
@@ -146,7 +146,7 @@ impl Probe {
             Ok(None) => return,
             Err(error) => Err(report::message(&error)),
         };
-        self.teller.mention(Answer::Profile { model: name.to_owned(), profile });
+        self.events_out.mention(Answer::Profile { model: name.to_owned(), profile });
     }
 
     /// Both networks on their device, brought there if they are not.
@@ -179,7 +179,7 @@ impl Probe {
         Ok(answer)
     }
 
-    fn part(&mut self, look: &Look, area: Area) -> anyhow::Result<PairPatch> {
+    fn part(&mut self, look: &PreviewRequest, area: Area) -> anyhow::Result<PairPatch> {
         let (original, small, _) = self.ready(&look.pair)?;
         let desires = self.desires.clone();
         let input = &look.subject.input;
@@ -188,39 +188,43 @@ impl Probe {
         Ok(PairPatch::of(&of(&original)?, &of(&small)?, look.subject.truth.as_deref()))
     }
 
-    fn look(&mut self, look: &Look) {
+    fn look(&mut self, look: &PreviewRequest) {
         // Bringing the networks to their device is no part of what pixels cost.
         let ready = self.ready(&look.pair).map(|_| Instant::now());
         match ready.and_then(|start| Ok((start, self.part(look, look.area)?))) {
-            Ok((start, patch)) => self.teller.mention(Answer::Part {
-                ticket: look.ticket,
+            Ok((start, patch)) => self.events_out.mention(Answer::Part {
+                request_id: look.request_id,
                 area: look.area,
                 patch: Box::new(patch),
                 seconds: start.elapsed().as_secs_f64(),
             }),
-            Err(error) => self.teller.mention(Answer::Blind { ticket: look.ticket, reason: report::message(&error) }),
+            Err(error) => self
+                .events_out
+                .mention(Answer::PreviewFailed { request_id: look.request_id, reason: report::message(&error) }),
         }
     }
 
     fn cell(&mut self) {
         let Some(mut whole) = self.whole.take() else { return };
         let Some(&area) = whole.cells.get(whole.done) else { return };
-        let ticket = whole.look.ticket;
+        let request_id = whole.look.request_id;
         match self.part(&whole.look, area) {
             Ok(patch) => {
                 whole.done += 1;
                 let (done, of) = (whole.done, whole.cells.len());
-                self.teller.mention(Answer::Cell { ticket, patch: Box::new(patch), done, of });
+                self.events_out.mention(Answer::Cell { request_id, patch: Box::new(patch), done, of });
                 self.whole = (done < of).then_some(whole);
             }
-            Err(error) => self.teller.mention(Answer::Blind { ticket, reason: report::message(&error) }),
+            Err(error) => {
+                self.events_out.mention(Answer::PreviewFailed { request_id, reason: report::message(&error) })
+            }
         }
     }
 
     /// `None` if the window is gone, or if it `gives_way` and there is a wish for pixels.
     fn latency(&mut self, pair: &Pair, gives_way: bool) -> anyhow::Result<Option<Latency>> {
         let (original, small, device) = self.ready(pair)?;
-        // The way back is no part of what a user waits for in every program; without it both are timed alike.
+        // The dual reconstruction is no part of what a user waits for in every program; without it both are timed alike.
         let without = |upscaler: &Upscaler| -> anyhow::Result<Upscaler> {
             let mut model = upscaler.model().to_device(&Device::flex())?;
             model = model.without_duals();

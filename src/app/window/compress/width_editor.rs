@@ -6,20 +6,20 @@ use crate::language::{tr, tr_counted};
 
 /// The widths of a network that is being shaped.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Steer {
+pub(crate) struct WidthEditor {
     /// Widths now.
     pub(crate) widths: Vec<usize>,
     /// Widths of the network as it is.
     pub(crate) full: Vec<usize>,
-    /// Units that the slider for the whole network leaves alone.
+    /// Prunable layers that the slider for the whole network leaves alone.
     pub(crate) locked: Vec<bool>,
-    /// Fewest channels of a unit, where it has more than the common one.
+    /// Fewest channels of a prunable layer, where it has more than the common one.
     pub(crate) least: Vec<usize>,
     /// Why the wish cannot be met.
     pub(crate) complaint: Option<String>,
 }
 
-impl Steer {
+impl WidthEditor {
     /// Begins with a network as it is.
     pub(crate) fn of(layers: &Layers) -> Self {
         let full = layers.widths.clone();
@@ -27,7 +27,7 @@ impl Steer {
         Self { widths: full.clone(), full, locked: vec![false; units], least: vec![1; units], complaint: None }
     }
 
-    /// Shares `1 - ratio` of the multiply-accumulates among the units that are not locked, as the sensitivity profile
+    /// Shares `1 - ratio` of the multiply-accumulates among the prunable layers that are not locked, as the sensitivity profile
     /// says. Widths keep to `least` channels and multiples of `multiple`.
     pub(crate) fn share(&mut self, profile: &Profile, ratio: f64, lambda: f64, least: usize, multiple: usize) {
         let fixed = self.widths.iter().zip(&self.locked).map(|(&width, &locked)| locked.then_some(width)).collect();
@@ -39,7 +39,7 @@ impl Steer {
                 self.widths = profile.narrowest(&constraints);
                 let locked = self.locked.iter().filter(|&&locked| locked).count();
                 self.complaint = Some(match locked {
-                    0 => tr!("This is the smallest network with so many channels a layer."),
+                    0 => tr!("This is the smallest network with this minimum per layer."),
                     locked => tr_counted!(
                         locked,
                         "The locked layer and the least widths leave no more to remove.",
@@ -51,7 +51,7 @@ impl Steer {
         }
     }
 
-    /// Sets the width of a unit by hand, and locks it: the slider for the whole network leaves it alone from now on.
+    /// Sets the width of a prunable layer by hand, and locks it: the slider for the whole network leaves it alone from now on.
     pub(crate) fn set(&mut self, unit: usize, width: usize, multiple: usize) {
         let full = self.full[unit];
         let multiple = multiple.max(1);

@@ -10,7 +10,7 @@ use crate::{
     language::{number, tr},
     window::{
         Window,
-        compress::{deeds::Deed, state::ProfileState},
+        compress::{actions::CompressAction, state::ProfileState},
         outbox::Outbox,
         theme::palette,
         views::{named, weak},
@@ -66,7 +66,7 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
         ui.set_max_width(ui.available_width() - 10.0);
         let group = &architecture.groups[unit];
         ui.label(RichText::new(architecture.name(unit)).strong());
-        if window.compress.steer.full == architecture.widths {
+        if window.compress.width_editor.full == architecture.widths {
             set(window, ui, out, unit);
         }
         Grid::new("unit facts").num_columns(2).spacing([8.0, 2.0]).show(ui, |ui| {
@@ -92,25 +92,25 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
 }
 
 fn set(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
-    let full = window.compress.steer.full[unit];
-    let mut width = window.compress.steer.widths[unit];
+    let full = window.compress.width_editor.full[unit];
+    let mut width = window.compress.width_editor.widths[unit];
     ui.spacing_mut().slider_width = ui.available_width() - 62.0;
     let slider = ui.add(Slider::new(&mut width, 1..=full));
     named(&slider, &tr!("Width of the marked layer"));
     if slider.changed() {
-        out.deed(Deed::SetWidth(unit, width));
+        out.compress_action(CompressAction::SetWidth(unit, width));
     }
     ui.horizontal(|ui| {
-        let steer = &window.compress.steer;
-        let (mut locked, mut fewest) = (steer.locked[unit], steer.least[unit]);
+        let width_editor = &window.compress.width_editor;
+        let (mut locked, mut fewest) = (width_editor.locked[unit], width_editor.least[unit]);
         let lock = ui.checkbox(&mut locked, tr!("locked"));
         if lock.on_hover_text(tr!("Keep this width when the ratio changes")).changed() {
-            out.deed(Deed::Lock(unit, locked));
+            out.compress_action(CompressAction::Lock(unit, locked));
         }
         let label = ui.label(tr!("at least"));
         let least = ui.add(DragValue::new(&mut fewest).range(1..=full)).labelled_by(label.id);
         if least.on_hover_text(tr!("Fewest channels of this layer")).changed() {
-            out.deed(Deed::SetLeast(unit, fewest));
+            out.compress_action(CompressAction::SetLeast(unit, fewest));
         }
     });
 }

@@ -5,7 +5,7 @@ use dualres_engine::Area;
 
 use super::{
     judge::{PairPatch, Two},
-    questions::{Look, Original, Pair, Question, Small},
+    questions::{Original, Pair, PreviewRequest, Question, Small},
     runs::Run,
     state::{Page, ProfileState, Side},
 };
@@ -25,17 +25,18 @@ const SIDES: std::ops::RangeInclusive<f64> = 48.0..=512.0;
 /// Pixels of input up to which the whole picture is judged unasked.
 const SMALL: usize = 400_000;
 /// Pixels of results up to which a whole picture can be judged: three pyramids of it are in memory.
-const MOST_PIXELS: usize = 120_000_000;
+const MAX_PIXELS: usize = 120_000_000;
 
 impl Window {
     /// Puts pixels of two networks on the canvas.
-    pub(super) fn paste_pair(&mut self, ticket: u64, patch: &PairPatch) {
+    pub(super) fn paste_pair(&mut self, request_id: u64, patch: &PairPatch) {
         let looking = &mut self.compress.looking;
-        let Some(pair) = looking.out.iter().find(|(other, _)| *other == ticket).map(|(_, pair)| pair.clone()) else {
+        let Some(pair) = looking.out.iter().find(|(other, _)| *other == request_id).map(|(_, pair)| pair.clone())
+        else {
             return;
         };
         // What was asked for before this is of no interest any more.
-        looking.out.retain(|(other, _)| *other >= ticket);
+        looking.out.retain(|(other, _)| *other >= request_id);
         let shown = &mut self.compress.shown;
         let same_original = shown.pair.as_ref().is_some_and(|p| p.original == pair.original && p.device == pair.device);
         if shown.pair.is_some() && !same_original {
@@ -72,7 +73,7 @@ impl Window {
                 let ProfileState::Ready(profile) = &self.compress.profile else { return None };
                 Some(Pair {
                     original: Original::Named(self.compress.model.clone()),
-                    small: Small::Instant(profile.clone(), self.compress.steer.widths.clone()),
+                    small: Small::Instant(profile.clone(), self.compress.width_editor.widths.clone()),
                     device: self.shell.settings.choices.device.clone(),
                 })
             }
@@ -98,7 +99,7 @@ impl Window {
             if self.compress.looking.whole.take().is_some()
                 && let Some(threads) = &self.compress.threads
             {
-                threads.prober.ask(Question::Leave);
+                threads.preview_worker.ask(Question::Leave);
             }
         }
         let moved = asked_area_differs(&self.compress.looking.asked, &visible);
@@ -109,16 +110,16 @@ impl Window {
             if looking.whole.take().is_some()
                 && let Some(threads) = &self.compress.threads
             {
-                threads.prober.ask(Question::Leave);
+                threads.preview_worker.ask(Question::Leave);
             }
             let looking = &mut self.compress.looking;
-            looking.ticket += 1;
-            let ticket = looking.ticket;
-            looking.out.push((ticket, pair.clone()));
+            looking.request_id += 1;
+            let request_id = looking.request_id;
+            looking.out.push((request_id, pair.clone()));
             looking.asked = Some((pair.clone(), visible));
-            let look = Look { ticket, pair, subject, area };
+            let look = PreviewRequest { request_id, pair, subject, area };
             if let Some(threads) = self.threads() {
-                threads.prober.look(look);
+                threads.preview_worker.look(look);
             }
         } else if !changed && looking.whole.is_none() && self.compress.shown.pair.as_ref() == Some(&pair) {
             // The rest of what is in sight; all of it, if it is not much.
@@ -134,7 +135,7 @@ impl Window {
         let Some(subject) = self.compress.shown.subject.clone() else { return };
         let (width, height) = (subject.input.width(), subject.input.height());
         let scale = self.compress.shown.scale;
-        if width * height * scale * scale > MOST_PIXELS {
+        if width * height * scale * scale > MAX_PIXELS {
             self.shell.toasts.warning(tr!("This picture is too large to compare as a whole; zoom in to compare parts"));
             return;
         }
@@ -147,21 +148,22 @@ impl Window {
         self.compress.clear_numbers();
         self.compress.shown.is_whole = [area.width, area.height] == [subject.input.width(), subject.input.height()];
         let looking = &mut self.compress.looking;
-        looking.ticket += 1;
-        let ticket = looking.ticket;
-        looking.out.push((ticket, pair.clone()));
-        looking.whole = Some(ticket);
+        looking.request_id += 1;
+        let request_id = looking.request_id;
+        looking.out.push((request_id, pair.clone()));
+        looking.whole = Some(request_id);
         self.compress.shown.cells = Some((0, 1));
-        let look = Look { ticket, pair, subject, area };
+        let look = PreviewRequest { request_id, pair, subject, area };
         if let Some(threads) = self.threads() {
-            threads.prober.ask(Question::Whole(Box::new(look)));
+            threads.preview_worker.ask(Question::Whole(Box::new(look)));
         }
     }
 
     /// What is visible of an input of `size`, in its pixels.
     fn visible_input(&self, size: [usize; 2]) -> Area {
         let scale = self.compress.shown.scale;
-        let (shown, factor) = if self.compress.ways_back { (size, 1) } else { (size.map(|side| side * scale), scale) };
+        let (shown, factor) =
+            if self.compress.reconstructions { (size, 1) } else { (size.map(|side| side * scale), scale) };
         reduced(self.compress.view.visible(shown, self.compress.pane), factor)
     }
 

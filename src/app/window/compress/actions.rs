@@ -14,7 +14,7 @@ use super::{
 
 /// Something to do in the Compress tab.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Deed {
+pub(crate) enum CompressAction {
     /// Begin a run with the settings, and the baselines after it.
     Start,
     PauseOrGoOn,
@@ -39,7 +39,7 @@ pub(crate) enum Deed {
     ChoosePicture,
     Picture(PathBuf),
     SetWidth(usize, usize),
-    Look(Side),
+    PreviewRequest(Side),
     SetPage(Page),
     /// Choose the network to compress.
     SetModel(String),
