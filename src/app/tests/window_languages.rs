@@ -133,6 +133,40 @@ fn every_language_fits_a_small_window() {
     }
 }
 
+/// The smallest window, on screens of one to three pixels a point.
+#[test]
+fn nothing_overlaps_in_the_smallest_window() {
+    let _turn = alone();
+    for pixels in [1.0, 2.0, 3.0] {
+        let home = tempfile::tempdir().unwrap();
+        let paths = home_with_tiny_model(home.path());
+        let (setup, ends) = common::played(&paths);
+        let builder = Harness::builder().with_size([900.0, 560.0]).with_pixels_per_point(pixels).with_max_steps(3);
+        let mut harness = builder.build_eframe(|cc| Window::new(cc, setup).unwrap());
+        harness.run_steps(6);
+        let _far = ends.recv().unwrap();
+        let photo = home.path().join("photo.png");
+        common::write_picture(&photo, 120, 90);
+        harness.drop_files(&[&photo]);
+        harness.await_that("the picture", |harness| harness.sees("photo.png"));
+        harness.run_steps(20);
+        let look = |harness: &mut Harness<'static, Window>, what: &str| {
+            harness.run_steps(3);
+            // What is scrolled away below the panel lies under its footer.
+            let found: Vec<String> = misfits(harness).into_iter().filter(|text| !text.contains("lies on")).collect();
+            assert!(found.is_empty(), "{what} at {pixels}: {found:#?}");
+        };
+        for (key, what) in [(Key::Num1, "panes"), (Key::Num2, "split"), (Key::Num4, "difference")] {
+            harness.key(NO_KEYS, key);
+            look(&mut harness, what);
+        }
+        for (key, what) in [(Key::Num3, "models"), (Key::Num2, "compress")] {
+            harness.key(COMMAND, key);
+            look(&mut harness, what);
+        }
+    }
+}
+
 #[test]
 fn another_language_is_spoken_without_a_restart() {
     let _turn = alone();

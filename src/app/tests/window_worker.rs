@@ -408,12 +408,10 @@ fn removals_are_undone_and_clearing_leaves_what_failed() {
     assert_eq!(names(&harness).len(), 2);
 }
 
-/// Two devices take pictures from one queue; what fails with its device is done by the other.
-#[test]
-fn devices_share_the_queue() {
-    let home = tempfile::tempdir().unwrap();
-    let paths = home_with_tiny_model(home.path());
-    let files = three_pictures(home.path());
+/// A window whose two devices have begun a run of three pictures.
+fn two_devices(home: &Path) -> (Harness<'static, Window>, [FarEnd; 2], [std::path::PathBuf; 3]) {
+    let paths = home_with_tiny_model(home);
+    let files = three_pictures(home);
     let (setup, ends) = common::played(&paths);
     // The whole panel is seen.
     let mut harness = common::with_size(setup, [1280.0, 1500.0]);
@@ -437,6 +435,25 @@ fn devices_share_the_queue() {
     harness.press("Upscale 3 pictures");
     let second = ends.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
     harness.run_steps(2);
+    (harness, [first, second], files)
+}
+
+/// One key stops both, and what was stopped is told at once.
+#[test]
+fn pictures_on_all_devices_are_cancelled_together() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut harness, [first, second], _) = two_devices(home.path());
+    let (one, two) = (next_job(&first).unwrap(), next_job(&second).unwrap());
+    harness.key(COMMAND, Key::Period);
+    assert!(first.control.is_stopped(one.item) && second.control.is_stopped(two.item));
+    assert!(harness.sees("a.png: Cancelling…") && harness.sees("b.png: Cancelling…"));
+}
+
+/// Two devices take pictures from one queue; what fails with its device is done by the other.
+#[test]
+fn devices_share_the_queue() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut harness, [first, second], files) = two_devices(home.path());
     let (one, two) = (next_job(&first).unwrap(), next_job(&second).unwrap());
     assert_eq!((&one.input, one.choices.device.as_str()), (&files[0], "CPU"));
     assert_eq!((&two.input, two.choices.device.as_str()), (&files[1], "card"));

@@ -117,6 +117,11 @@ impl Window {
         self.compress.overlaid.insert(run);
     }
 
+    /// What the title bar says.
+    pub fn shown_title(&self) -> &str {
+        &self.shell.shown_title
+    }
+
     /// The Compress tab.
     pub fn compress(&self) -> &Compress {
         &self.compress

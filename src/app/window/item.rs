@@ -242,3 +242,35 @@ impl Proven {
         verdict(self.loop_psnr?, self.worst, self.noisy, model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(since: Duration, done: f32) -> Turn {
+        Turn {
+            stage: String::new(),
+            done,
+            tiles_since: Some((Instant::now() - since, TILES_BEGIN)),
+            scale: 2,
+            wanted: FinalSize::Model,
+            cancelling: false,
+            saving: false,
+            left_behind: false,
+        }
+    }
+
+    /// A run of 100 s whose reading took 30 s before its first tile: after the first tenth of the tiles the estimate is within a
+    /// factor of two, and a pause of an hour changes nothing.
+    #[test]
+    fn estimates_count_neither_reading_nor_pauses() {
+        let after = turn(Duration::from_secs(7), TILES_BEGIN + 0.1 * (1.0 - TILES_BEGIN));
+        let left = after.left().unwrap().as_secs_f32();
+        assert!((31.5..126.0).contains(&left), "{left} s of 63");
+        let mut paused = turn(Duration::from_secs(3607), TILES_BEGIN + 0.1 * (1.0 - TILES_BEGIN));
+        paused.halted(Duration::from_secs(3600));
+        let same = paused.left().unwrap().as_secs_f32();
+        assert!((same - left).abs() < 1.0, "{same} s, {left} s without the pause");
+        assert!(turn(Duration::from_millis(100), 0.03).left().is_none(), "too early to tell");
+    }
+}

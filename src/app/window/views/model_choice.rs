@@ -340,3 +340,28 @@ fn purpose(text: &str) -> String {
     }
     translated(text).trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whichever way a size is asked for, one below the original's is warned of.
+    #[test]
+    fn sizes_that_gain_nothing_are_told_in_every_mode() {
+        let original = [3000, 2000];
+        let print = |dpi| FinalSize::Print { inches: [6.0, 4.0], dpi };
+        for wanted in [
+            FinalSize::Factor(1.0),
+            FinalSize::Width(600),
+            FinalSize::Height(400),
+            FinalSize::LongSide(3000),
+            print(100.0),
+        ] {
+            assert!(too_small(original, wanted, 2).is_some(), "{wanted:?}");
+        }
+        for wanted in [FinalSize::Model, FinalSize::Factor(1.5), FinalSize::Width(6000), print(600.0)] {
+            assert!(too_small(original, wanted, 2).is_none(), "{wanted:?}");
+        }
+        assert_eq!(final_size(original, print(600.0), 2), "Result: 3600 × 2400 pixels, 15.2 × 10.2 cm at 600 dpi");
+    }
+}
