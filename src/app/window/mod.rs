@@ -32,6 +32,7 @@ mod library_tasks;
 mod live;
 mod loader;
 mod machine;
+mod memo;
 mod models_tab;
 mod new_device;
 mod open_documents;

@@ -65,8 +65,14 @@ impl Window {
 
     /// Seconds that the runs of the settings take together, and whether that is known from runs on this device.
     pub(in crate::window) fn estimated_seconds(&self) -> Option<(f64, bool)> {
+        let scanned = self.compress.data.found.as_ref().and_then(|found| found.as_ref().ok()).copied();
+        let (choices, speeds) = (self.shell.settings.compress.clone(), self.shell.settings.stage_speeds.clone());
+        let asked = (choices, self.compress.width_editor.widths.clone(), scanned, speeds, self.device().to_owned());
+        self.compress.worked_out.seconds.get(asked, |(.., scanned, _, _)| self.work_out_seconds(scanned.as_ref()?))
+    }
+
+    fn work_out_seconds(&self, scanned: &Scanned) -> Option<(f64, bool)> {
         let entry = self.compressed_model()?;
-        let Some(Ok(scanned)) = &self.compress.data.found else { return None };
         let choices = &self.shell.settings.compress;
         let mut all = (0.0, true);
         for method in self.wanted_methods() {
@@ -81,9 +87,13 @@ impl Window {
 
     /// Seconds that each stage of a run is expected to take here.
     pub(in crate::window) fn stage_seconds(&self, run: &Run) -> Vec<(Stage, f64)> {
-        let Some(Ok(scanned)) = &self.compress.data.found else { return Vec::new() };
-        let work = self.work_of(&run.config, &run.layers, run.original.scale(), scanned);
-        estimate::by_stage(&work, &self.shell.settings.stage_speeds, self.device())
+        let scanned = self.compress.data.found.as_ref().and_then(|found| found.as_ref().ok()).copied();
+        let key = (run.id, scanned, self.shell.settings.stage_speeds.clone(), self.device().to_owned());
+        self.compress.worked_out.stages.get(key, |(_, scanned, speeds, device)| {
+            let Some(scanned) = scanned else { return Vec::new() };
+            let work = self.work_of(&run.config, &run.layers, run.original.scale(), scanned);
+            estimate::by_stage(&work, speeds, device)
+        })
     }
 
     pub(super) fn work_of(

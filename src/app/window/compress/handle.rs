@@ -205,10 +205,10 @@ impl Window {
         }
         let Some(entry) = self.compressed_model() else { return };
         let scale_of_model = entry.description.scale();
-        let (name, architecture, has_duals) = (entry.name.clone(), entry.layers.clone(), entry.has_duals);
-        if self.compress.model != name {
+        if self.compress.model != entry.name {
+            let (name, has_duals) = (entry.name.clone(), entry.has_duals);
+            self.compress.width_editor = WidthEditor::of(&entry.layers);
             self.compress.model.clone_from(&name);
-            self.compress.width_editor = WidthEditor::of(&architecture);
             (self.compress.unit, self.compress.profile) = (None, ProfileState::None);
             self.compress.clear_pixels();
             if !has_duals {

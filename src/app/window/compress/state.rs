@@ -1,18 +1,19 @@
 //! The state of the Compress tab.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, mpsc::Receiver},
 };
 
-use dualres_compression::Profile;
+use dualres_compression::{Estimate, Profile, Stage};
 use dualres_engine::Area;
 use dualres_imaging::Picture;
 use eframe::egui::{ColorImage, Rect};
 use poll_promise::Promise;
 
 use super::{
+    choices::CompressChoices,
     grouped::Grouped,
     judge::{Numbers, Sums, Worst},
     latency::Latency,
@@ -29,6 +30,7 @@ use crate::{
     window::{
         canvas::view::{Sight, View},
         document::{Document, Pyramid},
+        memo::Memo,
         settings::ViewMode,
         worker::NO_ITEM,
     },
@@ -209,6 +211,7 @@ pub struct Compress {
     pub(crate) saved: Remembered,
     /// Stages that began in this session, with the time and work, to learn how fast they are.
     pub(crate) clock: Option<(dualres_compression::Stage, std::time::Instant, usize)>,
+    pub(crate) worked_out: WorkedOut,
 }
 
 impl Default for Compress {
@@ -246,9 +249,26 @@ impl Default for Compress {
             picturing: None,
             saved: Remembered::default(),
             clock: None,
+            worked_out: WorkedOut::default(),
         }
     }
 }
+
+/// What the tab shows in every frame and is worked out when what it depends on changes.
+#[derive(Default)]
+pub(crate) struct WorkedOut {
+    /// What the widths of a model keep, by its name.
+    pub(crate) kept: Memo<(String, Vec<usize>), (f64, f64)>,
+    /// What the profile says of the network as it is and of that of the widths.
+    pub(crate) estimates: Memo<(String, usize, Vec<usize>), [Estimate; 2]>,
+    /// Seconds of the runs of the settings, and whether they are known.
+    pub(crate) seconds: Memo<Asked, Option<(f64, bool)>>,
+    /// Seconds of the stages of a run.
+    pub(crate) stages: Memo<(RunId, Option<Scanned>, BTreeMap<String, f64>, String), Vec<(Stage, f64)>>,
+}
+
+/// What the time of the runs of the settings depends on: settings, widths, pictures, speeds and device.
+pub(crate) type Asked = (CompressChoices, Vec<usize>, Option<Scanned>, BTreeMap<String, f64>, String);
 
 impl Compress {
     /// All runs.

@@ -1,6 +1,6 @@
 //! What to compress, how far, and how; and what it will take.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dualres_compression::{Method, Mode, Widths};
 use eframe::egui::{
@@ -93,7 +93,8 @@ fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         return;
     }
     if window.compress.is_ready() {
-        let (macs, parameters) = width_editor.kept(original);
+        let key = (entry.name.clone(), width_editor.widths.clone());
+        let (macs, parameters) = window.compress.worked_out.kept.get(key, |_| width_editor.kept(original));
         let line = tr!(
             "%{macs} % of MACs, %{parameters} % of parameters stay",
             macs = number(100.0 * macs, 1),
@@ -103,7 +104,10 @@ fn estimate(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     }
     match &window.compress.profile {
         ProfileState::Ready(profile) => {
-            let (full, small) = (profile.estimate(&original.widths), profile.estimate(&width_editor.widths));
+            let key = (entry.name.clone(), Arc::as_ptr(profile) as usize, width_editor.widths.clone());
+            let estimates = &window.compress.worked_out.estimates;
+            let of = |widths: &[usize]| profile.estimate(widths);
+            let [full, small] = estimates.get(key, |(.., widths)| [of(&original.widths), of(widths)]);
             let line = tr!(
                 "Not fine-tuned: %{change} dB, dual loss %{loss} (was %{before})",
                 change = written(format!("{:+.2}", small.psnr_y - full.psnr_y)),
