@@ -69,6 +69,8 @@ pub struct StageProgress {
     /// Y-PSNR in dB, where something was validated: of validation patches while searching, of the validation pictures
     /// in fine-tuning, there in a report of its own after that of the step.
     pub psnr_y: Option<f64>,
+    /// That of the original on the same patches or pictures, where it was measured.
+    pub original_psnr_y: Option<f64>,
     /// Multiply-accumulates as a share of the original's, as far as decided.
     pub kept_macs: f64,
     /// Parameters as a share of the original's, as far as decided.
@@ -145,6 +147,9 @@ pub struct Row {
     pub entropy: Option<f64>,
     /// Seconds of the run, over all sessions.
     pub seconds: f64,
+    /// Y-PSNR in dB of the original on the same patches or pictures, where measured; not in runs of earlier versions.
+    #[serde(default)]
+    pub original_psnr_y: Option<f64>,
 }
 
 impl Row {
@@ -161,6 +166,7 @@ impl Row {
             kept_parameters: progress.kept_parameters,
             entropy: progress.entropy,
             seconds,
+            original_psnr_y: progress.original_psnr_y,
         }
     }
 
@@ -171,6 +177,7 @@ impl Row {
             ("dual", self.dual),
             ("total", self.total),
             ("psnr_y", self.psnr_y),
+            ("original_psnr_y", self.original_psnr_y),
             ("kept_macs", Some(self.kept_macs)),
             ("kept_parameters", Some(self.kept_parameters)),
             ("entropy", self.entropy),
@@ -242,7 +249,7 @@ impl EventLog {
     }
 }
 
-const HEADER: &str = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds\n";
+const HEADER: &str = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds,original_psnr_y\n";
 
 fn kept_rows(path: &Path, stage: Stage, step: usize) -> Result<Vec<Row>> {
     let mut rows = read_rows(path)?;
@@ -284,6 +291,7 @@ impl Meter {
             steps: self.steps,
             losses: None,
             psnr_y: None,
+            original_psnr_y: None,
             kept_macs: self.kept_macs,
             kept_parameters: self.kept_parameters,
             entropy: None,

@@ -336,7 +336,7 @@ fn a_folder_of_runs_is_watched_and_seeds_are_grouped() {
         harness.await_that(name, |h| state(h, name) == Some(RunState::Done));
     }
     harness.run_steps(3);
-    harness.get_by_role_and_label(Role::CheckBox, "Group seeds").click();
+    harness.get_by_role_and_label(Role::CheckBox, "Group by settings").click();
     harness.run_steps(3);
     let mean = (there[0].1 + later[0].1) / 2.0;
     let deviation = (there[0].1 - later[0].1).abs() / 2.0_f64.sqrt();

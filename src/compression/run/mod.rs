@@ -382,13 +382,14 @@ impl UnderWay<'_> {
             return Ok(None);
         }
         let Some(before) = self.evaluate(&self.original, observe)? else { return Ok(None) };
-        if told(meter.step(2), observe)?.is_break() {
+        let original_psnr_y = Some(before.mean.psnr_y);
+        if told(crate::StageProgress { original_psnr_y, ..meter.step(2) }, observe)?.is_break() {
             return Ok(None);
         }
         let Some(after) = self.evaluate(&small, observe)? else { return Ok(None) };
         let set = self.set_name();
         let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
-        let progress = crate::StageProgress { psnr_y: Some(cut.cut.psnr_y), ..meter.step(STEPS) };
+        let progress = crate::StageProgress { psnr_y: Some(cut.cut.psnr_y), original_psnr_y, ..meter.step(STEPS) };
         let flow = told(progress, observe)?;
         save_json(&report, &cut)?;
         Ok(flow.is_continue().then_some((small, cut)))

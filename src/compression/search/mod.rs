@@ -152,6 +152,7 @@ impl<'a> Searcher<'a> {
         let mut log = EventLog::open(&self.path.with_file_name(crate::EVENTS_FILE), Stage::Search, first)?;
         let mut meter = Meter::new(Stage::Search, first, steps);
         let mut flow = observe(&Event::Stage { stage: Stage::Search, step: first, steps });
+        let original_psnr_y = Some(self.original_psnr());
         if first == 0 {
             // What the search begins with may be the best it sees.
             let mut begun = vec![self.decision()?.1];
@@ -179,7 +180,7 @@ impl<'a> Searcher<'a> {
                 let Some(psnr) = self.judge(widths, observe)? else {
                     return Ok(None);
                 };
-                progress.psnr_y = Some(psnr);
+                (progress.psnr_y, progress.original_psnr_y) = (Some(psnr), original_psnr_y);
             }
             log.push(&progress)?;
             flow = observe(&Event::Step(progress));
@@ -304,6 +305,12 @@ impl<'a> Searcher<'a> {
             .collect();
         let psnr = measured.iter().map(|(_, psnr)| psnr).sum::<f64>() / measured.len().max(1) as f64;
         Ok(Some((Losses::mean(&measured.into_iter().map(|(losses, _)| losses).collect::<Vec<_>>()), psnr)))
+    }
+
+    /// PSNR of the original on the validation patches: what the networks of the search are compared with.
+    fn original_psnr(&self) -> f64 {
+        let of = |targets: &Vec<Tensor<4>>| objective::measure_model(self.task.original, targets, self.config.lambda).1;
+        self.validation.iter().map(of).sum::<f64>() / self.validation.len().max(1) as f64
     }
 
     fn save(&self) -> Result<()> {

@@ -79,13 +79,15 @@ pub struct PlotChoices {
     pub smoothing: f64,
     /// Whether curves lie over seconds in place of steps.
     pub over_time: bool,
+    /// Whether the same stage of several runs begins at the same place.
+    pub aligned: bool,
     /// What points of the Pareto plot lie over.
     pub cost: CostAxis,
 }
 
 impl Default for PlotChoices {
     fn default() -> Self {
-        Self { log: false, smoothing: 0.6, over_time: false, cost: CostAxis::Macs }
+        Self { log: false, smoothing: 0.6, over_time: false, aligned: true, cost: CostAxis::Macs }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The curves of a run in bounded memory: however long it is, a curve is at most [`MAX`] points, each the mean of as many
 //! steps as it takes.
 
+use std::collections::BTreeMap;
+
 use dualres_compression::{CompressConfig, Row, Stage};
 
 use crate::language::tr;
@@ -100,22 +102,37 @@ pub(crate) enum Metric {
     Primal,
     Dual,
     Total,
+    /// Of patches, in the search.
+    SearchPsnr,
+    /// Of the validation pictures, cut and fine-tuned.
     Psnr,
+    /// The original's, where either was measured.
+    OriginalPsnr,
     Macs,
     Parameters,
     Entropy,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Primal, Self::Dual, Self::Total, Self::Psnr, Self::Macs, Self::Parameters, Self::Entropy];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Primal,
+        Self::Dual,
+        Self::Total,
+        Self::SearchPsnr,
+        Self::Psnr,
+        Self::OriginalPsnr,
+        Self::Macs,
+        Self::Parameters,
+        Self::Entropy,
+    ];
 
     pub(crate) fn label(self) -> String {
         match self {
             Self::Primal => tr!("primal loss"),
             Self::Dual => tr!("dual loss"),
             Self::Total => tr!("total loss"),
-            Self::Psnr => tr!("validation PSNR"),
+            Self::SearchPsnr | Self::Psnr => tr!("validation PSNR"),
+            Self::OriginalPsnr => tr!("original"),
             Self::Macs => tr!("kept MACs"),
             Self::Parameters => tr!("kept parameters"),
             Self::Entropy => tr!("alpha entropy"),
@@ -129,7 +146,9 @@ impl Metric {
             Self::Primal => row.primal,
             Self::Dual => row.dual,
             Self::Total => row.total,
-            Self::Psnr => row.psnr_y,
+            Self::SearchPsnr => row.psnr_y.filter(|_| row.stage == Stage::Search),
+            Self::Psnr => row.psnr_y.filter(|_| row.stage != Stage::Search),
+            Self::OriginalPsnr => row.original_psnr_y,
             Self::Macs => Some(100.0 * row.kept_macs),
             Self::Parameters => Some(100.0 * row.kept_parameters),
             Self::Entropy => row.entropy,
@@ -187,16 +206,40 @@ impl Curves {
         &self.series[metric as usize]
     }
 
+    /// The original's PSNR on what a stage of the search, or of what follows it, was measured on: its newest value.
+    pub(crate) fn original_psnr(&self, searching: bool) -> Option<f64> {
+        let is_of = |step: f64| {
+            let band = self.bands.iter().rev().find(|band| step > band.from);
+            band.is_some_and(|band| (band.stage == Stage::Search) == searching)
+        };
+        self.get(Metric::OriginalPsnr).points().filter(|point| is_of(point.step)).last().map(|point| point.value)
+    }
+
     /// The points of a curve, stage by stage: what one stage measured says nothing about the next.
-    pub(crate) fn by_stage(&self, metric: Metric) -> Vec<Vec<Point>> {
-        let ends = self.bands.iter().map(|band| band.from + band.steps as f64);
-        let mut stages: Vec<(f64, Vec<Point>)> = ends.map(|end| (end, Vec::new())).collect();
+    pub(crate) fn by_stage(&self, metric: Metric) -> Vec<(Band, Vec<Point>)> {
+        let mut stages: Vec<(Band, Vec<Point>)> = self.bands.iter().map(|band| (*band, Vec::new())).collect();
         for point in self.get(metric).points() {
-            if let Some((_, points)) = stages.iter_mut().find(|(end, _)| point.step <= *end + 1e-9) {
+            let holds = |band: &Band| point.step <= band.from + band.steps as f64 + 1e-9;
+            if let Some((_, points)) = stages.iter_mut().find(|(band, _)| holds(band)) {
                 points.push(point);
             }
         }
-        stages.into_iter().map(|(_, points)| points).filter(|points| !points.is_empty()).collect()
+        stages.retain(|(_, points)| !points.is_empty());
+        stages
+    }
+
+    /// Where each stage ends on an axis of steps or of seconds, as far as it has come.
+    pub(crate) fn extents(&self, over_time: bool) -> Vec<(Stage, f64, f64)> {
+        let extent = |(index, band): (usize, &Band)| {
+            let next = self.bands.get(index + 1);
+            let (from, to) = if over_time {
+                (band.from_seconds, next.map_or(self.seconds, |next| next.from_seconds))
+            } else {
+                (band.from, next.map_or(band.from + band.done.max(1) as f64, |next| next.from))
+            };
+            (band.stage, from, to)
+        };
+        self.bands.iter().enumerate().map(extent).filter(|(_, from, to)| to > from).collect()
     }
 
     /// A stage begins, or goes on after `step` of its steps: what was drawn beyond that is done anew.
@@ -225,6 +268,25 @@ impl Curves {
     }
 }
 
+/// Where stages begin on an axis that several runs share, so that the same stage of each begins at the same place: the longest decides
+/// about the next.
+pub(crate) fn aligned<'a>(runs: impl IntoIterator<Item = &'a Curves>, over_time: bool) -> Vec<(Stage, f64, f64)> {
+    let mut lengths: BTreeMap<Stage, f64> = BTreeMap::new();
+    for curves in runs {
+        for (stage, from, to) in curves.extents(over_time) {
+            let length = lengths.entry(stage).or_insert(0.0);
+            *length = length.max(to - from);
+        }
+    }
+    let mut at = 0.0;
+    let place = |(stage, length): (Stage, f64)| {
+        let from = at;
+        at += length;
+        (stage, from, at)
+    };
+    lengths.into_iter().map(place).collect()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -242,6 +304,7 @@ mod tests {
             kept_parameters: 0.4,
             entropy: None,
             seconds: step as f64,
+            original_psnr_y: None,
         }
     }
 
@@ -295,5 +358,41 @@ mod tests {
         curves.enter(Stage::Select, 0, 10);
         curves.push(&row(Stage::Select, 1, 3.0));
         assert_eq!(steps(&curves), [1.0, 2.0, config.search.steps as f64 + 1.0]);
+    }
+
+    /// Of two runs, one with twice the search of the other, the fine-tuning begins at the same place.
+    #[test]
+    fn stages_of_several_runs_begin_together() {
+        let config = CompressConfig::new("a", 0.5);
+        let run = |searched: usize| {
+            let rows: Vec<Row> = (1..=searched)
+                .map(|step| row(Stage::Search, step, 5.0))
+                .chain((1..=3).map(|step| row(Stage::Finetune, step, 3.0)))
+                .collect();
+            let mut curves = Curves::of(&rows, &config, 10);
+            curves.bands[0].steps = searched;
+            curves.bands[1].from = searched as f64;
+            curves
+        };
+        let (short, long) = (run(10), run(20));
+        let places = aligned([&short, &long], false);
+        assert_eq!(places, [(Stage::Search, 0.0, 20.0), (Stage::Finetune, 20.0, 23.0)]);
+        assert_eq!(aligned([&short], false), short.extents(false));
+    }
+
+    /// The search measures patches, what follows measures pictures: neither is drawn on the other's line.
+    #[test]
+    fn psnr_of_patches_and_of_pictures_are_apart_and_each_has_its_original() {
+        let config = CompressConfig::new("a", 0.5);
+        let measured = |stage, step, psnr, original| Row {
+            psnr_y: Some(psnr),
+            original_psnr_y: Some(original),
+            ..row(stage, step, 1.0)
+        };
+        let rows = [measured(Stage::Search, 1, 28.0, 29.0), measured(Stage::Cut, 3, 31.0, 33.0)];
+        let curves = Curves::of(&rows, &config, 10);
+        let values = |metric| curves.get(metric).points().map(|point| point.value).collect::<Vec<_>>();
+        assert_eq!((values(Metric::SearchPsnr), values(Metric::Psnr)), (vec![28.0], vec![31.0]));
+        assert_eq!((curves.original_psnr(true), curves.original_psnr(false)), (Some(29.0), Some(33.0)));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use dualres_compression::{Alpha, CompressConfig, History, Layers, Report, Row, Stage};
+use dualres_compression::{Alpha, CompressConfig, History, Layers, Mode, Report, Row, Stage};
 use dualres_network::Description;
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +99,7 @@ impl Run {
             id,
             folder,
             model,
-            layers: Layers::of(&original.network, config.streams),
+            layers: config.layers(&original),
             config,
             original,
             state: RunState::Waiting,
@@ -252,38 +252,85 @@ impl Runs {
     }
 }
 
-/// What the table is ordered by.
+/// What the table says of a run, and is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
     Name,
     Method,
+    Mode,
+    Ratio,
+    Lambda,
+    Seed,
     Macs,
     Parameters,
+    Cut,
     Psnr,
     Change,
     Loop,
     Milliseconds,
+    Duration,
     State,
     Date,
 }
 
 impl Column {
-    pub(crate) const ALL: [(Self, &'static str, &'static str); 10] = [
-        (Self::Name, "Run", "Name of the run and of its network"),
-        (Self::Method, "Method", "How widths and channels were found"),
-        (Self::Macs, "MACs", "Multiply-accumulates that are left"),
-        (Self::Parameters, "Params", "Parameters that are left"),
-        (Self::Psnr, "PSNR", "Y-PSNR on the validation pictures, in dB"),
-        (Self::Change, "Change", "PSNR minus that of the original on the same pictures, in dB"),
-        (Self::Loop, "Consistency", "Consistency PSNR on the validation images, in dB"),
+    /// All of them, from left to right: title, meaning, and width in points.
+    pub(crate) const ALL: [(Self, &'static str, &'static str, f32); 16] = [
+        (Self::Name, "Run", "Name of the run and of its network", 130.0),
+        (Self::Method, "Method", "How widths and channels were found", 66.0),
+        (Self::Mode, "Mode", "What the ratio is a budget of", 58.0),
+        (Self::Ratio, "Ratio", "Fraction to remove", 46.0),
+        (Self::Lambda, "Lambda", "Weight of the dual loss in the search", 52.0),
+        (Self::Seed, "Seed", "Seed of everything random", 40.0),
+        (Self::Macs, "MACs", "Multiply-accumulates that are left", 52.0),
+        (Self::Parameters, "Params", "Parameters that are left", 54.0),
+        (Self::Cut, "Cut", "Y-PSNR on the validation pictures before fine-tuning, in dB", 52.0),
+        (Self::Psnr, "PSNR", "Y-PSNR on the validation pictures, in dB", 52.0),
+        (Self::Change, "Change", "PSNR minus that of the original on the same pictures, in dB", 56.0),
+        (Self::Loop, "Consistency", "Consistency PSNR on the validation images, in dB", 62.0),
         (
             Self::Milliseconds,
             "Time",
             "Milliseconds for an input of 96 x 96, and how many times as fast as the original",
+            96.0,
         ),
-        (Self::State, "State", "How far the run is"),
-        (Self::Date, "Age", "When the run went on last"),
+        (Self::Duration, "Duration", "Time that the run took", 60.0),
+        (Self::State, "State", "How far the run is", 60.0),
+        (Self::Date, "Age", "When the run went on last", 72.0),
     ];
+
+    /// What it says of a run as a number, if it is one and known.
+    pub(crate) fn number(self, run: &Run) -> Option<f64> {
+        let report = run.report.as_ref();
+        match self {
+            Self::Ratio => Some(run.config.ratio),
+            Self::Lambda => Some(run.config.search.lambda),
+            Self::Seed => Some(run.config.seed as f64),
+            Self::Macs => run.kept_macs(),
+            Self::Parameters => report.map(|report| report.kept_params_ratio),
+            Self::Cut => report.map(|report| report.psnr_cut),
+            Self::Psnr => report.map(|report| report.psnr_after),
+            Self::Change => report.map(|report| report.psnr_after - report.psnr_before),
+            Self::Loop => report.and_then(|report| report.loop_psnr_after),
+            Self::Milliseconds => run.latency.as_ref().map(|latency| latency.compressed),
+            Self::Duration => Some(run.curves.seconds).filter(|&seconds| seconds > 0.0),
+            Self::Date => run.changed.duration_since(SystemTime::UNIX_EPOCH).ok().map(|at| at.as_secs_f64()),
+            Self::Name | Self::Method | Self::Mode | Self::State => None,
+        }
+    }
+
+    /// What it says of a run where that is no number.
+    pub(crate) fn word(self, run: &Run) -> String {
+        match self {
+            Self::Method => super::choices::method_label(run.config.method),
+            Self::Mode => match run.config.mode {
+                Mode::Budget => tr!("the network"),
+                Mode::Paper => tr!("each layer"),
+            },
+            Self::State => run.state.word(),
+            _ => run.name().to_owned(),
+        }
+    }
 }
 
 /// The runs whose name, model or method has all words of `filter`, in the order of a column.
@@ -301,29 +348,10 @@ pub(crate) fn listed(runs: &Runs, filter: &str, column: Column, descending: bool
         let text = text.to_lowercase();
         words.iter().all(|word| text.contains(word.as_str()))
     };
-    let number = |run: &Run| -> Option<f64> {
-        let report = run.report.as_ref();
-        match column {
-            Column::Macs => run.kept_macs(),
-            Column::Parameters => report.map(|report| report.kept_params_ratio),
-            Column::Psnr => report.map(|report| report.psnr_after),
-            Column::Change => report.map(|report| report.psnr_after - report.psnr_before),
-            Column::Loop => report.and_then(|report| report.loop_psnr_after),
-            Column::Milliseconds => run.latency.as_ref().map(|latency| latency.compressed),
-            Column::Date => {
-                run.changed.duration_since(SystemTime::UNIX_EPOCH).ok().map(|duration| duration.as_secs_f64())
-            }
-            Column::Name | Column::Method | Column::State => None,
-        }
-    };
-    let word = |run: &Run| match column {
-        Column::Method => super::choices::method_label(run.config.method),
-        Column::State => run.state.word(),
-        _ => run.name().to_lowercase(),
-    };
+    let word = |run: &Run| column.word(run).to_lowercase();
     let mut found: Vec<&Run> = runs.iter().filter(matches).collect();
     found.sort_by(|a, b| {
-        let order = match (number(a), number(b)) {
+        let order = match (column.number(a), column.number(b)) {
             (Some(a), Some(b)) => a.total_cmp(&b),
             // What is not known comes last, whichever way.
             (Some(_), None) => return std::cmp::Ordering::Less,

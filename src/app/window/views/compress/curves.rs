@@ -1,22 +1,20 @@
 //! The curves of runs, drawn from what they reported.
 
 use dualres_compression::Stage;
-use eframe::egui::{
-    Align, Color32, FontId, Id, Layout, Rect, RichText, Slider, Stroke, TextStyle, Ui, UiBuilder, pos2, vec2,
-};
+use eframe::egui::{Align, Color32, FontId, Id, Layout, Rect, RichText, Slider, Stroke, Ui, UiBuilder, pos2, vec2};
 use egui_plot::{
-    GridMark, HoverPosition, Legend, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, Span,
+    GridMark, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, Span,
 };
 
 use crate::{
-    language::{number, tr, translated},
+    language::{number, parsed, tr, translated},
     window::{
         Window,
         actions::Action,
         compress::{
             actions::CompressAction,
             choices::PlotChoices,
-            curves::{Band, Metric, Point, smoothed},
+            curves::{Metric, Point, aligned, smoothed},
             runs::{Run, RunId},
         },
         outbox::Outbox,
@@ -25,16 +23,25 @@ use crate::{
     },
 };
 
-/// The plots: what they are called, what they draw, and whether they are losses.
-const PLOTS: [(&str, &[Metric], bool); 4] = [
-    ("Loss", &[Metric::Primal, Metric::Dual, Metric::Total], true),
-    ("Validation PSNR, dB", &[Metric::Psnr], false),
-    ("Kept, %", &[Metric::Parameters, Metric::Macs], false),
-    ("Alpha entropy", &[Metric::Entropy], false),
+/// A plot: what it is called, what it draws, whether that are losses, and what its values span at least, so that one point or two
+/// that are nearly the same do not fill it with noise.
+struct Subject {
+    title: &'static str,
+    metrics: &'static [Metric],
+    is_loss: bool,
+    min_span: f64,
+}
+
+const PLOTS: [Subject; 5] = [
+    Subject { title: "Loss", metrics: &[Metric::Primal, Metric::Dual, Metric::Total], is_loss: true, min_span: 0.1 },
+    Subject { title: "PSNR of patches (search), dB", metrics: &[Metric::SearchPsnr], is_loss: false, min_span: 0.4 },
+    Subject { title: "PSNR of pictures, dB", metrics: &[Metric::Psnr], is_loss: false, min_span: 0.4 },
+    Subject { title: "Kept, %", metrics: &[Metric::Parameters, Metric::Macs], is_loss: false, min_span: 10.0 },
+    Subject { title: "Alpha entropy", metrics: &[Metric::Entropy], is_loss: false, min_span: 0.2 },
 ];
 
 /// Width that all tools have room in beside each other.
-const ROOM_FOR_TOOLS: f32 = 400.0;
+const ROOM_FOR_TOOLS: f32 = 640.0;
 
 pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     if ui.available_width() < ROOM_FOR_TOOLS {
@@ -56,13 +63,13 @@ fn options(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     ui.selectable_value(&mut plots.over_time, false, tr!("Steps"))
         .on_hover_text(tr!("Curves over steps of all stages"));
     ui.selectable_value(&mut plots.over_time, true, tr!("Time")).on_hover_text(tr!("Curves over seconds of work"));
-    ui.spacing_mut().slider_width = 70.0;
-    let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).show_value(false));
+    ui.checkbox(&mut plots.aligned, tr!("Align stages"))
+        .on_hover_text(tr!("Begins the same stage of several runs at the same place"));
+    ui.label(RichText::new(tr!("Smoothing")).small());
+    ui.spacing_mut().slider_width = 60.0;
+    let slider = ui.add(Slider::new(&mut plots.smoothing, 0.0..=0.98).max_decimals(2).custom_parser(parsed));
     named(&slider, &tr!("Smoothing"));
-    slider.on_hover_text(tr!(
-        "Smoothing of losses: %{amount}. 0 draws what was measured.",
-        amount = number(plots.smoothing, 2)
-    ));
+    slider.on_hover_text(tr!("Of losses; 0 draws what was measured."));
     out.change(&before, plots, |plots| Action::Compress(CompressAction::SetPlots(Box::new(plots))));
 }
 
@@ -86,12 +93,72 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         return;
     }
     let runs: Vec<&Run> = ids.iter().filter_map(|&id| window.compress.runs.get(id)).collect();
-    // In a small window one below the other would leave nothing of each.
-    let half = (area.size() - vec2(6.0, 6.0)) / 2.0;
+    let places = match window.shell.settings.compress.plots.aligned && runs.len() > 1 {
+        true => Some(aligned(runs.iter().map(|run| &run.curves), window.shell.settings.compress.plots.over_time)),
+        false => None,
+    };
+    // The last cell says which run has which colour.
+    let columns = if area.width() > 3.0 * area.height() / 2.0 { 3 } else { 2 };
+    let rows = (PLOTS.len() + 1).div_ceil(columns);
+    let size = vec2(
+        (area.width() - GAP * (columns as f32 - 1.0)) / columns as f32,
+        (area.height() - GAP * (rows as f32 - 1.0)) / rows as f32,
+    );
+    let cell = |index: usize| {
+        let (column, row) = ((index % columns) as f32, (index / columns) as f32);
+        Rect::from_min_size(area.min + vec2((size.x + GAP) * column, (size.y + GAP) * row), size)
+    };
     for (index, plot) in PLOTS.iter().enumerate() {
-        let corner = area.min + vec2((half.x + 6.0) * (index % 2) as f32, (half.y + 6.0) * (index / 2) as f32);
-        let place = Rect::from_min_size(corner, half);
-        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| one(window, ui, &runs, plot));
+        ui.scope_builder(UiBuilder::new().max_rect(cell(index)), |ui| one(window, ui, &runs, plot, places.as_deref()));
+    }
+    ui.scope_builder(UiBuilder::new().max_rect(cell(PLOTS.len())), |ui| key(window, ui, &runs));
+}
+
+/// Points between plots.
+const GAP: f32 = 6.0;
+
+/// Which line is what.
+fn key(window: &Window, ui: &mut Ui, runs: &[&Run]) {
+    let colours = palette(ui);
+    let line = |ui: &mut Ui, colour: Color32, dash: f32, words: &str| {
+        ui.horizontal(|ui| {
+            let (rect, _) = ui.allocate_exact_size(vec2(22.0, 12.0), eframe::egui::Sense::hover());
+            let stroke = Stroke::new(2.0, colour);
+            let ends = [rect.left_center(), rect.right_center()];
+            if dash > 0.0 {
+                ui.painter().extend(eframe::egui::Shape::dashed_line(&ends, stroke, dash, dash));
+            } else {
+                ui.painter().line_segment(ends, stroke);
+            }
+            ui.add(eframe::egui::Label::new(RichText::new(words).small()).truncate());
+        });
+    };
+    eframe::egui::ScrollArea::vertical().id_salt("key of the curves").auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        if let [_] = runs {
+            for metric in [Metric::Total, Metric::Primal, Metric::Dual, Metric::Parameters, Metric::Macs] {
+                let dash = match metric {
+                    Metric::Primal | Metric::Parameters => 2.0,
+                    Metric::Dual => 5.0,
+                    _ => 0.0,
+                };
+                line(ui, of_metric(metric, colours), dash, &metric.label());
+            }
+        } else {
+            for run in runs.iter().rev() {
+                line(ui, colour(run.id, window.compress.chosen, colours), 0.0, run.name());
+            }
+        }
+        line(ui, colours.weak, 5.0, &tr!("PSNR of the original"));
+    });
+}
+
+/// Colour of a curve where there is one run.
+fn of_metric(metric: Metric, colours: Palette) -> Color32 {
+    match metric {
+        Metric::Primal | Metric::Parameters => colours.good,
+        Metric::Dual => colours.warning,
+        _ => colours.accent,
     }
 }
 
@@ -100,32 +167,43 @@ pub(super) fn colour(id: RunId, chosen: Option<RunId>, colours: Palette) -> Colo
     if Some(id) == chosen { colours.accent } else { theme::of_many(id.0, colours) }
 }
 
-fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &(&str, &[Metric], bool)) {
+fn one(window: &Window, ui: &mut Ui, runs: &[&Run], subject: &Subject, places: Option<&[Place]>) {
     let colours = palette(ui);
     let choices = &window.shell.settings.compress.plots;
-    let logarithmic = choices.log && *is_loss;
-    ui.label(RichText::new(translated(title)).small().strong());
+    let logarithmic = choices.log && subject.is_loss;
+    ui.label(RichText::new(translated(subject.title)).small().strong());
     let several = runs.len() > 1;
     // Of several runs only what counts, or nobody finds a curve.
-    let metrics = if several { &metrics[metrics.len() - 1..] } else { metrics };
+    let metrics = if several { &subject.metrics[subject.metrics.len() - 1..] } else { subject.metrics };
     if runs.iter().all(|run| metrics.iter().all(|&metric| run.curves.get(metric).last().is_none())) {
         centred_text(ui, ui.available_rect_before_wrap(), &tr!("Nothing of this was measured yet"));
         return;
     }
-    let reading = move |value: f64, step: f64| {
-        let (value, step) = if logarithmic { (10_f64.powf(value), 0.01) } else { (value, step) };
-        let digits = (-step.log10().floor()).clamp(0.0, 3.0) as usize;
-        number(value, digits)
-    };
+    let scaled = |value: f64| if logarithmic { value.max(1e-9).log10() } else { value };
+    let searching = metrics == [Metric::SearchPsnr];
+    let is_psnr = searching || metrics == [Metric::Psnr];
+    let originals = runs.iter().filter(|_| is_psnr).filter_map(|run| run.curves.original_psnr(searching));
+    let originals: Vec<f64> = originals.collect();
+    let drawn = runs.iter().flat_map(|run| metrics.iter().flat_map(|&metric| run.curves.get(metric).points()));
+    let values = drawn.map(|point| scaled(point.value)).chain(originals.iter().copied());
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let span = (high - low).max(subject.min_span);
+    let middle = (low + high) / 2.0;
+    // One number of digits for all marks of an axis.
+    let digits = if logarithmic { 2 } else { (1.0 - span.log10().floor()).clamp(0.0, 3.0) as usize };
+    let reading = move |value: f64, digits: usize| number(if logarithmic { 10_f64.powf(value) } else { value }, digits);
     let over_time = choices.over_time;
     let group = Id::unique("curves");
-    let mut plot = Plot::new(Id::unique(("plot", *title)))
+    let mut plot = Plot::new(Id::unique(("plot", subject.title)))
         .link_axis(group, [true, false])
         .link_cursor(group, [true, false])
         .grid_color(colours.line)
         .show_background(false)
         .y_axis_min_width(34.0)
-        .y_axis_formatter(move |mark: GridMark, _| reading(mark.value, mark.step_size))
+        .include_y(middle - span / 2.0)
+        .include_y(middle + span / 2.0)
+        .y_axis_formatter(move |mark: GridMark, _| reading(mark.value, digits))
         .x_axis_formatter(
             move |mark: GridMark, _| {
                 if over_time { format!("{:.0} s", mark.value) } else { format!("{:.0}", mark.value) }
@@ -138,96 +216,83 @@ fn one(window: &Window, ui: &mut Ui, runs: &[&Run], (title, metrics, is_loss): &
             };
             let x = number(value.x, 0);
             let x = if over_time { format!("{x} s") } else { tr!("step %{step}", step = x) };
-            Some(format!("{name}\n{x}: {}", reading(value.y, 0.01)))
+            Some(format!("{name}\n{x}: {}", reading(value.y, digits.max(2))))
         });
     // The same steps in all plots, whatever each has of them.
     let end = |run: &&Run| {
-        let last = extents(run, over_time).last().map_or(1.0, |(.., to)| *to);
+        let last = run.curves.extents(over_time).last().map_or(1.0, |(.., to)| *to);
         if over_time { last.max(run.curves.seconds) } else { last }
     };
-    plot = plot.include_x(0.0).include_x(runs.iter().map(end).fold(1.0, f64::max));
-    if metrics.len() > 1 || several {
-        plot = plot.legend(Legend::default().background_alpha(0.7).text_style(TextStyle::Small));
-    }
+    let ends = runs.iter().map(end).chain(places.and_then(|places| places.last()).map(|(.., to)| *to));
+    plot = plot.include_x(0.0).include_x(ends.fold(1.0, f64::max));
     let main = *runs.last().expect("there is a run to draw");
+    let own = main.curves.extents(over_time);
+    let bands_of = places.unwrap_or(&own);
     let response = plot.show(ui, |plot| {
-        bands(plot, main, over_time, colours);
+        bands(plot, bands_of, colours);
+        for &original in &originals {
+            let line = HLine::new(tr!("PSNR of the original"), original).color(colours.weak);
+            plot.hline(line.style(LineStyle::Dashed { length: 5.0 }).width(1.0));
+        }
         for run in runs {
             // One run has a colour a curve, several have a colour each.
             let own = colour(run.id, window.compress.chosen, colours);
-            let of_metric = |metric: Metric| match metric {
-                Metric::Primal | Metric::Parameters => colours.good,
-                Metric::Dual => colours.warning,
-                _ => colours.accent,
-            };
             for (place, &metric) in metrics.iter().enumerate() {
-                let colour = if several { own } else { of_metric(metric) };
+                let colour = if several { own } else { of_metric(metric, colours) };
                 let style = if several { LineStyle::Solid } else { STYLES[place] };
-                draw(plot, run, metric, style, colour, choices, logarithmic, several);
+                let name = if several { run.name().to_owned() } else { metric.label() };
+                draw(plot, run, metric, (style, colour, name), (choices, logarithmic, places));
             }
         }
     });
-    stage_names(ui, &response.transform, main, over_time);
+    stage_names(ui, &response.transform, bands_of);
 }
+
+/// A stage with where it begins and ends.
+type Place = (Stage, f64, f64);
 
 /// The loss that counts is drawn whole, its parts are not.
 const STYLES: [LineStyle; 3] =
     [LineStyle::Dotted { spacing: 4.0 }, LineStyle::Dashed { length: 6.0 }, LineStyle::Solid];
 
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+/// Draws a curve of a run, each stage where it belongs.
 fn draw(
     plot: &mut PlotUi<'_>,
     run: &Run,
     metric: Metric,
-    style: LineStyle,
-    colour: Color32,
-    choices: &PlotChoices,
-    logarithmic: bool,
-    named: bool,
+    (style, colour, name): (LineStyle, Color32, String),
+    (choices, logarithmic, places): (&PlotChoices, bool, Option<&[Place]>),
 ) {
     let is_loss = matches!(metric, Metric::Primal | Metric::Dual | Metric::Total);
-    let at = |point: Point| {
-        let x = if choices.over_time { point.seconds } else { point.step };
-        [x, if logarithmic { point.value.max(1e-9).log10() } else { point.value }]
-    };
-    let name = if named { run.name().to_owned() } else { metric.label() };
     let style = match metric {
-        Metric::Psnr | Metric::Macs | Metric::Entropy => LineStyle::Solid,
+        Metric::SearchPsnr | Metric::Psnr | Metric::Macs | Metric::Entropy => LineStyle::Solid,
         _ => style,
     };
     let amount = if is_loss { choices.smoothing } else { 0.0 };
-    for stage in run.curves.by_stage(metric) {
-        if amount > 0.0 && metric == Metric::Total {
+    for (band, stage) in run.curves.by_stage(metric) {
+        let begins = if choices.over_time { band.from_seconds } else { band.from };
+        let place = places.and_then(|places| places.iter().find(|(stage, ..)| *stage == band.stage));
+        let shift = place.map_or(0.0, |(_, from, _)| from - begins);
+        let at = |point: Point| {
+            let x = if choices.over_time { point.seconds } else { point.step };
+            [x + shift, if logarithmic { point.value.max(1e-9).log10() } else { point.value }]
+        };
+        if amount > 0.0 && is_loss {
             // What was measured shines through.
             let raw: PlotPoints<'_> = stage.iter().map(|&point| at(point)).collect();
             plot.line(Line::new("", raw).color(colour.gamma_multiply(0.25)).width(1.0).allow_hover(false));
         }
         let points: Vec<[f64; 2]> = smoothed(stage, amount).into_iter().map(at).collect();
-        if metric == Metric::Psnr || points.len() == 1 {
+        if matches!(metric, Metric::SearchPsnr | Metric::Psnr) || points.len() == 1 {
             plot.points(Points::new(name.clone(), PlotPoints::from(points.clone())).color(colour).radius(2.5));
         }
         plot.line(Line::new(name.clone(), PlotPoints::from(points)).color(colour).style(style).width(1.6));
     }
 }
 
-/// Stages of a run with where they begin and end.
-fn extents(run: &Run, over_time: bool) -> Vec<(Stage, f64, f64)> {
-    let all = &run.curves.bands;
-    let extent = |(index, band): (usize, &Band)| {
-        let next = all.get(index + 1);
-        let (from, to) = if over_time {
-            (band.from_seconds, next.map_or(run.curves.seconds, |next| next.from_seconds))
-        } else {
-            (band.from, next.map_or(band.from + band.done.max(1) as f64, |next| next.from))
-        };
-        (band.stage, from, to)
-    };
-    all.iter().enumerate().map(extent).filter(|(_, from, to)| to > from).collect()
-}
-
-/// Shades every other stage of a run.
-fn bands(plot: &mut PlotUi<'_>, run: &Run, over_time: bool, colours: Palette) {
-    for (index, (_, from, to)) in extents(run, over_time).into_iter().enumerate() {
+/// Shades every other stage.
+fn bands(plot: &mut PlotUi<'_>, places: &[Place], colours: Palette) {
+    for (index, &(_, from, to)) in places.iter().enumerate() {
         if index % 2 == 0 {
             let span = Span::new("", from..=to).fill(colours.raised.gamma_multiply(0.5));
             plot.span(span.border(Stroke::NONE));
@@ -236,10 +301,10 @@ fn bands(plot: &mut PlotUi<'_>, run: &Run, over_time: bool, colours: Palette) {
 }
 
 /// Names of the stages along the lower edge. No item of the plot, which would widen it and be in its legend.
-fn stage_names(ui: &Ui, transform: &PlotTransform, run: &Run, over_time: bool) {
+fn stage_names(ui: &Ui, transform: &PlotTransform, places: &[Place]) {
     let frame = transform.frame();
     let painter = ui.painter().with_clip_rect(*frame);
-    for (stage, from, to) in extents(run, over_time) {
+    for &(stage, from, to) in places {
         let at = |x: f64| transform.position_from_point(&[x, 0.0].into()).x.clamp(frame.left(), frame.right());
         let (left, right) = (at(from), at(to));
         let name = translated(&stage.to_string());

@@ -25,8 +25,6 @@ use crate::{
     },
 };
 
-const WIDTHS: [f32; 10] = [130.0, 66.0, 56.0, 58.0, 62.0, 60.0, 62.0, 96.0, 60.0, 72.0];
-
 pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let before = window.shell.settings.compress.plots.clone();
     let mut plots = before.clone();
@@ -42,7 +40,7 @@ pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         "Runs that differ in their seed alone as one: mean and standard deviation, and differences at the same seeds"
     );
     let mut grouped = window.compress.table.grouped;
-    ui.checkbox(&mut grouped, tr!("Group seeds")).on_hover_text(hint);
+    ui.checkbox(&mut grouped, tr!("Group by settings")).on_hover_text(hint);
     out.change(&window.compress.table.grouped, grouped, |grouped| {
         Action::Compress(CompressAction::GroupSeeds(grouped))
     });
@@ -96,13 +94,13 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         ui.visuals_mut().faint_bg_color = colours.panel;
         let centred = Layout::left_to_right(Align::Center);
         let mut builder = TableBuilder::new(ui).sense(Sense::click()).resizable(true).cell_layout(centred);
-        for width in WIDTHS {
+        for (.., width) in Column::ALL {
             builder = builder.column(Width::initial(width).at_least(40.0).clip(true));
         }
         builder
             .column(Width::exact(22.0))
             .header(22.0, |mut header| {
-                for (column, label, hint) in Column::ALL {
+                for (column, label, hint, _) in Column::ALL {
                     header.col(|ui| head(window, ui, out, column, label, hint));
                 }
                 header.col(|_| {});
@@ -110,16 +108,16 @@ fn table(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             .body(|body| {
                 body.rows(22.0, rows.len(), |mut row| {
                     let id = rows[row.index()];
-                    let Some(run) = window.compress.runs.get(id).cloned() else { return };
+                    let Some(run) = window.compress.runs.get(id) else { return };
                     row.set_selected(window.compress.chosen == Some(id));
-                    for (index, text) in cells(&run).into_iter().enumerate() {
+                    for (column, ..) in Column::ALL {
                         row.col(|ui| {
-                            let colour = match (&run.state, index) {
-                                (RunState::Failed(_), 8) => palette(ui).error,
-                                (RunState::Done, 8) => palette(ui).good,
+                            let colour = match (&run.state, column) {
+                                (RunState::Failed(_), Column::State) => palette(ui).error,
+                                (RunState::Done, Column::State) => palette(ui).good,
                                 _ => palette(ui).text,
                             };
-                            ui.label(RichText::new(text).small().color(colour));
+                            ui.label(RichText::new(cell(run, column)).small().color(colour));
                         });
                     }
                     row.col(|ui| overlay(window, ui, out, id));
@@ -170,28 +168,27 @@ fn overlay(window: &Window, ui: &mut Ui, out: &mut Outbox, id: RunId) {
     }
 }
 
-fn cells(run: &Run) -> [String; 10] {
-    let report = run.report.as_ref();
-    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{} %", number(100.0 * share, 1)));
-    let known = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
-    let time = run.latency.as_ref().map_or("–".into(), |latency| {
-        format!("{} ms, {}×", number(latency.compressed, 0), number(latency.speed_up(), 2))
-    });
-    let age = SystemTime::now()
-        .duration_since(run.changed)
-        .map_or_else(|_| tr!("now"), |age| tr!("%{time} ago", time = duration(age)));
-    [
-        run.name().to_owned(),
-        method_label(run.config.method),
-        percent(run.kept_macs()),
-        percent(report.map(|report| report.kept_params_ratio)),
-        known(report.map(|report| report.psnr_after), |psnr| number(psnr, 2)),
-        known(report.map(|report| report.psnr_after - report.psnr_before), |change| written(format!("{change:+.2}"))),
-        known(report.and_then(|report| report.loop_psnr_after), |psnr| number(psnr, 2)),
-        time,
-        run.state.word(),
-        age,
-    ]
+/// What a column says of a run.
+fn cell(run: &Run, column: Column) -> String {
+    if matches!(column, Column::Name | Column::Method | Column::Mode | Column::State) {
+        return column.word(run);
+    }
+    let Some(value) = column.number(run) else { return "–".into() };
+    match column {
+        Column::Ratio => format!("{} %", number(100.0 * value, 0)),
+        Column::Lambda => number(value, 2),
+        Column::Seed => number(value, 0),
+        Column::Macs | Column::Parameters => format!("{} %", number(100.0 * value, 1)),
+        Column::Change => written(format!("{value:+.2}")),
+        Column::Milliseconds => run.latency.as_ref().map_or("–".into(), |latency| {
+            format!("{} ms, {}×", number(latency.compressed, 0), number(latency.speed_up(), 2))
+        }),
+        Column::Duration => duration(std::time::Duration::from_secs_f64(value)),
+        Column::Date => SystemTime::now()
+            .duration_since(run.changed)
+            .map_or_else(|_| tr!("now"), |age| tr!("%{time} ago", time = duration(age))),
+        _ => number(value, 2),
+    }
 }
 
 /// What can be done with the chosen run.
