@@ -103,6 +103,9 @@ pub struct FinetuneConfig {
     pub lr: f64,
     /// Weight of the dual loss.
     pub lambda: f64,
+    /// Steps of linear warm-up; by the number of steps if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<usize>,
     /// Steps between validations; the state is saved at each.
     pub validate_every: usize,
     /// A larger network to learn from as well.
@@ -199,6 +202,7 @@ impl CompressConfig {
                 patch: 32,
                 lr: 4e-4,
                 lambda: 0.1,
+                warmup: None,
                 validate_every: 200,
                 distillation: None,
             },

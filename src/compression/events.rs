@@ -145,11 +145,11 @@ pub struct Row {
     pub kept_parameters: f64,
     /// Mean entropy of the choice of widths, 0 to 1.
     pub entropy: Option<f64>,
-    /// Seconds of the run, over all sessions.
-    pub seconds: f64,
     /// Y-PSNR in dB of the original on the same patches or pictures, where measured; not in runs of earlier versions.
     #[serde(default)]
     pub original_psnr_y: Option<f64>,
+    /// Seconds of the run, over all sessions.
+    pub seconds: f64,
 }
 
 impl Row {
@@ -249,7 +249,7 @@ impl EventLog {
     }
 }
 
-const HEADER: &str = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,seconds,original_psnr_y\n";
+const HEADER: &str = "stage,step,primal,dual,total,psnr_y,kept_macs,kept_parameters,entropy,original_psnr_y,seconds\n";
 
 fn kept_rows(path: &Path, stage: Stage, step: usize) -> Result<Vec<Row>> {
     let mut rows = read_rows(path)?;

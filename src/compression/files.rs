@@ -103,9 +103,9 @@ impl Held {
     /// Gives the folder back as it was before anything began.
     pub(crate) fn forget(self) {
         let Self { lock, folder, is_new } = self;
-        drop(lock);
-        // What cannot be removed does no harm.
+        // While it is held: another process would lock a file that is gone. What cannot be removed does no harm.
         let _ = fs::remove_file(folder.join(LOCK_FILE));
+        drop(lock);
         if is_new {
             let _ = fs::remove_file(folder.join(ORIGINAL_FILE));
             let _ = fs::remove_dir(folder);

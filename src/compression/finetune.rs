@@ -12,6 +12,11 @@ use crate::{
     files::{CUT_FILE, EVENTS_FILE, FINETUNE_FOLDER},
 };
 
+/// Steps of warm-up of a fine-tuning.
+pub(crate) fn warmup(steps: usize) -> usize {
+    (steps / 10).min(200)
+}
+
 /// Trains, or goes on. Returns whether it came to its end.
 pub(crate) fn finetune(
     config: &CompressConfig,
@@ -33,7 +38,7 @@ pub(crate) fn finetune(
         steps: settings.steps,
         lr: settings.lr,
         lr_min: usual.lr_min.min(settings.lr),
-        warmup: (settings.steps / 10).min(200),
+        warmup: settings.warmup.unwrap_or(warmup(settings.steps)),
         lambda: settings.lambda,
         seed: config.seed,
         validate_every: settings.validate_every,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dualres_training::Distillation;
+use dualres_training::{Distillation, DistillationLevel};
 use serde::{Deserialize, Serialize};
 
 use crate::{CompressConfig, Method, Mode, method::Widths};
@@ -80,6 +80,9 @@ pub struct Overrides {
     /// Weight of the distillation loss
     #[cfg_attr(feature = "clap", arg(long, value_name = "X", default_value_t = 1.0, requires = "teacher"))]
     pub teacher_weight: f64,
+    /// What is learned from the teacher
+    #[cfg_attr(feature = "clap", arg(long, value_enum, default_value_t = DistillationLevel::Output, requires = "teacher"))]
+    pub teacher_level: DistillationLevel,
 }
 
 impl Default for Overrides {
@@ -106,6 +109,7 @@ impl Default for Overrides {
             no_compensation: false,
             teacher: None,
             teacher_weight: 1.0,
+            teacher_level: DistillationLevel::Output,
         }
     }
 }
@@ -138,6 +142,7 @@ impl Overrides {
             no_compensation: !selection.compensate,
             teacher: distillation.map(|learned| learned.teacher.display().to_string()),
             teacher_weight: distillation.map_or(1.0, |learned| learned.weight),
+            teacher_level: distillation.map_or(DistillationLevel::Output, |learned| learned.level),
         }
     }
 
@@ -179,7 +184,8 @@ impl Overrides {
         for batch in [&mut search.batch, &mut selection.batch, &mut config.profile.batch, &mut finetune.batch] {
             *batch = self.batch.unwrap_or(*batch);
         }
-        finetune.distillation = teacher.map(|teacher| Distillation { teacher, weight: self.teacher_weight });
+        finetune.distillation =
+            teacher.map(|teacher| Distillation { teacher, weight: self.teacher_weight, level: self.teacher_level });
         config
     }
 }

@@ -1,20 +1,33 @@
 //! What a run begins with: a network from random weights, from those of a model, or from those of one for another scale.
 
-use std::path::Path;
-
-use dualres_network::{Architecture, Blueprint, Description, Model, Network, UNKNOWN_LICENCE};
+use dualres_network::{Architecture, Blueprint, Description, Model, Network, UNKNOWN_LICENCE, graph::Graph};
 use serde_json::json;
 
 use crate::{
-    Distillation, Result, TrainConfig, TrainingError,
+    Distillation, DistillationLevel, Result, TrainConfig, TrainingError,
     dataset::{last_of, names_of},
 };
 
 /// The larger network to learn from.
-pub(crate) fn teacher(path: &Path, config: &TrainConfig, device: &burn::tensor::Device) -> Result<Network> {
+pub(crate) fn teacher(
+    Distillation { teacher: path, level, .. }: &Distillation,
+    config: &TrainConfig,
+    device: &burn::tensor::Device,
+) -> Result<Network> {
     let teacher = Model::read(path, device)?.primal;
     if teacher.graph().scale() != config.architecture.scale() {
         let reason = format!("the network to learn from has another scale: {}", path.display());
+        return Err(TrainingError::Setting(reason));
+    }
+    let side_of_features = |graph: &Graph| -> Result<usize> {
+        Ok(graph.shapes([config.patch, config.patch])?[graph.last_features()].height)
+    };
+    let own = config.architecture.graph()?;
+    if *level == DistillationLevel::Features && side_of_features(&own)? != side_of_features(teacher.graph())? {
+        let reason = format!(
+            "the features of the network to learn from are of another resolution; learn from its output: {}",
+            path.display()
+        );
         return Err(TrainingError::Setting(reason));
     }
     Ok(teacher)
@@ -41,7 +54,7 @@ pub(crate) fn describe(config: &TrainConfig) -> Result<Description> {
         {
             there.insert("pictures".into(), names_of(&adaptation.pictures).into());
         }
-        if let Some(Distillation { teacher, weight }) = &config.distillation {
+        if let Some(Distillation { teacher, weight, .. }) = &config.distillation {
             settings.insert("distillation".into(), json!({"teacher": last_of(teacher), "weight": weight}));
         }
     }

@@ -102,14 +102,30 @@ pub struct TrainConfig {
 /// Learning rate at the end of the cosine, unless the peak itself is lower.
 pub const LR_MIN: f64 = 1e-7;
 
-/// Learning from a larger network: `weight` times the mean squared difference between the channel means of the features
-/// that the last convolution of either network makes its picture of.
+/// Learning from a larger network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distillation {
     /// Model file of the larger network.
     pub teacher: PathBuf,
     /// Weight of the term; the published code has 1.
     pub weight: f64,
+    /// What is learned from it.
+    #[serde(default)]
+    pub level: DistillationLevel,
+}
+
+/// What a network learns from a larger one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum DistillationLevel {
+    /// Channel means of the features that the last convolution makes its picture of, by their mean squared difference, as in the
+    /// published code: of networks that work at the same resolution
+    // What runs of before have.
+    #[default]
+    Features,
+    /// Its pictures, by their mean absolute difference: of any network of the same scale
+    Output,
 }
 
 fn unknown() -> String {
@@ -271,6 +287,8 @@ impl TrainConfig {
         // Where the file to begin from lies does not matter to a run that has begun; folders are moved.
         let same = |key: &str| match key {
             "init" => file_name(&self.init) == file_name(&other.init),
+            // A run may be extended.
+            "steps" => self.steps >= other.steps,
             _ => a.get(key) == b.get(key),
         };
         let mut different: Vec<&String> = a.keys().chain(b.keys()).filter(|key| !same(key)).collect();

@@ -30,7 +30,7 @@ pub mod tensorboard;
 pub use adam::Optimizers;
 pub use adaptation::Adaptation;
 pub use calibrate::calibrate;
-pub use config::{Distillation, LR_MIN, TrainConfig};
+pub use config::{Distillation, DistillationLevel, LR_MIN, TrainConfig};
 pub use dataset::{PictureSet, pictures_of, reduced};
 pub use degradation::{Degradation, Known, Reduction};
 pub use error::{Result, TrainingError};

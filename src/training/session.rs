@@ -13,7 +13,7 @@ use dualres_network::{
 };
 
 use crate::{
-    Distillation, Progress, Result, TrainConfig, TrainEvent, TrainingError, Validation,
+    Distillation, DistillationLevel, Progress, Result, TrainConfig, TrainEvent, TrainingError, Validation,
     adam::Optimizers,
     begin::{describe, initial, teacher},
     calibrate::calibrate,
@@ -75,7 +75,10 @@ impl<'a> Session<'a> {
         let autodiff = device.clone().autodiff();
         let description = describe(config)?;
         let (position, model, optimizers) = match state::load(folder, config, &description, config.ema, &device)? {
-            Some(state) => state,
+            Some((position, model, optimizers)) => {
+                // It may have been given more steps.
+                (Position { config: config.clone(), ..position }, model, optimizers)
+            }
             None => {
                 // What a run came to is never begun over.
                 let there = [BEST_FILE, LAST_FILE, LOG_FILE]
@@ -105,7 +108,7 @@ impl<'a> Session<'a> {
             }
         };
         let log = Log::open(&folder.join(LOG_FILE), position.step)?;
-        let teacher = config.distillation.as_ref().map(|d| teacher(&d.teacher, config, &device)).transpose()?;
+        let teacher = config.distillation.as_ref().map(|d| teacher(d, config, &device)).transpose()?;
         let means = Means::default();
         let session = Self {
             config,
@@ -155,7 +158,7 @@ impl<'a> Session<'a> {
         let lr = config.learning_rate(self.position.step);
         let primal = &self.model.primal;
         let (pictures, taught) = match (&self.teacher, &config.distillation) {
-            (Some(teacher), Some(Distillation { weight, .. })) => {
+            (Some(teacher), Some(Distillation { weight, level: DistillationLevel::Features, .. })) => {
                 let features = |network: &Network, x| {
                     let (pictures, mut features) =
                         network.forward_with(x, Pooling::Global, &[network.graph().last_features()]);
@@ -165,6 +168,12 @@ impl<'a> Session<'a> {
                 let (_, taught) = features(teacher, input.inner());
                 let gap = own - Tensor::from_inner(taught);
                 (pictures, Some(gap.square().mean() * *weight))
+            }
+            (Some(teacher), Some(Distillation { weight, level: DistillationLevel::Output, .. })) => {
+                let pictures = primal.forward(input.clone(), Pooling::Global);
+                let taught = teacher.upscale(input.inner(), Pooling::Global);
+                let own = pictures.last().expect("a network has a result").clone();
+                (pictures, Some((own - Tensor::from_inner(taught)).abs().mean() * *weight))
             }
             _ => (primal.forward(input, Pooling::Global), None),
         };

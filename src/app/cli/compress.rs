@@ -24,6 +24,7 @@ fn side(text: &str) -> Result<usize, String> {
   dualres compress --model x2 --speed-up 2 --data photos/ --out x2-twice-as-fast.safetensors
   dualres compress --model x2 --ratio 0.5 --method l1 --data photos/ --out x2-l1.safetensors --json
   dualres compress --resume x2-50.run --out x2-50.safetensors
+  dualres compress --resume x2-50.run --finetune-steps 3000 --out x2-50.safetensors --overwrite
   dualres compress sweep grid.toml -o grid/
   dualres compress table grid/
   dualres benchmark --model x2 --model x2-50.safetensors"
@@ -75,10 +76,10 @@ pub(crate) struct CompressArgs {
     /// Run folder [default: OUT with the extension .run]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
-    /// Resume the run in a folder, with its settings
+    /// Resume the run in a folder, with its settings; --finetune-steps extends its fine-tuning
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "model", "data", "validation", "validation_crop", "mode", "method", "lambda", "search_lambda",
-        "selection_lambda", "gamma", "finetune_lambda", "seed", "steps", "search_steps", "finetune_steps", "lr", "batch",
+        "selection_lambda", "gamma", "finetune_lambda", "seed", "steps", "search_steps", "lr", "batch",
         "patch", "streams", "second_order", "channels_per_step", "fresh_patches", "no_compensation", "widths", "profile", "teacher", "teacher_weight",
         "quick", "run", "name",
     ])]

@@ -161,6 +161,9 @@ fn a_run_goes_on_from_another_working_directory() {
     assert!(said.contains("--resume"), "{said}");
 
     let other = dualres(&["compress", "--resume", text(&run), "--finetune-steps", "9"]);
+    assert_ne!(other.status.code(), Some(0), "a run is extended, not shortened");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("extended, not shortened"), "{other:?}");
+    let other = dualres(&["compress", "--resume", text(&run), "--seed", "9"]);
     assert_eq!(other.status.code(), Some(2), "a run keeps its settings");
     let picture = elsewhere.path().join("photo.png");
     std::fs::write(&picture, b"a picture").unwrap();
@@ -237,6 +240,16 @@ fn commands_that_make_no_sense_are_refused() {
         (vec!["--model", model, "--ratio", "1.5", "--data", data, "--out", text(&out)], 2, "between 0 and 1"),
         (vec!["--model", model, "--ratio", "0.5", "--out", text(&out)], 2, "folder of pictures"),
         (vec!["--model", model, "--ratio", "0.5", "--data", text(&nowhere), "--out", text(&out)], 1, "nowhere"),
+        (
+            vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&out), "--lambda", "-1"],
+            2,
+            "must be 0 or a positive, finite number, not -1",
+        ),
+        (
+            vec!["--model", model, "--ratio", "0.5", "--data", data, "--out", text(&out), "--teacher", "nobody"],
+            2,
+            "nobody",
+        ),
         (vec!["--resume", text(&nowhere)], 2, "no run folder"),
         (vec!["--resume", data], 1, "no compression run in the folder"),
     ] {
@@ -246,6 +259,43 @@ fn commands_that_make_no_sense_are_refused() {
         assert!(said.contains(what), "{arguments:?}: {said}");
         assert!(!out.exists());
     }
+}
+
+/// A finished run is given more fine-tuning: it resumes where it was, with the same widths, and a teacher is taken by name. Where there is
+/// no terminal, lines say how far it is, and what did not begin leaves nothing.
+#[test]
+fn a_run_is_extended() {
+    let setting = setting();
+    let out = setting.folder.path().join("small.safetensors");
+    let run = setting.folder.path().join("small.run");
+    let (model, data) = (text(&setting.model), text(&setting.data));
+    let begin = ["compress", "--model", model, "--ratio", "0.5", "--data", data, "--out", text(&out), "--quick"];
+    let more = ["--patch", "12", "--batch", "2", "--device", "cpu", "--finetune-steps", "6", "--teacher", "x2"];
+    let first = dualres(&[&begin[..], &more].concat());
+    assert!(first.status.success(), "{first:?}");
+    let said = String::from_utf8_lossy(&first.stderr).into_owned();
+    for line in ["profile", "search", "widths: ", "fine-tune"] {
+        assert!(said.contains(line), "{line} is not in {said}");
+    }
+    let report =
+        || -> serde_json::Value { serde_json::from_slice(&std::fs::read(run.join("report.json")).unwrap()).unwrap() };
+    let rows = || std::fs::read_to_string(run.join("events.csv")).unwrap();
+    let before = report();
+    assert!(rows().contains("\nfinetune,6,") && !rows().contains("\nfinetune,7,"));
+    let resumed = ["compress", "--resume", text(&run), "--finetune-steps", "10", "--out", text(&out), "--overwrite"];
+    let second = dualres(&[&resumed[..], &["--device", "cpu"]].concat());
+    assert!(second.status.success(), "{second:?}");
+    assert!(rows().contains("\nfinetune,6,") && rows().contains("\nfinetune,10,"), "{}", rows());
+    assert_eq!(report()["finetune_steps"], 10);
+    assert_eq!(report()["width_table"], before["width_table"]);
+    assert_eq!(report()["psnr_cut"], before["psnr_cut"]);
+    // What does not begin leaves no folder.
+    let nothing = setting.folder.path().join("nothing.safetensors");
+    let empty = setting.folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let failed = ["compress", "--model", model, "--ratio", "0.5", "--data", text(&empty), "--out", text(&nothing)];
+    assert!(!dualres(&failed).status.success());
+    assert!(!nothing.with_extension("run").exists());
 }
 
 /// A budget in milliseconds is measured once, kept, and compared with what the result takes.

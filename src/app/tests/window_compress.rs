@@ -226,7 +226,7 @@ fn a_run_folder_from_elsewhere_is_opened_and_gone_on_with() {
     harness.press("Resume");
     await_state(&mut harness, "from-elsewhere", &RunState::Done);
     let mut on = |_: &dualres_compression::Event<'_>| ControlFlow::Continue(());
-    assert!(resume(&folder, &ComputeDevice::cpu(), &mut on).unwrap().is_some(), "finished for everybody");
+    assert!(resume(&folder, None, &ComputeDevice::cpu(), &mut on).unwrap().is_some(), "finished for everybody");
 
     // It is remembered, and only taken out of the list when the user says so.
     let mut app = harness.into_state();

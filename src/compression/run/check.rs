@@ -1,8 +1,8 @@
 //! What is refused before anything is begun.
 
 use burn::tensor::Device;
-use dualres_network::Model;
-use dualres_training::{Distillation, smallest_measurable};
+use dualres_network::{Graph, Model};
+use dualres_training::{Distillation, DistillationLevel, smallest_measurable};
 
 use crate::{
     CompressConfig, CompressionError, Mode, Result, Widths,
@@ -43,13 +43,24 @@ pub(super) fn check(config: &CompressConfig, original: &Model) -> Result<()> {
     if config.validation_crop.is_some_and(|side| side < least) {
         return wrong(format!("validation pictures must keep at least {least} pixels a side"));
     }
-    if let Some(Distillation { teacher, weight }) = &config.finetune.distillation {
+    if let Some(Distillation { teacher, weight, level }) = &config.finetune.distillation {
         if !weight.is_finite() || *weight <= 0.0 {
             return wrong("the weight of what is learned from a larger network must be a positive number".into());
         }
-        let taught_by = Model::read(teacher, &Device::flex())?.description.scale();
-        if taught_by != scale {
-            return wrong(format!("the network to learn from enlarges {} times: {}", taught_by, teacher.display()));
+        let taught_by = Model::read(teacher, &Device::flex())?.description;
+        if taught_by.scale() != scale {
+            let times = taught_by.scale();
+            return wrong(format!("the network to learn from enlarges {times} times: {}", teacher.display()));
+        }
+        let side = |graph: &Graph| -> Result<usize> {
+            let patch = config.finetune.patch;
+            Ok(graph.shapes([patch, patch])?[graph.last_features()].height)
+        };
+        if *level == DistillationLevel::Features && side(&original.description.network)? != side(&taught_by.network)? {
+            return wrong(format!(
+                "the features of the network to learn from are of another resolution; learn from its output: {}",
+                teacher.display()
+            ));
         }
     }
     if config.times.as_ref().is_some_and(|times| !times.fits(layers)) {

@@ -2,6 +2,7 @@
 
 mod check;
 mod conclude;
+mod extend;
 
 use std::{
     ops::ControlFlow,
@@ -95,13 +96,13 @@ pub fn compress(
     {
         return Ok(None);
     }
-    let original = &as_worked_on(config, original, Some(folder))?;
-    let begun = begin(config, original, folder);
+    let begun = as_worked_on(config, original, Some(folder))
+        .and_then(|original| Ok((begin(config, &original, folder)?, original)));
     if begun.is_err() && !folder.join(CONFIG_FILE).exists() {
         // What did not begin leaves nothing.
         held.forget();
     }
-    let (data, data_hash) = begun?;
+    let ((data, data_hash), original) = begun?;
     for (path, reason) in &data.skipped {
         if observe(&Event::Unusable(Unusable::new(path.clone(), reason.clone()))).is_break() {
             return Ok(None);
@@ -116,11 +117,19 @@ pub fn compress(
     })
 }
 
-/// Goes on with the run in `folder`.
+/// Resumes the run in `folder`, with `finetune_steps` steps of fine-tuning in all if given.
 ///
 /// # Errors
-/// As [`compress`], and if the folder holds no run.
-pub fn resume(folder: &Path, device: &ComputeDevice, observe: Observer) -> Result<Option<(Model, Report)>> {
+/// As [`compress`], and if the folder holds no run, or one of more steps.
+pub fn resume(
+    folder: &Path,
+    finetune_steps: Option<usize>,
+    device: &ComputeDevice,
+    observe: Observer,
+) -> Result<Option<(Model, Report)>> {
+    if let Some(steps) = finetune_steps {
+        extend::extend(folder, steps)?;
+    }
     let path = folder.join(CONFIG_FILE);
     let Some(begun) = load_json::<Begun>(&path)? else {
         return Err(CompressionError::NoRun { path: folder.to_owned() });

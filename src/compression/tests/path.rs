@@ -125,7 +125,8 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
     assert_eq!(stops, 7);
     let device = ComputeDevice::cpu();
-    let (resumed, again) = resume(&pieces, &device, &mut |_| std::ops::ControlFlow::Continue(())).unwrap().unwrap();
+    let (resumed, again) =
+        resume(&pieces, None, &device, &mut |_| std::ops::ControlFlow::Continue(())).unwrap().unwrap();
     assert_eq!(resumed.weights(), expected.weights());
     assert_eq!(widths(&again), widths(&report));
     assert_eq!((again.psnr_after, again.kept_macs_ratio), (report.psnr_after, report.kept_macs_ratio));
@@ -220,7 +221,8 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     assert!(fails(&nothing, &model, "same").contains("did not become smaller"));
     let mut teacher = config(&data.path, 0.5);
     let path = folder.path().join("absent.safetensors");
-    teacher.finetune.distillation = Some(dualres_training::Distillation { teacher: path, weight: 1.0 });
+    teacher.finetune.distillation =
+        Some(dualres_training::Distillation { teacher: path, weight: 1.0, level: Default::default() });
     assert!(fails(&teacher, &model, "teacher").contains("absent.safetensors"));
     let small = CompressConfig { validation_crop: Some(8), ..config(&data.path, 0.5) };
     assert!(fails(&small, &model, "crop").contains("pixels a side"));
@@ -229,7 +231,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
     assert!(!folder.path().join("dual").join(CONFIG_FILE).exists(), "nothing is begun that cannot be ended");
     let few = pictures(2);
     assert!(fails(&config(&few.path, 0.5), &model, "few").contains("at least three"));
-    let error = resume(folder.path(), &ComputeDevice::cpu(), &mut |_| std::ops::ControlFlow::Continue(()));
+    let error = resume(folder.path(), None, &ComputeDevice::cpu(), &mut |_| std::ops::ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("no compression"));
 }
 
@@ -281,7 +283,7 @@ fn a_run_goes_on_from_another_place() {
     assert!(run(&config, &model, &first, stop).unwrap().is_none());
     std::fs::rename(&first, &second).unwrap();
     let go_on = &mut |_: &Event| std::ops::ControlFlow::Continue(());
-    let (_, report) = resume(&second, &ComputeDevice::cpu(), go_on).unwrap().unwrap();
+    let (_, report) = resume(&second, None, &ComputeDevice::cpu(), go_on).unwrap().unwrap();
     let (_, expected) = whole(&config, &model, &folder.path().join("third"));
     assert_eq!(report.psnr_after, expected.psnr_after);
 }

@@ -245,7 +245,9 @@ fn distillation_pulls_towards_the_larger_network() {
         Model::read(&folder.path().join(name).join(LAST_FILE), &Device::flex()).unwrap().weights()
     };
     let alone = trained("alone", None);
-    let with = |seed| Some(Distillation { teacher: teacher(&format!("teacher{seed}"), seed), weight: 1.0 });
+    let with = |seed| {
+        Some(Distillation { teacher: teacher(&format!("teacher{seed}"), seed), weight: 1.0, level: Default::default() })
+    };
     let (one, other) = (trained("one", with(7)), trained("other", with(8)));
     assert_ne!(alone, one);
     assert_ne!(one, other);
@@ -254,7 +256,10 @@ fn distillation_pulls_towards_the_larger_network() {
     let large =
         Model::init(Description::drn("x4", &Architecture::new(4, 8, 1).unwrap()).unwrap(), 1, &Device::flex()).unwrap();
     std::fs::write(&wrong, large.to_bytes()).unwrap();
-    let config = TrainConfig { distillation: Some(Distillation { teacher: wrong, weight: 1.0 }), ..config(&data.path) };
+    let config = TrainConfig {
+        distillation: Some(Distillation { teacher: wrong, weight: 1.0, level: Default::default() }),
+        ..config(&data.path)
+    };
     let error = train(&config, &ComputeDevice::cpu(), &folder.path().join("scale"), &mut |_| ControlFlow::Continue(()));
     assert!(error.unwrap_err().to_string().contains("another scale"));
 }

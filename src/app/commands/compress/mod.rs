@@ -63,7 +63,7 @@ fn run_one(args: &CompressArgs) -> anyhow::Result<Outcome> {
                 Some(model) => super::vetted(&model, &device)?,
                 None => device,
             };
-            (folder.clone(), resume(folder, &device, &mut |event| display.show(event))?)
+            (folder.clone(), resume(folder, args.overrides.finetune_steps, &device, &mut |event| display.show(event))?)
         }
         None => {
             let (config, model, folder) = new_run(args)?;
@@ -316,7 +316,7 @@ impl Display {
             }
             Event::Widths(widths) if !self.json => {
                 let widths: Vec<_> = widths.iter().map(ToString::to_string).collect();
-                self.bar.println(format!("widths: {}", widths.join(" ")));
+                self.bar.suspend(|| report::say(&format!("widths: {}", widths.join(" "))));
             }
             Event::Tick | Event::Alpha { .. } | Event::Widths(_) | Event::Unit { .. } => {}
         }

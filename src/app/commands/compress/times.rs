@@ -1,6 +1,6 @@
 //! Budgets in milliseconds: what a network takes on a device by its widths, measured once and kept.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::IsTerminal, path::PathBuf};
 
 use anyhow::{Context, bail};
 use dualres_compression::{CompressConfig, TimeTable};
@@ -9,7 +9,12 @@ use dualres_network::{Model, device::ComputeDevice};
 use sha2::{Digest, Sha256};
 
 use super::super::{progress_bar, vetted};
-use crate::{cli::CompressArgs, interrupt, paths::Paths, report::Misuse};
+use crate::{
+    cli::CompressArgs,
+    interrupt,
+    paths::Paths,
+    report::{self, Misuse},
+};
 
 /// Makes the budget of `config` one of time, if the command line says so.
 ///
@@ -66,6 +71,10 @@ fn table(
     }
     let bar = progress_bar(100, "{msg} {bar:20} {pos} %", args.json);
     bar.set_message(format!("timing on {}", device.name));
+    if !args.json && !std::io::stderr().is_terminal() {
+        // Where no bar is drawn; it takes minutes.
+        report::say(&format!("timing shapes on {}", device.name));
+    }
     let run = model.collapsed(&dualres_network::Device::flex())?;
     let measured = TimeTable::measure(&run, &layers, device, args.time_side, &mut |done| {
         bar.set_position((100.0 * done) as u64);

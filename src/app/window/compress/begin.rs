@@ -145,10 +145,10 @@ impl Window {
             return;
         }
         let overrides = &self.shell.settings.compress.overrides;
-        let weight = overrides.teacher_weight;
+        let (weight, level) = (overrides.teacher_weight, overrides.teacher_level);
         let teacher = match &overrides.teacher {
             Some(name) => match self.models.library.file(name) {
-                Ok(teacher) => Some(Distillation { teacher, weight }),
+                Ok(teacher) => Some(Distillation { teacher, weight, level }),
                 Err(error) => {
                     self.shell.toasts.error(report::message(&error));
                     return;

@@ -210,7 +210,7 @@ fn work(
             Some(model) => trust::vetted(paths, &model, &device)?,
             None => device,
         };
-        resume(&job.folder, &device, &mut observe)?
+        resume(&job.folder, None, &device, &mut observe)?
     } else {
         let model = library.load(&job.model)?;
         let device = trust::vetted(paths, &model, &device)?;

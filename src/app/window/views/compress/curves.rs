@@ -41,18 +41,14 @@ const PLOTS: [Subject; 5] = [
 ];
 
 /// Width that all tools have room in beside each other.
-const ROOM_FOR_TOOLS: f32 = 640.0;
+const ROOM_FOR_TOOLS: f32 = 560.0;
 
 pub(super) fn tools(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     if ui.available_width() < ROOM_FOR_TOOLS {
-        ui.menu_button(tr!("Options"), |ui| {
-            options(window, ui, out);
-            ui.separator();
-            exports(ui, out);
-        });
-        return;
+        ui.menu_button(tr!("Options"), |ui| options(window, ui, out));
+    } else {
+        options(window, ui, out);
     }
-    options(window, ui, out);
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| exports(ui, out));
 }
 
