@@ -74,8 +74,17 @@ def job(options, known, name, rate, minutes):
     steps = round(known[name] * minutes * 60)
     folder = options.runs / f"{name}-{rate:g}-{minutes:g}"
     if not (folder / "done").exists():
-        train(options, name, folder, steps, rate, "--validation", options.validation, "--validate-every", max(1, steps // 10))
+        every = max(1, steps // 10)
+        try:
+            train(options, name, folder, steps, rate, "--validation", options.validation, "--validate-every", every)
+        except subprocess.CalledProcessError:
+            # Whatever else it may be, a run that blew up says so in its last losses.
+            print(f"{name} at {rate:g}, {minutes:g} minutes: failed after step {rows(folder)[-1]['step']}", flush=True)
+            (folder / "failed").touch()
         (folder / "done").touch()
+    if (folder / "failed").exists():
+        return {"name": name, "rate": rate, "minutes": minutes, "steps": steps, "best": float("-inf"), "curve": [],
+                "folder": folder}
     validated = [row for row in rows(folder) if row["validation_psnr_y"]]
     best = max(float(row["validation_psnr_y"]) for row in validated)
     print(f"{name} at {rate:g}, {minutes:g} minutes: {best:.3f} dB", flush=True)
@@ -103,6 +112,8 @@ def long(options):
 
 def table(options):
     runs = short(options) + long(options)
+    failed = [one for one in runs if not one["curve"]]
+    runs = [one for one in runs if one["curve"]]
     names = {one["name"]: one["folder"] / "best.safetensors" for one in runs}
     command = [options.program, "benchmark", "--device", "cpu", "--size", "512x512", "--runs", "7", "--json"]
     for weights in names.values():
@@ -123,6 +134,7 @@ def table(options):
         cost = times[one["name"]]
         lines.append(f"| {one['name']} | {cost['parameters']:,} | {one['rate']:g} | {one['minutes']:g} | {one['steps']:,} | "
                      f"{one['best']:.3f} | {cost['min_seconds'] * 1e3:.0f} |")
+    lines += [f"| {one['name']} | | {one['rate']:g} | {one['minutes']:g} | {one['steps']:,} | blew up | |" for one in failed]
     (options.runs / "table.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

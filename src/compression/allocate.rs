@@ -186,7 +186,7 @@ enum Choice {
 }
 
 fn allocate_linear(costs: &Costs, choices: &Choices, share: f64) -> Option<Vec<usize>> {
-    let best_alone: Vec<usize> = (0..choices.widths.len())
+    let mut best_alone: Vec<usize> = (0..choices.widths.len())
         .map(|layer| {
             let penalties = &choices.penalties[layer];
             // Among equals the widest.
@@ -194,6 +194,15 @@ fn allocate_linear(costs: &Costs, choices: &Choices, share: f64) -> Option<Vec<u
             choices.widths[layer][best.unwrap_or_default()]
         })
         .collect();
+    // A block may be better gone than at its best.
+    for (block, gone) in choices.gone.iter().enumerate() {
+        let layers = (0..choices.widths.len()).filter(|&layer| costs.block_of(layer) == Some(block));
+        let layers: Vec<usize> = layers.collect();
+        let at_best = |layer: &usize| choices.penalties[*layer].iter().copied().fold(f64::INFINITY, f64::min);
+        if gone.is_some_and(|gone| gone < layers.iter().map(at_best).sum::<f64>()) {
+            layers.into_iter().for_each(|layer| best_alone[layer] = 0);
+        }
+    }
     if costs.linear(&best_alone) <= share {
         return Some(best_alone);
     }

@@ -2,6 +2,7 @@
 
 use dualres_imaging::Condition;
 use dualres_network::Description;
+use serde::{Deserialize, Serialize};
 
 use crate::language::{tr, translated};
 
@@ -44,6 +45,27 @@ impl Kind {
 fn is_for_clean_pictures(model: &Description) -> bool {
     matches!(model.training.get("degradation"), None | Some(serde_json::Value::Null))
         && Kind::of_model(&model.name) == Kind::Clean
+}
+
+/// What comes of a model on pictures that it is not for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Misfit {
+    /// A clean model enlarged noise or JPEG artefacts with the rest.
+    NoiseKept,
+    /// A photo model took fine detail for noise where there was little of it.
+    DetailSmoothed,
+}
+
+impl Misfit {
+    /// That of a model on a picture that `kind` of models fits, if any.
+    pub fn of(model: &Description, kind: Kind) -> Option<Self> {
+        match (kind, Kind::of_model(&model.name)) {
+            (Kind::Photo, _) if is_for_clean_pictures(model) => Some(Self::NoiseKept),
+            (Kind::Clean, Kind::Photo) => Some(Self::DetailSmoothed),
+            _ => None,
+        }
+    }
 }
 
 /// Why what is known of a model's errors says nothing of a picture, whose fitting kind of model is given with its reason: the picture

@@ -6,7 +6,7 @@ use dualres_engine::{Event, Options, Unfinished, Upscaled, Upscaler, passes_to};
 use dualres_imaging::{Condition, Depth, Picture, cover_transparent};
 
 use super::{
-    choice::{beyond_calibration, choose},
+    choice::{Misfit, beyond_calibration, choose},
     recipe::Recipe,
     result,
     unfinished::Keeper,
@@ -23,6 +23,8 @@ pub struct Made {
     pub pass: Option<Pass>,
     /// Why no error is predicted, if the picture is beyond what the model was calibrated on.
     pub withheld: Option<String>,
+    /// What comes of the model's not being for such pictures.
+    pub misfit: Option<Misfit>,
 }
 
 /// What one pass of the network gave, at the network's size.
@@ -64,7 +66,7 @@ pub fn make(
         let mut proof = upscaler.upscale_to(picture, size, &recipe.options(), &mut |event| watcher.event(event))?;
         let mut made = proof.take_picture();
         finish(&mut made, upscaler, original, recipe);
-        return Ok(Made { picture: Arc::new(made), proof, pass: None, withheld: None });
+        return Ok(Made { picture: Arc::new(made), proof, pass: None, withheld: None, misfit: None });
     }
     cover_transparent(picture);
     let refines = recipe.fidelity > 0.0 && !upscaler.model().duals.is_empty();
@@ -85,7 +87,7 @@ pub fn make(
             watcher.event(event)
         })?;
     }
-    let withheld = withhold(&mut first, upscaler, picture);
+    let (withheld, misfit) = judge_fit(&mut first, upscaler, picture);
     watcher.passed(picture, &first);
     let mut pass = Arc::new(first.take_picture());
     let (ready, further) = finished(upscaler, picture, &mut pass, recipe, &mut |event| watcher.event(event))?;
@@ -100,18 +102,19 @@ pub fn make(
     if !keeps {
         base = None;
     }
-    Ok(Made { picture: ready, proof, pass: Some(Pass { picture: pass, base }), withheld })
+    Ok(Made { picture: ready, proof, pass: Some(Pass { picture: pass, base }), withheld, misfit })
 }
 
-/// Takes the predicted error away where it would say nothing of the picture; returns why.
-pub fn withhold(result: &mut Upscaled, upscaler: &Upscaler, input: &Picture) -> Option<String> {
-    result.expected_error.as_ref()?;
+/// Takes the predicted error away where it would say nothing of the picture, and says why; and what comes of the model's not being for
+/// such pictures.
+pub fn judge_fit(result: &mut Upscaled, upscaler: &Upscaler, input: &Picture) -> (Option<String>, Option<Misfit>) {
     let (kind, why) = choose(&Condition::of(input));
-    let withheld = beyond_calibration(&upscaler.model().description, (kind, &why));
+    let model = &upscaler.model().description;
+    let withheld = beyond_calibration(model, (kind, &why)).filter(|_| result.expected_error.is_some());
     if withheld.is_some() {
         (result.expected_error, result.expected_psnr) = (None, None);
     }
-    withheld
+    (withheld, Misfit::of(model, kind))
 }
 
 fn finish(made: &mut Picture, upscaler: &Upscaler, original: [usize; 2], recipe: &Recipe) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::choice::Kind;
+use super::choice::{Kind, Misfit};
 use crate::language::tr;
 
 /// What became of one picture.
@@ -57,6 +57,8 @@ pub enum Verdict {
     True,
     /// Nothing was changed, and what is to be removed was not either: noise was enlarged with the rest.
     Noisy,
+    /// A photo model took fine detail away from a picture that has little noise.
+    Smoothed,
     /// A photo model took noise and traces of compression away, which the loop shows as differences.
     Cleaned,
     /// Little was changed.
@@ -71,7 +73,8 @@ impl Verdict {
         match self {
             Self::True => tr!("True to the original"),
             Self::Noisy => tr!("True, noise included"),
-            Self::Cleaned => tr!("Noise removed, true"),
+            Self::Smoothed => tr!("Fine detail smoothed"),
+            Self::Cleaned => tr!("Noise removed"),
             Self::Near => tr!("Small changes"),
             Self::Doubtful => tr!("Look closely"),
         }
@@ -79,7 +82,7 @@ impl Verdict {
 
     /// Whether it is no praise.
     pub fn warns(self) -> bool {
-        matches!(self, Self::Doubtful | Self::Noisy)
+        matches!(self, Self::Doubtful | Self::Noisy | Self::Smoothed)
     }
 
     /// What that means.
@@ -87,7 +90,10 @@ impl Verdict {
         match self {
             Self::True => tr!("Reduced again, the result matches the original."),
             Self::Noisy => tr!("Noise or JPEG artefacts were enlarged too. A Photo model removes them."),
-            Self::Cleaned => tr!("Noise and JPEG artefacts were removed; Difference shows where."),
+            Self::Smoothed => tr!("This picture has little noise: a Clean model keeps more of it."),
+            Self::Cleaned => {
+                tr!("Noise and JPEG artefacts were removed, and structure was kept. Difference shows where.")
+            }
             Self::Near => tr!("Reduced again, the result differs a little; Difference shows where."),
             Self::Doubtful => tr!("The result shows things that the original does not; Overlay marks them."),
         }
@@ -97,13 +103,14 @@ impl Verdict {
 /// The verdict on a result of `model` whose consistency PSNR is `decibels`, and whose place that was changed most is off by `worst` gray
 /// levels of structure, if that is known. Above 45 dB differences are of one or two levels of 255; below 34 dB of five on average, which
 /// is seen. Noise that was removed is no structure: a result without a place worth a look is not doubtful, whatever its decibels; and
-/// noise that was kept (`noisy`) closes the loop best and is nothing to be proud of.
-pub fn verdict(decibels: f64, worst: Option<f32>, noisy: bool, model: &str) -> Option<Verdict> {
+/// noise that was kept closes the loop best and is nothing to be proud of, nor is detail that was taken for noise.
+pub fn verdict(decibels: f64, worst: Option<f32>, misfit: Option<Misfit>, model: &str) -> Option<Verdict> {
     let cleans = Kind::of_model(model) == Kind::Photo;
     Some(match (decibels, worst) {
         (psnr, _) if psnr.is_nan() => return None,
-        (psnr, None | Some(0.0)) if psnr >= 45.0 && noisy => Verdict::Noisy,
+        (psnr, None | Some(0.0)) if psnr >= 45.0 && misfit == Some(Misfit::NoiseKept) => Verdict::Noisy,
         (psnr, None | Some(0.0)) if psnr >= 45.0 => Verdict::True,
+        (_, Some(0.0)) if misfit == Some(Misfit::DetailSmoothed) => Verdict::Smoothed,
         (_, Some(0.0)) if cleans => Verdict::Cleaned,
         (_, Some(0.0)) => Verdict::Near,
         (psnr, _) if psnr >= 45.0 => Verdict::Near,
@@ -220,18 +227,20 @@ mod tests {
 
     #[test]
     fn removed_noise_is_told_apart_from_changed_structure() {
-        let photo = |decibels, worst| verdict(decibels, worst, false, "photo-x2").unwrap();
+        let photo = |decibels, worst| verdict(decibels, worst, None, "photo-x2").unwrap();
         // The noisier the original, the farther a clean result is from it.
         assert_eq!(photo(29.0, Some(0.0)), Verdict::Cleaned);
         assert_eq!(photo(40.0, Some(6.0)), Verdict::Doubtful);
         assert_eq!((photo(29.0, None), photo(40.0, None)), (Verdict::Doubtful, Verdict::Cleaned));
-        assert_eq!(verdict(29.0, Some(0.0), false, "x2"), Some(Verdict::Near));
-        assert_eq!(verdict(50.0, Some(0.0), false, "x2"), Some(Verdict::True));
+        assert_eq!(verdict(29.0, Some(0.0), None, "x2"), Some(Verdict::Near));
+        assert_eq!(verdict(50.0, Some(0.0), None, "x2"), Some(Verdict::True));
         // The loop closes best where noise was enlarged with the rest, and where little is off in one place.
-        assert_eq!(verdict(73.0, Some(0.0), true, "x2"), Some(Verdict::Noisy));
-        assert_eq!(verdict(50.0, Some(3.0), false, "x2"), Some(Verdict::Near));
-        assert_eq!(verdict(36.0, Some(3.0), false, "x2"), Some(Verdict::Doubtful));
-        assert_eq!(verdict(f64::NAN, None, false, "x2"), None);
+        assert_eq!(verdict(73.0, Some(0.0), Some(Misfit::NoiseKept), "x2"), Some(Verdict::Noisy));
+        assert_eq!(verdict(50.0, Some(3.0), None, "x2"), Some(Verdict::Near));
+        let smoothed = verdict(38.0, Some(0.0), Some(Misfit::DetailSmoothed), "photo-x2").unwrap();
+        assert!(smoothed == Verdict::Smoothed && smoothed.warns());
+        assert_eq!(verdict(36.0, Some(3.0), None, "x2"), Some(Verdict::Doubtful));
+        assert_eq!(verdict(f64::NAN, None, None, "x2"), None);
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn fidelity_is_raised_on_a_finished_picture() {
     harness.press("Apply 30 %");
     let fourth = home.path().join("cat_x2-4.png");
     harness.await_that("another version", |_| fourth.exists());
-    harness.await_sight("Version 2 of 2");
+    harness.await_sight("Version 3 of 3");
     assert!(psnr(&harness) > before, "{before} dB, then {} dB", psnr(&harness));
     assert!(std::fs::read(&first).unwrap() == bytes);
 }

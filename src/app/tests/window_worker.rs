@@ -44,7 +44,7 @@ fn done(item: ItemId, output: &Path) -> WorkerReport {
             dual_loss: Some(0.5),
             expected_psnr: Some(33.5),
             worst: None,
-            noisy: false,
+            misfit: None,
         },
     };
     WorkerReport::Done { item, finished, warning: None }
@@ -211,7 +211,7 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
             dual_loss: Some(0.3),
             expected_psnr: Some(33.75),
             worst: None,
-            noisy: false,
+            misfit: None,
         },
     };
     far.reports.send(refined).unwrap();
@@ -221,14 +221,14 @@ fn the_slider_asks_for_one_refinement_at_a_time_and_then_for_the_newest() {
     let [(later, 0.8)] = asked(&far)[..] else { panic!("what was passed over is not computed") };
 
     // Nobody waits for an answer once another picture is looked at, or for a number that is not its own.
-    let proven = Proven { loop_psnr: Some(70.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, noisy: false };
+    let proven = Proven { loop_psnr: Some(70.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, misfit: None };
     far.reports.send(WorkerReport::Refined { number, item: job.item, fidelity: 0.2, proven }).unwrap();
     harness.run_steps(3);
     assert!(!harness.sees("70.00 dB"));
     // What is back where it began is asked for again, not left as it was on the way.
     common::fidelity(&harness).set_value_accesskit(0.0);
     harness.run_steps(2);
-    let proven = Proven { loop_psnr: Some(60.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, noisy: false };
+    let proven = Proven { loop_psnr: Some(60.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, misfit: None };
     far.reports.send(WorkerReport::Refined { number: later, item: job.item, fidelity: 0.8, proven }).unwrap();
     harness.await_that("the way back", |_| matches!(asked(&far)[..], [(_, 0.0)]));
 }
@@ -256,7 +256,7 @@ fn what_is_applied_after_other_pictures_is_made_again() {
         far.commands.try_iter().find_map(|c| if let Command::Refine { number, .. } = c { Some(number) } else { None })
     };
     let number = refines(&far).unwrap();
-    let proven = Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, noisy: false };
+    let proven = Proven { loop_psnr: Some(50.0), dual_loss: Some(0.3), expected_psnr: None, worst: None, misfit: None };
     far.reports.send(WorkerReport::Refined { number, item: job.item, fidelity: 0.5, proven }).unwrap();
     harness.await_sight("50.00 dB");
 

@@ -6,7 +6,7 @@ use super::{
     canvas::gpu::Gpu,
     compress::{self, Compress},
     models_tab::ModelsTab,
-    queue::{Queue, Remembered},
+    queue::{self, ItemId, Queue, Remembered},
     services::{Services, StartWorker},
     settings::{self, Settings},
     shell::Shell,
@@ -98,7 +98,10 @@ impl Window {
             let (remembered, complaint): (Remembered, _) = stored::read(&queue_file(&window.services.paths));
             complaint.into_iter().for_each(|text| window.shell.toasts.warning(text));
             let recalled = window.upscale.queue.recall(remembered);
-            if let Some(&first) = recalled.first() {
+            let readable = |id: &&ItemId| {
+                window.upscale.queue.get(**id).is_some_and(|item| !matches!(item.state, queue::State::Failed(_)))
+            };
+            if let Some(&first) = recalled.iter().find(readable).or(recalled.first()) {
                 window.select(first);
             }
             let (remembered, complaint): (compress::remember::Remembered, _) =

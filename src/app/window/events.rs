@@ -87,7 +87,7 @@ impl Window {
                 for path in models {
                     self.change_library(Change::Import(path));
                 }
-                let (mut first, count) = (None, pictures.len());
+                let (mut first, mut any, count) = (None, None, pictures.len());
                 let mut there = self.upscale.queue.paths();
                 for Brought { path, below, size, format, broken } in pictures {
                     if !there.insert(path.clone()) {
@@ -101,8 +101,13 @@ impl Window {
                             item.state = State::Failed(failure);
                         }
                     }
-                    first = first.or(Some(id));
+                    let is_broken =
+                        self.upscale.queue.get(id).is_some_and(|item| matches!(item.state, State::Failed(_)));
+                    any = any.or(Some(id));
+                    first = first.or((!is_broken).then_some(id));
                 }
+                // What can be seen rather than what cannot.
+                let first = first.or(any);
                 if first.is_none() && count > 0 {
                     self.shell.toasts.warning(tr!("In the queue already; \"Upscale again\" runs a picture once more."));
                 }
@@ -130,6 +135,7 @@ impl Window {
                         asked: false,
                         whole: false,
                         preview: None,
+                        preview_by: None,
                         refined: None,
                     });
                     self.upscale.documents.shrink(self.upscale.selected);

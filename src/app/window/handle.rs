@@ -290,8 +290,12 @@ impl Window {
     /// Chooses a fidelity, and shows what it makes of the selected picture.
     fn set_fidelity(&mut self, fidelity: f32) {
         self.shell.settings.choices.fidelity = fidelity;
-        // A preview follows by itself.
-        if !self.upscale.selected.is_some_and(|item| self.is_tried(item)) {
+        let Some(item) = self.upscale.selected else { return };
+        // A preview follows by itself; at the fidelity of the result there is nothing to preview.
+        let is_of_result = self.upscale.documents.get(item).is_some_and(|open| open.preview_by.is_some());
+        if is_of_result && self.is_tried(item) && self.other_fidelity().is_none() {
+            self.end_preview(item);
+        } else if !self.is_tried(item) {
             self.refine(fidelity);
         }
     }

@@ -10,6 +10,7 @@ use eframe::egui::TextureHandle;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{
+    choice::Misfit,
     location,
     outcome::{Verdict, verdict},
     sizes::FinalSize,
@@ -68,6 +69,14 @@ impl Item {
         self.again = false;
         self.versions.retain(|version| version.output != finished.output);
         self.versions.push(finished.clone());
+        self.state = State::Done(finished);
+    }
+
+    /// A result that is there is shown, in its place among the versions.
+    pub fn show(&mut self, finished: Finished) {
+        if !self.versions.iter().any(|version| version.output == finished.output) {
+            self.versions.push(finished.clone());
+        }
         self.state = State::Done(finished);
     }
 
@@ -158,6 +167,8 @@ pub struct Turn {
     pub scale: usize,
     /// How large the result is to be.
     pub wanted: FinalSize,
+    /// Whether another pass has begun, of which the part that is done says nothing.
+    pub goes_further: bool,
     /// Whether it has been told to stop.
     pub cancelling: bool,
     /// Whether the device is done with it and its result is being saved, while the next picture may run.
@@ -170,6 +181,10 @@ impl Turn {
     /// Time that is left at the speed so far; `None` while it is too early to tell.
     pub fn left(&self) -> Option<Duration> {
         let (since, from) = self.tiles_since?;
+        // What follows the tiles of the first pass is not measured by them.
+        if self.goes_further || self.done >= TILES_END {
+            return None;
+        }
         // Reading and preparing take their time once, and say nothing on how long tiles take.
         let (elapsed, done) = (since.elapsed().as_secs_f32(), self.done - from);
         (done > 0.02 && elapsed > 0.3).then(|| Duration::from_secs_f32(elapsed * (1.0 - self.done) / done))
@@ -178,6 +193,7 @@ impl Turn {
     /// It has come so far.
     pub fn advance(&mut self, stage: String, done: f32) {
         self.stage = stage;
+        self.goes_further |= done + 0.05 < self.done;
         self.done = self.done.max(done);
         if self.done >= TILES_BEGIN && self.tiles_since.is_none() {
             self.tiles_since = Some((Instant::now(), self.done));
@@ -191,6 +207,9 @@ impl Turn {
         }
     }
 }
+
+/// Part of a run up to which its tiles are made.
+pub(super) const TILES_END: f32 = 0.9;
 
 /// Part of a run from which on its tiles are made.
 const TILES_BEGIN: f32 = 0.02;
@@ -231,15 +250,15 @@ pub struct Proven {
     /// look. Not known of results that a record alone tells of.
     #[serde(default)]
     pub worst: Option<f32>,
-    /// Whether the original has noise or JPEG artefacts that its model, one for clean pictures, has enlarged with the rest.
+    /// What came of the model's not being for such pictures.
     #[serde(default)]
-    pub noisy: bool,
+    pub misfit: Option<Misfit>,
 }
 
 impl Proven {
     /// How far the result of `model` keeps to its original, in words; `None` without dual models.
     pub fn verdict(&self, model: &str) -> Option<Verdict> {
-        verdict(self.loop_psnr?, self.worst, self.noisy, model)
+        verdict(self.loop_psnr?, self.worst, self.misfit, model)
     }
 }
 
@@ -254,6 +273,7 @@ mod tests {
             tiles_since: Some((Instant::now() - since, TILES_BEGIN)),
             scale: 2,
             wanted: FinalSize::Model,
+            goes_further: false,
             cancelling: false,
             saving: false,
             left_behind: false,

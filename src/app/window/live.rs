@@ -2,7 +2,11 @@
 //! fidelity. Nothing of it is saved; a run replaces it. Where there is a result it stands in place of that, for as long as
 //! another model is tried.
 
-use crate::{batch::choice::beyond_calibration, built_in, language::tr};
+use crate::{
+    batch::choice::{Misfit, beyond_calibration},
+    built_in,
+    language::tr,
+};
 use std::time::{Duration, Instant};
 
 use dualres_engine::Area;
@@ -14,6 +18,7 @@ use super::{
     candidates::middle,
     canvas::view::reduced,
     document::{Document, Patch, ProofPatch},
+    open_documents::OpenDocument,
     previewed::Scene,
     queue::{ItemId, State},
     settings::Choices,
@@ -72,6 +77,10 @@ impl Window {
             }
             _ => {}
         }
+        self.ask_preview_of_middle(item);
+    }
+
+    fn ask_preview_of_middle(&mut self, item: ItemId) {
         let Some(open) = self.upscale.documents.get(item) else { return };
         let visible =
             reduced(self.upscale.view.visible(open.shown().result_size(), self.upscale.pane), open.shown().scale);
@@ -108,12 +117,28 @@ impl Window {
 
     /// Shows what the chosen model makes of a finished picture in place of its result.
     fn begin_preview(&mut self, item: ItemId) {
-        let scale = self.scale();
+        self.begin_preview_by(item, None, self.scale());
+    }
+
+    /// Shows what the model of a finished picture makes of it at the chosen fidelity, where the network's own result is not in memory.
+    pub(super) fn begin_preview_of_fidelity(&mut self, item: ItemId) {
+        let Some(State::Done(finished)) = self.upscale.queue.get(item).map(|item| &item.state) else { return };
+        let model = finished.model.clone();
+        let entry = self.models.entries.iter().find(|entry| entry.name == model);
+        let Some(scale) = entry.map(|entry| entry.description.scale()) else { return };
+        self.begin_preview_by(item, Some(model), scale);
+        if !self.shell.settings.live_preview {
+            self.ask_preview_of_middle(item);
+        }
+    }
+
+    fn begin_preview_by(&mut self, item: ItemId, by: Option<String>, scale: usize) {
         self.upscale.live.forget();
         self.forget_refinement();
         let Some(open) = self.upscale.documents.get_mut(item) else { return };
         let factor = scale as f64 / open.shown().scale as f64;
         open.preview = Some(Document::new(item, scale, open.document.input.clone()));
+        open.preview_by = by;
         if self.upscale.selected == Some(item) {
             self.upscale.view.rescale(factor);
         }
@@ -133,6 +158,9 @@ impl Window {
     /// Another model was chosen: it is previewed on the selected picture if that is done by another one.
     pub(super) fn preview_choice(&mut self) {
         let Some(item) = self.upscale.selected else { return };
+        if let Some(open) = self.upscale.documents.get_mut(item) {
+            open.preview_by = None;
+        }
         if self.may_be_tried(item) && (self.shell.settings.live_preview || self.is_tried(item)) {
             self.begin_preview(item);
         } else {
@@ -172,6 +200,7 @@ impl Window {
     pub(super) fn preview_model(&self, item: ItemId) -> String {
         let choices = &self.shell.settings.choices;
         match self.upscale.documents.get(item) {
+            Some(OpenDocument { preview: Some(_), preview_by: Some(model), .. }) => model.clone(),
             Some(open) if choices.automatic => built_in::fitting(open.fitting.0, self.scale(), &choices.model),
             _ => choices.model.clone(),
         }
@@ -182,6 +211,13 @@ impl Window {
         let (kind, why) = &self.upscale.documents.get(item)?.fitting;
         let entry = self.models.entries.iter().find(|entry| entry.name == model)?;
         beyond_calibration(&entry.description, (*kind, why))
+    }
+
+    /// What comes of a model's not being for such pictures as an open one.
+    pub(super) fn misfit(&self, item: ItemId, model: &str) -> Option<Misfit> {
+        let (kind, _) = &self.upscale.documents.get(item)?.fitting;
+        let entry = self.models.entries.iter().find(|entry| entry.name == model)?;
+        Misfit::of(&entry.description, *kind)
     }
 
     /// The selected picture if it can be previewed: how, which part of it is visible, and its size.
@@ -204,10 +240,7 @@ impl Window {
             return None;
         }
         let choices = &self.shell.settings.choices;
-        let model = match choices.automatic {
-            true => built_in::fitting(open.fitting.0, self.scale(), &choices.model),
-            false => choices.model.clone(),
-        };
+        let model = self.preview_model(item);
         let (device, fidelity) = (choices.device.clone(), (choices.fidelity * 100.0).round() as u8);
         let size = [open.picture.width(), open.picture.height()];
         Some((Scene { item, model, device, fidelity, side: self.side() }, visible, size))

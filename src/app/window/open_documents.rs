@@ -26,6 +26,8 @@ pub(crate) struct OpenDocument {
     pub(crate) whole: bool,
     /// What another model or fidelity would make of it, where a result is there: shown in place of that, and saved nowhere.
     pub(crate) preview: Option<Document>,
+    /// The model of that, if it is not the chosen one.
+    pub(crate) preview_by: Option<String>,
     /// Fidelity of what is shown and what its proof says, if it was refined and is not saved.
     pub(crate) refined: Option<(f32, Proven)>,
 }

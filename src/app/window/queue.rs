@@ -234,6 +234,8 @@ impl Queue {
                 _ => item.versions.last().cloned(),
             },
             cancelled: matches!(item.state, State::Cancelled),
+            again: matches!(item.state, State::Waiting | State::Running(_)) && !item.versions.is_empty(),
+            versions: item.versions.clone(),
             failed: if let State::Failed(failure) = &item.state { Some(failure.clone().into()) } else { None },
         });
         Remembered { items: items.collect() }
@@ -243,16 +245,21 @@ impl Queue {
     pub fn recall(&mut self, remembered: Remembered) -> Vec<ItemId> {
         let present = remembered.items.into_iter().filter(|item| item.path.exists());
         present
-            .map(|RememberedItem { path, below, twin, finished, failed, cancelled }| {
+            .map(|RememberedItem { path, below, twin, finished, failed, cancelled, again, versions }| {
                 let id = self.add(path, None);
                 if let Some(item) = self.get_mut(id) {
                     (item.below, item.twin) = (below, twin);
+                    versions.into_iter().filter(|version| version.output.exists()).for_each(|it| item.finish(it));
                     match (finished, failed) {
-                        (Some(finished), _) if finished.output.exists() => item.finish(finished),
+                        // The one that was shown is the one that is shown.
+                        (Some(finished), _) if finished.output.exists() => item.show(finished),
                         (Some(finished), _) => item.state = State::Moved(finished),
                         (_, Some(failure)) => item.state = State::Failed(failure.into()),
                         _ if cancelled => item.state = State::Cancelled,
                         _ => {}
+                    }
+                    if again {
+                        (item.state, item.again) = (State::Waiting, true);
                     }
                 }
                 id
@@ -281,6 +288,12 @@ struct RememberedItem {
     failed: Option<RememberedFailure>,
     #[serde(default)]
     cancelled: bool,
+    /// Whether it was to be done once more.
+    #[serde(default)]
+    again: bool,
+    /// Its results, the oldest first.
+    #[serde(default)]
+    versions: Vec<Finished>,
 }
 
 /// Why a picture failed; versions before kept the reason alone.
@@ -371,7 +384,7 @@ mod tests {
                 dual_loss: Some(0.4),
                 expected_psnr: None,
                 worst: None,
-                noisy: false,
+                misfit: None,
             },
         };
         let id = queue.add(done, None);
@@ -474,5 +487,43 @@ mod tests {
         let proven = Proven::default();
         let (model, device) = ("x2".into(), "CPU".into());
         Finished { output: "out".into(), size: [2, 2], model, device, fidelity: 0.0, seconds: 1.0, proven }
+    }
+
+    /// What is to be done once more is so after a restart, and what there was of it is there.
+    #[test]
+    fn versions_and_what_is_to_be_done_again_survive() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path
+        };
+        let result = |name: &str, fidelity: f32| Finished {
+            output: file(name),
+            size: [4, 4],
+            model: "x2".into(),
+            device: "CPU".into(),
+            fidelity,
+            seconds: 1.0,
+            proven: Proven::default(),
+        };
+        let mut queue = Queue::default();
+        let id = queue.add(file("a.png"), None);
+        let item = queue.get_mut(id).unwrap();
+        item.finish(result("a_x2.png", 0.0));
+        item.finish(result("a_x2-2.png", 0.5));
+        // The first is shown again, then all is run once more, and the window closes.
+        let first = item.versions[0].clone();
+        item.show(first.clone());
+        let mut shown = Queue::default();
+        shown.recall(queue.remember());
+        assert!(matches!(&shown.items()[0].state, State::Done(finished) if *finished == first));
+        assert_eq!(shown.items()[0].versions.len(), 2);
+        let item = queue.get_mut(id).unwrap();
+        (item.state, item.again) = (State::Waiting, true);
+        let mut again = Queue::default();
+        again.recall(queue.remember());
+        let item = &again.items()[0];
+        assert!(matches!(item.state, State::Waiting) && item.again && item.versions.len() == 2);
     }
 }

@@ -256,6 +256,7 @@ impl Window {
             tiles_since: None,
             scale,
             wanted: choices.size,
+            goes_further: false,
             cancelling: false,
             saving: false,
             left_behind: false,

@@ -118,10 +118,7 @@ impl Window {
             self.upscale.only = (!self.upscale.runs).then_some(item);
             self.shell.actions.push(Action::Retry(item));
         } else {
-            self.shell.toasts.warning(tr!(
-                "%{name}: the network's own result is not in memory any more. Apply makes it again.",
-                name = queued.name()
-            ));
+            self.begin_preview_of_fidelity(item);
         }
     }
 

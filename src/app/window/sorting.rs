@@ -66,7 +66,7 @@ mod tests {
                     dual_loss: Some(1.0),
                     expected_psnr: Some(80.0 - loop_psnr),
                     worst: None,
-                    noisy: false,
+                    misfit: None,
                 },
             })
         };

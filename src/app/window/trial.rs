@@ -154,10 +154,17 @@ impl Window {
 
     /// Ends the comparison with one of its models.
     pub(super) fn take_candidate(&mut self, index: usize) {
-        let chosen = self.upscale.trial.take().and_then(|trial| trial.candidates.into_iter().nth(index));
+        let Some(trial) = self.upscale.trial.take() else { return };
         self.end_trial();
-        if let Some(chosen) = chosen {
+        let (view, area, scale) = (trial.view, trial.area, trial.scale);
+        if let Some(chosen) = trial.candidates.into_iter().nth(index) {
             self.use_model(&chosen.model);
+            // What was looked at closely is looked at on.
+            if !view.fits {
+                let corner = [area.x, area.y].map(|at| (at * scale) as f64);
+                let center = [view.center[0] + corner[0], view.center[1] + corner[1]];
+                self.upscale.view = View { center, zoom: view.zoom, fits: false, opens: false };
+            }
         }
     }
 

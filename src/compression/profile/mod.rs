@@ -97,12 +97,18 @@ pub struct Profile {
 pub struct Constraints {
     /// Widths of prunable layers that are not to change; none elsewhere. May be shorter than the list of prunable layers.
     pub fixed: Vec<Option<usize>>,
-    /// Fewest channels of each prunable layer that is not fixed, 1 where nothing is said; prunable layers that never had as many stay whole.
+    /// Fewest channels of each prunable layer that is not fixed and not gone with its block, 1 where nothing is said; layers that
+    /// never had as many stay whole.
     pub least: Vec<usize>,
+    /// Layers whose blocks are not to go, by their place.
+    pub held: Vec<bool>,
     /// Widths are multiples of this, or the full width; 0 and 1 allow any width, in prunable layers of more than 16 channels every
-    /// so manieth.
+    /// n-th.
     pub multiple: usize,
 }
+
+/// Penalty of what must not be chosen; finite, because penalties are added.
+const NEVER: f64 = 1e9;
 
 /// Most widths of a prunable layer that are weighed against each other where they are bound to more than a budget.
 const MAX_CANDIDATES: usize = 16;
@@ -192,11 +198,16 @@ impl Profile {
             let rises = self.rises(unit, lambda);
             widths[unit].iter().map(|&width| interpolate(&at, &rises, width as f64)).collect()
         });
-        let penalties: Vec<Vec<f64>> = penalties.collect();
+        let mut penalties: Vec<Vec<f64>> = penalties.collect();
+        for (layer, penalties) in penalties.iter_mut().enumerate() {
+            // What is to be gone must not be kept by a channel.
+            if constraints.fixed.get(layer).copied().flatten() == Some(0) {
+                penalties.fill(NEVER);
+            }
+        }
         let free = |layer: &usize| {
             let fixed = constraints.fixed.get(*layer).copied().flatten();
-            let least = constraints.least.get(*layer).is_none_or(|&least| least <= 1);
-            fixed == Some(0) || (fixed.is_none() && least)
+            fixed == Some(0) || (fixed.is_none() && constraints.held.get(*layer) != Some(&true))
         };
         let blocks = self.rises_without(lambda).into_iter().zip(&self.layers.blocks);
         let gone = blocks.map(|(rise, block)| block.layers.iter().all(free).then_some(rise)).collect();

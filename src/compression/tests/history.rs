@@ -30,7 +30,8 @@ fn widths_keep_to_what_they_are_bound_to() {
         assert!(share(&full, &found) <= 1.0 - ratio + 1e-9, "{ratio}");
         let mut fixed = vec![None; units];
         fixed[1] = Some(5);
-        let bound = Constraints { fixed, least: vec![3; units], multiple: 4 };
+        let held = vec![true; units];
+        let bound = Constraints { fixed, least: vec![3; units], held, multiple: 4 };
         let found = profile.widths_within(ratio, 0.1, &bound).unwrap();
         assert!(share(&full, &found) <= 1.0 - ratio + 1e-9, "{ratio}");
         for (unit, &width) in found.iter().enumerate() {
@@ -45,7 +46,17 @@ fn widths_keep_to_what_they_are_bound_to() {
     let all = Constraints { fixed: full.widths.iter().map(|&width| Some(width)).collect(), ..Constraints::default() };
     assert!(profile.widths_within(0.3, 0.1, &all).is_err());
     assert_eq!(profile.narrowest(&all), full.widths);
-    assert_eq!(profile.narrowest(&Constraints { least: vec![2; units], ..free }), vec![2; units]);
+    let held = Constraints { least: vec![2; units], held: vec![true; units], ..free.clone() };
+    assert_eq!(profile.narrowest(&held), vec![2; units]);
+    // A minimum is one of what stays: blocks go all the same, and one that is to go does, however little it saves.
+    let minimum = Constraints { least: vec![2; units], ..free };
+    let smallest = profile.narrowest(&minimum);
+    assert!(smallest.iter().all(|&width| width == 0 || width == 2) && smallest.contains(&0), "{smallest:?}");
+    if let Some(block) = full.blocks.first() {
+        let fixed = (0..units).map(|layer| block.layers.contains(&layer).then_some(0)).collect();
+        let widths = profile.widths_within(0.01, 0.1, &Constraints { fixed, ..Constraints::default() }).unwrap();
+        assert!(block.layers.iter().all(|&layer| widths[layer] == 0), "{widths:?}");
+    }
 }
 
 #[test]

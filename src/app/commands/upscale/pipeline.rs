@@ -316,7 +316,7 @@ fn write(work: &Work<'_>, ready: Finished) -> anyhow::Result<Row> {
     let recipe = &work.recipe;
     losses(&picture, format, recipe.keep).iter().for_each(|what| work.say.warn(&input.path, what));
     drop(picture);
-    let Made { picture, proof: mut said, pass, withheld } = made;
+    let Made { picture, proof: mut said, pass, withheld, .. } = made;
     drop(pass);
     let file = dualres_imaging::encode(&picture, format, recipe.encoding)?;
     drop(picture);

@@ -81,8 +81,9 @@ impl Window {
             CompressAction::Picture(path) => self.read_compared(Some(path)),
             CompressAction::SetWidth(unit, width) => {
                 let multiple = self.shell.settings.compress.multiple;
-                if unit < self.compress.width_editor.widths.len() {
-                    self.compress.width_editor.set(unit, width, multiple);
+                let layers = self.compressed_model().map(|entry| entry.layers.clone());
+                if let Some(layers) = layers.filter(|_| unit < self.compress.width_editor.widths.len()) {
+                    self.compress.width_editor.set(&layers, unit, width, multiple);
                     if let Some(entry) = self.compressed_model() {
                         // The slider stands where the network is.
                         let kept = self.compress.width_editor.kept(&entry.layers).0;
@@ -210,7 +211,12 @@ impl Window {
             self.compress.width_editor = WidthEditor::of(&entry.layers);
             self.compress.model.clone_from(&name);
             (self.compress.unit, self.compress.profile) = (None, ProfileState::None);
-            self.compress.clear_pixels();
+            // What was drawn of another model stays until there is more, unless it is of another size.
+            if self.compress.shown.scale == scale_of_model {
+                self.compress.forget_requests();
+            } else {
+                self.compress.clear_pixels();
+            }
             if !has_duals {
                 self.compress.profile = ProfileState::Failed(tr!("it has no dual models"));
             } else if profiles::was_begun(&self.services.paths, &self.models.library, &name) {

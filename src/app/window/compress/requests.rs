@@ -38,11 +38,6 @@ impl Window {
         // What was asked for before this is of no interest any more.
         looking.out.retain(|(other, _)| *other >= request_id);
         let shown = &mut self.compress.shown;
-        let same_original = shown.pair.as_ref().is_some_and(|p| p.original == pair.original && p.device == pair.device);
-        if shown.pair.is_some() && !same_original {
-            self.compress.clear_documents();
-        }
-        let shown = &mut self.compress.shown;
         // What was drawn last stays until its successor is there.
         shown.pair = Some(pair);
         if let Some(results) = &mut shown.results {

@@ -332,6 +332,11 @@ impl Compress {
     /// Forgets what was drawn of a pair of networks or a picture, and what was asked for.
     pub(crate) fn clear_pixels(&mut self) {
         self.clear_documents();
+        self.forget_requests();
+    }
+
+    /// Nobody waits any more for what was asked for.
+    pub(crate) fn forget_requests(&mut self) {
         self.clear_numbers();
         (self.looking.asked, self.looking.whole) = (None, None);
         self.looking.out.clear();

@@ -28,11 +28,13 @@ impl WidthEditor {
     }
 
     /// Shares `1 - ratio` of the multiply-accumulates among the prunable layers that are not locked, as the sensitivity profile
-    /// says. Widths keep to `least` channels and multiples of `multiple`.
+    /// says. Widths of what stays keep to `least` channels and multiples of `multiple`; a block may go as a whole unless one of its
+    /// layers has a minimum of its own.
     pub(crate) fn share(&mut self, profile: &Profile, ratio: f64, lambda: f64, least: usize, multiple: usize) {
         let fixed = self.widths.iter().zip(&self.locked).map(|(&width, &locked)| locked.then_some(width)).collect();
         let least = self.least.iter().map(|&own| own.max(least)).collect();
-        let constraints = Constraints { fixed, least, multiple };
+        let held = self.least.iter().map(|&own| own > 1).collect();
+        let constraints = Constraints { fixed, least, held, multiple };
         match profile.widths_within(ratio, lambda, &constraints) {
             Ok(widths) => (self.widths, self.complaint) = (widths, None),
             Err(error) => {
@@ -52,8 +54,19 @@ impl WidthEditor {
     }
 
     /// Sets the width of a prunable layer by hand, and locks it: the slider for the whole network leaves it alone from now on.
-    pub(crate) fn set(&mut self, unit: usize, width: usize, multiple: usize) {
+    pub(crate) fn set(&mut self, layers: &Layers, unit: usize, width: usize, multiple: usize) {
         let full = self.full[unit];
+        let block = layers.block_of(unit).map(|block| layers.blocks[block].layers.as_slice());
+        if let Some(block) = block.filter(|_| width == 0 || self.widths[unit] == 0) {
+            // The layers of a block go, and come back, together.
+            for &layer in block {
+                self.widths[layer] = if width == 0 { 0 } else { self.full[layer] };
+                self.locked[layer] = true;
+            }
+            if width == 0 {
+                return;
+            }
+        }
         let multiple = multiple.max(1);
         let rounded = ((width as f64 / multiple as f64).round() as usize * multiple).max(1);
         // The full width need not be a multiple.

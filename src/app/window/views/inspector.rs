@@ -69,7 +69,6 @@ fn fidelity(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             weak(ui, tr!("Runs the picture again: %{time}", time = time));
         }
     }
-    numbers::versions(window, ui, out);
 }
 
 /// What is seen before the run.

@@ -91,7 +91,7 @@ fn title(entry: &Entry) -> String {
 fn built_in_card(ui: &mut Ui, width: f32, chosen: Chosen, (kind, scale): (Kind, usize)) -> Option<String> {
     let (words, hint) = match kind {
         Kind::Photo => (tr!("cameras, phones"), tr!("Removes noise and JPEG artefacts, of cameras and phones")),
-        Kind::Clean => (tr!("scans, graphics"), tr!("Keeps all there is: for scans, graphics and clean photos")),
+        Kind::Clean => (tr!("clean photos, scans"), tr!("Keeps all there is: for scans, graphics and clean photos")),
     };
     let is_it = matches!(chosen, Chosen::Kind { kind: other, .. } if other == kind);
     // Whoever chooses a kind keeps the scale, or is told that there is none.

@@ -96,6 +96,9 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     }
 }
 
+/// Width of the choice of a version, in points.
+const VERSIONS: f32 = 130.0;
+
 /// The versions of the selected picture that were made since the window was opened.
 pub(super) fn versions(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let Some(item) =
@@ -118,7 +121,7 @@ pub(super) fn versions(window: &Window, ui: &mut Ui, out: &mut Outbox) {
     let at = item.versions.iter().position(|version| version.output == shown.output).unwrap_or(0);
     let (mut picked, id) = (None, item.id);
     let label = tr!("Version %{number} of %{count}", number = at + 1, count = item.versions.len());
-    let combo = ComboBox::from_id_salt("versions").width(ui.available_width()).selected_text(label).show_ui(ui, |ui| {
+    let combo = ComboBox::from_id_salt("versions").width(VERSIONS).selected_text(label).show_ui(ui, |ui| {
         for (index, version) in item.versions.iter().enumerate() {
             if ui.selectable_label(index == at, name(index + 1, version)).clicked() && index != at {
                 picked = Some(index);

@@ -130,6 +130,9 @@ fn tokens(pattern: &mut String, ui: &mut Ui) {
 fn forecast(window: &Window, ui: &mut Ui) {
     let scale = window.scale();
     let Some(item) = window.upscale.selected.and_then(|id| window.upscale.queue.get(id)) else { return };
+    if matches!(item.state, State::Done(_)) {
+        return;
+    }
     let choices = &window.shell.settings.choices;
     let Some(open) = window.upscale.documents.get(item.id) else { return };
     let asked = Asked {
@@ -153,6 +156,11 @@ fn name_example(window: &Window, choices: &mut Choices, ui: &mut Ui) {
     let selected = window.upscale.selected.and_then(|id| window.upscale.queue.get(id));
     if selected.is_some_and(|item| matches!(&item.state, State::Failed(failure) if failure.lasts)) {
         // Nothing will come of it.
+        return;
+    }
+    if let Some(State::Done(finished)) = selected.map(|item| &item.state) {
+        let name = finished.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        weak(ui, tr!("Saved as %{path}", path = name)).on_hover_text(finished.output.display().to_string());
         return;
     }
     let path = selected.map_or_else(|| "photo.jpg".into(), |item| item.path.clone());

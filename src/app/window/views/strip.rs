@@ -5,7 +5,8 @@ use eframe::egui::{
     StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::{duration, model_choice, named, size};
+use super::{duration, model_choice, named, size, text_width};
+use crate::batch::sizes::FinalSize;
 use crate::language::{number, tr, translated};
 use crate::window::{
     Window,
@@ -54,8 +55,12 @@ fn header(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         ui.label(RichText::new(tr!("Queue")).strong());
         // There at all times, so that nothing else is under the pointer when a run ends.
         let running = window.upscale.queue.running().is_some();
-        let label = if running && window.services.link.control.is_paused() { tr!("Resume") } else { tr!("Pause") };
-        let pause = ui.add_enabled(running, egui::Button::new(label));
+        let labels = [tr!("Pause"), tr!("Resume")];
+        let widest = labels.iter().map(|label| text_width(ui, label)).fold(0.0, f32::max);
+        let size = vec2(widest + 2.0 * ui.spacing().button_padding.x, ui.spacing().interact_size.y);
+        let paused = running && window.services.link.control.is_paused();
+        let button = egui::Button::new(&labels[usize::from(paused)]).min_size(size);
+        let pause = ui.add_enabled(running, button);
         if pause.on_hover_text(tr!("Takes effect within a tile (Ctrl+P)")).clicked() {
             out.push(Action::PauseOrGoOn);
         }
@@ -186,11 +191,12 @@ fn draw(window: &Window, ui: &Ui, index: usize, rect: Rect, response: &Response,
     text(43.0, state, FontId::proportional(11.5), colour, width);
     let wanted = window.shell.settings.choices.size;
     let finished = match &item.state {
-        State::Done(finished) => Some(finished.size),
+        // What is made does not change with what is chosen now.
+        State::Done(finished) => Some((finished.size, FinalSize::Model)),
         State::Running(_) => None,
-        _ => item.size.map(|size| wanted.of(size, window.scale())),
+        _ => item.size.map(|size| (wanted.of(size, window.scale()), wanted)),
     };
-    if let Some(finished) = finished {
+    if let Some((finished, wanted)) = finished {
         text(59.0, &model_choice::print_size(finished, wanted), FontId::proportional(11.0), colours.weak, width);
     }
     if let State::Running(progress) = &item.state {

@@ -7,8 +7,8 @@ use super::{
     decibels, duration, named,
 };
 use crate::{
-    batch::outcome::verdict,
-    language::tr,
+    batch::{choice::Misfit, outcome::verdict},
+    language::{number, tr},
     window::{
         Window,
         actions::{self, Action, Trying},
@@ -71,8 +71,10 @@ fn tool_bar(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         }
         let further = window.further_models().into_iter().next();
         let has_room = window.upscale.trial.as_ref().is_some_and(|trial| trial.candidates.len() < MAX_MODELS);
-        if let Some(model) = further.filter(|_| has_room)
-            && ui.button(tr!("Add a model")).clicked()
+        let further = further.filter(|_| has_room);
+        let add = ui.add_enabled(further.is_some(), Button::new(tr!("Add a model")));
+        if add.clicked()
+            && let Some(model) = further
         {
             out.push(Action::Try(Trying::Also(model)));
         }
@@ -80,7 +82,11 @@ fn tool_bar(window: &Window, ui: &mut Ui, out: &mut Outbox) {
             canvas::zoom_buttons(ui, &trial.view, out);
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            let text = tr!("Models compared on this part; nothing is saved");
+            let mut text = tr!("Models compared on this part; nothing is saved");
+            if let Some(trial) = window.upscale.trial.as_ref().filter(|trial| trial.fidelity > 0.0) {
+                let percent = number(f64::from(trial.fidelity) * 100.0, 0);
+                text += &format!(" · {} {percent} %", tr!("Fidelity"));
+            }
             ui.add(eframe::egui::Label::new(RichText::new(text).strong()).truncate());
         });
     });
@@ -132,7 +138,7 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>,
     let before = Sight { view: trial.view, split: window.upscale.split, pane: trial.pane };
     let part = match index {
         Some(_) => {
-            let caption = caption(candidate, window.withheld(trial.item, &candidate.model).is_some());
+            let caption = caption(candidate, window.misfit(trial.item, &candidate.model));
             PaneContent { name: format!("{}: {caption}", candidate.model), ..PaneContent::new(Mode::Result, caption) }
         }
         None => PaneContent { name: tr!("Original"), ..PaneContent::new(Mode::Input, "") },
@@ -151,14 +157,14 @@ fn picture(window: &Window, ui: &mut Ui, out: &mut Outbox, index: Option<usize>,
     out.change(&before, sight, |sight| Action::See(actions::Canvas::Trial, sight));
 }
 
-/// What is said of a model's result, which has the picture's noise or not: how long it took, and whether it keeps to the picture.
-fn caption(candidate: &Candidate, noisy: bool) -> String {
+/// What is said of a model's result, which may not be for such pictures: how long it took, and whether it keeps to the picture.
+fn caption(candidate: &Candidate, misfit: Option<Misfit>) -> String {
     match &candidate.state {
         Attempt::Making => tr!("being made…"),
         Attempt::Failed(reason) => reason.clone(),
         Attempt::Made { seconds, psnr } => {
             let time = duration(std::time::Duration::from_secs_f64(*seconds));
-            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, candidate.worst(), noisy, &candidate.model)?))) {
+            match psnr.and_then(|psnr| Some((psnr, verdict(psnr, candidate.worst(), misfit, &candidate.model)?))) {
                 Some((psnr, verdict)) => format!("{} ({}), {time}", verdict.words(), decibels(psnr)),
                 None => time,
             }

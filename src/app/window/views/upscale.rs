@@ -119,6 +119,7 @@ fn panes(window: &Window, ui: &mut Ui, out: &mut Outbox, canvas: Rect) -> Option
     let shown = match () {
         () if previews => Shows::Preview,
         () if runs => Shows::Growing,
+        () if is_done && document.result.is_none() => Shows::Reading,
         () => Shows::Result,
     };
     let scale = document.scale;
@@ -153,6 +154,8 @@ enum Shows {
     Preview,
     /// It is made now, over what was there before.
     Growing,
+    /// It is there, and being read.
+    Reading,
 }
 
 /// The panes of a view; `flips` shows the original in place of the result, and what is shown of that may be a preview.
@@ -231,6 +234,8 @@ fn part(document: &Document, mode: Mode, flips: bool, shows: Shows) -> PaneConte
             Some(_) if shows == Shows::Preview => tr!("Preview"),
             Some(_) if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result")),
             Some(_) => tr!("Result"),
+            None if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result")),
+            None if shows == Shows::Reading => tr!("Reading the picture…"),
             None => tr!("Result: not made yet"),
         };
     }
@@ -254,6 +259,8 @@ fn result(document: &Document, shows: Shows) -> String {
         Some(_) if shows == Shows::Preview => tr!("Preview  %{size}", size = size),
         Some(_) if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result  %{size}", size = size)),
         Some(_) => tr!("Result  %{size}", size = size),
+        None if shows == Shows::Growing => tr!("%{name}: being made", name = tr!("Result  %{size}", size = size)),
+        None if shows == Shows::Reading => tr!("Reading the picture…"),
         None => tr!("Result  %{size}: not made yet", size = size),
     }
 }
@@ -261,6 +268,7 @@ fn result(document: &Document, shows: Shows) -> String {
 fn read_out_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, pointed: Option<[f64; 2]>) {
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            numbers::versions(window, ui, out);
             // Here, because the tools above leave no room in a small window.
             if matches!(window.shell.settings.view, ViewMode::Difference | ViewMode::Overlay | ViewMode::Doubt) {
                 ui.spacing_mut().slider_width = 90.0;

@@ -36,6 +36,7 @@ use crate::{
     trust::{self, Trust},
     window::{
         document::{Patch, ProofPatch},
+        item::TILES_END,
         proof::worst_place,
         queue::{Failure, ItemId, Proven},
         settings::Choices,
@@ -44,8 +45,6 @@ use crate::{
 
 /// Side of the pieces in which whole pictures go to the window, in pixels.
 const PIECE: usize = 512;
-/// Where the tiles end in the progress of a job; what follows is the dual reconstruction and saving.
-const TILES_END: f32 = 0.9;
 
 /// Models on devices, and the last result.
 pub(super) struct Engine {

@@ -46,6 +46,6 @@ pub(super) fn proven(result: &Upscaled) -> Proven {
         dual_loss: result.consistency.as_ref().map(mean),
         expected_psnr: report::finite(result.expected_psnr),
         worst: None,
-        noisy: false,
+        misfit: None,
     }
 }

@@ -14,7 +14,7 @@ use dualres_imaging::{Format, Picture, resize::resample};
 use super::{WorkerReport, engine::Engine};
 use crate::{
     batch::{
-        make::{finished, withhold},
+        make::{finished, judge_fit},
         record::{Done, Stamp},
         saving::{Destination, finish, save},
     },
@@ -36,9 +36,9 @@ impl Engine {
         let scale = kept.upscaler.model().description.scale();
         let refined = kept.upscaler.refine(&kept.input, (*kept.base).clone(), fidelity, &mut |_| self.until_the_end());
         let result = refined.map(|mut result| {
-            let noisy = withhold(&mut result, &kept.upscaler, &kept.input).is_some();
+            let (_, misfit) = judge_fit(&mut result, &kept.upscaler, &kept.input);
             self.show(item, scale, &result.picture);
-            let proven = Proven { noisy, ..self.show_proof(item, &kept.input, &result) };
+            let proven = Proven { misfit, ..self.show_proof(item, &kept.input, &result) };
             kept.refined = Some((fidelity, Arc::new(result.picture)));
             self.tell(WorkerReport::Refined { number, item, fidelity, proven });
         });
@@ -139,7 +139,7 @@ impl Engine {
         }
         self.show(item, scale, &result);
         let mut proof = upscaler.refine(input, result, 0.0, &mut |_| self.until_the_end())?;
-        withhold(&mut proof, &upscaler, input);
+        judge_fit(&mut proof, &upscaler, input);
         self.show_proof(item, input, &proof);
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Engine {
             keeper.forget();
         }
         let made = made?;
-        let Made { picture: ready, proof, pass, withheld } = made;
+        let Made { picture: ready, proof, pass, misfit, .. } = made;
         if pass.is_none() {
             // It took no network; the canvas has the size of what one makes all the same.
             self.show(item, scale, &resample(&ready, enlarged[0], enlarged[1]));
@@ -155,7 +155,7 @@ impl Engine {
         let may_overlap = has_room_for(1, size, channels);
         self.tell(WorkerReport::Progress { item, stage: tr!("saving"), done: 0.97 });
         let fidelity = if refines { recipe.fidelity } else { 0.0 };
-        let proven = Proven { worst, noisy: withheld.is_some(), ..proven(&proof) };
+        let proven = Proven { worst, misfit, ..proven(&proof) };
         self.saver.save(Saving {
             item,
             picture: ready,
@@ -196,7 +196,7 @@ fn finished_before(done: Done, job: &Job) -> Finished {
             dual_loss: None,
             expected_psnr: done.expected_psnr,
             worst: None,
-            noisy: false,
+            misfit: None,
         },
     }
 }

@@ -95,7 +95,9 @@ fn set(window: &Window, ui: &mut Ui, out: &mut Outbox, unit: usize) {
     let full = window.compress.width_editor.full[unit];
     let mut width = window.compress.width_editor.widths[unit];
     ui.spacing_mut().slider_width = ui.available_width() - 62.0;
-    let slider = ui.add(Slider::new(&mut width, 1..=full));
+    // A layer of a block goes with it.
+    let can_go = window.compressed_model().is_some_and(|entry| entry.layers.block_of(unit).is_some());
+    let slider = ui.add(Slider::new(&mut width, usize::from(!can_go)..=full));
     named(&slider, &tr!("Width of the marked layer"));
     if slider.changed() {
         out.compress_action(CompressAction::SetWidth(unit, width));

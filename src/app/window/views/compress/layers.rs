@@ -170,7 +170,9 @@ fn bar_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &
         painter.rect_filled(part(set, 0.0, 10.0), 2.0, colours.accent.gamma_multiply(0.75));
     }
     if let Some(kept) = facts.kept {
-        painter.rect_filled(part(kept, 7.0, 3.0), 0.0, colours.good);
+        // Nothing is seen too.
+        let strip = part(kept, 7.0, 3.0);
+        painter.rect_filled(strip.with_max_x(strip.max.x.max(bar.left() + 2.0)), 0.0, colours.good);
     }
     let likely = window.alpha_of(index).and_then(|(widths, probabilities)| {
         let best = (0..widths.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]))?;
@@ -194,7 +196,7 @@ fn bar_ui(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, facts: &
         {
             let part = ((pointer.x - bar.left()) / bar.width()).clamp(0.0, 1.0);
             let width = (part * facts.full as f32).round() as usize;
-            out.compress_action(CompressAction::SetWidth(index, width.max(1)));
+            out.compress_action(CompressAction::SetWidth(index, width));
         }
     }
     response
@@ -221,23 +223,12 @@ fn lock(window: &Window, ui: &mut Ui, out: &mut Outbox, index: usize, row: Rect)
 }
 
 fn describe(facts: &Facts) -> String {
-    let (name, full) = (&facts.name, facts.full);
-    match (facts.set, facts.found) {
-        (None, None) => tr!("%{name}: %{channels} channels", name = name, channels = full),
-        (Some(set), None) => {
-            tr!("%{name}: %{channels} channels, set to %{set}", name = name, channels = full, set = set)
-        }
-        (None, Some(found)) => {
-            tr!("%{name}: %{channels} channels, found %{found}", name = name, channels = full, found = found)
-        }
-        (Some(set), Some(found)) => tr!(
-            "%{name}: %{channels} channels, set to %{set}, found %{found}",
-            name = name,
-            channels = full,
-            set = set,
-            found = found
-        ),
-    }
+    let width = |what: String, width: Option<usize>| width.map(|width| format!("{what} {width}"));
+    let mut said = vec![tr!("%{name}: %{channels} channels", name = facts.name, channels = facts.full)];
+    said.extend(width(tr!("target"), facts.set));
+    said.extend(width(tr!("searched"), facts.found));
+    said.extend(width(tr!("kept"), facts.kept));
+    said.join(", ")
 }
 
 /// `level 1 / block 03` without what every row would repeat.
