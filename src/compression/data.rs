@@ -12,8 +12,10 @@ use crate::{CompressConfig, CompressionError, Result, SearchConfig, files::unusa
 /// Every so manieth picture is kept for validation where no validation pictures are given.
 const KEPT_EVERY: usize = 5;
 
-/// Batches that widths are judged on.
+/// Batches that widths are judged on, at least.
 const VALIDATION_BATCHES: usize = 4;
+/// Pixels of the input, in all, that they have at least: of fewer, widths are chosen by chance.
+const VALIDATION_PIXELS: usize = 40_000;
 
 /// What patches are drawn for; each draws its own.
 #[derive(Clone, Copy)]
@@ -114,7 +116,8 @@ impl Data {
     /// If a picture cannot be read.
     pub(crate) fn validation_batches(&self, settings: &SearchConfig, device: &Device) -> Result<Vec<Vec<Tensor<4>>>> {
         let batch = |step| self.batch(Purpose::Validation, step, settings.batch, settings.patch, device);
-        (0..VALIDATION_BATCHES).map(batch).collect()
+        let pixels = settings.batch * settings.patch * settings.patch;
+        (0..VALIDATION_BATCHES.max(VALIDATION_PIXELS.div_ceil(pixels))).map(batch).collect()
     }
 
     /// Pictures that cannot be decoded, with the reason: headers alone do not tell. Takes as long as reading them all.

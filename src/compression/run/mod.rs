@@ -2,10 +2,10 @@
 
 mod check;
 mod conclude;
+mod cutting;
 mod extend;
 
 use std::{
-    ops::ControlFlow,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -16,30 +16,30 @@ use dualres_imaging::{
     file::write_atomically,
     lock::{Lock, LockError},
 };
-use dualres_network::{Model, Weights, device::ComputeDevice};
+use dualres_network::{Model, device::ComputeDevice};
 use dualres_training::{
     Evaluation, Measuring, MeasuringEvent, Scores, TrainingError, Unusable, calibrate, evaluate, on_device,
 };
 use serde::{Deserialize, Serialize};
 
 use check::check;
+use cutting::Cut;
 
 use crate::{
     CompressConfig, CompressionError, Event, Mode, Observer, Profile, Report, Result, Stage, Widths,
     candidates::{uniform_widths, uniform_within},
-    data::{Data, Purpose},
-    events::{EventLog, Meter},
+    data::Data,
+    events::EventLog,
     files::{
-        CONFIG_FILE, CUT_FILE, CUT_REPORT_FILE, DECISION_FILE, EVENTS_FILE, FINETUNE_FOLDER, Held, ORIGINAL_FILE,
-        PROFILE_FILE, REPORT_FILE, RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json, unusable,
+        CONFIG_FILE, DECISION_FILE, EVENTS_FILE, FINETUNE_FOLDER, Held, ORIGINAL_FILE, PROFILE_FILE, REPORT_FILE,
+        RESULT_FILE, RUN_FILES, WIDTHS_FILE, load_json, save_json, unusable,
     },
     finetune,
     layers::Layers,
     profile,
     report::{Kept, Times},
     row, search, selection,
-    selection::{Selected, Task},
-    surgery::{check_smaller, cut, verify},
+    selection::Task,
     times,
     widths::widths_text,
 };
@@ -64,16 +64,6 @@ struct Decision {
 /// The widths that the run in `folder` decided for, if it has come so far.
 pub(crate) fn decided_widths(folder: &Path) -> Result<Option<Vec<usize>>> {
     Ok(load_json::<Decision>(&folder.join(DECISION_FILE))?.map(|decision| decision.widths))
-}
-
-/// What the cut did.
-#[derive(Serialize, Deserialize)]
-struct Cut {
-    difference: f64,
-    before: Scores,
-    cut: Scores,
-    rule: String,
-    set: String,
 }
 
 /// Compresses `original` in `folder`; a folder that holds a run with the same settings is gone on with. Returns the
@@ -263,7 +253,7 @@ impl UnderWay<'_> {
         let task = self.task(profile.as_ref());
         let selected = selection::select(task, &decision.widths, folder, observe)?;
         let Some(selected) = selected else { return Ok(None) };
-        let Some((small, cut)) = self.cut(&selected, &decision, observe)? else { return Ok(None) };
+        let Some((small, cut)) = self.cut(&selected, &decision, profile.as_ref(), observe)? else { return Ok(None) };
         let Some((tuned, after, finetuned)) = self.finetune(small, &cut, &decision, observe)? else { return Ok(None) };
         let Some(tuned) = self.calibrated(tuned, observe)? else { return Ok(None) };
         let log = EventLog::open(&folder.join(EVENTS_FILE), Stage::Finetune, usize::MAX)?;
@@ -365,55 +355,6 @@ impl UnderWay<'_> {
         }
         best.map(|(_, widths)| Some(widths))
             .ok_or_else(|| CompressionError::NotFinite("every network that was tried".into()))
-    }
-
-    /// Cuts the network for real, and measures it and the original.
-    fn cut(&self, selected: &Selected, decision: &Decision, observe: Observer) -> Result<Option<(Model, Cut)>> {
-        let (path, report) = (self.folder.join(CUT_FILE), self.folder.join(CUT_REPORT_FILE));
-        if let Some(cut) = load_json::<Cut>(&report)? {
-            return Ok(Some((Model::read(&path, &self.device)?, cut)));
-        }
-        const STEPS: usize = 3;
-        if observe(&Event::Stage { stage: Stage::Cut, step: 0, steps: STEPS }).is_break() {
-            return Ok(None);
-        }
-        let mut log = EventLog::open(&self.folder.join(EVENTS_FILE), Stage::Cut, 0)?;
-        let mut meter = Meter::new(Stage::Cut, 0, STEPS);
-        let (small, difference) = self.small(&selected.masked, &selected.kept)?;
-        write_atomically(&path, &small.to_bytes())?;
-        let kept = Kept::of(&self.layers);
-        (meter.kept_macs, meter.kept_parameters) = kept.shares(&decision.widths);
-        let mut told = |progress: crate::StageProgress, observe: Observer| -> Result<ControlFlow<()>> {
-            log.push(&progress)?;
-            Ok(observe(&Event::Step(progress)))
-        };
-        if told(meter.step(1), observe)?.is_break() {
-            return Ok(None);
-        }
-        let Some(before) = self.evaluate(&self.original, observe)? else { return Ok(None) };
-        let original_psnr_y = Some(before.mean.psnr_y);
-        if told(crate::StageProgress { original_psnr_y, ..meter.step(2) }, observe)?.is_break() {
-            return Ok(None);
-        }
-        let Some(after) = self.evaluate(&small, observe)? else { return Ok(None) };
-        let set = self.set_name();
-        let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
-        let progress = crate::StageProgress { psnr_y: Some(cut.cut.psnr_y), original_psnr_y, ..meter.step(STEPS) };
-        let flow = told(progress, observe)?;
-        save_json(&report, &cut)?;
-        Ok(flow.is_continue().then_some((small, cut)))
-    }
-
-    fn small(&self, masked: &Weights, kept: &[Vec<usize>]) -> Result<(Model, f64)> {
-        let masked = Model::from_weights(self.original.description.clone(), masked, &self.device)?;
-        let mut small = cut(&masked, &self.layers, kept, &self.device)?.collapsed(&self.device)?;
-        small.description.name.clone_from(&self.config.name);
-        // What is known of the errors of the original does not hold for it.
-        small.description.error_calibration = None;
-        let proof = self.data.batch(Purpose::Proof, 0, 2, self.config.selection.patch, &self.device)?;
-        let difference = verify(&masked, &small, &proof[0])?;
-        check_smaller(&self.original, &small)?;
-        Ok((small, difference))
     }
 
     /// Fine-tunes, and measures what came of it; whether it is the tuned network comes with it.

@@ -156,7 +156,9 @@ impl<'a> Searcher<'a> {
         if first == 0 {
             // What the search begins with may be the best it sees.
             let mut begun = vec![self.decision()?.1];
-            if self.task.profile.is_some() {
+            if let Some(profile) = self.task.profile {
+                // What the profile alone would choose, which the window's slider shows.
+                begun.extend(profile.widths_under(&self.costs, self.task.config.ratio, self.config.lambda));
                 // The even cut is what has to be beaten.
                 let layers = Layers::of(&self.task.original.description.network, self.task.config.streams);
                 begun.extend(uniform_within(&layers, &self.costs, self.task.config.ratio));

@@ -17,7 +17,7 @@ use least_squares::LeastSquares;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-pub(crate) use worth::worth;
+pub(crate) use worth::{profiled, worth};
 
 use crate::{
     Channels, CompressConfig, Event, Observer, Profile, Result, SelectionConfig, Stage,
