@@ -264,8 +264,11 @@ pub(crate) struct WorkedOut {
     /// Seconds of the runs of the settings, and whether they are known.
     pub(crate) seconds: Memo<Asked, Option<(f64, bool)>>,
     /// Seconds of the stages of a run.
-    pub(crate) stages: Memo<(RunId, Option<Scanned>, BTreeMap<String, f64>, String), Vec<(Stage, f64)>>,
+    pub(crate) stages: Memo<OfRun, Vec<(Stage, f64)>>,
 }
+
+/// What the time of the stages of a run depends on: run, pictures, speeds and device.
+pub(crate) type OfRun = (RunId, Option<Scanned>, BTreeMap<String, f64>, String);
 
 /// What the time of the runs of the settings depends on: settings, widths, pictures, speeds and device.
 pub(crate) type Asked = (CompressChoices, Vec<usize>, Option<Scanned>, BTreeMap<String, f64>, String);

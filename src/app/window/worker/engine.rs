@@ -19,6 +19,7 @@ use super::{
     kept::{Kept, proven},
     part::Part,
     reader::Reader,
+    results::SavedVersion,
     saver::Saver,
 };
 use crate::{
@@ -112,7 +113,7 @@ impl Engine {
                 }
             }
             Command::SaveVersion { item, output, choices } => match self.save_version(item, &output, &choices) {
-                Ok(Some((path, size, warnings))) => {
+                Ok(Some(SavedVersion { path, size, warnings })) => {
                     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
                     self.tell(WorkerReport::Version { item, path, size, fidelity: choices.fidelity, warning });
                 }

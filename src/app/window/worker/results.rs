@@ -26,6 +26,14 @@ use crate::{
     },
 };
 
+/// A version of a result that was saved.
+pub(super) struct SavedVersion {
+    pub(super) path: PathBuf,
+    pub(super) size: [usize; 2],
+    /// What the user should know of.
+    pub(super) warnings: Vec<String>,
+}
+
 impl Engine {
     /// Feeds the dual residual of the last result back at another strength, and shows it.
     pub(super) fn refine(&mut self, number: u64, item: ItemId, model: &str, fidelity: f32) -> anyhow::Result<()> {
@@ -53,7 +61,7 @@ impl Engine {
         item: ItemId,
         output: &Path,
         choices: &Choices,
-    ) -> anyhow::Result<Option<(PathBuf, [usize; 2], Vec<String>)>> {
+    ) -> anyhow::Result<Option<SavedVersion>> {
         let start = Instant::now();
         let kept = self.kept.as_ref().filter(|kept| kept.item == item && kept.model == choices.model);
         let Some((mut result, kept)) = kept.and_then(|kept| Some((kept.at(choices.fidelity)?, kept))) else {
@@ -85,7 +93,7 @@ impl Engine {
                 &mut warnings,
             );
         }
-        Ok(Some((path, size, warnings)))
+        Ok(Some(SavedVersion { path, size, warnings }))
     }
 
     /// Saves a result as another file; false if it was refined and is not in memory any more.
