@@ -240,3 +240,26 @@ fn what_opens_has_names_too() {
     harness.check_accessibility();
     assert!(harness.sees("Results"));
 }
+
+/// What fails in a folder of results is in its record, as it is when a command fails.
+#[test]
+fn failures_are_recorded_as_those_of_a_command_are() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let results = home.path().join("results");
+    settings_of(&paths, |settings| settings.choices.folder = Some(results.clone()));
+    let path = home.path().join("photo.png");
+    write_picture(&path, 40, 30);
+    let mut harness = window(&paths);
+    harness.drop_files(&[&path]);
+    harness.await_sight("photo.png: waiting");
+    // It is gone when its turn comes.
+    std::fs::remove_file(&path).unwrap();
+    harness.press("Upscale 1 picture");
+    harness.await_that("the failure", |h| matches!(h.state().queue().items()[0].state, State::Failed(_)));
+    let mut app = harness.into_state();
+    eframe::App::on_exit(&mut app);
+    drop(app);
+    let record = std::fs::read_to_string(results.join(".dualres-batch.jsonl")).unwrap();
+    assert!(record.contains("\"record\":\"failed\"") && record.contains("photo.png"), "{record}");
+}

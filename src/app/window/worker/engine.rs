@@ -15,17 +15,17 @@ use dualres_network::{
 };
 
 use super::{
-    Attempt, Command, Control, DeviceInfo, NO_ITEM, Preview, WorkerReport,
-    kept::{Kept, proven},
+    Attempt, Command, Control, DeviceInfo, Job, NO_ITEM, Preview, WorkerReport,
+    kept::{Kept, SavedVersion, proven},
     part::Part,
     reader::Reader,
-    results::SavedVersion,
     saver::Saver,
 };
 use crate::{
     actor::{EventSender, Shared},
     batch::{
         choice::{Kind, automatic},
+        inputs::Input,
         journal::JournalError,
         records::Records,
         sums,
@@ -93,6 +93,7 @@ impl Engine {
             Command::Upscale(job) => {
                 // Whatever a file does to the program, the next one has its turn.
                 if let Err(error) = report::guarded(|| self.upscale(&job)) {
+                    self.record_failure(&job, &error);
                     self.fail(job.item, &error);
                 }
             }
@@ -182,6 +183,16 @@ impl Engine {
 
     fn trouble(&self, what: Attempt, error: &anyhow::Error) {
         self.tell(WorkerReport::Trouble { what, reason: report::message(error) });
+    }
+
+    /// Notes in the record of the folder of results that a picture could not be done, as the command line does.
+    fn record_failure(&self, job: &Job, error: &anyhow::Error) {
+        let is_none = matches!(error.downcast_ref(), Some(EngineError::Cancelled))
+            || matches!(error.downcast_ref(), Some(JournalError::Held(_)));
+        let Some(folder) = job.choices.folder.as_deref().filter(|_| !is_none) else { return };
+        let input = Input { path: job.input.clone(), below: job.below.clone(), twin: job.twin };
+        // What cannot be recorded is told all the same.
+        let _ = self.records.of(folder, |journal| journal.fail(&input.key(), &report::message(error)));
     }
 
     fn fail(&mut self, item: ItemId, error: &anyhow::Error) {

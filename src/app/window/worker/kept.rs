@@ -1,6 +1,6 @@
 //! The last result, as it is kept in memory.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use dualres_engine::{Upscaled, Upscaler};
 use dualres_imaging::{Picture, Plane};
@@ -25,6 +25,14 @@ pub(super) struct Kept {
     /// The picture in the record of its folder, if it has one, and what tells the weights from others there.
     pub(super) recorded: Option<Recorded>,
     pub(super) weights: String,
+}
+
+/// A version of a result that was saved.
+pub(super) struct SavedVersion {
+    pub(super) path: PathBuf,
+    pub(super) size: [usize; 2],
+    /// What the user should know of.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Kept {

@@ -1,17 +1,12 @@
 //! Results after their run: refined, saved as another file, proven again.
 
-use std::{
-    ops::ControlFlow,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{ops::ControlFlow, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use dualres_engine::Event;
 use dualres_imaging::{Format, Picture, resize::resample};
 
-use super::{WorkerReport, engine::Engine};
+use super::{WorkerReport, engine::Engine, kept::SavedVersion};
 use crate::{
     batch::{
         make::{finished, judge_fit},
@@ -25,14 +20,6 @@ use crate::{
         settings::Choices,
     },
 };
-
-/// A version of a result that was saved.
-pub(super) struct SavedVersion {
-    pub(super) path: PathBuf,
-    pub(super) size: [usize; 2],
-    /// What the user should know of.
-    pub(super) warnings: Vec<String>,
-}
 
 impl Engine {
     /// Feeds the dual residual of the last result back at another strength, and shows it.
