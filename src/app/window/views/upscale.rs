@@ -221,6 +221,9 @@ fn part(document: &Document, mode: Mode, flips: bool, shows: Shows) -> PaneConte
             };
             let caption = match mode {
                 _ if !has_dual => tr!("The proof comes with the result"),
+                Mode::Overlay if shows == Shows::Result && document.worst_places().is_empty() => {
+                    tr!("No place changed more than noise")
+                }
                 Mode::Difference => tr!("Difference between reconstruction and original"),
                 _ => tr!("Where the result changed more than noise"),
             };
