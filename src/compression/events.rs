@@ -121,7 +121,7 @@ pub enum Event<'a> {
     },
 }
 
-/// MeasuringEvent of everything; stops the run by `Break`, which saves and returns.
+/// Told of everything; stops the run by `Break`, which saves and returns.
 pub type Observer<'a> = &'a mut dyn FnMut(&Event<'_>) -> ControlFlow<()>;
 
 /// A row of the curves.

@@ -206,7 +206,7 @@ impl Window {
             }
             Action::CompleteModel(name) => self.complete_model(name),
             Action::CancelCompletion => self.models.completing.iter().for_each(Completing::cancel),
-            Action::Adapt(compress_action) => self.adapt(compress_action),
+            Action::Adapt(adapt_action) => self.adapt(adapt_action),
             Action::RemoveModel(name) => self.change_library(Change::Remove(name)),
             Action::UseModel(name) => {
                 self.use_model(&name);
