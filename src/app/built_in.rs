@@ -62,11 +62,22 @@ pub fn fitting(kind: Kind, scale: usize, otherwise: &str) -> String {
     of(kind, scale).unwrap_or(otherwise).to_owned()
 }
 
-/// The first model inside the program that enlarges `scale` times and has dual models, with its name.
-pub fn dual_of(scale: usize) -> Option<anyhow::Result<(&'static str, Model)>> {
-    EMBEDDED.iter().find_map(|(name, bytes)| {
-        let description = Model::describe(bytes, name).ok()?;
-        (description.scale() == scale && !description.duals.is_empty())
-            .then(|| Ok((*name, Model::from_bytes(bytes, name, &Device::flex())?)))
-    })
+/// Models inside the program whose dual models, one after the other, lead from a result of `scale` to its input: one of that scale,
+/// or several whose scales multiply to it, from the input's scale upwards. With their names.
+pub fn duals_for(scale: usize) -> Option<anyhow::Result<Vec<(&'static str, Model)>>> {
+    let with_dual = |scale: usize| {
+        EMBEDDED.iter().find(|(name, bytes)| {
+            Model::describe(bytes, name).is_ok_and(|found| found.scale() == scale && !found.duals.is_empty())
+        })
+    };
+    let mut steps = Vec::new();
+    let mut rest = scale;
+    while rest > 1 {
+        let step = std::iter::once(rest).chain((2..rest).rev().filter(|step| rest.is_multiple_of(*step)));
+        let (step, found) = step.into_iter().find_map(|step| Some((step, with_dual(step)?)))?;
+        steps.push(found);
+        rest /= step;
+    }
+    let read = |&&(name, bytes): &&(&'static str, &[u8])| Ok((name, Model::from_bytes(bytes, name, &Device::flex())?));
+    (!steps.is_empty()).then(|| steps.iter().map(read).collect())
 }

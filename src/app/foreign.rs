@@ -47,10 +47,11 @@ pub(crate) fn read(path: &Path, options: &ImportOptions) -> anyhow::Result<(Mode
     (model.description.halo, model.description.seam) = (examined.halo, examined.lasting_seam());
     let mut notes = model.description.import.clone();
     if model.duals.is_empty() {
-        notes.push(match built_in::dual_of(model.description.scale()) {
-            Some(other) => {
-                let (name, other) = other?;
-                model = model.with_duals_of(&other)?;
+        notes.push(match built_in::duals_for(model.description.scale()) {
+            Some(others) => {
+                let (names, others): (Vec<_>, Vec<_>) = others?.into_iter().unzip();
+                let name = names.join(" + ");
+                model = model.with_duals_through(&others)?;
                 model.description.borrowed_duals = true;
                 wording(
                     || {

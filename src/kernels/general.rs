@@ -1,13 +1,14 @@
-//! Convolutions that the kernels do not cover: any kernel, padding, dilation and groups.
+//! Convolutions of any kernel, padding, dilation and groups.
 
 use burn::{
     backend::Flex,
-    tensor::{Tensor, module, ops::ConvOptions},
+    tensor::{DType, Tensor, module, ops::ConvOptions},
 };
 
 use crate::{
-    cpu::depthwise,
+    cpu::{self, Planes, depthwise},
     maps::{is_plain_cpu, primitive, samples, tensor},
+    samplewise::numbers,
 };
 
 /// A convolution in numbers, down and across.
@@ -27,19 +28,20 @@ pub struct GeneralConv {
 /// differentiable.
 pub fn conv2d_general(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, conv: GeneralConv) -> Tensor<4> {
     let ([n, channels, height, width], [outputs, each, rows, columns]) = (x.dims(), weight.dims());
-    let depthwise = each == 1 && channels == outputs && conv.stride == [1, 1] && conv.dilation == [1, 1];
-    let same = conv.padding == [rows / 2, columns / 2] && rows % 2 == 1 && columns % 2 == 1;
-    if depthwise && same && is_plain_cpu(&x) && !weight.is_autodiff() {
-        let bias = bias.map(|bias| bias.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32"));
+    let plain = is_plain_cpu(&x) && is_plain_cpu(&weight) && x.dtype() == DType::F32 && x.shape().num_elements() > 0;
+    if plain && conv.stride[0] == conv.stride[1] && bias.as_ref().is_none_or(|bias| !bias.is_autodiff()) {
+        let bias = bias.map(numbers);
         let (x, weight) = (primitive(x), primitive(weight));
-        let out = depthwise::forward(
-            samples(&x),
-            [channels, height, width],
-            samples(&weight),
-            [rows, columns],
-            bias.as_deref(),
-        );
-        return tensor(out, [n, channels, height, width]);
+        let depthwise = each == 1 && channels == outputs && conv.stride == [1, 1] && conv.dilation == [1, 1];
+        let (out, shape) = if depthwise {
+            let size = [n, channels, height, width];
+            depthwise::forward(samples(&x), size, samples(&weight), [rows, columns], conv.padding, bias.as_deref())
+        } else {
+            let x = Planes::one(samples(&x), [n, channels, height, width]);
+            let shape = [outputs, each, rows, columns];
+            cpu::forward_general(x, samples(&weight), shape, bias.as_deref(), conv)
+        };
+        return tensor(out, shape);
     }
     let options = ConvOptions::new(conv.stride, conv.padding, conv.dilation, conv.groups);
     module::conv2d(x, weight, bias, options)

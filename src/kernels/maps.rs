@@ -4,10 +4,13 @@
 use burn::{
     backend::{DispatchDevice, Flex, flex::FlexTensor},
     tensor::{
-        Device, Tensor, TensorData,
+        DType, Device, Tensor, TensorData,
         activation::sigmoid,
-        module::{avg_pool2d, interpolate},
-        ops::{AvgPoolOptions, GridSampleOptions, GridSamplePaddingMode, InterpolateMode, InterpolateOptions},
+        module::{avg_pool2d, interpolate, max_pool2d},
+        ops::{
+            AvgPoolOptions, GridSampleOptions, GridSamplePaddingMode, InterpolateMode, InterpolateOptions,
+            MaxPoolOptions,
+        },
     },
 };
 
@@ -146,10 +149,26 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
+/// The largest value under each window of `x` [N, C, H, W]; beyond the border there are none. In one pass on the CPU, where no
+/// gradient is recorded; differentiable anywhere.
+pub fn max_pool(x: Tensor<4>, kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Tensor<4> {
+    let [n, c, h, w] = x.dims();
+    if is_plain_cpu(&x) && x.dtype() == DType::F32 && x.shape().num_elements() > 0 {
+        let (out, [rows, columns]) = maps::max_pool(samples(&primitive(x)), [h, w], kernel, stride, padding);
+        return tensor(out, [n, c, rows, columns]);
+    }
+    max_pool2d(x, MaxPoolOptions::new(kernel).with_stride(stride).with_padding(padding))
+}
+
 /// `x` [N, C, H, W] at other sides. Each direction is a product with a matrix of a few entries a row, which every device
 /// has a gradient for.
 pub fn resample(x: Tensor<4>, [rows, columns]: [usize; 2], filter: Filter) -> Tensor<4> {
     let [n, c, h, w] = x.dims();
+    if is_plain_cpu(&x) && x.dtype() == DType::F32 && x.shape().num_elements() > 0 {
+        let taps = |from: usize, to: usize| maps::taps(&filter.weights(from, to), from);
+        let out = maps::resample(samples(&primitive(x)), [h, w], &taps(h, rows), &taps(w, columns));
+        return tensor(out, [n, c, rows, columns]);
+    }
     let device = x.device();
     let matrix = |from: usize, to: usize| filter.weights(from, to);
     let across: Tensor<2> = Tensor::from_data(TensorData::new(matrix(w, columns), [columns, w]), &device);

@@ -1,12 +1,97 @@
 //! Functions of each sample of a tensor, and sums of samples.
 
-use burn::tensor::{Tensor, activation};
+use std::sync::Arc;
+
+use burn::{
+    backend::flex::FlexTensor,
+    tensor::{DType, Tensor, activation},
+};
 
 use crate::{
     Function,
-    cpu::pointwise,
+    cpu::pointwise::{self, Others},
     maps::{is_plain_cpu, primitive, samples},
 };
+
+/// How two values are combined, sample by sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Combination {
+    /// `x + other`.
+    Add,
+    /// `x - other`.
+    Sub,
+    /// `x * other`.
+    Mul,
+    /// `x / other`.
+    Div,
+    /// `x * (sigmoid(other) + offset)`.
+    Gate(f32),
+}
+
+/// Combines `x` [N, C, H, W] with another value of its shape or one that holds for all positions [N or 1, C, 1, 1] or all
+/// channels [N, 1, H, W]; or the other way round. In one pass on the CPU, where no gradient is recorded; differentiable
+/// anywhere.
+pub fn combine(combination: Combination, x: Tensor<4>, other: Tensor<4>) -> Tensor<4> {
+    let commutes = matches!(combination, Combination::Add | Combination::Mul);
+    let is_f32 = x.dtype() == DType::F32 && other.dtype() == DType::F32;
+    let plain = is_f32 && is_plain_cpu(&x) && is_plain_cpu(&other);
+    let (x, other) = if plain && commutes && x.shape().num_elements() < other.shape().num_elements() {
+        (other, x)
+    } else {
+        (x, other)
+    };
+    let ([n, c, h, w], [pictures, channels, rows, columns]) = (x.dims(), other.dims());
+    let same = other.dims() == x.dims();
+    let planes = [rows, columns] == [1, 1] && channels == c && (pictures == n || pictures == 1);
+    let spread = channels == 1 && [pictures, rows, columns] == [n, h, w];
+    if !plain || !(same || planes || spread) {
+        return match combination {
+            Combination::Add => x + other,
+            Combination::Sub => x - other,
+            Combination::Mul => x * other,
+            Combination::Div => x / other,
+            Combination::Gate(offset) => {
+                let gate = activation::sigmoid(other);
+                x * if offset == 0.0 { gate } else { gate + offset }
+            }
+        };
+    }
+    let (mut x, mut other) = (primitive(x), primitive(other));
+    // Two: the tensor's own and the one that is asked for here.
+    let free = |x: &FlexTensor| Arc::strong_count(&x.data_arc()) <= 2;
+    if same && commutes && !free(&x) && free(&other) {
+        std::mem::swap(&mut x, &mut other);
+    }
+    let values = samples(&other);
+    let others = match (same, planes) {
+        (true, _) => Others::Same(values),
+        (_, true) => Others::Planes(values),
+        _ => Others::Channels { planes: values, channels: c },
+    };
+    pointwise::combine(combination, x.storage_mut(), h * w, others);
+    Tensor::from_primitive::<burn::backend::Flex>(x)
+}
+
+/// `factor * x + offset`: factors and offsets [C], or one for all channels of `x` [N, C, H, W]. In one pass on the CPU, where
+/// no gradient is recorded; differentiable anywhere.
+pub fn affine(x: Tensor<4>, factors: Tensor<1>, offsets: Tensor<1>) -> Tensor<4> {
+    if is_plain_cpu(&x) && x.dtype() == DType::F32 && !factors.is_autodiff() && !offsets.is_autodiff() {
+        let [_, _, h, w] = x.dims();
+        let mut x = primitive(x);
+        pointwise::affine(x.storage_mut(), h * w, &numbers(factors), &numbers(offsets));
+        return Tensor::from_primitive::<burn::backend::Flex>(x);
+    }
+    let across = |values: Tensor<1>| -> Tensor<4> {
+        let count = values.dims()[0];
+        values.reshape([1, count, 1, 1])
+    };
+    x * across(factors) + across(offsets)
+}
+
+/// A few values, in host memory.
+pub(crate) fn numbers(values: Tensor<1>) -> Vec<f32> {
+    values.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32")
+}
 
 /// `function` of each sample of `x`. In one pass on the CPU, where no gradient is recorded; differentiable anywhere.
 pub fn apply(x: Tensor<4>, function: Function) -> Tensor<4> {
@@ -49,7 +134,7 @@ pub fn prelu(x: Tensor<4>, slopes: Tensor<1>) -> Tensor<4> {
     let [_, channels, height, width] = x.dims();
     let count = slopes.dims()[0];
     if is_plain_cpu(&x) && !slopes.is_autodiff() {
-        let slopes = slopes.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to f32");
+        let slopes = numbers(slopes);
         let mut x = primitive(x);
         let slope = |channel: usize| slopes[if count == 1 { 0 } else { channel % channels }];
         pointwise::prelu(x.storage_mut(), height * width, slope);
@@ -66,5 +151,5 @@ pub fn add_scaled(x: Tensor<4>, factor: f32, other: Tensor<4>) -> Tensor<4> {
         pointwise::add_scaled(x.storage_mut(), factor, samples(&other));
         return Tensor::from_primitive::<burn::backend::Flex>(x);
     }
-    x * factor + other
+    if factor == 1.0 { x + other } else { x * factor + other }
 }

@@ -3,11 +3,12 @@
 use burn::tensor::{
     Tensor,
     activation::sigmoid,
-    module::{avg_pool2d, conv_transpose2d, max_pool2d},
-    ops::{AvgPoolOptions, ConvTransposeOptions, MaxPoolOptions},
+    module::{avg_pool2d, conv_transpose2d},
+    ops::{AvgPoolOptions, ConvTransposeOptions},
 };
 use dualres_kernels::{
-    Activation, AttentionLayers, ConvSpec, Filter, GeneralConv, attend, block_means, conv2d, conv2d_general, modulate,
+    Activation, AttentionLayers, Combination, ConvSpec, Filter, GeneralConv, attend, block_means, combine, conv2d,
+    conv2d_general, modulate,
 };
 
 use crate::{
@@ -42,14 +43,17 @@ pub(crate) fn node<'a>(
         }
         Op::Activation(function) => dualres_kernels::apply(x, *function),
         Op::Prelu => dualres_kernels::prelu(x, vector("weight")),
-        Op::Affine => x * channels(vector("weight")) + channels(vector("bias")),
+        Op::Affine => dualres_kernels::affine(x, vector("weight"), vector("bias")),
         Op::Shift(by) => {
-            let by = Tensor::from_data(by.as_slice(), &x.device());
-            x + channels(by)
+            let (one, by) = ([1.0].as_slice(), by.as_slice());
+            let device = x.device();
+            dualres_kernels::affine(x, Tensor::from_data(one, &device), Tensor::from_data(by, &device))
         }
+        Op::Linear { factor: 1.0, offset: 0.0 } => x,
         Op::Linear { factor, offset } => {
-            let scaled = if *factor == 1.0 { x } else { x * *factor };
-            if *offset == 0.0 { scaled } else { scaled + *offset }
+            let device = x.device();
+            let one = |value: f32| Tensor::from_data([value].as_slice(), &device);
+            dualres_kernels::affine(x, one(*factor), one(*offset))
         }
         Op::Binary(op) => binary(*op, x, second.expect("two inputs")),
         Op::Slice { start, length } => x.narrow(1, *start, *length),
@@ -128,12 +132,13 @@ fn binary(op: BinaryOp, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     } else {
         (spread(a, [k, l]), b)
     };
-    match op {
-        BinaryOp::Add => a + b,
-        BinaryOp::Sub => a - b,
-        BinaryOp::Mul => a * b,
-        BinaryOp::Div => a / b,
-    }
+    let combination = match op {
+        BinaryOp::Add => Combination::Add,
+        BinaryOp::Sub => Combination::Sub,
+        BinaryOp::Mul => Combination::Mul,
+        BinaryOp::Div => Combination::Div,
+    };
+    combine(combination, a, b)
 }
 
 /// Values of cells at every position, linear between their centres.
@@ -154,7 +159,10 @@ fn resized(x: Tensor<4>, like: Option<Tensor<4>>, resize: &ResizeOp) -> Tensor<4
         Enlargement::Nearest => dualres_kernels::enlarge_nearest(x, size),
         Enlargement::Bilinear => dualres_kernels::resample(x, size, Filter::Bilinear),
         Enlargement::BilinearAligned => dualres_kernels::resample(x, size, Filter::BilinearAligned),
-        Enlargement::Bicubic if size[0] % h == 0 && size[0] / h == size[1] / w && size[1] % w == 0 => {
+        // The fast one passes no gradient on.
+        Enlargement::Bicubic
+            if !x.is_autodiff() && size[0] % h == 0 && size[0] / h == size[1] / w && size[1] % w == 0 =>
+        {
             dualres_kernels::enlarge_bicubic(x, size[0] / h)
         }
         Enlargement::Bicubic => dualres_kernels::resample(x, size, Filter::Bicubic),
@@ -163,8 +171,7 @@ fn resized(x: Tensor<4>, like: Option<Tensor<4>>, resize: &ResizeOp) -> Tensor<4
 
 fn pooled(x: Tensor<4>, pool: &PoolOp) -> Tensor<4> {
     if pool.max {
-        let options = MaxPoolOptions::new(pool.kernel).with_stride(pool.stride).with_padding(pool.padding);
-        return max_pool2d(x, options);
+        return dualres_kernels::max_pool(x, pool.kernel, pool.stride, pool.padding);
     }
     let options = AvgPoolOptions::new(pool.kernel)
         .with_stride(pool.stride)

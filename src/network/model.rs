@@ -122,13 +122,31 @@ impl Model {
     ///
     /// # Errors
     /// If the other's dual models do not lead from this model's result to its input.
-    pub fn with_duals_of(mut self, other: &Self) -> Result<Self> {
-        let (scale, last) = (self.description.scale(), other.duals.last().map(|dual| dual.from));
-        if last != Some(scale) {
+    pub fn with_duals_of(self, other: &Self) -> Result<Self> {
+        self.with_duals_through(std::slice::from_ref(other))
+    }
+
+    /// The same with the dual models of several, from the input's scale upwards: those of a model for 4 and of one for 2 lead from
+    /// a scale of 8 to 4, then to 1.
+    ///
+    /// # Errors
+    /// If all of them together do not lead from this model's result to its input.
+    pub fn with_duals_through(mut self, others: &[Self]) -> Result<Self> {
+        let (mut duals, mut specs, mut base) = (Vec::new(), Vec::new(), 1);
+        for other in others {
+            let moved = |from: usize, to: usize| (base * from, base * to);
+            for (dual, spec) in other.duals.iter().zip(&other.description.duals) {
+                let (from, to) = moved(dual.from, dual.to);
+                duals.push(DualModel { from, to, ..dual.clone() });
+                specs.push(DualSpec { from, to, ..spec.clone() });
+            }
+            base = duals.last().map_or(base, |dual| dual.from);
+        }
+        let scale = self.description.scale();
+        if base != scale || duals.is_empty() {
             return Err(NetworkError::Weights(format!("the dual models are not those of scale {scale}")));
         }
-        self.duals = other.duals.clone();
-        self.description.duals = other.description.duals.clone();
+        (self.duals, self.description.duals) = (duals, specs);
         Ok(self)
     }
 

@@ -157,17 +157,57 @@ fn prediction_is_worth_something() {
     assert!(near < 0.8 * far, "{near} {far}");
 }
 
+fn foreign(name: &str) -> Model {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../network/tests/data/foreign").join(name);
+    let mut model = dualres_network::import::read(&path, &ImportOptions::default(), &Device::flex()).unwrap();
+    model.description = model.description.with_single_dual();
+    model.init_duals(4, &Device::flex());
+    model
+}
+
+/// Functions with weights of their own, kernels of each channel, and what an exporter wrote lie between the layers.
+#[test]
+fn networks_of_others_are_cut_like_ours() {
+    let device = Device::flex();
+    let mut random = ChaCha8Rng::seed_from_u64(18);
+    for name in [
+        "edsr_x3.pth",
+        "compact_x4.pth",
+        "compact_x2_op17.onnx",
+        "compact_x2_dynamo.onnx",
+        "edsr_x2_op11.onnx",
+        "esrgan_new_x4.pth",
+        "rrdb_x4_op11.onnx",
+        "rlfn_x4.pth",
+        "rfdn_x4.pth",
+        "bsrn_x4.pth",
+        "carn_m_x4.pth",
+        "span_x2.pth",
+        "span_x2_op17.onnx",
+        "realplksr_x4.pth",
+    ] {
+        let model = foreign(name);
+        let own = layers(&model);
+        assert!(!own.is_empty(), "{name} has layers to cut");
+        for round in 0..2 {
+            let kept = some(&own, &mut random);
+            let (masked, small) =
+                (masked(&model, &own, &kept, &device).unwrap(), cut(&model, &own, &kept, &device).unwrap());
+            let x = Tensor::random([1, 3, 48, 40], Distribution::Uniform(0.0, 255.0), &device);
+            let difference = largest_difference(&masked, &small, &x);
+            assert!(difference < 1e-4, "{name}, {round}: {difference}");
+            assert!(largest_difference(&model, &small, &x) > 1e-6, "{name}: the mask does something");
+            let read = Model::from_bytes(&small.to_bytes(), name, &device).unwrap();
+            assert!(largest_difference(&read, &small, &x) < 1e-6, "{name}: a cut network survives its file");
+            assert_eq!(layers(&read).widths, kept.iter().map(Vec::len).collect::<Vec<_>>(), "{name}");
+        }
+    }
+}
+
 /// Blocks of a DRN, of residual blocks of two layers, and of dense blocks.
 fn with_blocks() -> Vec<Model> {
     let device = Device::flex();
     let drn = Model::init(Description::drn("t", &Architecture::new(2, 8, 3).unwrap()).unwrap(), 1, &device).unwrap();
-    let foreign = |name: &str| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../network/tests/data/foreign").join(name);
-        let mut model = dualres_network::import::read(&path, &ImportOptions::default(), &device).unwrap();
-        model.description = model.description.with_single_dual();
-        model.init_duals(4, &device);
-        model
-    };
     vec![drn, foreign("edsr_x3.pth"), foreign("rlfn_x4.pth"), foreign("esrgan_new_x4.pth")]
 }
 

@@ -75,6 +75,86 @@ impl WithSimd for CellMeans<'_> {
     }
 }
 
+/// The largest of the values under each window of planes [H, W]; beyond the border there are none.
+pub(crate) fn max_pool(
+    x: &[f32],
+    [height, width]: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> (Vec<f32>, [usize; 2]) {
+    let sides = [height, width];
+    let [rows, columns] = std::array::from_fn(|axis| {
+        (sides[axis] + 2 * padding[axis]).checked_sub(kernel[axis]).map_or(0, |rest| rest / stride[axis] + 1)
+    });
+    let mut out = vec![0.0; x.len() / (height * width) * rows * columns];
+    if out.is_empty() {
+        return (out, [rows, columns]);
+    }
+    let window = |axis: usize, at: usize| {
+        let start = (at * stride[axis]).saturating_sub(padding[axis]);
+        start..(at * stride[axis] + kernel[axis] - padding[axis].min(at * stride[axis] + kernel[axis])).min(sides[axis])
+    };
+    out.par_chunks_mut(rows * columns).zip(x.par_chunks(height * width)).for_each_init(
+        || vec![0.0_f32; width],
+        |highest, (out, plane)| {
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                highest.fill(f32::NEG_INFINITY);
+                for line in window(0, row).map(|y| &plane[y * width..][..width]) {
+                    for (highest, &value) in highest.iter_mut().zip(line) {
+                        *highest = if value > *highest || value.is_nan() { value } else { *highest };
+                    }
+                }
+                for (column, out) in out.iter_mut().enumerate() {
+                    let within = &highest[window(1, column)];
+                    *out =
+                        within.iter().fold(f32::NEG_INFINITY, |high, &x| if x > high || x.is_nan() { x } else { high });
+                }
+            }
+        },
+    );
+    (out, [rows, columns])
+}
+
+/// The entries other than zero of each row of a matrix of `from` columns.
+pub(crate) fn taps(matrix: &[f32], from: usize) -> Vec<Vec<(usize, f32)>> {
+    let of = |row: &[f32]| {
+        row.iter().enumerate().filter(|&(_, &weight)| weight != 0.0).map(|(at, &weight)| (at, weight)).collect()
+    };
+    matrix.chunks_exact(from).map(of).collect()
+}
+
+/// Planes [H, W] at other sides, each row and each column a sum of a few: [planes, rows, columns].
+pub(crate) fn resample(
+    x: &[f32],
+    [height, width]: [usize; 2],
+    rows: &[Vec<(usize, f32)>],
+    columns: &[Vec<(usize, f32)>],
+) -> Vec<f32> {
+    let mut out = vec![0.0; x.len() / (height * width) * rows.len() * columns.len()];
+    if out.is_empty() {
+        return out;
+    }
+    let area = rows.len() * columns.len();
+    out.par_chunks_mut(area).zip(x.par_chunks(height * width)).for_each_init(
+        || vec![0.0_f32; width],
+        |line, (out, plane)| {
+            for (out, taps) in out.chunks_exact_mut(columns.len()).zip(rows) {
+                line.fill(0.0);
+                for &(row, weight) in taps {
+                    for (sum, &value) in line.iter_mut().zip(&plane[row * width..]) {
+                        *sum += weight * value;
+                    }
+                }
+                for (out, taps) in out.iter_mut().zip(columns) {
+                    *out = taps.iter().map(|&(column, weight)| weight * line[column]).sum();
+                }
+            }
+        },
+    );
+    out
+}
+
 /// `x * scale + residual` in place of `x`, where `scale` is interpolated bilinearly between the centres of the cells of
 /// a grid and constant beyond the outermost centres: [planes, H, W] with a grid [planes, rows, columns], H and W whole
 /// multiples.

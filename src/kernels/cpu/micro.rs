@@ -10,6 +10,7 @@ use pulp::{Simd, WithSimd};
 use super::{
     dispatch::dispatch,
     output::Output,
+    pointwise::sigmoid,
     tile::{Layout, MAX_LANES, Tile},
 };
 use crate::Activation;
@@ -60,7 +61,7 @@ pub(crate) fn correlate_tile(
     layout: &Layout,
     packed: &Packed,
     bias: Option<&[f32]>,
-    activation: Activation,
+    last: Last<'_>,
     output: &Output<'_>,
     tile: &Tile,
 ) {
@@ -75,7 +76,7 @@ pub(crate) fn correlate_tile(
         + layout.taps.iter().max().copied().unwrap_or(0)
         + layout.columns.next_multiple_of(MAX_LANES);
     assert!(input.len() >= reach, "scratch holds every position that is read");
-    dispatch(CorrelateTile { input, layout, packed, bias, activation, output, tile });
+    dispatch(CorrelateTile { input, layout, packed, bias, last, output, tile });
 }
 
 struct CorrelateTile<'a> {
@@ -83,7 +84,7 @@ struct CorrelateTile<'a> {
     layout: &'a Layout,
     packed: &'a Packed,
     bias: Option<&'a [f32]>,
-    activation: Activation,
+    last: Last<'a>,
     output: &'a Output<'a>,
     tile: &'a Tile,
 }
@@ -170,27 +171,57 @@ impl CorrelateTile<'_> {
             for (v, value) in sum.into_iter().enumerate() {
                 let at = column + v * lanes;
                 if at < self.layout.columns {
-                    let value = activate(simd, self.activation, value);
+                    let value = activate(simd, self.last.of(first + o), value);
                     let place = [self.tile.picture, first + o, self.tile.row + row, self.tile.column + at];
                     let count = (self.layout.columns - at).min(lanes);
                     // SAFETY: `count` ends at the tile's last column, and tiles of an output are disjoint.
-                    unsafe { self.output.store::<S>(value, place, count) };
+                    unsafe { self.output.store::<S>(simd, value, place, count) };
                 }
             }
         }
     }
 }
 
-/// Applies the activation.
+/// What is done with the sums of an output channel before they are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Last<'a> {
+    /// The activation of a convolution, the same for all channels.
+    Activation(Activation),
+    /// `x` where positive, `slope * x` elsewhere; a slope for each channel.
+    Slopes(&'a [f32]),
+    /// `x * sigmoid(x)`. Other functions with exponentials gain nothing by being done here.
+    Silu,
+}
+
+impl Last<'_> {
+    /// That of a channel.
+    #[inline(always)]
+    pub(crate) fn of(self, channel: usize) -> Self {
+        match self {
+            Self::Slopes(slopes) => Self::Activation(Activation::LeakyRelu(slopes[channel])),
+            other => other,
+        }
+    }
+}
+
+/// Applies what [`Last::of`] says for the channel.
 #[inline(always)]
-pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, value: S::f32s) -> S::f32s {
+pub(crate) fn activate<S: Simd>(simd: S, last: Last<'_>, value: S::f32s) -> S::f32s {
     let zero = simd.splat_f32s(0.0);
-    match activation {
-        Activation::Identity => value,
-        Activation::Relu => simd.max_f32s(value, zero),
-        Activation::LeakyRelu(slope) => {
+    match last {
+        Last::Activation(Activation::Identity) | Last::Slopes(_) => value,
+        Last::Activation(Activation::Relu) => simd.max_f32s(value, zero),
+        Last::Activation(Activation::LeakyRelu(slope)) => {
             let scaled = simd.mul_f32s(value, simd.splat_f32s(slope));
             simd.select_f32s(simd.greater_than_f32s(value, zero), value, scaled)
+        }
+        Last::Silu => {
+            // The compiler makes vectors of the loop again, but not of one whose body it were given as an argument.
+            let mut value = value;
+            for lane in bytemuck::cast_slice_mut::<S::f32s, f32>(std::slice::from_mut(&mut value)) {
+                *lane *= sigmoid(*lane);
+            }
+            value
         }
     }
 }

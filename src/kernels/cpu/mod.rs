@@ -19,15 +19,18 @@ mod dispatch;
 pub(crate) mod maps;
 mod micro;
 mod output;
+mod planes;
 pub(crate) mod pointwise;
 mod tile;
 mod winograd;
 
 use rayon::prelude::*;
 
-use crate::{Activation, ConvSpec, Wanted};
+use crate::{Activation, ConvSpec, GeneralConv, Wanted};
 pub use dispatch::{instruction_set, limit_lanes};
-use output::Output;
+pub(crate) use micro::Last;
+pub(crate) use output::Output;
+pub(crate) use planes::Planes;
 use tile::{Scratch, Taps, Tiles};
 use winograd::{Kernels, TransformCost};
 
@@ -41,8 +44,19 @@ pub struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// Whether the kernels cover a convolution: 1x1 at stride 1, 3x3 at stride 1 or 2.
-pub(crate) fn covers(weight: [usize; 4], spec: ConvSpec) -> bool {
+/// Nothing is done last.
+const NONE: Last<'static> = Last::Activation(Activation::Identity);
+
+/// Longest side of a kernel that is run here.
+const MAX_KERNEL: usize = 31;
+
+/// Whether [`forward`] covers a convolution: square kernels of odd sides.
+pub(crate) fn covers([_, _, kernel_h, kernel_w]: [usize; 4], spec: ConvSpec) -> bool {
+    kernel_h == kernel_w && kernel_h % 2 == 1 && kernel_h <= MAX_KERNEL && matches!(spec.stride, 1..=4)
+}
+
+/// Whether [`gradients`] covers a convolution: 1x1 at stride 1, 3x3 at stride 1 or 2.
+pub(crate) fn covers_gradients(weight: [usize; 4], spec: ConvSpec) -> bool {
     let [_, _, kernel_h, kernel_w] = weight;
     kernel_h == kernel_w && matches!((kernel_h, spec.stride), (1 | 3, 1) | (3, 2))
 }
@@ -51,7 +65,7 @@ pub(crate) fn covers(weight: [usize; 4], spec: ConvSpec) -> bool {
 /// Returns [N, O, H', W'] where `H' = ceil(H / stride)`.
 ///
 /// # Panics
-/// If slices and shapes disagree or the case is not covered (1x1 at stride 1, 3x3 at stride 1 and 2).
+/// If slices and shapes disagree or the case is not covered (square kernels of odd sides at strides of 1 to 4).
 pub fn forward(
     x: &[f32],
     x_shape: [usize; 4],
@@ -60,18 +74,61 @@ pub fn forward(
     bias: Option<&[f32]>,
     spec: ConvSpec,
 ) -> Vec<f32> {
-    check(x, x_shape, weight, weight_shape, spec);
-    let [n, _, h, w] = x_shape;
-    let [o, c, kernel, _] = weight_shape;
-    assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
-    if prepares(x_shape, weight_shape, spec) {
-        return forward_prepared(x, x_shape, &prepare(weight, weight_shape), weight_shape, bias, spec);
+    check(x_shape, weight, weight_shape, spec);
+    let last = Last::Activation(spec.activation);
+    let layer = Layer { weight, shape: weight_shape, prepared: None, bias, spec, last };
+    let x = Planes::one(x, x_shape);
+    // SAFETY: the layer computes every place of its output.
+    unsafe { Output::filled(layer.output_shape(x_shape), |out| layer.run(x, out)) }
+}
+
+/// A convolution, its weights perhaps transformed before.
+pub(crate) struct Layer<'a> {
+    /// [O, C, K, K].
+    pub(crate) weight: &'a [f32],
+    pub(crate) shape: [usize; 4],
+    pub(crate) prepared: Option<&'a Prepared>,
+    /// [O].
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) spec: ConvSpec,
+    /// What is done in place of the activation of `spec`.
+    pub(crate) last: Last<'a>,
+}
+
+impl Layer<'_> {
+    /// Shape of what it makes of an input of a shape.
+    pub(crate) fn output_shape(&self, [n, _, h, w]: [usize; 4]) -> [usize; 4] {
+        let [o, _, kernel, _] = self.shape;
+        [n, o, self.spec.output_side(h, kernel), self.spec.output_side(w, kernel)]
     }
-    let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
-    let taps = Taps::of_kernel(kernel, spec.stride);
-    let packed =
-        micro::pack(o, c, taps.len(), |output, channel, tap| weight[(output * c + channel) * taps.len() + tap]);
-    correlate(x, x_shape, &packed, &taps, bias, spec.activation, out_shape)
+
+    /// Computes every place of `out`, each once.
+    ///
+    /// # Panics
+    /// As [`forward`].
+    pub(crate) fn run(&self, x: Planes<'_>, out: &Output<'_>) {
+        let Self { weight, shape, prepared, bias, spec, last } = *self;
+        let [o, c, kernel, _] = shape;
+        check(x.shape(), weight, shape, spec);
+        assert_eq!(out.shape(), self.output_shape(x.shape()), "room for the output");
+        assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
+        if prepares(x.shape(), shape, spec) {
+            let made;
+            let kernels = match prepared {
+                Some(Prepared(kernels)) => kernels,
+                None => {
+                    made = prepare(weight, shape);
+                    &made.0
+                }
+            };
+            assert_eq!(kernels.shape(), [o, c], "kernels of these channels");
+            return winograd::correlate(x, kernels, bias, last, out);
+        }
+        let taps = Taps::of_kernel(kernel, spec.stride);
+        let packed =
+            micro::pack(o, c, taps.len(), |output, channel, tap| weight[(output * c + channel) * taps.len() + tap]);
+        correlate_into(x, &packed, &taps, bias, last, out);
+    }
 }
 
 /// Kernels transformed for Winograd's method.
@@ -94,28 +151,11 @@ pub(crate) fn prepare(weight: &[f32], [o, c, _, _]: [usize; 4]) -> Prepared {
     Prepared(Kernels::new(o, c, |output, channel| std::array::from_fn(|tap| weight[(output * c + channel) * 9 + tap])))
 }
 
-/// [`forward`] with kernels that have been transformed before, where [`prepares`] says so.
-pub(crate) fn forward_prepared(
-    x: &[f32],
-    [n, c, h, w]: [usize; 4],
-    weight: &Prepared,
-    [o, _, _, _]: [usize; 4],
-    bias: Option<&[f32]>,
-    spec: ConvSpec,
-) -> Vec<f32> {
-    assert_eq!(x.len(), n * c * h * w, "input has its shape");
-    assert_eq!(weight.0.shape(), [o, c], "kernels of these channels");
-    assert!(bias.is_none_or(|b| b.len() == o), "one bias an output channel");
-    let write = |out: &Output<'_>| winograd::correlate(x, [n, c, h, w], &weight.0, bias, spec.activation, out);
-    // SAFETY: every place of the output lies in a square, and every square is computed.
-    unsafe { Output::filled([n, o, h, w], write) }
-}
-
 /// Gradients of [`forward`]. `output` is what it returned, needed where there is an activation; `output_grad` has
 /// its shape.
 ///
 /// # Panics
-/// As [`forward`].
+/// If slices and shapes disagree or the case is not covered (1x1 at stride 1, 3x3 at stride 1 and 2).
 #[expect(clippy::too_many_arguments, reason = "a convolution has as many parts")]
 pub fn gradients(
     x: &[f32],
@@ -127,7 +167,9 @@ pub fn gradients(
     spec: ConvSpec,
     wanted: Wanted,
 ) -> Gradients {
-    check(x, x_shape, weight, weight_shape, spec);
+    check(x_shape, weight, weight_shape, spec);
+    assert!(covers_gradients(weight_shape, spec), "convolution of a covered kind");
+    assert_eq!(x.len(), x_shape.iter().product::<usize>(), "input has its shape");
     let [n, _, h, w] = x_shape;
     let [o, _, kernel, _] = weight_shape;
     let out_shape = [n, o, spec.output_side(h, kernel), spec.output_side(w, kernel)];
@@ -162,36 +204,72 @@ pub fn gradients(
     Gradients { input, weight: weight_grad, bias: bias_grad }
 }
 
-fn check(x: &[f32], x_shape: [usize; 4], weight: &[f32], weight_shape: [usize; 4], spec: ConvSpec) {
-    assert_eq!(x.len(), x_shape.iter().product::<usize>(), "input has its shape");
+fn check(x_shape: [usize; 4], weight: &[f32], weight_shape: [usize; 4], spec: ConvSpec) {
     assert_eq!(weight.len(), weight_shape.iter().product::<usize>(), "weight has its shape");
     assert_eq!(x_shape[1], weight_shape[1], "input and weight have the same channels");
     assert!(x_shape[1] > 0, "input has channels");
     assert!(covers(weight_shape, spec), "convolution of a covered kind");
 }
 
-/// out[n, o, i, j] = act(bias[o] + sum over c, t of packed[o, c, t] * x[n, c, i*s + dy_t, j*s + dx_t])
-fn correlate(
-    x: &[f32],
-    x_shape: [usize; 4],
+/// Convolution of `x` with `weight` [O, C / groups, Kh, Kw] and an optional bias [O], any padding, dilation and groups; both
+/// strides must be the same. Gives the values and their shape.
+pub(crate) fn forward_general(
+    x: Planes<'_>,
+    weight: &[f32],
+    weight_shape: [usize; 4],
+    bias: Option<&[f32]>,
+    conv: GeneralConv,
+) -> (Vec<f32>, [usize; 4]) {
+    let ([n, channels, h, w], [o, each, rows, columns]) = (x.shape(), weight_shape);
+    assert_eq!(weight.len(), weight_shape.iter().product::<usize>(), "weight has its shape");
+    assert_eq!((each * conv.groups, o % conv.groups), (channels, 0), "whole groups");
+    assert_eq!(conv.stride[0], conv.stride[1], "one stride");
+    let side = |axis: usize, input: usize, kernel: usize| {
+        let reach = conv.dilation[axis] * (kernel - 1) + 1;
+        (input + 2 * conv.padding[axis]).checked_sub(reach).map_or(0, |rest| rest / conv.stride[axis] + 1)
+    };
+    let shape = [n, o, side(0, h, rows), side(1, w, columns)];
+    let taps = Taps::general([rows, columns], conv.padding, conv.dilation, conv.stride[0]);
+    let of_group = o / conv.groups;
+    let write = |out: &Output<'_>| {
+        for group in 0..conv.groups {
+            let first = group * of_group;
+            let packed = micro::pack(of_group, each, taps.len(), |output, channel, tap| {
+                weight[((first + output) * each + channel) * taps.len() + tap]
+            });
+            let bias = bias.map(|bias| &bias[first..first + of_group]);
+            correlate_into(x.narrow(group * each, each), &packed, &taps, bias, NONE, &out.narrow(first, of_group));
+        }
+    };
+    // SAFETY: the groups cover the channels, and every place of each is computed.
+    (unsafe { Output::filled(shape, write) }, shape)
+}
+
+/// out[n, o, i, j] = sum over c, t of packed[o, c, t] * x[n, c, i*s + dy_t, j*s + dx_t]
+fn correlate(x: &[f32], x_shape: [usize; 4], packed: &micro::Packed, taps: &Taps, out_shape: [usize; 4]) -> Vec<f32> {
+    let write = |out: &Output<'_>| correlate_into(Planes::one(x, x_shape), packed, taps, None, NONE, out);
+    // SAFETY: every place is computed.
+    unsafe { Output::filled(out_shape, write) }
+}
+
+/// [`correlate`] with a bias and what is done last, into an output every place of which is computed once.
+fn correlate_into(
+    x: Planes<'_>,
     packed: &micro::Packed,
     taps: &Taps,
     bias: Option<&[f32]>,
-    activation: Activation,
-    out_shape: [usize; 4],
-) -> Vec<f32> {
-    let tiles = Tiles::new(out_shape, x_shape[1], 0, taps);
-    let write = |out: &Output<'_>| {
-        (0..tiles.len()).into_par_iter().for_each(|index| {
-            let tile = tiles.get(index);
-            Scratch::with(|scratch| {
-                let layout = scratch.fill(x, x_shape, &tile, taps);
-                micro::correlate_tile(scratch.input(), &layout, packed, bias, activation, out, &tile);
-            });
+    last: Last<'_>,
+    out: &Output<'_>,
+) {
+    // The tiles cover the output, and all channels of each are computed.
+    let tiles = Tiles::new(out.shape(), x.shape()[1], 0, taps);
+    (0..tiles.len()).into_par_iter().for_each(|index| {
+        let tile = tiles.get(index);
+        Scratch::with(|scratch| {
+            let layout = scratch.fill(x, &tile, taps);
+            micro::correlate_tile(scratch.input(), &layout, packed, bias, last, out, &tile);
         });
-    };
-    // SAFETY: the tiles cover the output, and all channels of each are computed.
-    unsafe { Output::filled(out_shape, write) }
+    });
 }
 
 fn input_gradient(
@@ -210,7 +288,7 @@ fn input_gradient(
         // SAFETY: every place of the output lies in a square, and every square is computed.
         return unsafe {
             Output::filled(x_shape, |out| {
-                winograd::correlate(grad, grad_shape, &kernels, None, Activation::Identity, out);
+                winograd::correlate(Planes::one(grad, grad_shape), &kernels, None, NONE, out);
             })
         };
     }
@@ -220,7 +298,7 @@ fn input_gradient(
             weight[(o_in * c + c_out) * kernel * kernel + phase.kernel_index[t]]
         });
         if stride == 1 {
-            return correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, x_shape);
+            return correlate(grad, grad_shape, &packed, &phase.taps, x_shape);
         }
         // Positions of this parity: every second row and column from (row, column) on.
         let (rows, columns) = ((h + 1 - phase.row) / 2, (w + 1 - phase.column) / 2);
@@ -228,7 +306,7 @@ fn input_gradient(
             continue;
         }
         let part_shape = [n, c, rows, columns];
-        let part = correlate(grad, grad_shape, &packed, &phase.taps, None, Activation::Identity, part_shape);
+        let part = correlate(grad, grad_shape, &packed, &phase.taps, part_shape);
         out.par_chunks_mut(h * w).zip(part.par_chunks(rows * columns)).for_each(|(plane, part)| {
             for (i, row) in part.chunks_exact(columns).enumerate() {
                 let start = (2 * i + phase.row) * w + phase.column;
@@ -274,7 +352,7 @@ fn weight_gradient(
             Scratch::with(|scratch| {
                 for index in part * tiles.len() / parts..(part + 1) * tiles.len() / parts {
                     let tile = tiles.get(index);
-                    let layout = scratch.fill(x, x_shape, &tile, &taps);
+                    let layout = scratch.fill(Planes::one(x, x_shape), &tile, &taps);
                     let grad_layout = scratch.fill_gradient(grad, grad_shape, &tile);
                     let (input, gradient) = scratch.both();
                     micro::weight_gradient_tile(input, &layout, gradient, &grad_layout, &mut weight, &mut bias);

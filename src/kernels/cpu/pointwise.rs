@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dispatch::dispatch;
-use crate::Function;
+use crate::{Function, samplewise::Combination};
 
 /// Samples that a thread does at once: two of them fit into a first-level cache.
 const CHUNK: usize = 4096;
@@ -32,7 +32,7 @@ fn exp(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
@@ -43,6 +43,28 @@ fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * positive);
     let poly = ((((1.061_405_4 * t - 1.453_152_1) * t + 1.421_413_8) * t - 0.284_496_72) * t + 0.254_829_6) * t;
     (1.0 - poly * exp(-positive * positive)).copysign(x)
+}
+
+#[inline(always)]
+fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    x * sigmoid(1.595_769 * (x + 0.044_715 * x * x * x))
+}
+
+#[inline(always)]
+fn mish(x: f32) -> f32 {
+    let e = exp(x.min(20.0));
+    let n = e * (e + 2.0);
+    x * (n / (n + 2.0))
 }
 
 struct Each<'a, F>(&'a mut [f32], F);
@@ -82,32 +104,10 @@ pub(crate) fn apply(samples: &mut [f32], function: Function) {
             move |x| if x > 0.0 { x } else { slope * x },
         ),
         Function::Sigmoid => each(samples, sigmoid),
-        Function::Silu => each(
-            samples,
-            #[inline(always)]
-            |x| x * sigmoid(x),
-        ),
-        Function::Gelu => {
-            each(
-                samples,
-                #[inline(always)]
-                |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
-            );
-        }
-        Function::GeluTanh => each(
-            samples,
-            #[inline(always)]
-            |x| x * sigmoid(1.595_769 * (x + 0.044_715 * x * x * x)),
-        ),
-        Function::Mish => each(
-            samples,
-            #[inline(always)]
-            |x| {
-                let e = exp(x.min(20.0));
-                let n = e * (e + 2.0);
-                x * (n / (n + 2.0))
-            },
-        ),
+        Function::Silu => each(samples, silu),
+        Function::Gelu => each(samples, gelu),
+        Function::GeluTanh => each(samples, gelu_tanh),
+        Function::Mish => each(samples, mish),
         Function::Tanh => each(
             samples,
             #[inline(always)]
@@ -162,19 +162,19 @@ pub(crate) fn prelu(samples: &mut [f32], area: usize, slope: impl Fn(usize) -> f
     });
 }
 
-struct AddScaled<'a>(&'a mut [f32], f32, &'a [f32]);
+struct Pairs<'a, F>(&'a mut [f32], &'a [f32], F);
 
-impl WithSimd for AddScaled<'_> {
+impl<F: Fn(f32, f32) -> f32 + Copy> WithSimd for Pairs<'_, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(samples, factor, others) = self;
+        let Self(samples, others, function) = self;
         simd.vectorize(
             #[inline(always)]
             || {
                 for (sample, other) in samples.iter_mut().zip(others) {
-                    *sample = factor * *sample + other;
+                    *sample = function(*sample, *other);
                 }
             },
         );
@@ -183,8 +183,111 @@ impl WithSimd for AddScaled<'_> {
 
 /// `factor * x + other` in place of `x`.
 pub(crate) fn add_scaled(samples: &mut [f32], factor: f32, others: &[f32]) {
-    let parts = samples.par_chunks_mut(CHUNK).zip(others.par_chunks(CHUNK));
-    parts.for_each(|(samples, others)| dispatch(AddScaled(samples, factor, others)));
+    combined(
+        samples,
+        1,
+        Others::Same(others),
+        #[inline(always)]
+        move |x, other| factor * x + other,
+    );
+}
+
+/// The other values of a combination: as many as there are samples, or fewer that hold for many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Others<'a> {
+    /// One for each sample.
+    Same(&'a [f32]),
+    /// One for each plane, or for each channel of every picture.
+    Planes(&'a [f32]),
+    /// One plane for all `channels` of a picture.
+    Channels { planes: &'a [f32], channels: usize },
+}
+
+/// `function(x, other)` in place of `x`, planes of `area` samples.
+fn combined(
+    samples: &mut [f32],
+    area: usize,
+    others: Others<'_>,
+    function: impl Fn(f32, f32) -> f32 + Copy + Send + Sync,
+) {
+    match others {
+        Others::Same(others) => {
+            let parts = samples.par_chunks_mut(CHUNK).zip(others.par_chunks(CHUNK));
+            parts.for_each(|(samples, others)| dispatch(Pairs(samples, others, function)));
+        }
+        Others::Planes(values) => samples.par_chunks_mut(area).enumerate().for_each(|(plane, samples)| {
+            let other = values[plane % values.len()];
+            dispatch(Each(
+                samples,
+                #[inline(always)]
+                move |x| function(x, other),
+            ));
+        }),
+        Others::Channels { planes, channels } => {
+            samples.par_chunks_mut(area).enumerate().for_each(|(plane, samples)| {
+                dispatch(Pairs(samples, &planes[plane / channels * area..][..area], function));
+            });
+        }
+    }
+}
+
+/// Combines samples with others in place, planes of `area` samples.
+pub(crate) fn combine(combination: Combination, samples: &mut [f32], area: usize, others: Others<'_>) {
+    if area == 0 {
+        return;
+    }
+    match combination {
+        Combination::Add => combined(
+            samples,
+            area,
+            others,
+            #[inline(always)]
+            |x, other| x + other,
+        ),
+        Combination::Sub => combined(
+            samples,
+            area,
+            others,
+            #[inline(always)]
+            |x, other| x - other,
+        ),
+        Combination::Mul => combined(
+            samples,
+            area,
+            others,
+            #[inline(always)]
+            |x, other| x * other,
+        ),
+        Combination::Div => combined(
+            samples,
+            area,
+            others,
+            #[inline(always)]
+            |x, other| x / other,
+        ),
+        Combination::Gate(offset) => combined(
+            samples,
+            area,
+            others,
+            #[inline(always)]
+            move |x, other| x * (sigmoid(other) + offset),
+        ),
+    }
+}
+
+/// `factor * x + offset` in place of `x`: a factor and an offset for each of the channels, planes of `area` samples.
+pub(crate) fn affine(samples: &mut [f32], area: usize, factors: &[f32], offsets: &[f32]) {
+    if area == 0 {
+        return;
+    }
+    samples.par_chunks_mut(area).enumerate().for_each(|(plane, samples)| {
+        let (factor, offset) = (factors[plane % factors.len()], offsets[plane % offsets.len()]);
+        dispatch(Each(
+            samples,
+            #[inline(always)]
+            move |x: f32| factor * x + offset,
+        ));
+    });
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use super::Planes;
+
 /// Lanes of the longest vector in use (AVX-512).
 pub(crate) const MAX_LANES: usize = 16;
 
@@ -29,6 +31,19 @@ impl Taps {
     pub(crate) fn of_kernel(kernel: usize, stride: usize) -> Self {
         let pad = (kernel / 2) as isize;
         let (dy, dx) = (0..kernel * kernel).map(|t| ((t / kernel) as isize - pad, (t % kernel) as isize - pad)).unzip();
+        Self { dy, dx, stride }
+    }
+
+    /// Taps of any kernel.
+    pub(crate) fn general(
+        [rows, columns]: [usize; 2],
+        [top, left]: [usize; 2],
+        [down, across]: [usize; 2],
+        stride: usize,
+    ) -> Self {
+        let place =
+            |t: usize| ((t / columns * down) as isize - top as isize, (t % columns * across) as isize - left as isize);
+        let (dy, dx) = (0..rows * columns).map(place).unzip();
         Self { dy, dx, stride }
     }
 
@@ -155,8 +170,8 @@ impl Scratch {
     }
 
     /// Copies what `tile` needs of `x`, with zeros where taps leave the picture.
-    pub(crate) fn fill(&mut self, x: &[f32], shape: [usize; 4], tile: &Tile, taps: &Taps) -> Layout {
-        let [_, channels, h, w] = shape;
+    pub(crate) fn fill(&mut self, x: Planes<'_>, tile: &Tile, taps: &Taps) -> Layout {
+        let [_, channels, h, w] = x.shape();
         let step = taps.stride;
         let (low_y, high_y) = Taps::range(&taps.dy);
         let (low_x, high_x) = Taps::range(&taps.dx);
@@ -175,7 +190,7 @@ impl Scratch {
         let top = (tile.row * step) as isize + low_y;
         let left = (tile.column * step) as isize + low_x;
         for channel in 0..channels {
-            let plane = &x[(tile.picture * channels + channel) * h * w..][..h * w];
+            let plane = x.plane(tile.picture, channel);
             let target = &mut self.input[channel * channel_stride..][..in_rows * row_len];
             for (r, row) in target.chunks_exact_mut(row_len).enumerate() {
                 let y = top + r as isize;

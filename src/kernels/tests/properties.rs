@@ -5,7 +5,7 @@ mod common;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use common::{Case, TOLERANCE, cases, check, distance, reference};
-use dualres_kernels::{Activation, ConvSpec, conv2d};
+use dualres_kernels::{Activation, ConvSpec, FusedConv, concat, conv2d, conv2d_fused};
 use proptest::prelude::*;
 
 proptest! {
@@ -26,6 +26,37 @@ fn agrees_with_burn_on_pictures_of_255_levels() {
     let spec = ConvSpec::default();
     let gap = distance(&conv2d(x.clone(), weight.clone(), None, spec), &reference(x, weight, None, spec));
     assert!(gap < TOLERANCE, "{gap}");
+}
+
+/// Concatenations are never written; the sum is made as the convolution is, in memory that is given away and beside memory that
+/// somebody holds.
+#[test]
+fn sums_and_concatenations_are_made_on_the_way() {
+    let device = Device::flex();
+    let random = |shape| Tensor::<4>::random(shape, Distribution::Uniform(-1.0, 1.0), &device);
+    for (shape, outputs, kernel, stride) in
+        [([2, 12, 37, 61], 20, 3, 1), ([1, 3, 40, 33], 2, 3, 1), ([1, 8, 30, 41], 5, 1, 1), ([1, 5, 23, 26], 7, 3, 2)]
+    {
+        let [n, c, h, w] = shape;
+        let parts = vec![random([n, 1, h, w]), random([n, c - 2, h, w]), random([n, 1, h, w])];
+        let (weight, spec) =
+            (random([outputs, c, kernel, kernel]), ConvSpec { stride, activation: Activation::LeakyRelu(0.2) });
+        let alone = conv2d(concat(parts.clone()), weight.clone(), None, spec);
+        let fused =
+            |sum| conv2d_fused(parts.clone(), FusedConv { weight: weight.clone(), bias: None, spec, last: None, sum });
+        assert!(distance(&fused(None), &alone) < TOLERANCE, "{shape:?}");
+        let other = random(alone.dims());
+        let (before, expected) = (other.to_data(), alone * 0.3 + other.clone());
+        let held = other.clone();
+        assert!(distance(&fused(Some((0.3, other))), &expected) < TOLERANCE, "beside: {shape:?}");
+        assert_eq!(held.to_data(), before, "written to by nobody while it was held");
+        assert!(distance(&fused(Some((0.3, held))), &expected) < TOLERANCE, "in place: {shape:?}");
+    }
+    // A value that is convolved and added.
+    let (x, weight) = (random([1, 6, 20, 30]), random([6, 6, 3, 3]));
+    let expected = conv2d(x.clone(), weight.clone(), None, ConvSpec::default()) + x.clone();
+    let conv = FusedConv { weight, bias: None, spec: ConvSpec::default(), last: None, sum: Some((1.0, x.clone())) };
+    assert!(distance(&conv2d_fused(vec![x], conv), &expected) < TOLERANCE);
 }
 
 #[test]

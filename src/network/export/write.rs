@@ -6,7 +6,7 @@ use dualres_kernels::{Activation, Function};
 use super::graph::{Graph, Value, float, int, ints, string};
 use crate::{
     Network, Pooling,
-    graph::{Action, BinaryOp, ConvOp, Enlargement, NodeId, Op, Padding, Parameter, ResizeOp, ResizeTo, Shape},
+    graph::{Action, BinaryOp, ConvOp, Enlargement, Last, NodeId, Op, Padding, Parameter, ResizeOp, ResizeTo, Shape},
 };
 
 type Written<T> = std::result::Result<T, String>;
@@ -44,12 +44,31 @@ impl<'a> Writer<'a> {
             self.cells[step.output] = step.inputs.iter().find_map(|&id| self.cells[id]);
             let value = match step.action {
                 Action::Op => self.op(step.output, &step.inputs, &inputs)?,
-                Action::Conv { conv, shift, activation } => {
-                    let mut out = self.conv(conv, &inputs[0])?;
+                Action::Conv { conv, shift, last, sum } => {
+                    let parts = &inputs[..inputs.len() - usize::from(sum.is_some())];
+                    let x = match parts {
+                        [x] => x.clone(),
+                        _ => {
+                            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+                            self.graph.node("Concat", &parts, vec![int("axis", 1)])
+                        }
+                    };
+                    let mut out = self.conv(conv, &x)?;
                     if let Some(shift) = shift {
                         out = self.op(shift, &[conv], &[out])?;
                     }
-                    self.activation(activation, out)
+                    out = match last {
+                        Last::Activation(activation) => self.activation(activation, out),
+                        Last::Prelu(id) => self.op(id, &[conv], &[out])?,
+                        Last::Silu => self.function(Function::Silu, &out),
+                    };
+                    match sum {
+                        None => out,
+                        Some(factor) => {
+                            let scaled = self.linear(&out, factor, 0.0);
+                            self.graph.node("Add", &[&scaled, &inputs[parts.len()]], Vec::new())
+                        }
+                    }
                 }
                 Action::Join { up, by, reduce, beside } => {
                     let (weight, bias) = self.network.joined(up, by, reduce);
@@ -81,6 +100,11 @@ impl<'a> Writer<'a> {
                 Action::AddScaled { factor } => {
                     let scaled = self.linear(&inputs[0], factor, 0.0);
                     self.graph.node("Add", &[&scaled, &inputs[1]], Vec::new())
+                }
+                Action::Gate { offset } => {
+                    let gate = self.function(Function::Sigmoid, &inputs[1]);
+                    let gate = self.linear(&gate, 1.0, offset);
+                    self.graph.node("Mul", &[&inputs[0], &gate], Vec::new())
                 }
             };
             self.values[step.output] = value;

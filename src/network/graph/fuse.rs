@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dualres_kernels::{Activation, Function};
 
-use super::{BinaryOp, ConvOp, Graph, NodeId, Op};
+use super::{BinaryOp, ConvOp, Graph, NodeId, Op, shape::Shape};
 
 /// A convolution and the 1x1 convolution after the pixel shuffle behind it, which one convolution can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,9 @@ pub(crate) struct LinearPair {
 pub(crate) enum Action {
     /// A node as it is.
     Op,
-    /// A convolution, what is added to its bias, and its activation.
-    Conv { conv: NodeId, shift: Option<NodeId>, activation: Activation },
+    /// A convolution, what is added to its bias, and what is done last; with `sum` that factor times all of it, and another
+    /// value added. Inputs: what is convolved, the channels of several values one after the other, and the other value.
+    Conv { conv: NodeId, shift: Option<NodeId>, last: Last, sum: Option<f32> },
     /// A convolution and the 1x1 convolution after the pixel shuffle behind it: both are linear, so that one
     /// convolution with the product of their weights gives the same, with as many channels as come out in place of the
     /// inner ones, which are the widest of the network. Perhaps another value's channels after it.
@@ -34,6 +35,33 @@ pub(crate) enum Action {
     Attention { squeeze: NodeId, excite: NodeId },
     /// `factor * a + b`.
     AddScaled { factor: f32 },
+    /// `a * (sigmoid(b) + offset)`.
+    Gate { offset: f32 },
+}
+
+/// What a convolution does with its samples last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Last {
+    /// One of its activations.
+    Activation(Activation),
+    /// PReLU, at a node.
+    Prelu(NodeId),
+    /// SiLU.
+    Silu,
+}
+
+impl Last {
+    const NOTHING: Self = Self::Activation(Activation::Identity);
+
+    /// What stands for the operator of a node, if a convolution can do that.
+    fn of(id: NodeId, op: &Op) -> Option<Self> {
+        match op {
+            Op::Prelu => Some(Self::Prelu(id)),
+            Op::Activation(Function::Silu) => Some(Self::Silu),
+            Op::Activation(function) => function.fused().map(Self::Activation),
+            _ => None,
+        }
+    }
 }
 
 /// One pass.
@@ -87,7 +115,8 @@ struct Matcher<'a> {
     live: Vec<bool>,
     /// Values that one node alone uses and nobody else wants.
     single: Vec<bool>,
-    channels: Vec<usize>,
+    /// Of every value, at the size that networks are checked at.
+    shapes: Vec<Shape>,
 }
 
 type Fused = (Action, Vec<NodeId>, Vec<NodeId>);
@@ -109,8 +138,7 @@ impl<'a> Matcher<'a> {
             }
         }
         let single = uses.iter().enumerate().map(|(id, &uses)| id >= from && uses == 1).collect();
-        let channels = graph.check_shapes().map(|shapes| shapes.iter().map(|shape| shape.channels).collect());
-        Self { graph, from, live, single, channels: channels.unwrap_or_default() }
+        Self { graph, from, live, single, shapes: graph.check_shapes().unwrap_or_default() }
     }
 
     fn op(&self, id: NodeId) -> &Op {
@@ -137,7 +165,9 @@ impl<'a> Matcher<'a> {
     fn fused(&self, id: NodeId) -> Fused {
         let inputs = &self.graph.node(id).inputs;
         let found = match self.op(id) {
-            Op::Binary(BinaryOp::Add) => self.attention(inputs).or_else(|| self.scaled(id, inputs)),
+            Op::Binary(BinaryOp::Add) => {
+                self.attention(inputs).or_else(|| self.summed(inputs)).or_else(|| self.scaled(inputs))
+            }
             Op::Concat if inputs.len() == 2 => {
                 let joined = self.join(inputs[0], true).map(|(action, x, mut inside)| {
                     inside.push(inputs[0]);
@@ -145,34 +175,87 @@ impl<'a> Matcher<'a> {
                 });
                 joined.or_else(|| self.shuffled(inputs[0], inputs[1]))
             }
-            Op::Conv(_) => self.join(id, false).map(|(action, x, inside)| (action, vec![x], inside)),
-            Op::Activation(function) => {
-                function.fused().and_then(|activation| self.conv_before(self.input(id), activation))
+            Op::Conv(_) => {
+                let joined = self.join(id, false).map(|(action, x, inside)| (action, vec![x], inside));
+                joined.or_else(|| self.concatenated(id))
             }
-            Op::Shift(_) => self.shifted(id, Activation::Identity),
+            op @ (Op::Activation(_) | Op::Prelu) => {
+                Last::of(id, op).and_then(|last| self.conv_before(self.input(id), last))
+            }
+            Op::Binary(BinaryOp::Mul) => self.gated(inputs),
+            Op::Shift(_) => self.shifted(id, Last::NOTHING),
             _ => None,
         };
         found.unwrap_or_else(|| (Action::Op, inputs.clone(), Vec::new()))
     }
 
-    /// A convolution at `id`, or one with a shift there, and `activation` after it.
-    fn conv_before(&self, id: NodeId, activation: Activation) -> Option<Fused> {
+    /// A convolution of several values.
+    fn concatenated(&self, id: NodeId) -> Option<Fused> {
+        self.plain_conv(id)?;
+        let (values, inside) = self.parts(self.input(id));
+        let action = Action::Conv { conv: id, shift: None, last: Last::NOTHING, sum: None };
+        (!inside.is_empty()).then_some((action, values, inside))
+    }
+
+    /// A product with a sigmoid, perhaps moved.
+    fn gated(&self, inputs: &[NodeId]) -> Option<Fused> {
+        let of = |x: NodeId, gate: NodeId| {
+            let inner = |id: NodeId| self.single[id].then_some(id);
+            let mut inside = vec![inner(gate)?];
+            let (sigmoid, offset) = match *self.op(gate) {
+                Op::Linear { factor: 1.0, offset } => (inner(self.input(gate))?, offset),
+                _ => (gate, 0.0),
+            };
+            if *self.op(sigmoid) != Op::Activation(Function::Sigmoid)
+                || x == sigmoid
+                || self.shapes[x] != self.shapes[gate]
+            {
+                return None;
+            }
+            if sigmoid != gate {
+                inside.push(sigmoid);
+            }
+            Some((Action::Gate { offset }, vec![x, self.input(sigmoid)], inside))
+        };
+        of(inputs[0], inputs[1]).or_else(|| of(inputs[1], inputs[0]))
+    }
+
+    /// A convolution at `id`, or one with a shift there, and `last` after it.
+    fn conv_before(&self, id: NodeId, last: Last) -> Option<Fused> {
         if self.inner_conv(id).is_some() {
-            return Some((Action::Conv { conv: id, shift: None, activation }, vec![self.input(id)], vec![id]));
+            let (values, mut inside) = self.parts(self.input(id));
+            inside.push(id);
+            return Some((Action::Conv { conv: id, shift: None, last, sum: None }, values, inside));
         }
         if !self.single.get(id).copied().unwrap_or(false) {
             return None;
         }
-        let (action, inputs, mut inside) = self.shifted(id, activation)?;
+        let (action, inputs, mut inside) = self.shifted(id, last)?;
         inside.push(id);
         Some((action, inputs, inside))
     }
 
-    fn shifted(&self, id: NodeId, activation: Activation) -> Option<Fused> {
+    fn shifted(&self, id: NodeId, last: Last) -> Option<Fused> {
         let Op::Shift(_) = self.op(id) else { return None };
         let conv = self.input(id);
         self.inner_conv(conv).filter(|conv| conv.bias)?;
-        Some((Action::Conv { conv, shift: Some(id), activation }, vec![self.input(conv)], vec![conv]))
+        let (values, mut inside) = self.parts(self.input(conv));
+        inside.push(conv);
+        Some((Action::Conv { conv, shift: Some(id), last, sum: None }, values, inside))
+    }
+
+    /// The values that a value is concatenated from, if nobody else looks at it, and the nodes inside; else itself.
+    fn parts(&self, id: NodeId) -> (Vec<NodeId>, Vec<NodeId>) {
+        if id < self.from || !self.single[id] || *self.op(id) != Op::Concat {
+            return (vec![id], Vec::new());
+        }
+        let (mut values, mut inside) = (Vec::new(), vec![id]);
+        for &input in &self.graph.node(id).inputs {
+            let (parts, within) = self.parts(input);
+            values.extend(parts);
+            inside.extend(within);
+        }
+        (values, inside)
     }
 
     /// The 1x1 convolution `reduce` after a pixel shuffle after a convolution, if one for both has fewer
@@ -186,7 +269,7 @@ impl<'a> Matcher<'a> {
         }
         let up = self.input(shuffle);
         let before = self.inner_conv(up).filter(|conv| conv.stride == [1, 1])?;
-        let taps = self.channels[self.input(up)] * before.kernel[0] * before.kernel[1];
+        let taps = self.shapes[self.input(up)].channels * before.kernel[0] * before.kernel[1];
         let between = before.outputs / (by * by);
         let pays = taps * conv.outputs <= taps * between + between * conv.outputs;
         let action = Action::Join { up, by, reduce, beside: inner };
@@ -212,7 +295,7 @@ impl<'a> Matcher<'a> {
             let squeeze = self.input(relu);
             self.inner_conv(squeeze).filter(|conv| conv.kernel == [1, 1] && conv.bias)?;
             let mean = inner(self.input(squeeze)).filter(|&id| *self.op(id) == Op::GlobalMean)?;
-            if self.input(mean) != x || self.channels[x] != self.channels[residual] {
+            if self.input(mean) != x || self.shapes[x] != self.shapes[residual] {
                 return None;
             }
             let inside = vec![product, sigmoid, excite, relu, squeeze, mean];
@@ -221,16 +304,42 @@ impl<'a> Matcher<'a> {
         of(inputs[0], inputs[1]).or_else(|| of(inputs[1], inputs[0]))
     }
 
+    /// A sum whose one part is a convolution, perhaps with an activation and multiplied by a number. Of two the later one,
+    /// because what goes into it is there already.
+    fn summed(&self, inputs: &[NodeId]) -> Option<Fused> {
+        let of = |part: NodeId, other: NodeId| {
+            if !self.single[part] || self.shapes[part] != self.shapes[other] {
+                return None;
+            }
+            let (factor, inner, mut inside) = match *self.op(part) {
+                Op::Linear { factor, offset: 0.0 } => (factor, self.input(part), vec![part]),
+                _ => (1.0, part, Vec::new()),
+            };
+            let (action, mut values, within) = match self.op(inner) {
+                op @ (Op::Activation(_) | Op::Prelu) if self.single[inner] => {
+                    self.conv_before(self.input(inner), Last::of(inner, op)?)?
+                }
+                _ => self.conv_before(inner, Last::NOTHING)?,
+            };
+            let Action::Conv { conv, shift, last, .. } = action else { return None };
+            inside.extend(within);
+            inside.push(inner);
+            values.push(other);
+            Some((Action::Conv { conv, shift, last, sum: Some(factor) }, values, inside))
+        };
+        let (early, late) = (inputs[0].min(inputs[1]), inputs[0].max(inputs[1]));
+        of(late, early).or_else(|| of(early, late))
+    }
+
     /// A sum whose one part is multiplied by a number.
-    fn scaled(&self, id: NodeId, inputs: &[NodeId]) -> Option<Fused> {
+    fn scaled(&self, inputs: &[NodeId]) -> Option<Fused> {
         let of = |scaled: NodeId, other: NodeId| {
             let Op::Linear { factor, offset } = *self.op(scaled) else { return None };
             if !self.single[scaled] || offset != 0.0 {
                 return None;
             }
             let x = self.input(scaled);
-            let same = self.channels[x] == self.channels[other] && self.channels[x] == self.channels[id];
-            same.then(|| (Action::AddScaled { factor }, vec![x, other], vec![scaled]))
+            (self.shapes[x] == self.shapes[other]).then(|| (Action::AddScaled { factor }, vec![x, other], vec![scaled]))
         };
         of(inputs[0], inputs[1]).or_else(|| of(inputs[1], inputs[0]))
     }

@@ -6,6 +6,8 @@
 //! between two convolutions (section 4.1); streams that run along the network are groups too, left alone unless
 //! asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{ConvOp, Graph, NodeId, Op, Shape};
 use crate::Result;
 
@@ -97,7 +99,9 @@ impl Graph {
     /// # Errors
     /// If that is no network: a channel that is not there, or none left.
     pub fn narrowed(&self, groups: &[ChannelGroup], kept: &[Vec<usize>]) -> Result<Self> {
-        let mut nodes: std::collections::BTreeMap<NodeId, Op> = std::collections::BTreeMap::new();
+        let mut nodes: BTreeMap<NodeId, Op> = BTreeMap::new();
+        // Several groups may lie beside each other in what one operator adds.
+        let mut shifts: BTreeMap<NodeId, BTreeSet<usize>> = BTreeMap::new();
         for (group, kept) in groups.iter().zip(kept) {
             for producer in &group.producers {
                 if let Op::Conv(conv) = self.node(producer.node).op {
@@ -106,26 +110,32 @@ impl Graph {
             }
             let gone = group.width - kept.len();
             for slice in &group.between {
+                if let Op::Shift(_) = self.node(slice.node).op {
+                    let absent = (0..group.width).filter(|channel| !kept.contains(channel));
+                    let values = absent.flat_map(|channel| {
+                        let first = slice.offset + channel * slice.filters;
+                        first..first + slice.filters
+                    });
+                    shifts.entry(slice.node).or_default().extend(values);
+                    continue;
+                }
                 let op = nodes.remove(&slice.node).unwrap_or_else(|| self.node(slice.node).op.clone());
                 let changed = match op {
                     Op::Conv(conv) => {
                         let outputs = conv.outputs - gone * slice.filters;
                         Op::Conv(ConvOp { outputs, groups: outputs, ..conv })
                     }
-                    Op::Shift(values) => {
-                        let here = |index: &usize| index.checked_sub(slice.offset).map(|at| at / slice.filters);
-                        let stays = |index: &usize| match here(index) {
-                            Some(channel) if channel < group.width => kept.contains(&channel),
-                            _ => true,
-                        };
-                        Op::Shift((0..values.len()).filter(stays).map(|index| values[index]).collect())
-                    }
                     other => other,
                 };
                 nodes.insert(slice.node, changed);
             }
         }
-        self.map_ops(|id, op| nodes.remove(&id).unwrap_or_else(|| op.clone()))
+        self.map_ops(|id, op| match (op, shifts.get(&id)) {
+            (Op::Shift(values), Some(gone)) => {
+                Op::Shift((0..values.len()).filter(|at| !gone.contains(at)).map(|at| values[at]).collect())
+            }
+            _ => nodes.remove(&id).unwrap_or_else(|| op.clone()),
+        })
     }
 }
 

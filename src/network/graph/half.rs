@@ -61,6 +61,11 @@ fn keeps(action: &Action, op: &Op) -> bool {
     }
 }
 
+/// Values in 32 bits.
+pub(super) fn single_values<const N: usize>(values: [Tensor<4>; N]) -> [Tensor<4>; N] {
+    values.map(|x| if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) })
+}
+
 /// The layers of channel attention, which is made in 32 bits: it averages over many positions.
 pub(super) fn single(layers: AttentionLayers) -> AttentionLayers {
     AttentionLayers {

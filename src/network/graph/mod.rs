@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use blocks::ResidualBlock;
 pub use cost::{Cost, LayerCost};
-pub(crate) use fuse::Action;
+pub(crate) use fuse::{Action, Last};
 pub use groups::{ChannelGroup, ChannelSlice, Member};
 pub use op::{BinaryOp, ConvOp, DeconvOp, Enlargement, Op, Padding, PoolOp, ResizeOp, ResizeTo};
 pub use parameter::Parameter;

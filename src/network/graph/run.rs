@@ -6,13 +6,13 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use dualres_kernels::{ConvSpec, conv2d};
+use dualres_kernels::{Activation, Combination, ConvSpec, FusedConv, LastOf, conv2d, conv2d_fused};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
     Graph, NodeId, Op,
-    fuse::{Action, Step, plan},
+    fuse::{Action, Last, Step, plan},
     half,
     parameter::Parameter,
     watch,
@@ -241,6 +241,11 @@ impl Network {
     }
 
     fn step(&self, step: &Step, mut inputs: Vec<Tensor<4>>, pass: &Activations) -> Tensor<4> {
+        // Another value of a sum keeps the precision it has.
+        let other = match step.action {
+            Action::Conv { sum: Some(factor), .. } => inputs.pop().map(|other| (factor, other)),
+            _ => None,
+        };
         if self.is_half {
             inputs = half::harmonised(&step.action, &self.graph.node(step.output).op, inputs);
         }
@@ -250,7 +255,7 @@ impl Network {
                 let weights = |role: &str| self.parameters.get(&format!("{}.{role}", node.name));
                 evaluate::node(&node.op, inputs, weights, pass.pooling, pass.size)
             }
-            Action::Conv { conv, shift, activation } => {
+            Action::Conv { conv, shift, last, .. } => {
                 let (node, Op::Conv(op)) = (self.graph.node(conv), &self.graph.node(conv).op) else {
                     unreachable!("fused as a convolution")
                 };
@@ -264,7 +269,27 @@ impl Network {
                     _ => own,
                 };
                 let weight = self.parameters[&format!("{}.weight", node.name)].tensor();
-                conv2d(inputs.swap_remove(0), weight, bias, ConvSpec { stride: op.stride[0], activation })
+                let (activation, last) = match last {
+                    Last::Activation(activation) => (activation, None),
+                    Last::Silu => (Activation::Identity, Some(LastOf::Silu)),
+                    Last::Prelu(id) => {
+                        let slopes = self.parameters[&format!("{}.weight", self.graph.node(id).name)].tensor();
+                        (Activation::Identity, Some(LastOf::Prelu(slopes)))
+                    }
+                };
+                let spec = ConvSpec { stride: op.stride[0], activation };
+                let (sum, apart) = match other {
+                    Some((factor, other)) if other.dtype() != inputs[0].dtype() => (None, Some((factor, other))),
+                    sum => (sum, None),
+                };
+                let out = conv2d_fused(inputs, FusedConv { weight, bias, spec, last, sum });
+                match apart {
+                    None => out,
+                    Some((factor, other)) => {
+                        let [out, other] = half::single_values([out, other]);
+                        dualres_kernels::add_scaled(out, factor, other)
+                    }
+                }
             }
             Action::Join { up, by, reduce, beside } => {
                 let (weight, bias) = self.join(up, by, reduce);
@@ -297,6 +322,10 @@ impl Network {
             Action::AddScaled { factor } => {
                 let other = inputs.pop().expect("two inputs");
                 dualres_kernels::add_scaled(inputs.pop().expect("two inputs"), factor, other)
+            }
+            Action::Gate { offset } => {
+                let gate = inputs.pop().expect("two inputs");
+                dualres_kernels::combine(Combination::Gate(offset), inputs.pop().expect("two inputs"), gate)
             }
         }
     }

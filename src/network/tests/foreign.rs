@@ -254,6 +254,32 @@ fn borrowed_dual_models_are_composed() {
     assert!(twice.with_duals_of(&drn).unwrap_err().to_string().contains("scale 2"));
 }
 
+/// Where there is no dual model for a scale, those of two others lead back one after the other.
+#[test]
+fn dual_models_of_two_scales_lead_through_eight() {
+    use dualres_network::{Architecture, Description};
+
+    let device = Device::flex();
+    let of = |scale: usize, seed| {
+        let description = Description::drn("t", &Architecture::new(scale, 4, 1).unwrap()).unwrap().with_single_dual();
+        let mut model = Model::init(description, seed, &device).unwrap();
+        model.init_duals(seed, &device);
+        model
+    };
+    let others = [of(4, 1), of(2, 2)];
+    let model = import::read(&foreign("esrgan_old_x8.pth"), &ImportOptions::default(), &device).unwrap();
+    let model = model.with_duals_through(&others).unwrap();
+    assert_eq!(model.duals.iter().map(|dual| (dual.from, dual.to)).collect::<Vec<_>>(), [(4, 1), (8, 4)]);
+    let model = Model::from_bytes(&model.to_bytes(), "x8", &device).unwrap();
+    let x: Tensor<4> = Tensor::random([1, 3, 6, 5], burn::tensor::Distribution::Uniform(0.0, 255.0), &device);
+    let large = model.primal.upscale(x, Pooling::Global);
+    let back = model.duals[0].forward(model.duals[1].forward(large.clone()));
+    let expected = others[0].duals[0].forward(others[1].duals[0].forward(large));
+    assert_eq!(back.dims(), [1, 3, 6, 5]);
+    assert!(gap(back, expected) < 1e-4);
+    assert!(model.clone().with_duals_through(&others[..1]).is_err() && model.with_duals_through(&[]).is_err());
+}
+
 fn refused(path: &Path) -> String {
     let error = import::read(path, &ImportOptions::default(), &Device::flex()).unwrap_err().to_string();
     let file = path.file_name().unwrap().to_string_lossy().into_owned();

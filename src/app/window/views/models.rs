@@ -311,8 +311,11 @@ fn widths(ui: &mut Ui, entry: &Entry) {
             ui.label(RichText::new(text).small());
         });
     }
-    // What cannot be made narrower says why.
-    let fixed = &entry.details().fixed;
+    not_pruned(ui, &entry.details().fixed);
+}
+
+/// Layers that cannot be made narrower, each with the reason.
+pub(super) fn not_pruned(ui: &mut Ui, fixed: &[(String, String)]) {
     if !fixed.is_empty() {
         ui.collapsing(tr!("%{count} layers that are not pruned", count = fixed.len()), |ui| {
             for (name, reason) in fixed {

@@ -20,10 +20,11 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
+    Planes,
     dispatch::{dispatch, lanes},
+    micro::Last,
     output::Output,
 };
-use crate::Activation;
 
 pub(super) use gradient::weight_gradient;
 pub(super) use product::Kernels;
@@ -159,34 +160,26 @@ fn grow(buffer: &mut Vec<f32>, length: usize) {
     buffer.resize(length.max(buffer.len()), 0.0);
 }
 
-/// The convolution of `x` ([N, C, H, W], zero padding 1) with transformed kernels, with bias and activation, into
+/// The convolution of `x` (zero padding 1) with transformed kernels, with bias and activation, into
 /// `out` ([N, O, H, W]).
-pub(super) fn correlate(
-    x: &[f32],
-    x_shape: [usize; 4],
-    kernels: &Kernels,
-    bias: Option<&[f32]>,
-    activation: Activation,
-    out: &Output<'_>,
-) {
-    let [_, channels, _, _] = x_shape;
+pub(super) fn correlate(x: Planes<'_>, kernels: &Kernels, bias: Option<&[f32]>, last: Last<'_>, out: &Output<'_>) {
+    let [_, channels, _, _] = x.shape();
     let lanes = lanes();
     let most = STRIP_FLOATS / (FREQUENCIES * lanes * (channels + kernels.widest_chunk()));
-    let strips = Strips::new(x_shape, lanes, most);
+    let strips = Strips::new(x.shape(), lanes, most);
     (0..strips.len()).into_par_iter().for_each(|index| {
         let strip = strips.get(index);
         SCRATCH.with_borrow_mut(|scratch| {
-            dispatch(Correlate { x, x_shape, kernels, bias, activation, out, strip, scratch });
+            dispatch(Correlate { x, kernels, bias, last, out, strip, scratch });
         });
     });
 }
 
 struct Correlate<'a> {
-    x: &'a [f32],
-    x_shape: [usize; 4],
+    x: Planes<'a>,
     kernels: &'a Kernels,
     bias: Option<&'a [f32]>,
-    activation: Activation,
+    last: Last<'a>,
     out: &'a Output<'a>,
     strip: Strip,
     scratch: &'a mut Scratch,
@@ -197,8 +190,8 @@ impl WithSimd for Correlate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, x_shape, kernels, bias, activation, out, strip, scratch } = self;
-        let [_, channels, height, width] = x_shape;
+        let Self { x, kernels, bias, last, out, strip, scratch } = self;
+        let [_, channels, height, width] = x.shape();
         assert_eq!(S::F32_LANES, strip.lanes, "vectors that the strips were cut for");
         let row_len = strip.row_len(S::F32_LANES);
         let positions = strip.vectors() * S::F32_LANES;
@@ -211,8 +204,7 @@ impl WithSimd for Correlate<'_> {
 
         let border = transform::Border::new(&strip, S::F32_LANES, [height, width]);
         for channel in 0..channels {
-            let plane = &x[(strip.picture * channels + channel) * height * width..][..height * width];
-            border.copy(plane, &mut scratch.plane);
+            border.copy(x.plane(strip.picture, channel), &mut scratch.plane);
             let target = &mut scratch.input[channel * positions..];
             transform::inputs(simd, &scratch.plane, &mut scratch.half, &strip, target, input_gap);
         }
@@ -230,7 +222,7 @@ impl WithSimd for Correlate<'_> {
             for output in chunk.outputs.clone() {
                 let source = &scratch.output[(output - chunk.outputs.start) * positions..];
                 let bias = bias.map_or(0.0, |bias| bias[output]);
-                transform::outputs(simd, source, output_gap, &strip, bias, activation, out, output);
+                transform::outputs(simd, source, output_gap, &strip, bias, last.of(output), out, output);
             }
         }
     }

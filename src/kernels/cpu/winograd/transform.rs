@@ -6,12 +6,9 @@
 use pulp::Simd;
 
 use super::{FREQUENCIES, POINTS, SIDE, Strip};
-use crate::{
-    Activation,
-    cpu::{
-        micro::{activate, load},
-        output::Output,
-    },
+use crate::cpu::{
+    micro::{Last, activate, load},
+    output::Output,
 };
 
 /// The interpolation points ±A and ±B beside zero and infinity.
@@ -222,7 +219,7 @@ pub(super) fn outputs<S: Simd>(
     gap: usize,
     strip: &Strip,
     bias: f32,
-    activation: Activation,
+    last: Last<'_>,
     out: &Output<'_>,
     output: usize,
 ) {
@@ -252,14 +249,14 @@ pub(super) fn outputs<S: Simd>(
                 }
                 let mut values = output_line(simd, *half);
                 for value in &mut values {
-                    *value = activate(simd, activation, simd.add_f32s(*value, bias));
+                    *value = activate(simd, last, simd.add_f32s(*value, bias));
                 }
                 let values: [S::f32s; SIDE] = simd.interleave_shfl_f32s(values);
                 for (part, value) in values.iter().enumerate() {
                     let x = left + part * lanes;
                     if x < width {
                         // SAFETY: this strip alone holds these squares, and strips are computed once each.
-                        unsafe { out.store::<S>(*value, [strip.picture, output, y, x], lanes.min(width - x)) };
+                        unsafe { out.store::<S>(simd, *value, [strip.picture, output, y, x], lanes.min(width - x)) };
                     }
                 }
             }

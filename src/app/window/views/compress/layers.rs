@@ -13,7 +13,7 @@ use crate::{
         compress::actions::CompressAction,
         outbox::Outbox,
         theme::palette,
-        views::{heading, weak},
+        views::{heading, models::not_pruned, weak},
     },
 };
 
@@ -47,6 +47,10 @@ pub(super) fn ui(window: &Window, ui: &mut Ui, out: &mut Outbox) {
         ui.spacing_mut().item_spacing.y = 1.0;
         for (index, facts) in facts.iter().enumerate() {
             row(window, ui, out, index, facts);
+        }
+        if let Some(entry) = window.compressed_model() {
+            ui.add_space(4.0);
+            not_pruned(ui, &entry.details().fixed);
         }
     });
     ui.separator();
