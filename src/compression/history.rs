@@ -9,7 +9,7 @@ use crate::{
     Alpha, CompressConfig, Layers, Report, Result, Row, Stage,
     events::read_rows,
     files::{CONFIG_FILE, CUT_REPORT_FILE, EVENTS_FILE, ORIGINAL_FILE, REPORT_FILE, load_json},
-    run::{Begun, decided_widths},
+    run::{Begun, channels_in_place, decided_widths},
     search,
     selection::{self, Choice},
 };
@@ -52,7 +52,12 @@ impl History {
         let rows = read_rows(&folder.join(EVENTS_FILE))?;
         let layers = Layers::of(&original.network, config.streams);
         let alpha = search::read_alpha(folder, &config, &layers)?;
-        let Choice { kept, scores } = selection::read_choice(folder)?;
+        let Choice { mut kept, mut scores } = selection::read_choice(folder)?;
+        if let Some(channels) = channels_in_place(folder)? {
+            // The profile judges channels by numbers of its own.
+            scores.iter_mut().for_each(Vec::clear);
+            kept = channels;
+        }
         Ok(Some(Self {
             folder: folder.to_owned(),
             widths: decided_widths(folder)?,

@@ -47,7 +47,7 @@ impl Examination {
 
     /// What no border of tiles removes, in gray levels; see [`dualres_network::Description::seam`].
     pub fn lasting_seam(&self) -> Option<f32> {
-        self.seam.filter(|&seam| seam > MAX_SEAM)
+        self.seam.filter(|&seam| shows(seam))
     }
 
     /// What is wrong with a result that is none.
@@ -84,6 +84,11 @@ impl Examination {
     }
 }
 
+/// Whether a difference between parts and the whole, in gray levels, is worth telling.
+pub fn shows(seam: f32) -> bool {
+    seam > MAX_SEAM
+}
+
 /// How well a model enlarges a picture: PSNR in dB of the result, reduced again, against the picture; minus infinity if it
 /// holds no numbers. Whether that is an enlargement says [`Examination::is_enlargement`]: one that tints everything is none in any
 /// range of samples, and the range that tints least must not be taken for the right one.
@@ -118,26 +123,54 @@ pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resu
     let nothing = Examination { psnr: None, shift: [0.0; 3], halo: None, seam: None };
     let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(nothing) };
     let mut found = compared(model, picture, &whole);
-    let reach = model.description.network.reach();
-    if !found.is_enlargement() || (!reach.global && reach.pixels <= HALOS[1]) {
-        return Ok(found);
+    if found.is_enlargement() {
+        (found.halo, found.seam) = seam_beside(model, device, picture, &whole)?.unzip();
     }
-    for halo in HALOS.into_iter().chain([WIDE_HALO]) {
+    Ok(found)
+}
+
+/// How far tiles have to overlap: the border in pixels of the input that was found to suffice, else the widest that was tried, and
+/// by how many gray levels parts of the picture then differ from the whole. None where tiles see all there is to see, or the
+/// result holds no numbers.
+///
+/// # Errors
+/// If the device fails.
+pub fn measure_seam(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<Option<(usize, f32)>> {
+    match result(model, device, picture, usize::MAX)? {
+        Some(whole) => seam_beside(model, device, picture, &whole),
+        None => Ok(None),
+    }
+}
+
+fn seam_beside(
+    model: &Model,
+    device: &ComputeDevice,
+    picture: &Picture,
+    whole: &Picture,
+) -> Result<Option<(usize, f32)>> {
+    let reach = model.description.network.reach();
+    if !reach.global && reach.pixels <= HALOS[1] {
+        return Ok(None);
+    }
+    let mut found = None;
+    // A network that sees far is not measured with a border that has no chance.
+    let first = usize::from(!reach.global && reach.pixels > 4 * HALOS[1]);
+    for halo in HALOS.into_iter().chain([WIDE_HALO]).skip(first) {
         let mut tried = model.clone();
         tried.description.halo = Some(halo);
         let wider;
         let (picture, whole) = if halo == WIDE_HALO {
             let large = larger(picture);
-            let Some(result) = result(model, device, &large, usize::MAX)? else { return Ok(nothing) };
+            let Some(result) = result(model, device, &large, usize::MAX)? else { return Ok(None) };
             wider = (large, result);
             (&wider.0, &wider.1)
         } else {
-            (picture, &whole)
+            (picture, whole)
         };
-        let Some(tiled) = result(&tried, device, picture, 2 * halo + 48)? else { return Ok(nothing) };
+        let Some(tiled) = result(&tried, device, picture, 2 * halo + 48)? else { return Ok(None) };
         let gap = |(a, b): (&Plane, &Plane)| a.data.iter().zip(&b.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         let seam = whole.planes.iter().zip(&tiled.planes).map(gap).fold(0.0, f32::max);
-        (found.halo, found.seam) = (Some(halo), Some(seam));
+        found = Some((halo, seam));
         if seam <= MAX_SEAM {
             break;
         }

@@ -26,7 +26,7 @@ pub use consistency::{
     HOTTEST, LOOP_RULE, heat_colour, heat_map, luma_difference, psnr_of_difference, structural_difference,
 };
 pub use error::{EngineError, Result};
-pub use examine::{Examination, examine, glance};
+pub use examine::{Examination, examine, glance, measure_seam, shows};
 pub use expected::{ERROR_FEATURES, error_features, error_target, expected_error, expected_psnr, true_error};
 pub use memory::{check_reading, has_room_for};
 pub use passes::{MAX_PASSES, passes_to};

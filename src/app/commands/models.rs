@@ -85,7 +85,12 @@ fn import(
     given.filter(|licence| licence.is_file()).into_iter().for_each(|licence| targets.protect(licence));
     targets.take(output, || false)?;
     prepare_folder_of(output)?;
-    let (mut model, notes) = foreign::read(file, options)?;
+    // A large network takes a minute or two.
+    let bar = progress_bar(0, "{spinner} looking at what the network makes of a picture, {elapsed}", false);
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    let read = foreign::read(file, options);
+    bar.finish_and_clear();
+    let (mut model, notes) = read?;
     if let Some(stem) = output.file_stem() {
         model.description.name = stem.to_string_lossy().into_owned();
     }

@@ -1,27 +1,18 @@
 //! Batches as photographers run them: large, with broken files among the good, killed in the middle.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use dualres_imaging::{Picture, Plane};
-use serde_json::Value;
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn dualres(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dualres")).args(arguments).output().unwrap()
-}
-
-fn lines(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use program::{dualres, lines, text};
 
 /// A picture that no other number gives.
 fn picture(number: usize, width: usize, height: usize) -> Picture {

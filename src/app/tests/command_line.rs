@@ -1,29 +1,17 @@
 //! The program as its users run it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
 use dualres_imaging::{Picture, Plane};
+use program::{dualres, lines, project, text};
 use serde_json::Value;
-
-fn project(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
-
-fn dualres(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dualres")).args(arguments).output().unwrap()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn lines(output: &Output) -> Vec<Value> {
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 /// A small part of a sample picture as a file.
 fn small_picture(folder: &Path, name: &str) -> PathBuf {

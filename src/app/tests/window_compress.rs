@@ -102,6 +102,39 @@ fn the_slider_shapes_a_network_and_the_picture_follows() {
     assert!(harness.state().compress().widths()[2] > 4, "it follows the slider again");
 }
 
+/// A network that PyTorch wrote as ONNX has layers, a slider and runs like ours, and says which layers it must keep.
+#[test]
+fn a_network_from_onnx_is_shaped_and_compressed() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = home_with_tiny_model(home.path());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../network/tests/data/foreign/compact_x2_op17.onnx");
+    let mut model = dualres_network::import::read(&file, &Default::default(), &Device::flex()).unwrap();
+    model.description = model.description.with_single_dual();
+    model.init_duals(3, &Device::flex());
+    model.description.name = "tiny".into();
+    std::fs::write(paths.models().join("tiny.safetensors"), model.to_bytes()).unwrap();
+
+    let mut harness = ready(&paths);
+    harness.await_that("pixels", |h| h.state().compress().has_pixels());
+    let half: usize = harness.state().compress().widths().iter().sum();
+    slider(&harness, "Ratio to remove").set_value_accesskit(20.0);
+    harness.run_steps(3);
+    let wide: usize = harness.state().compress().widths().iter().sum();
+    assert!(wide > half, "{wide} channels with 20 % removed, {half} with 50 %");
+    harness.await_that("numbers of the whole picture", |h| h.state().compress().difference().is_some());
+    let label = |label: Option<String>| label.is_some_and(|label| label.contains("not pruned"));
+    harness.get_by(|node| label(node.label())).click();
+    harness.run_steps(5);
+
+    slider(&harness, "Ratio to remove").set_value_accesskit(50.0);
+    harness.run_steps(3);
+    harness.key(COMMAND, Key::Enter);
+    await_state(&mut harness, "tiny-50-drc", &RunState::Done);
+    let run = harness.state().compress().runs().iter().next().unwrap();
+    let report = run.report.clone().unwrap();
+    assert!(report.kept_macs_ratio <= 0.5 && report.cut_difference < 1e-4, "{report:?}");
+}
+
 #[test]
 fn a_quick_look_runs_to_the_end_and_its_network_is_used() {
     let home = tempfile::tempdir().unwrap();

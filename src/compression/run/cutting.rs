@@ -1,6 +1,6 @@
 //! The network is cut for real: with the channels that were selected, or with those of the profile where they are better.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
 use dualres_imaging::file::write_atomically;
 use dualres_network::{Model, Weights};
@@ -17,6 +17,7 @@ use crate::{
     selection::{self, Selected},
     surgery::{check_smaller, cut, verify},
 };
+
 /// What the cut did.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Cut {
@@ -25,6 +26,17 @@ pub(super) struct Cut {
     pub(super) cut: Scores,
     pub(super) rule: String,
     pub(super) set: String,
+    /// The profile's channels, a list a layer, where those were kept in place of the selected ones.
+    #[serde(default)]
+    channels: Option<Vec<Vec<usize>>>,
+}
+
+/// The channels that a run's network was cut to in place of those that were selected; `None` where the selected ones stayed.
+///
+/// # Errors
+/// If the run's file is damaged.
+pub(crate) fn channels_in_place(folder: &Path) -> Result<Option<Vec<Vec<usize>>>> {
+    Ok(load_json::<Cut>(&folder.join(CUT_REPORT_FILE))?.and_then(|cut| cut.channels))
 }
 
 impl UnderWay<'_> {
@@ -63,6 +75,7 @@ impl UnderWay<'_> {
         }
         let Some(mut after) = self.evaluate(&small, observe)? else { return Ok(None) };
         let Some(other) = self.other_channels(decision, profile, observe)? else { return Ok(None) };
+        let mut channels = None;
         if let Some((model, its_difference, kept)) = other {
             let Some(its) = self.evaluate(&model, observe)? else { return Ok(None) };
             if its.mean.psnr_y > after.mean.psnr_y {
@@ -82,11 +95,12 @@ impl UnderWay<'_> {
                 if flow.is_break() {
                     return Ok(None);
                 }
+                channels = Some(kept);
             }
         }
         write_atomically(&path, &small.to_bytes())?;
         let set = self.set_name();
-        let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set };
+        let cut = Cut { difference, before: before.mean, cut: after.mean, rule: after.rule, set, channels };
         let progress = crate::StageProgress { psnr_y: Some(cut.cut.psnr_y), original_psnr_y, ..meter.step(STEPS) };
         let flow = told(progress, observe)?;
         save_json(&report, &cut)?;

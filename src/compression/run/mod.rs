@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use check::check;
 use cutting::Cut;
+pub(crate) use cutting::channels_in_place;
 
 use crate::{
     CompressConfig, CompressionError, Event, Mode, Observer, Profile, Report, Result, Stage, Widths,

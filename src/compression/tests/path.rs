@@ -409,3 +409,29 @@ fn a_run_with_streams_goes_on() {
     assert_eq!(resumed.weights(), expected.weights());
     assert!(resumed.weights() != model.weights());
 }
+
+/// A run that was cut to the channels of the profile, because they were better than those it had selected, says so for good.
+#[test]
+fn the_channels_that_were_kept_are_those_a_folder_tells() {
+    let data = pictures(5);
+    let mut replaced = 0;
+    for seed in 1..6 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = CompressConfig { mode: Mode::Budget, method: Method::Drc, seed, ..config(&data.path, 0.5) };
+        config.finetune.steps = 0;
+        let mut kept = std::collections::BTreeMap::new();
+        run(&config, &network(2), folder.path(), |event| {
+            match event {
+                Event::Unit { unit, kept: channels, .. } => drop(kept.insert(*unit, channels.to_vec())),
+                Event::Warning(text) => replaced += usize::from(text.contains("keeping those")),
+                _ => {}
+            }
+            false
+        })
+        .unwrap();
+        let told = dualres_compression::History::read(folder.path()).unwrap().unwrap();
+        assert_eq!(told.kept, kept.into_values().collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(told.scores.len(), told.kept.len());
+    }
+    assert!(replaced > 0, "no seed shows it");
+}

@@ -4,7 +4,7 @@
 use std::{ops::ControlFlow, path::PathBuf};
 
 use burn::tensor::Device;
-use dualres_engine::{EngineError, Event, Options, PoolingChoice, Unfinished, Upscaler, heat_map};
+use dualres_engine::{EngineError, Event, Options, PoolingChoice, Unfinished, Upscaler, heat_map, measure_seam, shows};
 use dualres_imaging::{Picture, Plane};
 use dualres_network::{Architecture, Description, Model, device::ComputeDevice};
 
@@ -47,6 +47,49 @@ fn tiles_do_not_show() {
             assert!(gap <= 1.0, "{name}, tiles of {tile}: {gap}");
         }
     }
+}
+
+/// Networks of others are tiled as far as they see, or as far as was measured when they came, or are known to show seams.
+#[test]
+fn tiles_of_networks_of_others_do_not_show() {
+    use dualres_network::import::{self, ImportOptions};
+
+    let photo = dualres_imaging::read(&project("assets/samples/chelsea.png")).unwrap().crop(60, 40, 220, 150);
+    let mut whole_only = Vec::new();
+    for name in [
+        "edsr_x2.pth",
+        "compact_x4.pth",
+        "esrgan_new_x2_unshuffle.pth",
+        "rrdb_x4_op11.onnx",
+        "carn_m_x4.pth",
+        "span_x2.pth",
+        "rlfn_x4.pth",
+        "bsrn_x4.pth",
+        "realplksr_x2_dysample.pth",
+        "groupnorm_x2.onnx",
+        "luma.onnx",
+        "ncnn_grouped.param",
+    ] {
+        let path = project("src/network/tests/data/foreign").join(name);
+        let mut model = import::read(&path, &ImportOptions::default(), &Device::flex()).unwrap();
+        let cpu = ComputeDevice::cpu();
+        let (halo, seam) = measure_seam(&model, &cpu, &photo).unwrap().unzip();
+        (model.description.halo, model.description.seam) = (halo, seam.filter(|&seam| shows(seam)));
+        let upscaler = Upscaler::new(&model, &cpu).unwrap();
+        let run = |tile| {
+            let options = Options { tile: Some(tile), ..Options::default() };
+            upscaler.upscale(&photo, &options, &mut go_on).unwrap().picture
+        };
+        let gap = largest_difference(&run(4096), &run(96 + 2 * model.description.halo.unwrap_or(16)));
+        println!("{name}: at most {gap:.3} levels, {:?} said", model.description.seam);
+        if model.description.seam.is_some() {
+            whole_only.push(name);
+        } else {
+            assert!(gap <= 1.0, "{name}: {gap}");
+        }
+    }
+    // Their attention resizes strided features to the size of the part, whose corners lie elsewhere in each.
+    assert_eq!(whole_only, ["rlfn_x4.pth", "bsrn_x4.pth"]);
 }
 
 #[test]

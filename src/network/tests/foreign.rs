@@ -4,58 +4,15 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use common::data;
+use common::foreign::{TOLERANCE, compare, foreign, gap, refused};
 use dualres_network::{
     Model, Pooling, Weight,
     export::{Exported, onnx},
     import::{self, ImportOptions},
-    tensors_from_bytes,
 };
-
-/// What results may differ by, in levels of 255: a thousandth of what would be seen.
-const TOLERANCE: f32 = 0.02;
-
-fn foreign(file: &str) -> PathBuf {
-    data("foreign").join(file)
-}
-
-fn tensor(weight: &Weight, factor: f32) -> Tensor<4> {
-    let shape: [usize; 4] = weight.shape.clone().try_into().unwrap();
-    Tensor::from_data(TensorData::new(weight.values.clone(), shape), &Device::flex()) * factor
-}
-
-fn gap(a: Tensor<4>, b: Tensor<4>) -> f32 {
-    assert_eq!(a.dims(), b.dims());
-    (a - b).abs().max().into_scalar::<f32>()
-}
-
-/// Imports a fixture and compares; `high` is the white of its range. Gives the model.
-fn compare(file: &str, high: f32, options: &ImportOptions) -> Model {
-    let model = import::read(&foreign(file), options, &Device::flex()).unwrap();
-    let name = file.rsplit_once('.').unwrap().0;
-    let expected = std::fs::read(foreign(&format!("{name}.expected.safetensors"))).unwrap();
-    let (expected, _) = tensors_from_bytes(&expected, name).unwrap();
-    let (mut x, mut y) = (tensor(&expected.0["input"], 255.0 / high), tensor(&expected.0["output"], 255.0 / high));
-    if x.dims()[1] == 1 {
-        // Gray is its own luma.
-        x = x.repeat_dim(1, 3);
-        y = y.repeat_dim(1, 3);
-    }
-    let found = model.primal.upscale(x.clone(), Pooling::Global);
-    let difference = gap(found.clone(), y);
-    assert!(difference < TOLERANCE, "{file}: {difference} levels");
-    // The same node by node, nothing fused.
-    let mut pass = model.primal.start(x, Pooling::Global);
-    let all: Vec<usize> = (1..model.primal.graph().nodes().len()).collect();
-    for &node in &all {
-        pass = model.primal.advance(pass, node + 1, &[node]);
-    }
-    assert!(gap(model.primal.finish(pass).pop().unwrap(), found) < TOLERANCE, "{file}: fused and not fused");
-    model
-}
 
 #[test]
 fn checkpoints_of_every_family_agree_with_pytorch() {
@@ -92,6 +49,44 @@ fn checkpoints_of_every_family_agree_with_pytorch() {
         let back = Model::from_bytes(&model.to_bytes(), name, &Device::flex()).unwrap();
         assert_eq!(back.weights(), model.weights(), "{name}: its model file");
         assert_eq!(back.description, model.description, "{name}");
+    }
+}
+
+/// The same weights in other numbers, packed and named as trainers do.
+#[test]
+fn weights_are_found_however_they_are_stored() {
+    let read = |path: &Path| import::read(path, &ImportOptions::default(), &Device::flex()).unwrap();
+    let whole = read(&foreign("compact_x2.pth"));
+    let x: Tensor<4> = Tensor::random([1, 3, 9, 8], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
+    let expected = whole.primal.upscale(x.clone(), Pooling::Global);
+    let near = |model: &Model, tolerance: f32, what: &str| {
+        let gap = gap(model.primal.upscale(x.clone(), Pooling::Global), expected.clone());
+        assert!(gap < tolerance, "{what}: {gap} levels");
+    };
+    for (name, tolerance) in [("half", 1.0), ("bfloat16", 8.0), ("double", TOLERANCE), ("compiled", TOLERANCE)] {
+        near(&read(&foreign(&format!("compact_{name}.pth"))), tolerance, name);
+    }
+    // Tensors alone, in each kind of number.
+    let folder = tempfile::tempdir().unwrap();
+    type Stored = fn(f32) -> Vec<u8>;
+    let kinds: [(&str, Stored, f32); 4] = [
+        ("F64", |value| f64::from(value).to_le_bytes().to_vec(), TOLERANCE),
+        ("F32", |value| value.to_le_bytes().to_vec(), TOLERANCE),
+        ("F16", |value| half::f16::from_f32(value).to_le_bytes().to_vec(), 1.0),
+        ("BF16", |value| half::bf16::from_f32(value).to_le_bytes().to_vec(), 8.0),
+    ];
+    for (kind, stored, tolerance) in kinds {
+        let (mut head, mut data) = (serde_json::Map::new(), Vec::new());
+        for (name, weight) in &whole.primal.weights().0 {
+            let start = data.len();
+            weight.values.iter().for_each(|&value| data.extend(stored(value)));
+            let entry = serde_json::json!({"dtype": kind, "shape": weight.shape, "data_offsets": [start, data.len()]});
+            head.insert(name.clone(), entry);
+        }
+        let head = serde_json::to_vec(&head).unwrap();
+        let path = folder.path().join(format!("{kind}.safetensors"));
+        std::fs::write(&path, [&(head.len() as u64).to_le_bytes()[..], &head, &data].concat()).unwrap();
+        near(&read(&path), tolerance, kind);
     }
 }
 
@@ -138,6 +133,21 @@ fn onnx_files_agree_with_onnx_runtime() {
         let options = ImportOptions { range: Some([0.0, high]), ..ImportOptions::default() };
         let model = compare(&format!("{name}.onnx"), high, &options);
         assert_eq!((model.description.family.as_str(), model.description.scale()), ("ONNX", scale), "{name}");
+    }
+}
+
+/// In half precision, as converters write it: casts around operators and around constants.
+#[test]
+fn onnx_files_in_half_precision_are_read() {
+    let options = ImportOptions { range: Some([0.0, 1.0]), ..ImportOptions::default() };
+    let whole = import::read(&foreign("compact_x2_op17.onnx"), &options, &Device::flex()).unwrap();
+    let x: Tensor<4> = Tensor::random([1, 3, 12, 10], burn::tensor::Distribution::Uniform(0.0, 255.0), &Device::flex());
+    let expected = whole.primal.upscale(x.clone(), Pooling::Global);
+    for name in ["compact_x2_half.onnx", "compact_x2_half_io.onnx"] {
+        let half = import::read(&foreign(name), &options, &Device::flex()).unwrap();
+        assert_eq!(half.description.scale(), 2, "{name}");
+        let gap = gap(half.primal.upscale(x.clone(), Pooling::Global), expected.clone());
+        assert!(gap < 1.0, "{name}: {gap} levels");
     }
 }
 
@@ -280,13 +290,6 @@ fn dual_models_of_two_scales_lead_through_eight() {
     assert!(model.clone().with_duals_through(&others[..1]).is_err() && model.with_duals_through(&[]).is_err());
 }
 
-fn refused(path: &Path) -> String {
-    let error = import::read(path, &ImportOptions::default(), &Device::flex()).unwrap_err().to_string();
-    let file = path.file_name().unwrap().to_string_lossy().into_owned();
-    assert!(error.contains(&file) && !error.contains('\n'), "one sentence with the file: {error}");
-    error
-}
-
 #[test]
 fn what_is_no_network_of_pictures_is_refused_by_what_it_seems_to_be() {
     assert!(refused(&foreign("classifier.onnx")).contains("not in a picture"));
@@ -321,87 +324,6 @@ fn what_is_no_network_of_pictures_is_refused_by_what_it_seems_to_be() {
         for length in (0..bytes.len()).step_by(bytes.len() / 37) {
             let _ = import::read(&write(name, &bytes[..length]), &ImportOptions::default(), &Device::flex());
         }
-    }
-}
-
-/// A pair of files of ncnn with every operator that published upscalers have, against the same computed by hand.
-#[test]
-fn ncnn_pairs_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let (param, bin) = (folder.path().join("net.param"), folder.path().join("net.bin"));
-    let text = "7767517\n10 12\n\
-        Input data 0 1 data\n\
-        Split s 1 2 data a b\n\
-        Convolution c1 1 1 a c 0=8 1=3 4=1 5=1 6=216 9=2 -23310=1,2.000000e-01\n\
-        PReLU p 1 1 c d 0=8\n\
-        ConvolutionDepthWise dw 1 1 d e 0=8 1=3 4=1 5=1 6=72 7=8\n\
-        BinaryOp add 2 1 d e f 0=0\n\
-        Convolution c2 1 1 f g 0=12 1=3 4=1 5=1 6=864\n\
-        PixelShuffle ps 1 1 g h 0=2\n\
-        Interp up 1 1 b i 0=1 1=2.000000e+00 2=2.000000e+00\n\
-        BinaryOp sum 2 1 h i out 0=0\n";
-    let text = text.replace("BinaryOp add 2 1 d e f", "BinaryOp add 2 1 e d f").replace("10 12", "10 11");
-    let mut random = 1_u32;
-    let mut next = || {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (random >> 8) as f32 / (1 << 24) as f32 * 0.4 - 0.2
-    };
-    let mut bytes = Vec::new();
-    let mut half = |bytes: &mut Vec<u8>, count: usize| {
-        bytes.extend(0x0130_6B47_u32.to_le_bytes());
-        for _ in 0..count {
-            bytes.extend(half::f16::from_f32(next()).to_le_bytes());
-        }
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    };
-    for (count, outputs) in [(216, 8), (0, 8), (72, 8), (864, 12)] {
-        if count > 0 {
-            half(&mut bytes, count);
-        }
-        bytes.extend((0..outputs).flat_map(|i| (0.01 * i as f32).to_le_bytes()));
-    }
-    std::fs::write(&param, &text).unwrap();
-    std::fs::write(&bin, &bytes).unwrap();
-    let model = import::read(&param, &ImportOptions::default(), &Device::flex()).unwrap();
-    assert_eq!((model.description.family.as_str(), model.description.scale()), ("ncnn", 2));
-    assert_eq!(model.primal.graph().cost(1, 1).parameters(), 216 + 8 + 8 + 72 + 8 + 864 + 12);
-    let same = import::read(&bin, &ImportOptions::default(), &Device::flex()).unwrap();
-    assert_eq!(same.weights(), model.weights(), "either file of the pair may be given");
-
-    std::fs::write(&bin, &bytes[..bytes.len() - 4]).unwrap();
-    assert!(refused(&param).contains("cut short"));
-    std::fs::write(&bin, [bytes.as_slice(), &[0; 8]].concat()).unwrap();
-    assert!(refused(&param).contains("another .param"));
-    std::fs::write(&bin, &bytes).unwrap();
-    std::fs::write(&param, text.replace("PReLU", "Quake")).unwrap();
-    assert!(refused(&param).contains("Quake"));
-    std::fs::write(&param, text.replace("10 11", "1000000000 1")).unwrap();
-    refused(&param);
-    std::fs::write(&param, text.replace("Split s 1 2 data a b", "Split s 1 2 out a b")).unwrap();
-    assert!(refused(&param).contains("before it is computed"), "a cycle");
-}
-
-/// A network of squares of four pixels, whose file does not say that the picture has three colours; and padding that depends on sides.
-#[test]
-fn what_ncnn_leaves_unsaid_is_found_or_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let (param, bin) = (folder.path().join("net.param"), folder.path().join("net.bin"));
-    let text = "7767517\n4 4\n\
-        Input data 0 1 data\n\
-        Reorg r 1 1 data a 0=2\n\
-        Convolution c 1 1 a b 0=48 1=3 4=1 5=1 6=5184\n\
-        PixelShuffle ps 1 1 b out 0=4\n";
-    let mut bytes = 0_u32.to_le_bytes().to_vec();
-    bytes.extend((0..5184 + 48).flat_map(|i| (1e-4 * (i % 97) as f32).to_le_bytes()));
-    std::fs::write(&param, text).unwrap();
-    std::fs::write(&bin, &bytes).unwrap();
-    let model = import::read(&param, &ImportOptions::default(), &Device::flex()).unwrap();
-    let graph = model.primal.graph();
-    assert_eq!((model.description.scale(), graph.alignment()), (2, 2));
-    assert_eq!((graph.patch_from(24), graph.patch_from(25)), (24, 26));
-    for (was, is) in [("4=1 5=1", "4=-233 3=2 5=1"), ("4=1 5=1", "4=-234 3=2 5=1")] {
-        std::fs::write(&param, text.replace(was, is)).unwrap();
-        assert!(refused(&param).contains("steps of more than one"), "{is}");
     }
 }
 

@@ -6,17 +6,20 @@ use dualres_engine::{EngineError, Options, Upscaler};
 use dualres_imaging::{Picture, Plane};
 use serde::{Deserialize, Serialize};
 
-/// Side of the input that is timed, in pixels.
+/// Side of the input that is timed while widths are set, in pixels: the answer has to come while somebody looks.
 pub(crate) const SIDE: usize = 96;
-/// Runs of each network.
-const RUNS: usize = 15;
+/// Side of the input that finished networks are timed on: as pictures are, so that what a start costs does not count.
+pub(crate) const RUN_SIDE: usize = 512;
 
 /// Times of a network beside those of the original it was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Device by name.
     pub device: String,
-    /// Median milliseconds of the original for an input of 96 x 96, without the dual reconstruction.
+    /// Side of the input in pixels.
+    #[serde(default)]
+    pub side: usize,
+    /// Median milliseconds of the original for it, without the dual reconstruction.
     pub original: f64,
     /// Those of the network.
     pub compressed: f64,
@@ -41,9 +44,11 @@ pub(crate) fn measure(
     original: &Upscaler,
     compressed: &Upscaler,
     device: &str,
+    side: usize,
     goes_on: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Latency, EngineError> {
-    let picture = picture();
+    let picture = picture(side);
+    let runs = if side == SIDE { 15 } else { 7 };
     let mut time = |upscaler: &Upscaler| {
         let start = Instant::now();
         upscaler.upscale(&picture, &Options::default(), &mut |_| goes_on())?;
@@ -53,7 +58,7 @@ pub(crate) fn measure(
     time(original)?;
     time(compressed)?;
     let (mut large, mut small) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         large.push(time(original)?);
         small.push(time(compressed)?);
     }
@@ -64,11 +69,40 @@ pub(crate) fn measure(
     };
     let spread = (at(&mut ratios, 0.75) - at(&mut ratios, 0.25)) / 2.0 / at(&mut ratios, 0.5);
     let (original, compressed) = (at(&mut large, 0.5), at(&mut small, 0.5));
-    Ok(Latency { device: device.to_owned(), original, compressed, spread })
+    Ok(Latency { device: device.to_owned(), side, original, compressed, spread })
 }
 
 /// What it shows does not change what it costs.
-fn picture() -> Picture {
-    let plane = |c: usize| Plane::new(SIDE, SIDE, (0..SIDE * SIDE).map(|i| (i * (c + 7) % 256) as f32).collect());
+fn picture(side: usize) -> Picture {
+    let plane = |c: usize| Plane::new(side, side, (0..side * side).map(|i| (i * (c + 7) % 256) as f32).collect());
     Picture::from_planes((0..3).map(plane).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use dualres_network::{Architecture, Description, Device, Model, device::ComputeDevice};
+
+    use super::*;
+
+    /// Times say what they are for, and a measurement can be stopped.
+    #[test]
+    fn times_say_what_they_are_for() {
+        let of = |features: usize| {
+            let description =
+                Description::drn("t", &Architecture::new(2, features, 2).expect("numbers")).expect("a network");
+            let model = Model::init(description, 1, &Device::flex()).expect("weights").without_duals();
+            Upscaler::new(&model, &ComputeDevice::cpu()).expect("it runs")
+        };
+        let (narrow, wide) = (of(4), of(8));
+        let go_on = &mut || ControlFlow::Continue(());
+        let timed = measure(&wide, &narrow, "CPU", RUN_SIDE, go_on).expect("it runs");
+        assert!(timed.compressed > 0.0 && timed.original > 0.0 && timed.spread >= 0.0, "{timed:?}");
+        assert_eq!(timed.side, RUN_SIDE);
+        let stopped = measure(&wide, &narrow, "CPU", SIDE, &mut || ControlFlow::Break(()));
+        assert!(matches!(stopped, Err(EngineError::Cancelled)));
+        // What was measured on other inputs by an earlier program is not shown beside these.
+        let old: Latency =
+            serde_json::from_str(r#"{"device":"CPU","original":2.0,"compressed":1.0,"spread":0.0}"#).expect("read");
+        assert_ne!(old.side, RUN_SIDE);
+    }
 }

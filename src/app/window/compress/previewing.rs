@@ -234,7 +234,8 @@ impl Previewer {
         let desires = self.desires.clone();
         let mut goes_on =
             || if gives_way && desires.look.is_wanted() { ControlFlow::Break(()) } else { desires.life().flow() };
-        match latency::measure(&original, &small, &device, &mut goes_on) {
+        let side = if gives_way { latency::SIDE } else { latency::RUN_SIDE };
+        match latency::measure(&original, &small, &device, side, &mut goes_on) {
             Ok(latency) => Ok(Some(latency)),
             Err(dualres_engine::EngineError::Cancelled) => Ok(None),
             Err(error) => Err(error.into()),

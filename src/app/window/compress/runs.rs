@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     curves::{Curves, Metric},
-    latency::Latency,
+    latency::{Latency, RUN_SIDE},
 };
 use crate::language::tr;
 
@@ -180,6 +180,7 @@ pub(crate) fn recall(folder: &Path) -> anyhow::Result<Option<Recalled>> {
     let Some(history) = History::read(folder)? else { return Ok(None) };
     // Of no importance: it can be measured again.
     let latency = std::fs::read(folder.join(LATENCY_FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let latency = latency.filter(|latency: &Latency| latency.side == RUN_SIDE);
     let dated = |name: &str| std::fs::metadata(folder.join(name)).and_then(|facts| facts.modified()).ok();
     let changed = dated(dualres_compression::EVENTS_FILE).or_else(|| dated(dualres_compression::CONFIG_FILE));
     Ok(Some(Recalled { history, latency, changed: changed.unwrap_or(SystemTime::UNIX_EPOCH) }))
@@ -291,7 +292,7 @@ impl Column {
         (
             Self::Milliseconds,
             "Time",
-            "Milliseconds for an input of 96 x 96, and how many times as fast as the original",
+            "Milliseconds for an input of 512 x 512, and how many times as fast as the original",
             96.0,
         ),
         (Self::Duration, "Duration", "Time that the run took", 60.0),

@@ -168,7 +168,11 @@ pub(super) fn resized(
     }
     let scales = match &config.scales {
         Some(ResizeScales::Static(scales)) => Some(scales.clone()),
-        _ => None,
+        // Converters to half precision bring constants through casts.
+        _ => inputs.iter().skip(1).find_map(|argument| match net.value(&argument.name) {
+            Ok(Value::Constant(scales)) if scales.values.len() == 4 => Some(scales.values.clone()),
+            _ => None,
+        }),
     };
     // The reader may leave out batch and channels.
     let sides = scales.as_deref().and_then(|scales| match scales {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub(crate) mod foreign;
+
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};

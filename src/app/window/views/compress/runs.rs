@@ -181,7 +181,8 @@ fn cell(run: &Run, column: Column) -> String {
         Column::Macs | Column::Parameters => format!("{} %", number(100.0 * value, 1)),
         Column::Change => written(format!("{value:+.2}")),
         Column::Milliseconds => run.latency.as_ref().map_or("–".into(), |latency| {
-            format!("{} ms, {}×", number(latency.compressed, 0), number(latency.speed_up(), 2))
+            let about = if latency.is_noisy() { "≈ " } else { "" };
+            format!("{about}{} ms, {}×", number(latency.compressed, 0), number(latency.speed_up(), 2))
         }),
         Column::Duration => duration(std::time::Duration::from_secs_f64(value)),
         Column::Date => SystemTime::now()
