@@ -25,6 +25,9 @@ const MIN_PSNR: f64 = 17.0;
 /// Largest change of a colour's mean, in gray levels.
 const MAX_SHIFT: f32 = 10.0;
 
+/// Mean of a result in gray levels below which it is black, whatever it was made of: the picture that is looked at is none that dark.
+const MIN_LEVEL: f32 = 8.0;
+
 /// What was seen.
 #[derive(Clone, Debug)]
 pub struct Examination {
@@ -32,6 +35,8 @@ pub struct Examination {
     pub psnr: Option<f64>,
     /// Change of the mean of each colour, in gray levels.
     pub shift: [f32; 3],
+    /// Mean of the result, in gray levels.
+    pub level: f32,
     /// Border of tiles in pixels of the input that was found to suffice, else the widest that was tried; none if whole and
     /// tiled results were not compared, because tiles see all there is to see.
     pub halo: Option<usize>,
@@ -54,7 +59,7 @@ impl Examination {
     pub fn complaint(&self) -> String {
         match self.psnr {
             None => "its result holds NaN or infinite values".into(),
-            Some(_) if self.shift.iter().all(|&shift| shift < -60.0) => "its result is nearly black".into(),
+            Some(_) if self.level < MIN_LEVEL => "its result is nearly black".into(),
             Some(psnr) if psnr >= MIN_PSNR => {
                 let [red, green, blue] = self.shift;
                 format!("its result shifts the colours (red {red:+.0}, green {green:+.0}, blue {blue:+.0} levels)")
@@ -104,15 +109,16 @@ pub fn glance(model: &Model, device: &ComputeDevice, picture: &Picture) -> Resul
 fn compared(model: &Model, picture: &Picture, whole: &Picture) -> Examination {
     let scale = model.description.scale() as f64;
     let mut square = 0.0;
-    let mut shift = [0.0; 3];
+    let (mut shift, mut level) = ([0.0; 3], 0.0);
     for (index, (before, after)) in picture.rgb().into_iter().zip(whole.rgb()).enumerate() {
         let reduced = if scale > 1.0 { imresize(after, 1.0 / scale, Samples::Float) } else { after.clone() };
         let mean = |plane: &Plane| plane.data.iter().sum::<f32>() / plane.data.len() as f32;
         shift[index] = mean(&reduced) - mean(before);
+        level += mean(&reduced) / 3.0;
         let errors = before.data.iter().zip(&reduced.data).map(|(a, b)| f64::from(a - b).powi(2));
         square += errors.sum::<f64>() / (3 * before.data.len()) as f64;
     }
-    Examination { psnr: Some(psnr_of_mse(square)), shift, halo: None, seam: None }
+    Examination { psnr: Some(psnr_of_mse(square)), shift, level, halo: None, seam: None }
 }
 
 /// Runs a model on a picture and looks at the result.
@@ -120,7 +126,7 @@ fn compared(model: &Model, picture: &Picture, whole: &Picture) -> Examination {
 /// # Errors
 /// If the device fails.
 pub fn examine(model: &Model, device: &ComputeDevice, picture: &Picture) -> Result<Examination> {
-    let nothing = Examination { psnr: None, shift: [0.0; 3], halo: None, seam: None };
+    let nothing = Examination { psnr: None, shift: [0.0; 3], level: 0.0, halo: None, seam: None };
     let Some(whole) = result(model, device, picture, usize::MAX)? else { return Ok(nothing) };
     let mut found = compared(model, picture, &whole);
     if found.is_enlargement() {

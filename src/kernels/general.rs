@@ -6,23 +6,11 @@ use burn::{
 };
 
 use crate::{
+    GeneralConv,
     cpu::{self, Planes, depthwise},
     maps::{is_plain_cpu, primitive, samples, tensor},
     samplewise::numbers,
 };
-
-/// A convolution in numbers, down and across.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GeneralConv {
-    /// Steps between outputs.
-    pub stride: [usize; 2],
-    /// Zeros on each side of the input.
-    pub padding: [usize; 2],
-    /// Steps between the taps of the kernel.
-    pub dilation: [usize; 2],
-    /// Groups of channels that do not see each other.
-    pub groups: usize,
-}
 
 /// Convolution of `x` [N, C, H, W] with `weight` [O, C / groups, Kh, Kw] and an optional bias [O]. Runs on any device;
 /// differentiable.

@@ -10,6 +10,7 @@
 mod cpu;
 mod extension;
 mod function;
+mod fused;
 mod general;
 mod gpu;
 mod maps;
@@ -20,16 +21,17 @@ mod samplewise;
 mod spec;
 mod training;
 
-pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, FusedConv, LastOf, conv2d, conv2d_fused};
+pub use extension::{ConvBackend, ConvGradientTensors, ConvGradients, conv2d};
 pub use function::Function;
-pub use general::{GeneralConv, concat, conv2d_general};
+pub use fused::{FusedConv, LastOf, conv2d_fused};
+pub use general::{concat, conv2d_general};
 pub use gpu::{GpuKernels, use_gpu_kernels};
 pub use maps::{
     Filter, attend, block_means, enlarge_bicubic, enlarge_nearest, max_pool, modulate, pixel_shuffle,
     pixel_shuffle_concat, pixel_unshuffle, resample, sample_at,
 };
-pub use samplewise::{Combination, add_scaled, affine, apply, combine, prelu};
-pub use spec::{Activation, ConvSpec, Wanted};
+pub use samplewise::{add_scaled, affine, apply, combine, prelu};
+pub use spec::{Activation, Combination, ConvSpec, GeneralConv, Wanted};
 pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 
 /// The CPU kernels on plain slices, for benchmarks and tests that compare without a tensor library.

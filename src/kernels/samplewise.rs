@@ -8,25 +8,10 @@ use burn::{
 };
 
 use crate::{
-    Function,
+    Combination, Function,
     cpu::pointwise::{self, Others},
     maps::{is_plain_cpu, primitive, samples},
 };
-
-/// How two values are combined, sample by sample.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Combination {
-    /// `x + other`.
-    Add,
-    /// `x - other`.
-    Sub,
-    /// `x * other`.
-    Mul,
-    /// `x / other`.
-    Div,
-    /// `x * (sigmoid(other) + offset)`.
-    Gate(f32),
-}
 
 /// Combines `x` [N, C, H, W] with another value of its shape or one that holds for all positions [N or 1, C, 1, 1] or all
 /// channels [N, 1, H, W]; or the other way round. In one pass on the CPU, where no gradient is recorded; differentiable

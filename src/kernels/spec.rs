@@ -70,3 +70,31 @@ pub struct Wanted {
     /// With respect to weight and bias.
     pub weights: bool,
 }
+
+/// A convolution in numbers, down and across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GeneralConv {
+    /// Steps between outputs.
+    pub stride: [usize; 2],
+    /// Zeros on each side of the input.
+    pub padding: [usize; 2],
+    /// Steps between the taps of the kernel.
+    pub dilation: [usize; 2],
+    /// Groups of channels that do not see each other.
+    pub groups: usize,
+}
+
+/// How two values are combined, sample by sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Combination {
+    /// `x + other`.
+    Add,
+    /// `x - other`.
+    Sub,
+    /// `x * other`.
+    Mul,
+    /// `x / other`.
+    Div,
+    /// `x * (sigmoid(other) + offset)`.
+    Gate(f32),
+}

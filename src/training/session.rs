@@ -317,6 +317,10 @@ impl<'a> Session<'a> {
                 self.position.guarded = validation.psnr_y < highest - adaptation.guard;
                 !self.position.guarded
             }
+            // The network stays as it is: its dual model is what can be better.
+            None if self.config.dual_only => {
+                self.position.best.is_none_or(|best| validation.loop_psnr > best.loop_psnr)
+            }
             None => self.position.best.is_none_or(|best| validation.psnr_y > best.psnr_y),
         };
         if best {

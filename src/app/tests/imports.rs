@@ -37,7 +37,8 @@ fn what_makes_no_enlargement_is_told_and_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("model.safetensors");
     let import = |file: &Path| {
-        let run = dualres(&["models", "import", text(file), "-o", text(&out), "--overwrite"]);
+        // Given, so that no other range is tried, in which nothing is gray.
+        let run = dualres(&["models", "import", text(file), "-o", text(&out), "--overwrite", "--range", "0,1"]);
         (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())
     };
     let (code, said) = import(&network(folder.path(), "good", 12, repeating));
@@ -131,9 +132,53 @@ fn imported_networks_are_trained() {
     assert!(trained.status.success(), "{trained:?}");
     let best = run.join("best.safetensors");
     let shown = &lines(&dualres(&["models", "show", text(&best), "--json"]))[0];
-    assert_eq!(shown["description"]["duals"].as_array().unwrap().len(), 1, "{}", shown["description"]["duals"]);
-    assert_eq!(shown["description"]["borrowed_duals"], false);
+    assert_eq!(shown["has_duals"], true);
+    assert!(shown["description"]["borrowed_duals"] != true, "they are its own now");
     let before = dualres_network::Model::read(&model, &dualres_network::Device::flex()).unwrap();
     let after = dualres_network::Model::read(&best, &dualres_network::Device::flex()).unwrap();
+    assert_eq!(after.duals.iter().map(|dual| (dual.from, dual.to)).collect::<Vec<_>>(), [(2, 1)]);
     assert!(before.primal.weights() != after.primal.weights(), "it has learned");
+}
+
+/// Where only the dual model learns, the best one is that whose loop closes best: the network gives the same pictures all along.
+#[test]
+fn the_best_dual_model_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.safetensors");
+    let good = network(folder.path(), "good", 12, repeating);
+    assert!(dualres(&["models", "import", text(&good), "-o", text(&model)]).status.success());
+    let (data, run) = (project("assets/samples"), folder.path().join("run"));
+    let trained = dualres(&[
+        "train",
+        "--dual-only",
+        "--model",
+        text(&model),
+        "--data",
+        text(&data),
+        "--validation",
+        text(&data),
+        "--patch",
+        "16",
+        "--batch",
+        "4",
+        "--steps",
+        "60",
+        "--validate-every",
+        "20",
+        "--device",
+        "cpu",
+        "-o",
+        text(&run),
+    ]);
+    assert!(trained.status.success(), "{trained:?}");
+    let curves = std::fs::read_to_string(run.join("metrics.csv")).unwrap();
+    let mut rows = curves.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let column = rows.next().unwrap().iter().position(|&name| name == "validation_loop_psnr").unwrap();
+    let loops: Vec<f64> = rows.filter_map(|row| row[column].parse().ok()).collect();
+    let highest = loops.iter().copied().fold(f64::MIN, f64::max);
+    assert!(loops.len() >= 3 && loops[0] < highest, "it learns: {loops:?}");
+    let shown = &lines(&dualres(&["models", "show", text(&run.join("best.safetensors")), "--json"]))[0];
+    let metrics = shown["description"]["metrics"].as_array().unwrap();
+    let told = metrics.iter().find(|metric| metric["name"] == "loop_psnr").unwrap()["value"].as_f64().unwrap();
+    assert!((told - highest).abs() < 1e-3, "{told} of {loops:?}");
 }

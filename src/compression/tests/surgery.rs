@@ -205,6 +205,21 @@ fn networks_of_others_are_cut_like_ours() {
     }
 }
 
+/// Layers that take off the mean of a picture and put it back are as narrow as its colours: without a channel a colour is gone, which
+/// luma hardly tells.
+#[test]
+fn colours_are_not_pruned() {
+    for name in ["carn_m_x4.pth", "carn_x3.pth", "edsr_x2.pth"] {
+        let own = layers(&foreign(name));
+        let narrow: Vec<String> =
+            (0..own.len()).filter(|&layer| own.widths[layer] <= 3).map(|layer| own.name(layer)).collect();
+        assert!(narrow.is_empty(), "{name}: {narrow:?}");
+        let groups = foreign(name).description.network.groups();
+        let kept = groups.iter().filter(|group| group.reason().is_some_and(|reason| reason.contains("colours")));
+        assert!(name.starts_with("edsr") || kept.count() > 0, "{name} says why");
+    }
+}
+
 /// Blocks of a DRN, of residual blocks of two layers, and of dense blocks.
 fn with_blocks() -> Vec<Model> {
     let device = Device::flex();

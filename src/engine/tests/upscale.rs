@@ -88,8 +88,9 @@ fn tiles_of_networks_of_others_do_not_show() {
             assert!(gap <= 1.0, "{name}: {gap}");
         }
     }
-    // Their attention resizes strided features to the size of the part, whose corners lie elsewhere in each.
-    assert_eq!(whole_only, ["rlfn_x4.pth", "bsrn_x4.pth"]);
+    // Attention that resizes strided features to the size of the part, whose corners lie elsewhere in each, and statistics of the
+    // picture, with weights at random.
+    assert_eq!(whole_only, ["rlfn_x4.pth", "bsrn_x4.pth", "realplksr_x2_dysample.pth", "groupnorm_x2.onnx"]);
 }
 
 #[test]

@@ -231,9 +231,20 @@ pub(crate) fn forward_general(
     let shape = [n, o, side(0, h, rows), side(1, w, columns)];
     let taps = Taps::general([rows, columns], conv.padding, conv.dilation, conv.stride[0]);
     let of_group = o / conv.groups;
+    let spec = ConvSpec { stride: conv.stride[0], activation: Activation::Identity };
+    let square = [of_group, each, rows, columns];
+    let is_plain = covers(square, spec) && conv.padding == [rows / 2; 2] && conv.dilation == [1, 1];
     let write = |out: &Output<'_>| {
         for group in 0..conv.groups {
             let first = group * of_group;
+            if is_plain {
+                let size = square.iter().product::<usize>();
+                let bias = bias.map(|bias| &bias[first..first + of_group]);
+                let weight = &weight[group * size..][..size];
+                let layer = Layer { weight, shape: square, prepared: None, bias, spec, last: NONE };
+                layer.run(x.narrow(group * each, each), &out.narrow(first, of_group));
+                continue;
+            }
             let packed = micro::pack(of_group, each, taps.len(), |output, channel, tap| {
                 weight[((first + output) * each + channel) * taps.len() + tap]
             });

@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::dispatch::dispatch;
-use crate::{Function, samplewise::Combination};
+use crate::{Combination, Function};
 
 /// Samples that a thread does at once: two of them fit into a first-level cache.
 const CHUNK: usize = 4096;

@@ -160,6 +160,9 @@ struct Contribution {
     filters: usize,
 }
 
+/// Why a layer at the picture's own channels stays.
+const COLOURS: &str = "carries the colours of the picture";
+
 struct Derivation<'a> {
     graph: &'a Graph,
     shapes: &'a [Shape],
@@ -263,7 +266,9 @@ impl<'a> Derivation<'a> {
             Op::Conv(conv) if conv.groups > 1 && self.is_depthwise(first, conv) => self.per_channel(id, first),
             Op::Conv(conv) => {
                 let member = |offset| Member { node: id, layer: self.graph.node(id).name.clone(), offset };
-                let obstacle = (conv.groups > 1).then(|| "convolution in groups of channels".to_owned());
+                let grouped = (conv.groups > 1).then_some("convolution in groups of channels");
+                let obstacle =
+                    grouped.or_else(|| self.is_of_colours(first, conv).then_some(COLOURS)).map(str::to_owned);
                 let (stream, producers) = (conv.stream, vec![member(0)]);
                 if let Some(reason) = &obstacle {
                     self.freeze(first, reason);
@@ -314,6 +319,13 @@ impl<'a> Derivation<'a> {
             | Op::Pad { .. }
             | Op::Crop(_) => self.layouts[first].clone(),
         }
+    }
+
+    /// Whether a layer mixes or moves the colours of a picture, as those do that take off a mean and put it back: without one of its
+    /// channels a colour is gone, which no luma tells.
+    fn is_of_colours(&self, input: NodeId, conv: &ConvOp) -> bool {
+        let Some(Op::Input { channels }) = self.graph.nodes().first().map(|node| &node.op) else { return false };
+        conv.kernel == [1, 1] && conv.outputs == *channels && self.shapes[input].channels == *channels
     }
 
     fn is_depthwise(&self, input: NodeId, conv: &ConvOp) -> bool {

@@ -274,7 +274,7 @@ impl Network {
                     Last::Silu => (Activation::Identity, Some(LastOf::Silu)),
                     Last::Prelu(id) => {
                         let slopes = self.parameters[&format!("{}.weight", self.graph.node(id).name)].tensor();
-                        (Activation::Identity, Some(LastOf::Prelu(slopes)))
+                        (Activation::Identity, Some(LastOf::Prelu(Box::new(slopes))))
                     }
                 };
                 let spec = ConvSpec { stride: op.stride[0], activation };

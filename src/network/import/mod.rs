@@ -23,6 +23,9 @@ use crate::{
 pub use adapt::ColourOrder;
 use checkpoint::Checkpoint;
 
+/// How a note about the range of samples begins.
+const SAMPLES: &str = "samples in ";
+
 /// What a file does not say of its network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImportOptions {
@@ -185,8 +188,13 @@ fn model(path: &Path, read: Read, options: &ImportOptions, device: &Device) -> R
     description.purpose = format!("imported {} network", read.family);
     description.licence = options.licence.clone().unwrap_or_else(|| crate::UNKNOWN_LICENCE.into());
     description.import = read.assumed;
+    if options.range.is_some() {
+        description.import.retain(|note| !note.starts_with(SAMPLES));
+    }
     if !drn {
-        description.import.push(format!("samples in [{}, {}]", range[0], range[1]));
+        if !description.import.iter().any(|note| note.starts_with(SAMPLES)) {
+            description.import.push(format!("{SAMPLES}[{}, {}]", range[0], range[1]));
+        }
         description.import.push(match (luma, options.order) {
             (true, _) => "luma only; colours are enlarged by bicubic interpolation".into(),
             (false, ColourOrder::Rgb) => "colours in the order RGB".into(),

@@ -1,4 +1,5 @@
 //! What tests of the command line share.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     path::{Path, PathBuf},
