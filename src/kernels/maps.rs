@@ -288,9 +288,9 @@ pub(crate) fn is_cpu_device(device: &Device) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
-/// Whether a tensor lies on the CPU backend and no gradient is recorded through it.
+/// Whether a tensor lies on the CPU backend, in 32 bits, and no gradient is recorded through it.
 pub(crate) fn is_plain_cpu(x: &Tensor<4>) -> bool {
-    !x.is_autodiff() && is_cpu(x)
+    !x.is_autodiff() && is_cpu(x) && x.dtype() == DType::F32
 }
 
 pub(crate) fn primitive(x: Tensor<4>) -> FlexTensor {

@@ -273,7 +273,9 @@ impl Network {
                     Last::Activation(activation) => (activation, None),
                     Last::Silu => (Activation::Identity, Some(LastOf::Silu)),
                     Last::Prelu(id) => {
-                        let slopes = self.parameters[&format!("{}.weight", self.graph.node(id).name)].tensor();
+                        let slopes: Tensor<1> =
+                            self.parameters[&format!("{}.weight", self.graph.node(id).name)].tensor();
+                        let slopes = if self.is_half { slopes.cast(inputs[0].dtype()) } else { slopes };
                         (Activation::Identity, Some(LastOf::Prelu(Box::new(slopes))))
                     }
                 };
