@@ -52,7 +52,8 @@ pub fn conv2d_fused(mut parts: Vec<Tensor<4>>, conv: FusedConv) -> Tensor<4> {
     let is_plain = |x: &Tensor<4>| is_plain_cpu(x) && x.dtype() == DType::F32 && x.shape().num_elements() > 0;
     let slopes_change = matches!(&last, Some(LastOf::Prelu(slopes)) if slopes.is_autodiff());
     let plain = parts.iter().chain([&weight]).chain(sum.as_ref().map(|(_, other)| other)).all(is_plain);
-    if slopes_change || !plain || !cpu::covers(weight.dims(), spec) {
+    let bias_changes = bias.as_ref().is_some_and(Tensor::is_autodiff);
+    if slopes_change || bias_changes || !plain || !cpu::covers(weight.dims(), spec) {
         let x = if parts.len() == 1 { parts.swap_remove(0) } else { concat(parts) };
         let out = conv2d(x, weight, bias, spec);
         let out = match last {

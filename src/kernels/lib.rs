@@ -30,7 +30,7 @@ pub use maps::{
     Filter, attend, block_means, enlarge_bicubic, enlarge_nearest, max_pool, modulate, pixel_shuffle,
     pixel_shuffle_concat, pixel_unshuffle, resample, sample_at,
 };
-pub use samplewise::{add_scaled, affine, apply, combine, prelu};
+pub use samplewise::{add_scaled, affine, apply, combine, linear, prelu};
 pub use spec::{Activation, Combination, ConvSpec, GeneralConv, Wanted};
 pub use training::{AttentionLayers, FeatureBackend, FeatureGradients};
 

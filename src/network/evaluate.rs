@@ -45,16 +45,11 @@ pub(crate) fn node<'a>(
         Op::Prelu => dualres_kernels::prelu(x, vector("weight")),
         Op::Affine => dualres_kernels::affine(x, vector("weight"), vector("bias")),
         Op::Shift(by) => {
-            let (one, by) = ([1.0].as_slice(), by.as_slice());
-            let device = x.device();
-            dualres_kernels::affine(x, Tensor::from_data(one, &device), Tensor::from_data(by, &device))
+            let by = Tensor::from_data(by.as_slice(), &x.device());
+            combine(Combination::Add, x, channels(by))
         }
         Op::Linear { factor: 1.0, offset: 0.0 } => x,
-        Op::Linear { factor, offset } => {
-            let device = x.device();
-            let one = |value: f32| Tensor::from_data([value].as_slice(), &device);
-            dualres_kernels::affine(x, one(*factor), one(*offset))
-        }
+        Op::Linear { factor, offset } => dualres_kernels::linear(x, *factor, *offset),
         Op::Binary(op) => binary(*op, x, second.expect("two inputs")),
         Op::Slice { start, length } => x.narrow(1, *start, *length),
         Op::PixelShuffle(by) => dualres_kernels::pixel_shuffle(x, *by),

@@ -32,6 +32,14 @@ fn repeating(output: usize, channel: usize, tap: usize) -> f32 {
     f32::from(output / 4 == channel && tap == 4)
 }
 
+/// A network that repeats pixels, imported.
+fn imported(folder: &Path) -> PathBuf {
+    let model = folder.join("model.safetensors");
+    let good = network(folder, "good", 12, repeating);
+    assert!(dualres(&["models", "import", text(&good), "-o", text(&model)]).status.success());
+    model
+}
+
 #[test]
 fn what_makes_no_enlargement_is_told_and_not_stored() {
     let folder = tempfile::tempdir().unwrap();
@@ -102,9 +110,7 @@ fn the_licence_beside_a_network_comes_along() {
 #[test]
 fn imported_networks_are_trained() {
     let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("model.safetensors");
-    let good = network(folder.path(), "good", 12, repeating);
-    assert!(dualres(&["models", "import", text(&good), "-o", text(&model)]).status.success());
+    let model = imported(folder.path());
     let data = project("assets/samples");
     let run = folder.path().join("run");
     let trained = dualres(&[
@@ -143,9 +149,7 @@ fn imported_networks_are_trained() {
 #[test]
 fn the_best_dual_model_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let model = folder.path().join("model.safetensors");
-    let good = network(folder.path(), "good", 12, repeating);
-    assert!(dualres(&["models", "import", text(&good), "-o", text(&model)]).status.success());
+    let model = imported(folder.path());
     let (data, run) = (project("assets/samples"), folder.path().join("run"));
     let trained = dualres(&[
         "train",

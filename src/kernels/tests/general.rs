@@ -10,7 +10,8 @@ use burn::tensor::{
 };
 use common::{TOLERANCE, distance};
 use dualres_kernels::{
-    Combination, ConvSpec, Filter, GeneralConv, affine, combine, conv2d as ours, conv2d_general, max_pool, resample,
+    Combination, ConvSpec, Filter, GeneralConv, affine, combine, conv2d as ours, conv2d_general, linear, max_pool,
+    resample,
 };
 
 fn random(shape: [usize; 4]) -> Tensor<4> {
@@ -97,6 +98,7 @@ fn passes_over_samples_agree_with_burn() {
         );
         assert!(distance(&combine(Combination::Sub, other.clone(), x.clone()), &(other - x.clone())) < TOLERANCE);
     }
+    assert!(distance(&linear(x.clone(), 0.5, -3.0), &(x.clone() * 0.5 - 3.0)) < TOLERANCE);
     let numbers = |values: &[f32]| Tensor::<1>::from_data(values, &Device::flex());
     let (factors, offsets) = (numbers(&[1.0, -2.0, 0.5, 3.0, 0.0]), numbers(&[0.25]));
     let found = affine(x.clone(), factors.clone(), offsets.clone());
